@@ -1,0 +1,1 @@
+"""Sagewatch: notices that an ML endpoint went wrong, tells the right person once, and finds out why."""

@@ -1,0 +1,84 @@
+"""The error tree, split by what the caller must do: retry, reject, or refuse to start.
+
+Every error carries fields; the message is made of them. Nobody branches on a message's text.
+"""
+
+from __future__ import annotations
+
+
+class SagewatchError(Exception):
+    """The top of the tree: everything that Sagewatch raises on purpose."""
+
+
+class RetryError(SagewatchError):
+    """The work could not be done now (throttled, busy, conflict): leave the message on its queue.
+
+    Parameters
+    ----------
+    reason
+        What stood in the way, as a reason code such as ``throttled``.
+    after_seconds
+        How long the other side asked us to wait, where it said so.
+    """
+
+    def __init__(self, reason: str, *, after_seconds: float | None = None) -> None:
+        super().__init__(reason if after_seconds is None else f"{reason}; retry after {after_seconds:g} s")
+        self.reason = reason
+        self.after_seconds = after_seconds
+
+
+class ConflictError(RetryError):
+    """Somebody else wrote the same item first: load again, decide again."""
+
+
+class RejectedInputError(SagewatchError):
+    """Input from outside that can never be worked on: count it, quarantine it, go on.
+
+    Parameters
+    ----------
+    reason
+        What is wrong, in words for the person who mends it.
+    where
+        The object, file or queue that holds it.
+    line
+        The line in it, counted from 1.
+    key
+        The field in it.
+    """
+
+    def __init__(self, reason: str, *, where: str, line: int | None = None, key: str | None = None) -> None:
+        place = where + (f", line {line}" if line is not None else "") + (f", {key}" if key else "")
+        super().__init__(f"{place}: {reason}")
+        self.reason = reason
+        self.where = where
+        self.line = line
+        self.key = key
+
+
+class ConfigurationError(RejectedInputError):
+    """A setting or monitors.yml is wrong: fail the cold start and say which key."""
+
+
+class DeliveryError(SagewatchError):
+    """A receiver refused a message.
+
+    Parameters
+    ----------
+    receiver
+        Whose channel refused.
+    reason
+        The channel's own code, such as ``channel_not_found``.
+    recoverable
+        True where trying again can help.
+    after_seconds
+        What its Retry-After said.
+    """
+
+    def __init__(
+        self, receiver: str, reason: str, *, recoverable: bool, after_seconds: float | None = None
+    ) -> None:
+        super().__init__(f"{receiver}: {reason}")
+        self.receiver = receiver
+        self.reason = reason
+        self.recoverable = recoverable
+        self.after_seconds = after_seconds

@@ -1,0 +1,177 @@
+"""The words that all stages share: what was found, where, how badly, and on what evidence.
+
+Every type here is frozen, compares by value, and travels as JSON on the bus ``sagewatch``.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from datetime import datetime
+
+import msgspec
+
+SCHEMA = 1
+
+
+class Severity(enum.StrEnum):
+    """How urgent a finding is; later members are worse."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """Position on the scale, 0 for the mildest."""
+        return list(Severity).index(self)
+
+
+class Stream(msgspec.Struct, frozen=True, order=True):
+    """One flow of predictions: a production variant of an endpoint."""
+
+    endpoint: str
+    variant: str
+
+    def __str__(self) -> str:
+        return f"{self.endpoint}/{self.variant}"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """The account and region in which everything happens."""
+
+    account: str
+    region: str
+
+
+class Sample(msgspec.Struct, frozen=True, order=True):
+    """Where one suspicious prediction lies in the captures; never what was in it."""
+
+    bucket: str
+    key: str
+    line: int
+
+
+class Window(msgspec.Struct, frozen=True):
+    """The stretch of traffic a finding speaks of.
+
+    Attributes
+    ----------
+    start, end
+        Times of the first and last prediction, UTC.
+    predictions
+        How many predictions were seen in it.
+    rejected
+        How many capture lines of it could not be read.
+    """
+
+    start: datetime
+    end: datetime
+    predictions: int
+    rejected: int = 0
+
+
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why a detector spoke.
+
+    Attributes
+    ----------
+    statistic, threshold
+        The detector's number and the bound that it crossed.
+    log10_excess
+        Decimal orders of magnitude by which it was crossed; 0 at the bound.
+    effect_size
+        How far the world moved, in ``effect_unit``.
+    effect_unit
+        ``share`` (difference of shares, in [-1, 1]), ``mean`` or ``seconds``.
+    observed, expected
+        What was seen in the window, and what the baseline says of it, in the same unit.
+    """
+
+    statistic: float
+    threshold: float
+    log10_excess: float
+    effect_size: float
+    effect_unit: str
+    observed: float
+    expected: float
+
+
+class DetectorRef(msgspec.Struct, frozen=True):
+    """Which detector spoke, and how it was set at that time."""
+
+    name: str
+    version: str
+    config_hash: str
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One anomaly of one stream, from when it was raised until it is cleared.
+
+    Attributes
+    ----------
+    finding_id
+        Content key of the episode: the same episode found twice has the same id.
+    fingerprint
+        Groups findings into incidents: endpoint, variant, kind and subject.
+    kind
+        ``class-concentration``, ``fixed-share``, ``confidence``, ``rejected`` or ``no-data``.
+    subject
+        The class or feature concerned, as a person would name it.
+    staged
+        True for a detector on trial: recorded, never sent.
+    cleared_at
+        When the evidence fell back; None while it holds.
+    counts
+        Predictions per class in the window, most frequent first (bounded by the detector).
+    expected_shares
+        The baseline's share of each class in ``counts``.
+    """
+
+    schema: int = SCHEMA
+    finding_id: str
+    fingerprint: str
+    account: str
+    region: str
+    endpoint: str
+    variant: str
+    kind: str
+    subject: str
+    severity: Severity
+    evidence: Evidence
+    window: Window
+    source: str
+    detector: DetectorRef
+    raised_at: datetime
+    samples: tuple[Sample, ...] = ()
+    staged: bool = False
+    cleared_at: datetime | None = None
+    counts: dict[str, int] = {}
+    expected_shares: dict[str, float] = {}
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that the finding is about."""
+        return Stream(self.endpoint, self.variant)
+
+
+def build_fingerprint(stream: Stream, kind: str, subject: str) -> str:
+    """The identity of what is wrong, stable over time and over redelivery.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+
+    Examples
+    --------
+    >>> build_fingerprint(Stream("signs", "AllTraffic"), "class-concentration", "14")
+    'd70a35fb2065c43a'
+    """
+    return build_content_key(stream.endpoint, stream.variant, kind, subject)
+
+
+def build_content_key(*parts: str) -> str:
+    """A short name for a content: equal parts give equal keys, on every machine and in every run."""
+    joined = "\x1f".join(parts)
+    return hashlib.sha256(joined.encode()).hexdigest()[:16]

@@ -1,0 +1,105 @@
+"""What an incident is: plain values, stored as they are, changed only by ``lifecycle``."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+import msgspec
+
+from sagewatch.finding import Finding, Severity, Stream
+
+
+class State(enum.StrEnum):
+    """Where an incident is in its life."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One line of an incident's audit trail.
+
+    Attributes
+    ----------
+    at
+        When it happened, UTC.
+    what
+        A constant fact: ``finding_raised``, ``alert_sent``, ``diagnosis_swapping``...
+    reason
+        Why, as a reason code.
+    by
+        Who did it: a function's name or a person.
+    data
+        Small facts beside it; never a payload.
+    """
+
+    at: datetime
+    what: str
+    reason: str
+    by: str
+    data: dict[str, str | int | float | bool | None] = {}
+
+
+class Incident(msgspec.Struct, frozen=True, kw_only=True):
+    """Something is wrong with one stream, and somebody should know.
+
+    Attributes
+    ----------
+    incident_id
+        Sortable and readable: ``20261121T203405Z-<fingerprint>``.
+    findings
+        The findings that make it up, the latest state of each.
+    version
+        Counts writes; a write that names an old version is refused.
+    """
+
+    schema: int = 1
+    incident_id: str
+    fingerprint: str
+    account: str
+    region: str
+    endpoint: str
+    variant: str
+    kind: str
+    subject: str
+    severity: Severity
+    state: State
+    opened_at: datetime
+    updated_at: datetime
+    findings: tuple[Finding, ...]
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    acknowledged_by: str | None = None
+    version: int = 0
+
+    @property
+    def stream(self) -> Stream:
+        """The stream that the incident is about."""
+        return Stream(self.endpoint, self.variant)
+
+    @property
+    def latest(self) -> Finding:
+        """The finding that speaks for the incident now."""
+        return self.findings[-1]
+
+
+class Debt(msgspec.Struct, frozen=True, kw_only=True):
+    """What one receiver has been told of one incident, and so what it is still owed (the outbox).
+
+    Attributes
+    ----------
+    told
+        The last state announced: None, ``firing`` or ``resolved``.
+    thread
+        The channel's own handle of the message (a Slack timestamp), for updates in place.
+    """
+
+    incident_id: str
+    receiver: str
+    told: str | None = None
+    told_at: datetime | None = None
+    thread: str | None = None
+    updates: int = 0
+    version: int = 0
