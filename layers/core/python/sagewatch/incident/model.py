@@ -42,6 +42,27 @@ class Entry(msgspec.Struct, frozen=True):
     data: dict[str, str | int | float | bool | None] = {}
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far the diagnosis of an incident has come.
+
+    Attributes
+    ----------
+    stage
+        ``swapping``, ``observing``, ``explaining``, ``restoring``, ``finished``, ``abandoned`` or ``off``.
+    reason
+        Why it stands there, as a reason code.
+    at
+        Since when, UTC.
+    explained
+        How many inputs have a heat map.
+    """
+
+    stage: str
+    reason: str
+    at: datetime
+    explained: int = 0
+
+
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
     """Something is wrong with one stream, and somebody should know.
 
@@ -51,8 +72,11 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         Sortable and readable: ``20261121T203405Z-<fingerprint>``.
     findings
         The findings that make it up, the latest state of each.
+    diagnosis
+        How far the diagnosis has come; None before one was asked for.
     version
-        Counts writes; a write that names an old version is refused.
+        The version that was loaded, 0 for one never stored. Deciding leaves it alone; the store refuses a
+        write that names an old one, and stores it raised by one.
     """
 
     schema: int = 1
@@ -72,6 +96,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     acknowledged_by: str | None = None
+    diagnosis: Progress | None = None
     version: int = 0
 
     @property
@@ -85,6 +110,33 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         return self.findings[-1]
 
 
+class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one fingerprint beyond its open incident: the one item ``open#<fingerprint>``.
+
+    It holds the promise of one open incident a fingerprint, whatever the order in which events arrive.
+
+    Attributes
+    ----------
+    incident_id
+        The open incident; None while there is none.
+    cleared_through
+        The latest time at which the evidence is known to have fallen back.
+    settled
+        Finding ids whose story was told to its end, with the time of that end (bounded).
+    forgotten_through
+        The latest end among those that fell out of ``settled``; what ended before it is old news.
+    version
+        As in ``Incident``.
+    """
+
+    fingerprint: str
+    incident_id: str | None = None
+    cleared_through: datetime | None = None
+    settled: dict[str, datetime] = {}
+    forgotten_through: datetime | None = None
+    version: int = 0
+
+
 class Debt(msgspec.Struct, frozen=True, kw_only=True):
     """What one receiver has been told of one incident, and so what it is still owed (the outbox).
 
@@ -92,6 +144,10 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     told
         The last state announced: None, ``firing`` or ``resolved``.
+    told_at
+        When the last message, or change of a message, was sent.
+    content
+        Content key of what was told: an equal key means there is nothing new to tell.
     thread
         The channel's own handle of the message (a Slack timestamp), for updates in place.
     """
@@ -100,6 +156,7 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
     receiver: str
     told: str | None = None
     told_at: datetime | None = None
+    content: str | None = None
     thread: str | None = None
     updates: int = 0
     version: int = 0
