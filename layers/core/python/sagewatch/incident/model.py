@@ -119,8 +119,8 @@ class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     incident_id
         The open incident; None while there is none.
-    cleared_through
-        The latest time at which the evidence is known to have fallen back.
+    awaited
+        Findings that were cleared before anybody heard them raised (bounded).
     settled
         Finding ids whose story was told to its end, with the time of that end (bounded).
     forgotten_through
@@ -131,7 +131,7 @@ class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     fingerprint: str
     incident_id: str | None = None
-    cleared_through: datetime | None = None
+    awaited: tuple[Finding, ...] = ()
     settled: dict[str, datetime] = {}
     forgotten_through: datetime | None = None
     version: int = 0

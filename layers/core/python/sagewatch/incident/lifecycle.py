@@ -1,0 +1,303 @@
+"""The life of an incident, as pure decisions: finding and stored state in, what to write out.
+
+Findings come in any order and any number of times. Whatever the order, each episode of a finding is told
+from beginning to end exactly once, and a fingerprint has at most one open incident.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sagewatch.errors import ConflictError
+from sagewatch.incident.decision import (
+    Change,
+    Decision,
+    Ignore,
+    Note,
+    Open,
+    OpenResolved,
+    Resolve,
+    Update,
+)
+from sagewatch.incident.model import Entry, Incident, OpenRecord, Progress, State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sagewatch.finding import Finding
+
+SETTLED_KEPT = 32
+"""Finding ids kept in an open record: more redeliveries than that are told apart by time alone."""
+
+AWAITED_KEPT = 8
+"""Early clearings kept in an open record, each with its whole finding."""
+
+BY = "manage_incident"
+"""Who acts where no person does."""
+
+__all__ = [
+    "OpenRecord",
+    "acknowledge",
+    "build_incident_id",
+    "decide_on_finding",
+    "note_progress",
+    "resolve_by_hand",
+]
+
+
+def build_incident_id(opened_at: datetime, fingerprint: str) -> str:
+    """A name that sorts by time and says which fingerprint it is about.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> build_incident_id(datetime(2026, 11, 21, 20, 34, 5, tzinfo=UTC), "d70a35fb2065c43a")
+    '20261121T203405Z-d70a35fb2065c43a'
+    """
+    return f"{opened_at:%Y%m%dT%H%M%SZ}-{fingerprint}"
+
+
+def decide_on_finding(
+    finding: Finding, open_: OpenRecord | None, incident: Incident | None, now: datetime
+) -> Decision:
+    """What one finding changes.
+
+    Parameters
+    ----------
+    finding
+        A finding raised, raised again with more evidence, or (``cleared_at`` set) cleared.
+    open_
+        The open record of its fingerprint, None where none was ever stored.
+    incident
+        The incident that ``open_`` names, None where it names none.
+    now
+        The time of the decision, UTC.
+
+    Raises
+    ------
+    ConflictError
+        ``open_`` names an incident that was not given: the two reads were torn apart.
+    """
+    record = open_ or OpenRecord(fingerprint=finding.fingerprint)
+    if (record.incident_id is None) != (incident is None):
+        raise ConflictError("open_record_and_incident_differ")
+    if (reason := _find_reason_to_ignore(finding, record)) is not None:
+        return Ignore(reason=reason)
+    if incident is not None:
+        known = _find(finding, incident.findings)
+        if known is not None:
+            return _decide_on_known(finding, known, record, incident, now)
+    if finding.cleared_at is not None:
+        return _decide_on_early_clearing(finding, record)
+    early = _find(finding, record.awaited)
+    if early is not None and early.cleared_at is not None:
+        return _open_resolved(early, early.cleared_at, record, now)
+    if incident is not None:
+        return _fold(finding, record, incident, "finding_added", now)
+    return _open(finding, record, now)
+
+
+def acknowledge(incident: Incident, record: OpenRecord, *, by: str, now: datetime) -> Change | Ignore:
+    """Somebody says that they are looking after it."""
+    if incident.state is not State.OPEN:
+        return Ignore(reason=f"already_{incident.state}")
+    changed = msgspec.structs.replace(incident, state=State.ACKNOWLEDGED, acknowledged_by=by, updated_at=now)
+    entry = Entry(at=now, what="incident_acknowledged", reason="by_hand", by=by)
+    return Update(incident=changed, record=record, entries=(entry,), reason="acknowledged")
+
+
+def resolve_by_hand(
+    incident: Incident, record: OpenRecord, *, by: str, reason: str, now: datetime
+) -> Change | Ignore:
+    """Somebody says that it is over; its findings open nothing again, a new episode does."""
+    if incident.state is State.RESOLVED:
+        return Ignore(reason="already_resolved")
+    entry = Entry(at=now, what="incident_resolved", reason="by_hand", by=by, data={"note": reason})
+    changed = _as_resolved(incident, at=now, by=by, now=now)
+    return Resolve(incident=changed, record=_settle(record, changed, now), entries=(entry,), reason="by_hand")
+
+
+def note_progress(incident: Incident, record: OpenRecord, progress: Progress, *, by: str) -> Change | Ignore:
+    """The diagnosis came further; allowed after the end too, since what was found is worth knowing.
+
+    Word of an earlier stage that comes late changes nothing.
+    """
+    before = incident.diagnosis
+    if before is not None and (before == progress or progress.at < before.at):
+        return Ignore(reason="progress_already_known")
+    changed = msgspec.structs.replace(incident, diagnosis=progress, updated_at=progress.at)
+    entry = Entry(
+        at=progress.at,
+        what=f"diagnosis_{progress.stage}",
+        reason=progress.reason,
+        by=by,
+        data={"explained": progress.explained},
+    )
+    return Update(incident=changed, record=record, entries=(entry,), reason="diagnosis_progressed")
+
+
+def _find_reason_to_ignore(finding: Finding, record: OpenRecord) -> str | None:
+    """Why a finding changes nothing, whatever is open; None where it may change something."""
+    if finding.staged:
+        return "staged"
+    if finding.finding_id in record.settled:
+        return "already_settled"
+    end = finding.cleared_at or finding.window.end
+    if record.forgotten_through is not None and end <= record.forgotten_through:
+        # So old that its id may have been dropped from the record.
+        return "stale"
+    return None
+
+
+def _find(finding: Finding, among: tuple[Finding, ...]) -> Finding | None:
+    """Another state of the same finding."""
+    return next((one for one in among if one.finding_id == finding.finding_id), None)
+
+
+def _decide_on_known(
+    finding: Finding, known: Finding, record: OpenRecord, incident: Incident, now: datetime
+) -> Decision:
+    if known.cleared_at is not None:
+        return Ignore(reason="already_cleared")
+    if finding.cleared_at is None:
+        if finding.window.end <= known.window.end:
+            return Ignore(reason="already_folded")
+        return _fold(finding, record, incident, "evidence_grew", now)
+    return _clear(finding, finding.cleared_at, record, incident, now)
+
+
+def _decide_on_early_clearing(finding: Finding, record: OpenRecord) -> Note | Ignore:
+    if _find(finding, record.awaited) is not None:
+        return Ignore(reason="clearing_already_noted")
+    awaited = (*record.awaited, finding)[-AWAITED_KEPT:]
+    return Note(record=msgspec.structs.replace(record, awaited=awaited), reason="cleared_before_raised")
+
+
+def _open(finding: Finding, record: OpenRecord, now: datetime) -> Open:
+    incident = _build_incident(finding, now)
+    return Open(
+        incident=incident,
+        record=msgspec.structs.replace(record, incident_id=incident.incident_id),
+        entries=_build_opening(finding, now),
+        reason="new_incident",
+    )
+
+
+def _open_resolved(cleared: Finding, cleared_at: datetime, record: OpenRecord, now: datetime) -> OpenResolved:
+    """The same end as if both had come in order: the clearing tells all that the raising did, and more."""
+    incident = _as_resolved(_build_incident(cleared, now), at=cleared_at, by=BY, now=now)
+    return OpenResolved(
+        incident=incident,
+        # Another incident of this fingerprint may be open: it stays so.
+        record=_settle(record, incident, cleared_at, keep=record.incident_id),
+        entries=(*_build_opening(cleared, now), *_build_ending(cleared, cleared_at)),
+        reason="cleared_before_raised",
+    )
+
+
+def _fold(finding: Finding, record: OpenRecord, incident: Incident, reason: str, now: datetime) -> Update:
+    """Takes the finding in, as the one that speaks for the incident."""
+    worst = max(incident.severity, finding.severity, key=lambda severity: severity.rank)
+    changed = msgspec.structs.replace(
+        incident, findings=_put(incident.findings, finding), severity=worst, updated_at=now
+    )
+    entries = [_build_raised(finding, reason, at=now)]
+    if worst is not incident.severity:
+        entries.append(
+            Entry(at=now, what="severity_rose", reason=reason, by=BY, data={"severity": worst.value})
+        )
+    return Update(incident=changed, record=record, entries=tuple(entries), reason=reason)
+
+
+def _clear(
+    finding: Finding, cleared_at: datetime, record: OpenRecord, incident: Incident, now: datetime
+) -> Update | Resolve:
+    folded = msgspec.structs.replace(incident, findings=_put(incident.findings, finding), updated_at=now)
+    cleared, resolved = _build_ending(finding, cleared_at)
+    if any(one.cleared_at is None for one in folded.findings):
+        return Update(incident=folded, record=record, entries=(cleared,), reason="one_finding_cleared")
+    changed = _as_resolved(folded, at=cleared_at, by=BY, now=now)
+    return Resolve(
+        incident=changed,
+        record=_settle(record, changed, cleared_at),
+        entries=(cleared, resolved),
+        reason="evidence_fell_back",
+    )
+
+
+def _put(findings: tuple[Finding, ...], finding: Finding) -> tuple[Finding, ...]:
+    return (*(one for one in findings if one.finding_id != finding.finding_id), finding)
+
+
+def _as_resolved(incident: Incident, *, at: datetime, by: str, now: datetime) -> Incident:
+    return msgspec.structs.replace(
+        incident, state=State.RESOLVED, resolved_at=at, resolved_by=by, updated_at=now
+    )
+
+
+def _settle(record: OpenRecord, incident: Incident, at: datetime, *, keep: str | None = None) -> OpenRecord:
+    """Closes the record over a resolved incident: its findings are never told again."""
+    settled = record.settled | {one.finding_id: one.cleared_at or at for one in incident.findings}
+    by_age = sorted(settled, key=lambda finding_id: (settled[finding_id], finding_id))
+    forgotten = [settled[finding_id] for finding_id in by_age[:-SETTLED_KEPT]]
+    return msgspec.structs.replace(
+        record,
+        incident_id=keep,
+        awaited=tuple(one for one in record.awaited if one.finding_id not in settled),
+        settled={finding_id: settled[finding_id] for finding_id in by_age[-SETTLED_KEPT:]},
+        forgotten_through=max(forgotten, default=record.forgotten_through),
+    )
+
+
+def _build_incident(finding: Finding, now: datetime) -> Incident:
+    return Incident(
+        # The finding's own time, not the clock's: a replay builds the same name.
+        incident_id=build_incident_id(finding.raised_at, finding.fingerprint),
+        fingerprint=finding.fingerprint,
+        account=finding.account,
+        region=finding.region,
+        endpoint=finding.endpoint,
+        variant=finding.variant,
+        kind=finding.kind,
+        subject=finding.subject,
+        severity=finding.severity,
+        state=State.OPEN,
+        opened_at=finding.raised_at,
+        updated_at=now,
+        findings=(finding,),
+    )
+
+
+def _build_opening(finding: Finding, now: datetime) -> tuple[Entry, ...]:
+    return (
+        _build_raised(finding, "threshold_crossed", at=finding.raised_at),
+        Entry(at=now, what="incident_opened", reason="new_incident", by=BY),
+    )
+
+
+def _build_ending(finding: Finding, cleared_at: datetime) -> tuple[Entry, Entry]:
+    cleared = Entry(
+        at=cleared_at,
+        what="finding_cleared",
+        reason="evidence_fell_back",
+        by=finding.detector.name,
+        data={"finding_id": finding.finding_id},
+    )
+    return cleared, Entry(at=cleared_at, what="incident_resolved", reason="evidence_fell_back", by=BY)
+
+
+def _build_raised(finding: Finding, reason: str, *, at: datetime) -> Entry:
+    return Entry(
+        at=at,
+        what="finding_raised",
+        reason=reason,
+        by=finding.detector.name,
+        data={
+            "finding_id": finding.finding_id,
+            "log10_excess": finding.evidence.log10_excess,
+            "predictions": finding.window.predictions,
+            "source": finding.source,
+        },
+    )
