@@ -1,0 +1,1 @@
+"""Who is told what and why, and how it reads on each channel."""

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import itertools
+
+import msgspec
+import pytest
+
+from sagewatch.errors import ConflictError
+from sagewatch.finding import Severity
+from sagewatch.incident.decision import Ignore, Note, Open, OpenResolved, Resolve, Update
+from sagewatch.incident.lifecycle import (
+    SETTLED_KEPT,
+    acknowledge,
+    decide_on_finding,
+    note_progress,
+    resolve_by_hand,
+)
+from sagewatch.incident.model import OpenRecord, Progress, State
+from tests.unit.incident.story import World, at, build_finding
+
+
+def test_first_finding_opens_an_incident_named_after_its_own_time():
+    decision = World().hear(build_finding(), now=5000)
+    assert isinstance(decision, Open)
+    assert decision.incident.incident_id == f"20261121T203450Z-{build_finding().fingerprint}"
+    assert decision.record.incident_id == decision.incident.incident_id
+    assert [entry.what for entry in decision.entries] == ["finding_raised", "incident_opened"]
+
+
+def test_same_finding_again_is_ignored():
+    world = World()
+    world.hear(build_finding())
+    assert world.hear(build_finding()) == Ignore(reason="already_folded")
+
+
+def test_older_state_of_a_finding_does_not_take_back_evidence():
+    world = World()
+    world.hear(build_finding(end=90))
+    assert world.hear(build_finding(end=60)) == Ignore(reason="already_folded")
+    assert world.open_incident.latest.window.end == at(90)
+
+
+def test_grown_evidence_updates_the_one_incident():
+    world = World()
+    world.hear(build_finding(severity=Severity.WARNING))
+    decision = world.hear(build_finding(end=90, severity=Severity.CRITICAL))
+    assert isinstance(decision, Update)
+    assert decision.reason == "evidence_grew"
+    assert decision.incident.severity is Severity.CRITICAL
+    assert [entry.what for entry in decision.entries] == ["finding_raised", "severity_rose"]
+    assert len(world.incidents) == 1
+
+
+def test_severity_never_falls_while_the_incident_lasts():
+    world = World()
+    world.hear(build_finding(severity=Severity.CRITICAL))
+    world.hear(build_finding(end=90, severity=Severity.INFO))
+    assert world.open_incident.severity is Severity.CRITICAL
+
+
+def test_clearing_resolves_by_evidence():
+    world = World()
+    world.hear(build_finding())
+    decision = world.hear(build_finding(cleared=300))
+    assert isinstance(decision, Resolve)
+    assert decision.incident.state is State.RESOLVED
+    assert decision.incident.resolved_at == at(300)
+    assert decision.incident.resolved_by == "manage_incident"
+    assert world.open_incident is None
+
+
+def test_acknowledged_incident_is_resolved_by_evidence_too():
+    world = World()
+    world.hear(build_finding())
+    world.store(acknowledge(world.open_incident, world.record, by="ada", now=at(110)))
+    decision = world.hear(build_finding(cleared=300))
+    assert isinstance(decision, Resolve)
+    assert decision.incident.acknowledged_by == "ada"
+
+
+@pytest.mark.parametrize("late", [build_finding(), build_finding(end=200), build_finding(cleared=300)])
+def test_word_of_a_settled_finding_is_ignored(late):
+    world = World()
+    world.hear(build_finding())
+    world.hear(build_finding(cleared=300))
+    assert world.hear(late) == Ignore(reason="already_settled")
+
+
+def test_new_episode_after_a_resolve_opens_a_new_incident():
+    world = World()
+    world.hear(build_finding("a"))
+    world.hear(build_finding("a", cleared=300))
+    decision = world.hear(build_finding("b", end=900, raised_at=at(880)))
+    assert isinstance(decision, Open)
+    assert len(world.incidents) == 2
+
+
+def test_incident_with_two_findings_ends_with_the_last_of_them():
+    world = World()
+    world.hear(build_finding("a"))
+    assert world.hear(build_finding("b", end=90)).reason == "finding_added"
+    assert world.hear(build_finding("a", cleared=300)).reason == "one_finding_cleared"
+    assert isinstance(world.hear(build_finding("b", cleared=310)), Resolve)
+
+
+def test_clearing_that_comes_first_is_noted_and_tells_nobody():
+    world = World()
+    assert isinstance(world.hear(build_finding(cleared=300)), Note)
+    assert world.hear(build_finding(cleared=300)) == Ignore(reason="clearing_already_noted")
+    assert world.incidents == {}
+
+
+def test_finding_that_comes_after_its_clearing_opens_and_resolves_at_once():
+    world = World()
+    world.hear(build_finding(cleared=300))
+    decision = world.hear(build_finding())
+    assert isinstance(decision, OpenResolved)
+    assert decision.incident.state is State.RESOLVED
+    assert decision.incident.resolved_at == at(300)
+    assert world.open_incident is None
+    assert world.record.awaited == ()
+
+
+def test_late_episode_is_told_without_touching_the_open_incident():
+    world = World()
+    world.hear(build_finding("a", cleared=300))
+    world.hear(build_finding("b", end=900, raised_at=at(880)))
+    still_open = world.open_incident
+    assert isinstance(world.hear(build_finding("a")), OpenResolved)
+    assert world.open_incident == still_open
+    assert len(world.incidents) == 2
+
+
+def test_every_order_of_one_doubled_episode_ends_in_the_same_incident():
+    story = [build_finding(), build_finding(end=90), build_finding(end=120, cleared=300)] * 2
+    ends = set()
+    for order in set(itertools.permutations(range(6))):
+        world = World()
+        for step in order:
+            world.hear(story[step])
+        assert world.open_incident is None
+        ends.add(msgspec.json.encode(world.incidents))
+    assert len(ends) == 1
+
+
+def test_staged_finding_opens_nothing():
+    world = World()
+    assert world.hear(build_finding(staged=True)) == Ignore(reason="staged")
+    assert world.incidents == {}
+
+
+def test_finding_older_than_the_records_memory_is_stale():
+    world = World()
+    for number in range(SETTLED_KEPT + 2):
+        raised = 1000 * (number + 1)
+        world.hear(build_finding(str(number), end=raised, raised_at=at(raised)))
+        world.hear(build_finding(str(number), end=raised, cleared=raised + 10))
+    assert len(world.record.settled) == SETTLED_KEPT
+    assert world.hear(build_finding("0", end=1000)) == Ignore(reason="stale")
+    assert world.hear(build_finding("5", end=6000)) == Ignore(reason="already_settled")
+
+
+def test_torn_read_is_retried():
+    record = OpenRecord(fingerprint="f", incident_id="gone")
+    with pytest.raises(ConflictError):
+        decide_on_finding(build_finding(), record, None, at(0))
+
+
+def test_acknowledging_twice_names_the_first_who_did():
+    world = World()
+    world.hear(build_finding())
+    world.store(acknowledge(world.open_incident, world.record, by="ada", now=at(110)))
+    assert acknowledge(world.open_incident, world.record, by="bob", now=at(120)) == Ignore(
+        reason="already_acknowledged"
+    )
+    assert world.open_incident.acknowledged_by == "ada"
+
+
+def test_hand_that_resolves_leaves_name_and_reason():
+    world = World()
+    world.hear(build_finding())
+    decision = resolve_by_hand(world.open_incident, world.record, by="ada", reason="a test", now=at(200))
+    world.store(decision)
+    assert decision.incident.resolved_by == "ada"
+    assert decision.entries[0].data == {"note": "a test"}
+    assert resolve_by_hand(decision.incident, world.record, by="bob", reason="", now=at(201)) == Ignore(
+        reason="already_resolved"
+    )
+    assert world.hear(build_finding(end=250)) == Ignore(reason="already_settled")
+    assert isinstance(world.hear(build_finding("b", raised_at=at(900), end=900)), Open)
+
+
+def test_progress_of_the_diagnosis_is_noted_even_after_the_end():
+    world = World()
+    world.hear(build_finding())
+    world.hear(build_finding(cleared=300))
+    (incident,) = world.incidents.values()
+    done = Progress("finished", "restored", at(400), explained=24)
+    decision = note_progress(incident, world.record, done, by="advance_diagnosis")
+    assert decision.incident.diagnosis == done
+    assert decision.incident.state is State.RESOLVED
+    assert decision.entries[0].what == "diagnosis_finished"
+
+
+def test_progress_that_comes_late_changes_nothing():
+    world = World()
+    world.hear(build_finding())
+    later = Progress("explaining", "observed_enough", at(200))
+    world.store(note_progress(world.open_incident, world.record, later, by="advance_diagnosis"))
+    earlier = Progress("observing", "swapped", at(150))
+    for late in (later, earlier):
+        assert note_progress(world.open_incident, world.record, late, by="x") == Ignore(
+            reason="progress_already_known"
+        )
