@@ -1,0 +1,110 @@
+'use strict';
+// Sagewatch's eye on itself: what is alarmed on, and the dashboard. Generated, because each question is asked of
+// every queue and every function; the answer goes to the operations topic, never to the people on call for models.
+
+const QUEUES = ['Capture', 'Incident', 'Diagnosis', 'Alert', 'Tick'];
+const FUNCTIONS = ['ingest_capture', 'manage_incident', 'advance_diagnosis', 'deliver_alert', 'tick'];
+const STACK = '${self:service}-${sls:stage}';
+
+const ref = (id) => ({ Ref: id });
+const attribute = (id, name) => ({ 'Fn::GetAtt': [id, name] });
+const pascal = (name) => name.split('_').map((word) => word[0].toUpperCase() + word.slice(1)).join('');
+// osls' own naming: ingest_capture -> IngestUnderscorecaptureLambdaFunction.
+const functionId = (name) => `${name[0].toUpperCase()}${name.slice(1).replace(/_/g, 'Underscore')}LambdaFunction`;
+
+function alarm(name, description, properties) {
+  return {
+    Type: 'AWS::CloudWatch::Alarm',
+    Properties: {
+      AlarmName: `${STACK}-${name}`,
+      AlarmDescription: description,
+      ComparisonOperator: 'GreaterThanThreshold',
+      Threshold: 0,
+      Period: 60,
+      EvaluationPeriods: 1,
+      TreatMissingData: 'notBreaching',
+      AlarmActions: [ref('OperationsTopic')],
+      OKActions: [ref('OperationsTopic')],
+      ...properties,
+    },
+  };
+}
+
+const ofQueue = (id, metric, statistic) => ({
+  Namespace: 'AWS/SQS',
+  MetricName: metric,
+  Dimensions: [{ Name: 'QueueName', Value: attribute(id, 'QueueName') }],
+  Statistic: statistic,
+});
+
+const ofFunction = (name, metric) => ({
+  Namespace: 'AWS/Lambda',
+  MetricName: metric,
+  Dimensions: [{ Name: 'FunctionName', Value: ref(functionId(name)) }],
+  Statistic: 'Sum',
+});
+
+function alarms() {
+  const made = {};
+  for (const queue of QUEUES) {
+    made[`${queue}DeadLettersAlarm`] = alarm(
+      `${queue.toLowerCase()}-dead-letters`,
+      'A message was given up: docs/operations.md says how to look at it and send it again.',
+      ofQueue(`${queue}DeadLetters`, 'ApproximateNumberOfMessagesVisible', 'Maximum'),
+    );
+    made[`${queue}AgeAlarm`] = alarm(`${queue.toLowerCase()}-age`, 'The oldest message has waited over five minutes.', {
+      ...ofQueue(`${queue}Queue`, 'ApproximateAgeOfOldestMessage', 'Maximum'),
+      Threshold: 300,
+      EvaluationPeriods: 3,
+    });
+  }
+  for (const name of FUNCTIONS) {
+    made[`${pascal(name)}ErrorsAlarm`] = alarm(`${name}-errors`, 'The function raised an error or was throttled.', {
+      ...ofFunction(name, 'Errors'),
+      EvaluationPeriods: 5,
+      DatapointsToAlarm: 3,
+    });
+  }
+  made.HeartbeatAlarm = alarm('heartbeat', 'tick has not run for five minutes: deadlines are not watched.', {
+    ...ofFunction('tick', 'Invocations'),
+    ComparisonOperator: 'LessThanThreshold',
+    Threshold: 1,
+    EvaluationPeriods: 5,
+    TreatMissingData: 'breaching',
+  });
+  return made;
+}
+
+// Inside Fn::Sub, a resource is named ${Id} or ${Id.Attribute}. The backtick keeps osls from reading it.
+const sub = (expression) => '$' + `{${expression}}`;
+
+function widget(title, x, y, metrics, options = {}) {
+  return {
+    type: 'metric', x, y, width: 8, height: 6,
+    properties: { title, region: sub('AWS::Region'), view: 'timeSeries', stat: 'Sum', period: 60, metrics, ...options },
+  };
+}
+
+const search = (metric, stat) => [[{ expression: `SEARCH('Namespace="Sagewatch" MetricName="${metric}"', '${stat}', 60)` }]];
+
+function dashboard() {
+  const queues = (suffix, metric) => QUEUES.map((q) => ['AWS/SQS', metric, 'QueueName', sub(`${q}${suffix}.QueueName`)]);
+  const functions = (metric) => FUNCTIONS.map((f) => ['AWS/Lambda', metric, 'FunctionName', sub(functionId(f))]);
+  const widgets = [
+    widget('Predictions counted', 0, 0, search('Predictions', 'Sum')),
+    widget('Most frequent classes', 8, 0, search('ClassCount', 'Sum')),
+    widget('Findings', 16, 0, search('Findings', 'Sum')),
+    widget('Oldest message, seconds', 0, 6, queues('Queue', 'ApproximateAgeOfOldestMessage'), { stat: 'Maximum' }),
+    widget('Messages given up', 8, 6, queues('DeadLetters', 'ApproximateNumberOfMessagesVisible'), { stat: 'Maximum' }),
+    widget('Errors', 16, 6, functions('Errors')),
+    widget('Duration, ms', 0, 12, functions('Duration'), { stat: 'p95' }),
+    widget('Throttles', 8, 12, functions('Throttles')),
+    widget('Invocations', 16, 12, functions('Invocations')),
+  ];
+  return {
+    Type: 'AWS::CloudWatch::Dashboard',
+    Properties: { DashboardName: STACK, DashboardBody: { 'Fn::Sub': JSON.stringify({ widgets }) } },
+  };
+}
+
+module.exports = { Resources: { ...alarms(), Dashboard: dashboard() } };
