@@ -1,0 +1,114 @@
+"""Pictures of an explanation: the input, its heat map (red most relevant, blue least), and both laid over each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# ImageNet's mean and standard deviation per channel, the normalisation of the notebook's model.
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+PANEL_SIDE: Final = 256
+_MARGIN: Final = 8
+_CAPTION_LINE: Final = 22
+_INK: Final = (28, 32, 38)
+_PAPER: Final = (255, 255, 255)
+# Blue, cyan, green, yellow, red: the notebook's "jet", without its dark ends.
+_STOPS: Final = (
+    (0.0, (0, 0, 180)),
+    (0.3, (0, 170, 230)),
+    (0.5, (60, 200, 90)),
+    (0.7, (250, 220, 0)),
+    (1.0, (215, 0, 0)),
+)
+
+
+@dataclass(frozen=True)
+class Box:
+    """A region of interest in shares of the picture, 0 to 1: left, top, right, bottom."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+# Cropped signs leave about a tenth of their size free on each side.
+CENTRE_BOX: Final = Box(0.1, 0.1, 0.9, 0.9)
+
+
+def outside_share(saliency: NDArray[np.float64], box: Box = CENTRE_BOX) -> float:
+    """The share of a map's relevance that lies outside a box: a model that looks past the sign has a high one.
+
+    Parameters
+    ----------
+    saliency
+        Shape (H, W), not negative.
+    box
+        Pixels count as inside when their middle is.
+
+    Returns
+    -------
+    float
+        0 to 1; 0 for a map of zeros. A map that is the same everywhere gives the share of the area.
+    """
+    height, width = saliency.shape
+    y, x = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
+    inside = np.outer((y >= box.top) & (y <= box.bottom), (x >= box.left) & (x <= box.right))
+    total = float(saliency.sum())
+    return float(saliency[~inside].sum()) / total if total > 0 else 0.0
+
+
+def input_picture(
+    image: NDArray[np.float32],
+    mean: tuple[float, ...] = IMAGENET_MEAN,
+    std: tuple[float, ...] = IMAGENET_STD,
+) -> Image.Image:
+    """The model's normalised input (3, H, W) as the picture that was sent, at the model's size."""
+    pixels = image.transpose(1, 2, 0) * np.array(std) + np.array(mean)
+    return Image.fromarray((np.nan_to_num(pixels).clip(0, 1) * 255).round().astype(np.uint8), "RGB")
+
+
+def heat_picture(saliency: NDArray[np.float64]) -> Image.Image:
+    """A map (H, W) of 0 to 1 in colours: 0 is blue, 1 is red; NaN counts as 0."""
+    level = np.nan_to_num(saliency).clip(0, 1)
+    places = [place for place, _ in _STOPS]
+    channels = [np.interp(level, places, [colour[c] for _, colour in _STOPS]) for c in range(3)]
+    return Image.fromarray(np.stack(channels, axis=2).round().astype(np.uint8), "RGB")
+
+
+def overlay_picture(picture: Image.Image, heat: Image.Image, share: float = 0.5) -> Image.Image:
+    """The heat map laid over the input; `share` is how much of the heat map shows, 0 to 1."""
+    return Image.blend(picture, heat, share)
+
+
+def side_by_side(panels: tuple[Image.Image, ...], caption: tuple[str, ...]) -> Image.Image:
+    """Panels in a row, enlarged, above lines of caption."""
+    side = PANEL_SIDE
+    width = len(panels) * side + (len(panels) + 1) * _MARGIN
+    height = side + 2 * _MARGIN + len(caption) * _CAPTION_LINE + _MARGIN
+    sheet = Image.new("RGB", (width, height), _PAPER)
+    for number, panel in enumerate(panels):
+        sheet.paste(
+            panel.resize((side, side), Image.Resampling.BICUBIC),
+            (_MARGIN + number * (side + _MARGIN), _MARGIN),
+        )
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size=15)
+    for number, line in enumerate(caption):
+        draw.text((_MARGIN, side + 2 * _MARGIN + number * _CAPTION_LINE), line, fill=_INK, font=font)
+    return sheet
+
+
+def png_bytes(picture: Image.Image) -> bytes:
+    """The picture as a PNG file."""
+    buffer = BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
