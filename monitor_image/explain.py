@@ -1,0 +1,169 @@
+"""The saliency job: explains recorded predictions, inside a SageMaker processing container.
+
+In (below `CONTAINER_ROOT`, `/` where that is not set):
+
+- `opt/ml/processing/input/tensors/**`: what `endpoint_code/debugger_hook.py` recorded, one directory a worker
+- `opt/ml/processing/input/classes/*.csv`: optional class names, columns `ClassId,SignName`
+- `opt/ml/config/processingjobconfig.json`: the platform's; the process's environment goes before its `Environment`
+- environment `MAX_IMAGES` (40) and `SUSPECT_CLASS`: images of that class come first, at most a quarter are others
+
+Out, below the first output's `LocalPath`: `heatmaps/`, `inputs/`, `overlays/` with a PNG an image, and
+`explanations.json`, written last. Exit code 0, or 1; `opt/ml/output/message` says what was done or what the cause is.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sagewatch.errors import ConfigurationError, SagewatchError
+from sagewatch.explain.report import ExplanationReport, explain_steps
+from sagewatch.explain.selection import choose_steps
+from sagewatch.explain.trial import TrialReader, find_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TENSORS: Final = "opt/ml/processing/input/tensors"
+CLASSES: Final = "opt/ml/processing/input/classes"
+CONFIG: Final = "opt/ml/config/processingjobconfig.json"
+MESSAGE: Final = "opt/ml/output/message"
+DEFAULT_OUTPUT: Final = "opt/ml/processing/output"
+DEFAULT_MAX_IMAGES: Final = 40
+# SageMaker keeps the first kilobyte of the message.
+MESSAGE_BYTES: Final = 1024
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the platform asks for."""
+
+    tensors: Path
+    classes: Path
+    output: Path
+    max_images: int
+    suspect_class: int | None
+
+
+class NothingToExplainError(SagewatchError):
+    """The job has no image to show: there are no tensors, or none that can be explained."""
+
+
+def read_job(root: Path, environment: Mapping[str, str]) -> Job:
+    """Read the job from the processing contract's file and the environment.
+
+    Raises
+    ------
+    ConfigurationError
+        When the file is no JSON object, or a number is none.
+    """
+    config = _read_config(root / CONFIG)
+    given = {**(config.get("Environment") or {}), **environment}
+    outputs = (config.get("ProcessingOutputConfig") or {}).get("Outputs") or [{}]
+    local_path = (outputs[0].get("S3Output") or {}).get("LocalPath") or DEFAULT_OUTPUT
+    max_images = _number(given, "MAX_IMAGES", DEFAULT_MAX_IMAGES)
+    if max_images < 1:
+        raise ConfigurationError("must be at least 1", where="environment", key="MAX_IMAGES")
+    suspect = _number(given, "SUSPECT_CLASS", -1)
+    return Job(
+        root / TENSORS,
+        root / CLASSES,
+        root / local_path.lstrip("/"),
+        max_images,
+        suspect if suspect >= 0 else None,
+    )
+
+
+def run_job(job: Job) -> str:
+    """Do the job; the answer is its message.
+
+    Raises
+    ------
+    NothingToExplainError
+        When not one image can be explained.
+    OSError
+        When the output cannot be written.
+    """
+    steps = find_steps(job.tensors)
+    if not steps:
+        raise NothingToExplainError(f"no tensors found under {job.tensors}")
+    reader = TrialReader(steps)
+    chosen, skipped = choose_steps(steps, reader, job.max_images, job.suspect_class)
+    report = explain_steps(chosen, reader, job.output, read_class_names(job.classes))
+    report = ExplanationReport(report.images, [*skipped, *report.skipped])
+    write_whole(job.output / "explanations.json", json.dumps(report.as_json(), indent=1, allow_nan=False))
+    if not report.images:
+        first = report.skipped[0]
+        raise NothingToExplainError(f"none of {len(steps)} recorded steps can be explained: {first.reason}")
+    incomplete = sum(not image.completeness_ok for image in report.images)
+    return f"Completed: {len(report.images)} images explained, {len(report.skipped)} skipped, {incomplete} incomplete."
+
+
+def read_class_names(folder: Path) -> dict[int, str]:
+    """Class names from the CSV files of a folder; files of another shape are passed over, since names are a comfort."""
+    names: dict[int, str] = {}
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+            for row in csv.DictReader(lines):
+                number, name = row.get("ClassId"), row.get("SignName")
+                if number and name and number.strip().isdecimal():
+                    names[int(number)] = name
+    return names
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that no reader sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def main(root: Path, environment: Mapping[str, str]) -> int:
+    """Run the job, leave its message, and return the exit code."""
+    try:
+        message, code = run_job(read_job(root, environment)), 0
+    except (SagewatchError, OSError) as error:
+        message, code = str(error), 1
+    cut = message.encode("utf-8")[:MESSAGE_BYTES].decode("utf-8", errors="ignore")
+    print(cut, file=sys.stderr if code else sys.stdout)
+    try:
+        write_whole(root / MESSAGE, cut)
+    except OSError as error:
+        print(f"the message could not be written: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return code
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    """The platform's file; it is absent when the image is tried by hand."""
+    if not path.exists():
+        return {}
+    try:
+        config = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ConfigurationError(f"no JSON ({error})", where=str(path)) from error
+    if not isinstance(config, dict):
+        raise ConfigurationError("no JSON object", where=str(path))
+    return config
+
+
+def _number(given: Mapping[str, Any], key: str, default: int) -> int:
+    text = given.get(key)
+    if text is None or not str(text).strip():
+        return default
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{text!r} is no number", where="environment", key=key) from error
+
+
+if __name__ == "__main__":
+    # The container's own edge: settings.py belongs to the Lambda functions.
+    surroundings = dict(os.environ)  # noqa: TID251
+    sys.exit(main(Path(surroundings.get("CONTAINER_ROOT") or "/"), surroundings))
