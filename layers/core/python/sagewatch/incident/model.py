@@ -150,6 +150,8 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
         Content key of what was told: an equal key means there is nothing new to tell.
     thread
         The channel's own handle of the message (a Slack timestamp), for updates in place.
+    claimed_until
+        Somebody is sending right now; after this time it died on the way.
     """
 
     incident_id: str
@@ -159,4 +161,5 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
     content: str | None = None
     thread: str | None = None
     updates: int = 0
+    claimed_until: datetime | None = None
     version: int = 0

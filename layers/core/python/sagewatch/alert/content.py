@@ -1,0 +1,195 @@
+"""One announcement, composed once for every channel: plain words and links, escaped by nobody yet."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sagewatch.alert.outbox import Kind
+from sagewatch.incident.amounts import clean_text, format_duration, format_share, format_time
+from sagewatch.incident.describe import NAME_LIMIT, describe, name_class
+from sagewatch.incident.doing import tell_doing
+from sagewatch.incident.model import Incident, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOP_CLASSES = 3
+SAMPLES_SHOWN = 3
+_PATH_LIMIT = 300
+
+
+class Links(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to read on. What is None is not offered.
+
+    Attributes
+    ----------
+    page
+        The incident page in the AWS console: works after sign-in, and goes on working.
+    presigned
+        The same page for whoever holds the link: dies with the credentials that signed it.
+    presigned_until
+        When the presigned link ends at the latest.
+    runbooks
+        Address under which ``<kind>.md`` is found.
+    """
+
+    page: str | None = None
+    presigned: str | None = None
+    presigned_until: datetime | None = None
+    dashboard: str | None = None
+    metrics: str | None = None
+    runbooks: str | None = None
+
+
+class Announcement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a receiver is to be told.
+
+    Attributes
+    ----------
+    kind
+        Firing, updated or resolved.
+    class_names
+        Name of each class, by the class as the model answers it.
+    """
+
+    kind: Kind
+    incident: Incident
+    links: Links = Links()
+    class_names: dict[str, str] = {}
+
+
+class Link(msgspec.Struct, frozen=True):
+    """A labelled address; the note says when it works."""
+
+    label: str
+    url: str
+    note: str = ""
+
+
+class Content(msgspec.Struct, frozen=True, kw_only=True):
+    """A message without a form yet.
+
+    Attributes
+    ----------
+    state
+        ``FIRING`` or ``RESOLVED``: an update says in which of the two the incident is.
+    headline
+        What, in a few words.
+    what
+        What, in a sentence or two.
+    facts
+        Label and value of each fact, in the order of reading.
+    """
+
+    state: str
+    endpoint: str
+    headline: str
+    what: str
+    facts: tuple[tuple[str, str], ...]
+    doing: str
+    next_step: str
+    links: tuple[Link, ...]
+
+
+def build_content(announcement: Announcement) -> Content:
+    """The announcement in words, every name cut to a readable length."""
+    incident = announcement.incident
+    description = describe(incident.latest, announcement.class_names)
+    # A firing is told as such even where the end is known: the resolved message follows it.
+    over = incident.state is State.RESOLVED and announcement.kind is not Kind.FIRING
+    what = description.what
+    if over:
+        what = f"{description.over}. It lasted {_tell_length(incident)}. What had happened: {what}"
+    return Content(
+        state="RESOLVED" if over else "FIRING",
+        endpoint=clean_text(incident.endpoint, NAME_LIMIT),
+        headline=description.over if over else description.headline,
+        what=what,
+        facts=tuple(_build_facts(announcement, description.how_bad)),
+        doing=_tell_doing(announcement),
+        next_step="Read on the incident page what happened and why." if over else description.next_step,
+        links=tuple(_build_links(announcement.links, incident.kind)),
+    )
+
+
+def _tell_doing(announcement: Announcement) -> str:
+    doing = tell_doing(announcement.incident)
+    if announcement.kind is Kind.FIRING and announcement.incident.state is State.RESOLVED:
+        return f"It is over already; the resolved message follows. {doing}"
+    return doing
+
+
+def _tell_length(incident: Incident) -> str:
+    ended = incident.resolved_at or incident.updated_at
+    return format_duration(ended - incident.opened_at)
+
+
+def _build_facts(announcement: Announcement, how_bad: str) -> Iterator[tuple[str, str]]:
+    incident = announcement.incident
+    finding = incident.latest
+    endpoint, variant = clean_text(incident.endpoint, NAME_LIMIT), clean_text(incident.variant, NAME_LIMIT)
+    yield "Endpoint", f"{endpoint}, variant {variant} ({incident.account}, {incident.region})"
+    yield "Severity", incident.severity.value
+    yield "How bad", how_bad
+    yield "Since", format_time(finding.window.start)
+    seen = f", in {finding.window.predictions:,} predictions" if finding.window.predictions else ""
+    yield "Found", format_time(incident.opened_at) + seen
+    if finding.counts:
+        yield "Most frequent", _tell_classes(announcement)
+    if finding.samples:
+        yield "Samples", _tell_samples(announcement)
+    if incident.acknowledged_by is not None:
+        yield "Acknowledged", f"by {clean_text(incident.acknowledged_by, NAME_LIMIT)}"
+    if incident.resolved_at is not None and announcement.kind is not Kind.FIRING:
+        yield "Resolved", f"{format_time(incident.resolved_at)}, {_tell_resolver(incident)}"
+    yield "Incident", incident.incident_id
+
+
+def _tell_resolver(incident: Incident) -> str:
+    if incident.resolved_by in {None, "manage_incident"}:
+        return "by the evidence"
+    return f"by {clean_text(incident.resolved_by or '', NAME_LIMIT)}"
+
+
+def _tell_classes(announcement: Announcement) -> str:
+    finding = announcement.incident.latest
+    total = finding.window.predictions or sum(finding.counts.values())
+    told = []
+    for label, count in list(finding.counts.items())[:TOP_CLASSES]:
+        named = name_class(label, announcement.class_names).removeprefix("class ")
+        usual = finding.expected_shares.get(label)
+        beside = f", usually {format_share(usual)}" if usual is not None else ""
+        told.append(f"{named}: {count:,} ({format_share(count / total) if total else '-'}{beside})")
+    return "; ".join(told)
+
+
+def _tell_samples(announcement: Announcement) -> str:
+    """Where the samples lie, the lines of one object together."""
+    samples = announcement.incident.latest.samples
+    lines: dict[str, list[str]] = {}
+    for sample in samples[:SAMPLES_SHOWN]:
+        where = clean_text(f"s3://{sample.bucket}/{sample.key}", _PATH_LIMIT)
+        lines.setdefault(where, []).append(str(sample.line))
+    more = f"; {len(samples) - SAMPLES_SHOWN:,} more on the page" if len(samples) > SAMPLES_SHOWN else ""
+    return "; ".join(f"{where} line {', '.join(numbers)}" for where, numbers in lines.items()) + more
+
+
+def _build_links(links: Links, kind: str) -> Iterator[Link]:
+    if links.page is not None:
+        yield Link("Incident page", links.page, "sign in to AWS first; it stays")
+    if links.presigned is not None:
+        until = f" {format_time(links.presigned_until)}" if links.presigned_until else ""
+        yield Link(
+            "Incident page without sign-in",
+            links.presigned,
+            f"whoever has it can read; ends{until or ' soon'}, or earlier with the credentials that signed it",
+        )
+    if links.dashboard is not None:
+        yield Link("Dashboard", links.dashboard)
+    if links.metrics is not None:
+        yield Link("Metrics", links.metrics)
+    if links.runbooks is not None:
+        yield Link("Runbook", f"{links.runbooks.rstrip('/')}/{clean_text(kind, NAME_LIMIT)}.md")

@@ -1,0 +1,121 @@
+"""An announcement as a Slack message in Block Kit, within Slack's limits whatever it is about.
+
+Source: Slack, "Formatting text for app surfaces" (escape &, < and >, in that order) and the Block Kit
+reference (limits: CONTRACTS §13).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sagewatch.alert.content import Announcement, Content, Link, build_content
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEADER_LIMIT = 150
+SECTION_LIMIT = 3000
+FIELD_LIMIT = 2000
+FIELDS_LIMIT = 10
+TEXT_LIMIT = 4000
+URL_LIMIT = 2500
+_WIDE = frozenset({"How bad", "Most frequent", "Samples", "Incident"})
+_SIGNS = {"FIRING": "\N{LARGE RED CIRCLE}", "RESOLVED": "\N{LARGE GREEN CIRCLE}"}
+
+
+def render_slack(announcement: Announcement) -> dict[str, Any]:
+    """The arguments ``text`` and ``blocks`` of ``chat.postMessage`` and ``chat.update``.
+
+    Names from outside cannot mention anybody (``<!channel>``, ``<@U...>``) nor make a link.
+    """
+    content = build_content(announcement)
+    headline = f"{_SIGNS[content.state]} {content.state} · {content.endpoint}: {content.headline}"
+    return {
+        "text": escape(headline, TEXT_LIMIT),
+        "blocks": list(_build_blocks(content, announcement.incident.incident_id)),
+        # What data says must not grow a preview of some other site.
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def escape(text: str, limit: int) -> str:
+    """Text from outside, harmless in a mrkdwn or plain_text object, of at most ``limit`` characters.
+
+    Lengths are in UTF-16 units, the larger of the counts that Slack might mean, and no escape is cut apart.
+
+    Examples
+    --------
+    >>> escape("<!channel> & co", 100)
+    '&lt;!channel&gt; &amp; co'
+    >>> escape("a & b", 7)
+    'a …'
+    """
+    pieces = [_ESCAPES.get(character, character) for character in text[: limit + 1]]
+    if sum(map(_measure, pieces)) <= limit and len(text) <= limit:
+        return "".join(pieces)
+    kept: list[str] = []
+    left = limit - 1
+    for piece in pieces:
+        left -= _measure(piece)
+        if left < 0:
+            break
+        kept.append(piece)
+    return "".join(kept) + "…"
+
+
+_ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def _measure(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _build_blocks(content: Content, incident_id: str) -> Iterator[dict[str, Any]]:
+    header = f"{_SIGNS[content.state]} {content.endpoint}: {content.headline}"
+    yield {
+        "type": "header",
+        "text": {"type": "plain_text", "text": escape(header, HEADER_LIMIT), "emoji": True},
+    }
+    yield _build_section(escape(content.what, SECTION_LIMIT))
+    narrow = [fact for fact in content.facts if fact[0] not in _WIDE]
+    yield {"type": "section", "fields": [_build_field(*fact) for fact in narrow[:FIELDS_LIMIT]]}
+    for label, value in content.facts:
+        if label in _WIDE and label != "Incident":
+            yield _build_section(_label(label, value, SECTION_LIMIT))
+    yield _build_section(_label("What Sagewatch is doing", content.doing, SECTION_LIMIT))
+    yield _build_section(_label("Next step", content.next_step, SECTION_LIMIT))
+    for link in content.links:
+        if (linked := _build_link(link)) is not None:
+            yield linked
+    yield {"type": "context", "elements": [_build_mrkdwn(escape(f"Sagewatch · {incident_id}", FIELD_LIMIT))]}
+
+
+def _label(label: str, value: str, limit: int) -> str:
+    head = f"*{label}*\n"
+    return head + escape(value, limit - len(head))
+
+
+def _build_field(label: str, value: str) -> dict[str, str]:
+    return _build_mrkdwn(_label(label, value, FIELD_LIMIT))
+
+
+def _build_link(link: Link) -> dict[str, Any] | None:
+    """A link of its own block: a presigned one alone can fill half of what a section holds.
+
+    None for an address that is no link: a cut one would lead nowhere.
+    """
+    # "|" and ">" end an address in Slack's notation.
+    address = link.url.replace("|", "%7C").replace(">", "%3E").replace("<", "%3C").replace("&", "&amp;")
+    if not address.startswith(("https://", "http://", "file://")) or _measure(address) > URL_LIMIT:
+        return None
+    note = f" ({escape(link.note, 200)})" if link.note else ""
+    return _build_section(f"<{address}|{escape(link.label, 100)}>{note}")
+
+
+def _build_section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _build_mrkdwn(text)}
+
+
+def _build_mrkdwn(text: str) -> dict[str, str]:
+    return {"type": "mrkdwn", "text": text}

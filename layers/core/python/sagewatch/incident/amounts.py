@@ -1,0 +1,104 @@
+"""Numbers, times and foreign text as a person reads them in a message at night."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+_SCALES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
+_UNSPEAKABLE = 1e18
+
+
+def format_share(share: float) -> str:
+    """A share in percent: whole from ten up, else with two significant digits.
+
+    Examples
+    --------
+    >>> format_share(0.83), format_share(0.0214), format_share(0.0004), format_share(0.9996)
+    ('83 %', '2.1 %', '0.04 %', '99.96 %')
+    """
+    percent = share * 100
+    if 99 < percent < 100:  # noqa: PLR2004 - "100 %" would be untrue
+        return f"{percent:.2f} %"
+    if abs(percent) >= 10 or percent == 0:  # noqa: PLR2004 - two digits stand before the point
+        return f"{percent:.0f} %"
+    return f"{percent:.2g} %" if abs(percent) >= 0.01 else "under 0.01 %"  # noqa: PLR2004
+
+
+def format_points(difference: float) -> str:
+    """A difference of shares in percentage points, with its sign.
+
+    Examples
+    --------
+    >>> format_points(0.809), format_points(-0.004)
+    ('+81 points', '-0.4 points')
+    """
+    points = difference * 100
+    return f"{points:+.0f} points" if abs(points) >= 10 else f"{points:+.2g} points"  # noqa: PLR2004
+
+
+def format_count(count: float) -> str:
+    """A count that stays readable however large.
+
+    Examples
+    --------
+    >>> format_count(1234), format_count(8.44e9), format_count(3e40)
+    ('1,234', '8.4 billion', '10^40')
+    """
+    if count >= _UNSPEAKABLE:
+        return f"10^{len(f'{count:.0f}') - 1}"
+    for size, name in _SCALES:
+        if count >= size:
+            return f"{count / size:.2g} {name}" if count < 100 * size else f"{count / size:,.0f} {name}"
+    return f"{count:,.0f}"
+
+
+def format_duration(length: timedelta | float) -> str:
+    """A length of time in its two largest units.
+
+    Examples
+    --------
+    >>> format_duration(47), format_duration(1260), format_duration(7500), format_duration(180000)
+    ('47 s', '21 min', '2 h 5 min', '2 d 2 h')
+    """
+    seconds = round(length if isinstance(length, int | float) else length.total_seconds())
+    if seconds < 60:  # noqa: PLR2004
+        return f"{max(seconds, 0)} s"
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h" if hours else f"{days} d"
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min {seconds} s" if seconds and minutes < 10 else f"{minutes} min"  # noqa: PLR2004
+
+
+def format_time(at: datetime) -> str:
+    """A time to the second, in UTC, which it says."""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def clean_text(text: str, limit: int) -> str:
+    """Text from outside on one line, of at most ``limit`` characters, without invisible control over others.
+
+    Control characters and line ends become spaces; marks that turn the reading direction of what follows
+    (bidi embeddings, overrides and isolates) are dropped.
+    """
+    # Cut first: a name of megabytes is not worth reading to its end.
+    shown = "".join(_clean_character(character) for character in text[: 4 * limit])
+    shown = " ".join(shown.split())
+    return shown if len(shown) <= limit and len(text) <= 4 * limit else shown[: limit - 1].rstrip() + "…"
+
+
+def _clean_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category in {"Cc", "Zl", "Zp"}:
+        return " "
+    # Cs: a lone surrogate cannot be encoded. Cf: bidi controls; joiners of emoji and Persian are kept.
+    if category == "Cs" or (category == "Cf" and character not in "\u200c\u200d"):
+        return ""
+    return character

@@ -1,0 +1,188 @@
+"""What an incident is about, in words: one description a finding kind, for messages and the page alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sagewatch.incident.amounts import (
+    clean_text,
+    format_count,
+    format_duration,
+    format_points,
+    format_share,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sagewatch.finding import Finding
+
+NAME_LIMIT = 60
+"""Characters of a class's or endpoint's name that are shown."""
+
+
+class Description(msgspec.Struct, frozen=True):
+    """A finding in words. Plain text: each channel escapes it for itself.
+
+    Attributes
+    ----------
+    headline
+        What, in a few words, without the endpoint.
+    what
+        What, in one sentence, with the baseline.
+    how_bad
+        Effect size and evidence.
+    over
+        What is true again once it is resolved.
+    next_step
+        What the engineer on call does first.
+    """
+
+    headline: str
+    what: str
+    how_bad: str
+    over: str
+    next_step: str
+
+
+def describe(finding: Finding, class_names: Mapping[str, str]) -> Description:
+    """The finding in words; a kind that is unknown here still gets its numbers.
+
+    Parameters
+    ----------
+    class_names
+        Name of each class, by the class as the model answers it; may be empty.
+    """
+    return _KINDS.get(finding.kind, _describe_unknown)(finding, class_names)
+
+
+def name_class(label: str, class_names: Mapping[str, str]) -> str:
+    """The class as a person would name it.
+
+    Examples
+    --------
+    >>> name_class("14", {"14": "Stop"}), name_class("14", {})
+    ('class 14 (Stop)', 'class 14')
+    """
+    shown = clean_text(label, NAME_LIMIT)
+    name = class_names.get(label)
+    return f"class {shown} ({clean_text(name, NAME_LIMIT)})" if name else f"class {shown}"
+
+
+def _describe_concentration(finding: Finding, class_names: Mapping[str, str]) -> Description:
+    evidence = finding.evidence
+    named = name_class(finding.subject, class_names)
+    headline = f"{_upper(named)} takes {format_share(evidence.observed)} of predictions"
+    return Description(
+        headline=headline,
+        what=f"{headline}; the baseline says {format_share(evidence.expected)}.",
+        how_bad=f"{format_points(evidence.effect_size)} against the baseline. {_tell_odds(finding)}",
+        over=f"{_upper(named)} is back to its usual share of predictions",
+        next_step="Look at the inputs that were called so and at their heat maps: if the model looks at "
+        "the wrong places, suspect manipulated or broken inputs; if it looks at the right ones, the world "
+        "has changed.",
+    )
+
+
+def _describe_fixed_share(finding: Finding, class_names: Mapping[str, str]) -> Description:
+    evidence = finding.evidence
+    named = name_class(finding.subject, class_names)
+    headline = f"{_upper(named)} takes {format_share(evidence.observed)} of predictions"
+    return Description(
+        headline=headline,
+        what=f"{headline}, more than the fixed limit of {format_share(evidence.threshold)}.",
+        how_bad=f"{format_points(evidence.observed - evidence.threshold)} over the limit, "
+        f"in {finding.window.predictions:,} predictions.",
+        over=f"{_upper(named)} is below its fixed limit again",
+        next_step="Compare with the class-concentration detector, which knows the baseline: if it is "
+        "silent, the limit may be too low for this traffic.",
+    )
+
+
+def _describe_confidence(finding: Finding, _: Mapping[str, str]) -> Description:
+    evidence = finding.evidence
+    headline = f"Confidence fell to {evidence.observed:.2f}"
+    return Description(
+        headline=headline,
+        what=f"Mean confidence of predictions fell to {evidence.observed:.2f}; "
+        f"the baseline says {evidence.expected:.2f}.",
+        how_bad=f"{evidence.observed - evidence.expected:+.2f} against the baseline. {_tell_odds(finding)}",
+        over="Confidence is back to its usual level",
+        next_step="Look at recent inputs: blur, darkness, a new camera or a change of preprocessing lower "
+        "confidence before classes go wrong.",
+    )
+
+
+def _describe_rejected(finding: Finding, _: Mapping[str, str]) -> Description:
+    evidence, window = finding.evidence, finding.window
+    headline = f"{format_share(evidence.observed)} of captured records cannot be read"
+    return Description(
+        headline=headline,
+        what=f"{headline}; the baseline says {format_share(evidence.expected)}.",
+        how_bad=f"{window.rejected:,} unreadable records beside {window.predictions:,} predictions. "
+        f"{_tell_odds(finding)}",
+        over="Captured records can be read again",
+        next_step="Read one of the sample records: a changed answer format of the model is the usual "
+        "cause; then mend the endpoint's capture expressions in monitors.yml.",
+    )
+
+
+def _describe_no_data(finding: Finding, _: Mapping[str, str]) -> Description:
+    evidence = finding.evidence
+    silence = format_duration(evidence.observed)
+    headline = f"No captures for {silence}"
+    return Description(
+        headline=headline,
+        what=f"No capture file has arrived for {silence}; this endpoint's rhythm allows "
+        f"{format_duration(evidence.threshold)}.",
+        how_bad=f"Usually one comes every {format_duration(evidence.expected)}. While nothing is captured, "
+        "nothing else can be noticed.",
+        over="Captures arrive again",
+        next_step="Check that the endpoint is in service, that it is being called, and that its "
+        "configuration still captures data.",
+    )
+
+
+def _describe_unknown(finding: Finding, class_names: Mapping[str, str]) -> Description:
+    evidence = finding.evidence
+    kind = clean_text(finding.kind, NAME_LIMIT)
+    named = f" of {name_class(finding.subject, class_names)}" if finding.subject else ""
+    return Description(
+        headline=f"Finding of kind {kind}",
+        what=f"The detector {clean_text(finding.detector.name, NAME_LIMIT)} raised {kind}{named}: observed "
+        f"{evidence.observed:.4g}, expected {evidence.expected:.4g}.",
+        how_bad=f"Its statistic is {evidence.statistic:.4g}, the threshold {evidence.threshold:.4g}.",
+        over=f"The finding of kind {kind} has cleared",
+        next_step="Open the incident page and read the evidence.",
+    )
+
+
+def _tell_odds(finding: Finding) -> str:
+    """The evidence as odds.
+
+    A statistic of e-SR at level M is reached by chance once in at least M predictions on average (Shin,
+    Ramdas and Rinaldo, arXiv 2203.03532), which holds for every level, not only for the threshold.
+    """
+    evidence = finding.evidence
+    return (
+        f"Chance alone brings evidence this strong less than once in {format_count(evidence.statistic)} "
+        f"predictions (the alarm is set at one in {format_count(evidence.threshold)})."
+    )
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+_KINDS: dict[str, Callable[[Finding, Mapping[str, str]], Description]] = {
+    "class-concentration": _describe_concentration,
+    "fixed-share": _describe_fixed_share,
+    "confidence": _describe_confidence,
+    "rejected": _describe_rejected,
+    "no-data": _describe_no_data,
+}
+
+KINDS = tuple(_KINDS)
+"""Finding kinds that have words of their own, and a runbook."""

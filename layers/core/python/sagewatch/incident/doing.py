@@ -1,0 +1,71 @@
+"""What Sagewatch is doing about an incident, in a sentence or two."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagewatch.incident.amounts import clean_text
+
+if TYPE_CHECKING:
+    from sagewatch.incident.model import Incident, Progress
+
+_REASON_LIMIT = 80
+
+_STAGES = {
+    "swapping": "Diagnosing: moving the endpoint to a clone of its configuration that records tensors.",
+    "observing": "Diagnosing: the endpoint records tensors of live requests; the original configuration "
+    "comes back when there are enough.",
+    "restoring": "Diagnosing: moving the endpoint back to its original configuration.",
+    "explaining": "Diagnosing: the original configuration is back; heat maps are being computed.",
+}
+
+_REASONS = {
+    "no_tensors": "no tensors were recorded while it was observed",
+    "rolled_back": "SageMaker rolled the swap back",
+    "swap_overdue": "the swap took too long",
+    "job_failed": "the saliency job failed",
+    "job_overdue": "the saliency job took too long",
+    "job_never_started": "the saliency job never started",
+    "endpoint_is_gone": "the endpoint is gone",
+    "endpoint_failed": "the endpoint failed",
+    "operator_changed_endpoint": "somebody else changed the endpoint meanwhile",
+    "mode_is_off": "it is switched off for this endpoint",
+    "mode_is_replay": "this endpoint is diagnosed by replay only",
+    "already_diagnosed": "this incident was diagnosed before",
+    "endpoint_is_leased": "another diagnosis of this endpoint is running",
+    "cooling_down": "this endpoint was diagnosed a short while ago",
+    "daily_budget_used": "today's diagnoses of this endpoint are used up",
+}
+
+RUNNING = frozenset(_STAGES)
+"""Stages in which the diagnosis still goes on."""
+
+
+def tell_doing(incident: Incident) -> str:
+    """What Sagewatch does, did, or leaves alone, and in which state the endpoint is.
+
+    Examples
+    --------
+    >>> from sagewatch.incident.model import Progress
+    >>> from datetime import UTC, datetime
+    >>> tell_progress(Progress("off", "cooling_down", datetime(2026, 11, 21, tzinfo=UTC)))
+    'No diagnosis: this endpoint was diagnosed a short while ago.'
+    """
+    if incident.diagnosis is None:
+        return "Watching. No diagnosis has begun."
+    return tell_progress(incident.diagnosis)
+
+
+def tell_progress(progress: Progress) -> str:
+    """The stage of a diagnosis in words."""
+    if progress.stage in _STAGES:
+        return _STAGES[progress.stage]
+    reason = _REASONS.get(progress.reason, clean_text(progress.reason, _REASON_LIMIT).replace("_", " "))
+    if progress.stage == "finished" and progress.explained:
+        inputs = "1 input" if progress.explained == 1 else f"{progress.explained:,} inputs"
+        return f"Diagnosed: {inputs} explained with heat maps; the original configuration is back."
+    if progress.stage == "finished":
+        return f"Diagnosis ended without heat maps: {reason}. The original configuration is in place."
+    if progress.stage == "abandoned":
+        return f"Diagnosis abandoned: {reason}. Sagewatch leaves the endpoint alone: check its configuration."
+    return f"No diagnosis: {reason}."

@@ -1,0 +1,1 @@
+"""Sagewatch's tests; they mirror the package."""
