@@ -1,0 +1,9 @@
+"""Woken by a capture file: counts its predictions, asks the detectors, reports findings."""
+
+from __future__ import annotations
+
+from sagewatch.flows.ingest_capture import ingest_capture
+
+from sagewatch.entry import build_handler
+
+handler = build_handler(ingest_capture)

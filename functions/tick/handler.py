@@ -1,0 +1,9 @@
+"""Woken every minute: notices what no event told, and takes up what was left lying."""
+
+from __future__ import annotations
+
+from sagewatch.flows.tick import tick
+
+from sagewatch.entry import build_handler
+
+handler = build_handler(tick)

@@ -1,0 +1,68 @@
+"""boto3 clients with our timeouts, and AWS's error codes sorted into our tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 (botocore's name)
+
+from sagewatch.errors import ConflictError, RetryError
+
+_BUSY = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "ProvisionedThroughputExceededException",
+        "SlowDown",
+        "ServiceUnavailable",
+        "InternalFailure",
+        "InternalServerError",
+        "ResourceInUse",
+        "ResourceLimitExceeded",
+        "TransactionInProgressException",
+        "RequestTimeout",
+    }
+)
+_CONFLICT = frozenset({"ConditionalCheckFailedException", "TransactionConflictException"})
+
+
+@cache
+def build_client(service: str) -> Any:
+    """The one client of a service in this process (making one costs tens of milliseconds)."""
+    config = Config(
+        connect_timeout=3,
+        read_timeout=20,
+        retries={"mode": "standard", "max_attempts": 3},
+        tcp_keepalive=True,
+    )
+    return boto3.client(service, config=config)
+
+
+def read_code(error: ClientError) -> str:
+    """The error's code, such as ``ValidationException``."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def sorting_errors() -> Iterator[None]:
+    """Turn what can heal into ``RetryError`` and lost races into ``ConflictError``; let the rest through."""
+    try:
+        yield
+    except ClientError as error:
+        code = read_code(error)
+        reasons = {r.get("Code", "None") for r in error.response.get("CancellationReasons", [])} - {"None"}
+        if code in _CONFLICT or "ConditionalCheckFailed" in reasons or "TransactionConflict" in reasons:
+            raise ConflictError("item_was_changed") from error
+        if code in _BUSY or reasons:
+            raise RetryError(code) from error
+        raise
+    except (ConnectionError, HTTPClientError) as error:
+        raise RetryError(type(error).__name__) from error

@@ -1,0 +1,46 @@
+"""``Objects`` in S3."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, cast
+
+from botocore.exceptions import ClientError
+
+from sagewatch.aws.client import build_client, read_code, sorting_errors
+
+
+class S3Objects:
+    """Objects in S3 buckets."""
+
+    def __init__(self) -> None:
+        self._client = build_client("s3")
+
+    def open_object(self, bucket: str, key: str) -> BinaryIO | None:
+        """A stream over the object's bytes as they arrive, or None."""
+        try:
+            with sorting_errors():
+                answer = self._client.get_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            if read_code(error) in {"NoSuchKey", "404"}:
+                return None
+            raise
+        return cast("BinaryIO", answer["Body"])
+
+    def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Write the object whole."""
+        with sorting_errors():
+            self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+    def list_objects(self, bucket: str, prefix: str) -> list[str]:
+        """All keys below the prefix."""
+        with sorting_errors():
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+            return [row["Key"] for page in pages for row in page.get("Contents", [])]
+
+    def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
+        """A link that dies with its time or with the credentials that signed it, whichever is first."""
+        return str(
+            self._client.generate_presigned_url(
+                "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_seconds
+            )
+        )

@@ -1,0 +1,29 @@
+"""From raw event dicts to typed facts: the only place that reads an event's keys."""
+
+from sagewatch.events.facts import (
+    CaptureLanded,
+    DiagnosisChanged,
+    EndpointChanged,
+    Fact,
+    FindingReported,
+    Ignored,
+    IncidentChanged,
+    JobChanged,
+    TensorsLanded,
+    Ticked,
+)
+from sagewatch.events.parse import parse_event
+
+__all__ = [
+    "CaptureLanded",
+    "DiagnosisChanged",
+    "EndpointChanged",
+    "Fact",
+    "FindingReported",
+    "Ignored",
+    "IncidentChanged",
+    "JobChanged",
+    "TensorsLanded",
+    "Ticked",
+    "parse_event",
+]

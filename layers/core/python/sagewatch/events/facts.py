@@ -1,0 +1,132 @@
+"""What can have happened, in the past tense. Facts that we publish know their own detail type."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+
+import msgspec
+
+from sagewatch.finding import SCHEMA, Finding, Severity
+
+
+class Ignored(msgspec.Struct, frozen=True):
+    """An event that is none of our business, and why: it leaves the queue without an error."""
+
+    reason: str
+    about: str = ""
+
+
+class CaptureLanded(msgspec.Struct, frozen=True):
+    """An object appeared under the capture prefix."""
+
+    bucket: str
+    key: str
+    etag: str
+    size_bytes: int
+    at: datetime
+
+
+class TensorsLanded(msgspec.Struct, frozen=True):
+    """The hooked variant finished recording one request: its index object appeared."""
+
+    bucket: str
+    key: str
+    incident_id: str
+    at: datetime
+
+
+class EndpointChanged(msgspec.Struct, frozen=True):
+    """SageMaker says that an endpoint changed state. A hint only: describe it before acting."""
+
+    endpoint: str
+    status: str
+    at: datetime
+
+
+class JobChanged(msgspec.Struct, frozen=True):
+    """SageMaker says that a processing job changed state. A hint only: describe it before acting."""
+
+    job: str
+    arn: str
+    status: str
+    at: datetime
+
+
+class Ticked(msgspec.Struct, frozen=True):
+    """The scheduler's minute: whatever was lost is noticed now."""
+
+    at: datetime
+
+
+class FindingReported(msgspec.Struct, frozen=True):
+    """A detector raised a finding, or saw it clear (``finding.cleared_at``)."""
+
+    finding: Finding
+
+    @property
+    def detail_type(self) -> str:
+        """The event's name on the bus."""
+        return "Finding Cleared" if self.finding.cleared_at else "Finding Raised"
+
+    @property
+    def detail(self) -> object:
+        """The event's body on the bus."""
+        return self.finding
+
+
+class IncidentChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident was opened, updated, acknowledged or resolved. Small: load the incident itself."""
+
+    schema: int = SCHEMA
+    change: str
+    incident_id: str
+    fingerprint: str
+    account: str
+    region: str
+    endpoint: str
+    variant: str
+    kind: str
+    subject: str
+    severity: Severity
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("opened", "updated", "acknowledged", "resolved")
+
+    @property
+    def detail_type(self) -> str:
+        """The event's name on the bus."""
+        return f"Incident {self.change.capitalize()}"
+
+    @property
+    def detail(self) -> object:
+        """The event's body on the bus."""
+        return self
+
+
+class DiagnosisChanged(msgspec.Struct, frozen=True, kw_only=True):
+    """A diagnosis started, finished or was abandoned, and with which outcome."""
+
+    schema: int = SCHEMA
+    change: str
+    incident_id: str
+    account: str
+    region: str
+    endpoint: str
+    variant: str
+    outcome: str
+
+    CHANGES: ClassVar[tuple[str, ...]] = ("started", "finished", "abandoned")
+
+    @property
+    def detail_type(self) -> str:
+        """The event's name on the bus."""
+        return f"Diagnosis {self.change.capitalize()}"
+
+    @property
+    def detail(self) -> object:
+        """The event's body on the bus."""
+        return self
+
+
+OwnFact = FindingReported | IncidentChanged | DiagnosisChanged
+Fact = CaptureLanded | TensorsLanded | EndpointChanged | JobChanged | Ticked | OwnFact | Ignored

@@ -1,0 +1,80 @@
+"""Findings become incidents: one open incident a fingerprint, whatever comes in whatever order."""
+
+from __future__ import annotations
+
+from sagewatch.events import Fact, FindingReported, IncidentChanged
+from sagewatch.finding import Finding
+from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.incident.decision import Decision, Ignore, Note, Open, OpenResolved, Resolve
+from sagewatch.incident.lifecycle import build_incident_id, decide_on_finding
+from sagewatch.incident.model import Incident, State
+from sagewatch.observability import get_logger
+from sagewatch.world import World
+
+
+def manage_incident(fact: Fact, world: World) -> None:
+    """Fold a finding into its incident, and say on the bus what changed."""
+    if not isinstance(fact, FindingReported):
+        return
+    finding = fact.finding
+    decision = retry_conflicts(lambda: _decide_and_save(finding, world))
+    changes = _list_changes(decision, finding, world)
+    world.bus.publish(changes, world.now())
+    get_logger().info(
+        "finding_folded",
+        decision=type(decision).__name__,
+        reason=decision.reason,
+        fingerprint=finding.fingerprint,
+        endpoint=finding.endpoint,
+        variant=finding.variant,
+    )
+
+
+def _decide_and_save(finding: Finding, world: World) -> Decision:
+    record = world.state.load_open(finding.fingerprint)
+    open_id = record.incident_id if record else None
+    incident = world.state.load_incident(open_id) if open_id else None
+    decision = decide_on_finding(finding, record, incident, world.now())
+    if isinstance(decision, Note):
+        world.state.save_record(decision.record)
+    elif not isinstance(decision, Ignore):
+        world.state.save_incident(decision.incident, decision.record, decision.entries)
+    return decision
+
+
+def _list_changes(decision: Decision, finding: Finding, world: World) -> list[IncidentChanged]:
+    """What to publish.
+
+    After a crash between saving and publishing the finding comes again as a duplicate: then everything
+    that the incident has gone through is said once more; its hearers know how to take a repetition.
+    """
+    if isinstance(decision, Note):
+        return []
+    if isinstance(decision, Ignore):
+        again = world.state.load_incident(build_incident_id(finding.raised_at, finding.fingerprint))
+        if again is None:
+            return []
+        names = ("opened", "resolved") if again.state is State.RESOLVED else ("opened",)
+        return [build_change(again, name) for name in names]
+    incident = decision.incident
+    if isinstance(decision, Open):
+        return [build_change(incident, "opened")]
+    if isinstance(decision, OpenResolved):
+        return [build_change(incident, "opened"), build_change(incident, "resolved")]
+    return [build_change(incident, "resolved" if isinstance(decision, Resolve) else "updated")]
+
+
+def build_change(incident: Incident, change: str) -> IncidentChanged:
+    """The fact that an incident changed, for the bus."""
+    return IncidentChanged(
+        change=change,
+        incident_id=incident.incident_id,
+        fingerprint=incident.fingerprint,
+        account=incident.account,
+        region=incident.region,
+        endpoint=incident.endpoint,
+        variant=incident.variant,
+        kind=incident.kind,
+        subject=incident.subject,
+        severity=incident.severity,
+    )

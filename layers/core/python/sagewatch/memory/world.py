@@ -1,0 +1,118 @@
+"""S3, the bus, CloudWatch, SNS and Slack in memory: they keep what they were given."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, BinaryIO
+
+import msgspec
+
+from sagewatch.ports import OutgoingEvent
+
+
+class MemoryObjects:
+    """``Objects`` in a dict of (bucket, key)."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[tuple[str, str], bytes] = {}
+        self.content_types: dict[tuple[str, str], str] = {}
+
+    def open_object(self, bucket: str, key: str) -> BinaryIO | None:
+        """A stream over the bytes."""
+        body = self.bodies.get((bucket, key))
+        return None if body is None else io.BytesIO(body)
+
+    def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Keep the bytes."""
+        self.bodies[bucket, key] = body
+        self.content_types[bucket, key] = content_type
+
+    def list_objects(self, bucket: str, prefix: str) -> list[str]:
+        """All keys below the prefix."""
+        return sorted(key for b, key in self.bodies if b == bucket and key.startswith(prefix))
+
+    def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
+        """A link that only says what it would be."""
+        return f"https://{bucket}.invalid/{key}?expires={expires_seconds}"
+
+
+class MemoryBus:
+    """``Bus`` that keeps events as EventBridge would deliver them."""
+
+    def __init__(self, account: str = "123456789012", region: str = "eu-west-1") -> None:
+        self.events: list[dict[str, Any]] = []
+        self._account = account
+        self._region = region
+
+    def publish(self, facts: Sequence[OutgoingEvent], at: datetime) -> None:
+        """Keep the facts."""
+        for fact in facts:
+            self.events.append(
+                {
+                    "id": f"memory-{len(self.events)}",
+                    "source": "sagewatch",
+                    "detail-type": fact.detail_type,
+                    "account": self._account,
+                    "region": self._region,
+                    "time": at.isoformat(),
+                    "detail": msgspec.to_builtins(fact.detail),
+                }
+            )
+
+
+class MemoryMetrics:
+    """``Metrics`` as a list."""
+
+    def __init__(self) -> None:
+        self.values: list[tuple[str, float, str, tuple[tuple[str, str], ...]]] = []
+
+    def put(self, values: Mapping[str, float], unit: str, **dimensions: str) -> None:
+        """Keep the values."""
+        for name, value in values.items():
+            self.values.append((name, value, unit, tuple(sorted(dimensions.items()))))
+
+
+class MemoryMail:
+    """``Mail`` as a list of (subject, body)."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[str, str]] = []
+
+    def publish_mail(self, subject: str, body: str) -> str:
+        """Keep the mail."""
+        self.mails.append((subject, body))
+        return f"mail-{len(self.mails)}"
+
+
+class MemoryChat:
+    """``Chat`` as a list of messages, each with its updates."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, Mapping[str, Any]]] = []
+        self.updated: list[tuple[str, str, Mapping[str, Any]]] = []
+
+    def post_message(self, receiver: str, message: Mapping[str, Any]) -> str:
+        """Keep the message."""
+        self.posted.append((receiver, message))
+        return f"{len(self.posted)}.000000"
+
+    def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
+        """Keep the update."""
+        self.updated.append((receiver, handle, message))
+
+
+class MemoryClock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        """The time it was set to."""
+        return self.now
+
+    def move(self, by: timedelta) -> None:
+        """Let time pass."""
+        self.now += by

@@ -1,0 +1,202 @@
+"""What flows need from the world, as Protocols. ``aws`` and ``memory`` each implement all of them.
+
+Adapters translate failures: throttling, conflicts and busy resources are ``RetryError``; a thing that is
+not there is None. Nothing here decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, BinaryIO, Final, Protocol
+
+import msgspec
+
+ANY_VERSION: Final = -1
+ABSENT: Final = 0
+
+
+class Item(msgspec.Struct, frozen=True):
+    """One row of the state table.
+
+    Attributes
+    ----------
+    pk, sk
+        Partition and sort key.
+    body
+        The row's value, encoded by ``state``.
+    version
+        Counts writes from 1.
+    expires_at
+        Epoch second after which the row may vanish; None keeps it.
+    """
+
+    pk: str
+    sk: str
+    body: bytes
+    version: int = 1
+    expires_at: int | None = None
+
+
+class Write(msgspec.Struct, frozen=True):
+    """One conditional write.
+
+    Attributes
+    ----------
+    item
+        The row as it shall be; its ``version`` is the new one.
+    expect
+        The version that must be there now: ``ABSENT`` for none, ``ANY_VERSION`` for no condition.
+    """
+
+    item: Item
+    expect: int = ABSENT
+
+
+class Items(Protocol):
+    """The one table: conditional writes and ordered reads of a partition."""
+
+    def get(self, pk: str, sk: str) -> Item | None:
+        """The row, or None; always as of the last write."""
+        ...
+
+    def query(self, pk: str, sk_from: str = "", sk_to: str = "\U0010ffff") -> list[Item]:
+        """The rows of a partition with ``sk_from <= sk <= sk_to``, in order of ``sk``."""
+        ...
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """All of the writes, or none and ``ConflictError``."""
+        ...
+
+    def delete(self, pk: str, sk: str, expect: int) -> None:
+        """Remove the row if it has that version, else ``ConflictError``."""
+        ...
+
+
+class Objects(Protocol):
+    """Objects in S3."""
+
+    def open_object(self, bucket: str, key: str) -> BinaryIO | None:
+        """A stream over the object's bytes, or None where there is no such object."""
+        ...
+
+    def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Write the object whole."""
+        ...
+
+    def list_objects(self, bucket: str, prefix: str) -> list[str]:
+        """All keys below the prefix, in order."""
+        ...
+
+    def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
+        """A link that works until it expires or the credentials that signed it do."""
+        ...
+
+
+class OutgoingEvent(Protocol):
+    """A fact of ours on its way to the bus."""
+
+    @property
+    def detail_type(self) -> str:
+        """The event's name."""
+        ...
+
+    @property
+    def detail(self) -> object:
+        """The event's body, which encodes as JSON."""
+        ...
+
+
+class Bus(Protocol):
+    """The event bus ``sagewatch``."""
+
+    def publish(self, facts: Sequence[OutgoingEvent], at: datetime) -> None:
+        """Put all facts on the bus, or raise ``RetryError`` where the bus took only some of them."""
+        ...
+
+
+class Metrics(Protocol):
+    """CloudWatch metrics in the namespace ``Sagewatch``."""
+
+    def put(self, values: Mapping[str, float], unit: str, **dimensions: str) -> None:
+        """One value for each name, under one set of dimensions."""
+        ...
+
+
+class Hosting(Protocol):
+    """SageMaker endpoints. Dicts are AWS's own, as boto3 has them."""
+
+    def describe_endpoint(self, name: str) -> dict[str, Any] | None:
+        """The endpoint as it is now."""
+        ...
+
+    def describe_endpoint_config(self, name: str) -> dict[str, Any] | None:
+        """The configuration."""
+        ...
+
+    def describe_model(self, name: str) -> dict[str, Any] | None:
+        """The model."""
+        ...
+
+    def create_model(self, request: Mapping[str, Any]) -> None:
+        """Make the model; one of that name that exists already is left as it is."""
+        ...
+
+    def create_endpoint_config(self, request: Mapping[str, Any]) -> None:
+        """Make the configuration; one of that name that exists already is left as it is."""
+        ...
+
+    def update_endpoint(self, name: str, config_name: str) -> None:
+        """Start moving the endpoint to another configuration; ``RetryError`` while it is busy."""
+        ...
+
+    def delete_endpoint_config(self, name: str) -> None:
+        """Remove the configuration; one that is gone already is fine."""
+        ...
+
+    def delete_model(self, name: str) -> None:
+        """Remove the model; one that is gone already is fine."""
+        ...
+
+
+class Jobs(Protocol):
+    """SageMaker processing jobs."""
+
+    def create_processing_job(self, request: Mapping[str, Any]) -> None:
+        """Start the job; one of that name that exists already is left as it is."""
+        ...
+
+    def describe_processing_job(self, name: str) -> dict[str, Any] | None:
+        """The job as it is now."""
+        ...
+
+
+class Mail(Protocol):
+    """The SNS topic that people subscribe to with their addresses."""
+
+    def publish_mail(self, subject: str, body: str) -> str:
+        """Send to all subscribers; the message's id. Raises ``DeliveryError``."""
+        ...
+
+
+class Chat(Protocol):
+    """A Slack workspace."""
+
+    def post_message(self, receiver: str, message: Mapping[str, Any]) -> str:
+        """Post and return the message's timestamp, its handle. Raises ``DeliveryError``."""
+        ...
+
+    def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
+        """Change a posted message in place. Raises ``DeliveryError``."""
+        ...
+
+
+class Clock(Protocol):
+    """Where the edges read the time."""
+
+    def __call__(self) -> datetime:
+        """Now, in UTC."""
+        ...
+
+
+Pause = Callable[[float], None]

@@ -1,0 +1,79 @@
+"""The only reader of the environment: one frozen value, checked before the first event is handled."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import msgspec
+
+from sagewatch.errors import ConfigurationError
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a function is told by its deployment (serverless.yml, ``environment``).
+
+    Attributes
+    ----------
+    state_table, event_bus, evidence_bucket, capture_bucket, capture_prefix, alerts_topic_arn
+        Names of what the stack made.
+    monitors_file
+        Path of the compiled monitors.json, relative to the function's code.
+    explain_image_uri, explain_role_arn, explain_instance_type
+        How the saliency job is started.
+    dashboard_url
+        The CloudWatch dashboard that alerts link to; empty where there is none.
+    """
+
+    region: str
+    state_table: str
+    event_bus: str
+    evidence_bucket: str
+    capture_bucket: str
+    capture_prefix: str
+    monitors_file: str
+    alerts_topic_arn: str = ""
+    explain_image_uri: str = ""
+    explain_role_arn: str = ""
+    explain_instance_type: str = "ml.t3.medium"
+    dashboard_url: str = ""
+    task_root: str = "."
+
+
+_REQUIRED = (
+    ("region", "AWS_REGION"),
+    ("state_table", "STATE_TABLE"),
+    ("event_bus", "EVENT_BUS"),
+    ("evidence_bucket", "EVIDENCE_BUCKET"),
+    ("capture_bucket", "CAPTURE_BUCKET"),
+    ("capture_prefix", "CAPTURE_PREFIX"),
+    ("monitors_file", "MONITORS_FILE"),
+)
+_OPTIONAL = (
+    ("alerts_topic_arn", "ALERTS_TOPIC_ARN"),
+    ("explain_image_uri", "EXPLAIN_IMAGE_URI"),
+    ("explain_role_arn", "EXPLAIN_ROLE_ARN"),
+    ("explain_instance_type", "EXPLAIN_INSTANCE_TYPE"),
+    ("dashboard_url", "DASHBOARD_URL"),
+    ("task_root", "LAMBDA_TASK_ROOT"),
+)
+
+
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process.
+
+    Raises
+    ------
+    ConfigurationError
+        A variable is missing; names it.
+    """
+    variables = os.environ if environment is None else environment  # noqa: TID251 (the one reader)
+    values: dict[str, str] = {}
+    for field, variable in _REQUIRED:
+        if not variables.get(variable):
+            raise ConfigurationError("is not set", where="environment", key=variable)
+        values[field] = variables[variable]
+    for field, variable in _OPTIONAL:
+        if variables.get(variable):
+            values[field] = variables[variable]
+    return Settings(**values)

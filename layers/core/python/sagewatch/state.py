@@ -1,0 +1,207 @@
+"""The one table, typed: which key holds what, and how it is written (DESIGN §3).
+
+========================================  ==========================================================
+pk / sk                                   holds
+========================================  ==========================================================
+``stream#E#V`` / ``segment#<time>#<id>``  the predictions of one capture object; being there means counted
+``stream#E#V`` / ``checkpoint``           the detectors' states at the watermark; segments after it refold
+``stream#E#V`` / ``told#<finding>#<s>``   this finding's raising or clearing is on the bus
+``open#<fingerprint>`` / ``open``         the one open incident of the fingerprint
+``incident#<id>`` / ``meta``              the incident
+``incident#<id>`` / ``event#<time>#<n>``  its audit trail
+``incident#<id>`` / ``outbox#<receiver>`` what the receiver has been told
+``incident#<id>`` / ``diagnosis``         the diagnosis made for it
+``diagnosis#<endpoint>`` / ``lease``      who may swap the endpoint now, and what has been used today
+========================================  ==========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from sagewatch.capture import Segment, decode_segment, encode_segment
+from sagewatch.detect.stream import Checkpoint
+from sagewatch.diagnose.model import Diagnosis
+from sagewatch.finding import Finding, Stream, build_content_key
+from sagewatch.incident.model import Debt, Entry, Incident, OpenRecord
+from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
+
+SEGMENT_KEPT = timedelta(days=2)
+V = TypeVar("V", Incident, OpenRecord, Debt, Diagnosis)
+
+
+class State:
+    """Typed reading and writing over the port ``Items``.
+
+    Parameters
+    ----------
+    items
+        The table, in AWS or in memory.
+    """
+
+    def __init__(self, items: Items) -> None:
+        self._items = items
+
+    # Streams ------------------------------------------------------------------------------------------
+
+    def put_segment(self, segment: Segment, now: datetime) -> bool:
+        """Count a capture object; False where it had been counted before.
+
+        The segment is the marker: one conditional write makes counting exactly-once.
+        """
+        expires = int((now + SEGMENT_KEPT).timestamp())
+        parts = encode_segment(segment)
+        writes = [
+            Write(Item(_stream_pk(segment.stream), f"{_segment_sk(segment)}#{n:04d}", part, 1, expires))
+            for n, part in enumerate(parts)
+        ]
+        if self._items.get(writes[0].item.pk, writes[0].item.sk) is not None:
+            return False
+        self._items.write(writes)
+        return True
+
+    def load_segments(self, stream: Stream, since: datetime | None) -> list[Segment]:
+        """The stream's segments that begin at or after a time, in order of time."""
+        start = f"segment#{_sortable(since)}" if since else "segment#"
+        rows = self._items.query(_stream_pk(stream), start, "segment#\U0010ffff")
+        return [decode_segment(row.body) for row in rows]
+
+    def load_checkpoint(self, stream: Stream) -> tuple[Checkpoint | None, int]:
+        """The detectors' states and the version to name when saving; (None, 0) at the start."""
+        item = self._items.get(_stream_pk(stream), "checkpoint")
+        return (msgspec.json.decode(item.body, type=Checkpoint), item.version) if item else (None, ABSENT)
+
+    def save_checkpoint(self, stream: Stream, checkpoint: Checkpoint, expect: int) -> None:
+        """Keep the states; ``ConflictError`` where somebody else was faster."""
+        self._items.write([_write(_stream_pk(stream), "checkpoint", checkpoint, expect)])
+
+    def was_told(self, finding: Finding) -> bool:
+        """Whether this raising or clearing is on the bus already."""
+        return self._items.get(_stream_pk(finding.stream), _told_sk(finding)) is not None
+
+    def mark_told(self, finding: Finding) -> None:
+        """Remember that this raising or clearing is on the bus."""
+        self._items.write(
+            [_write(_stream_pk(finding.stream), _told_sk(finding), finding.window, ANY_VERSION)]
+        )
+
+    # Incidents ----------------------------------------------------------------------------------------
+
+    def load_open(self, fingerprint: str) -> OpenRecord | None:
+        """What is known of the fingerprint, or None."""
+        return self._load_versioned(f"open#{fingerprint}", "open", OpenRecord)
+
+    def load_incident(self, incident_id: str) -> Incident | None:
+        """The incident, or None."""
+        return self._load_versioned(f"incident#{incident_id}", "meta", Incident)
+
+    def save_record(self, record: OpenRecord) -> None:
+        """Write a fingerprint's record; ``ConflictError`` where it was changed meanwhile."""
+        self._items.write([_write_record(record)])
+
+    def save_incident(self, incident: Incident, record: OpenRecord, entries: Sequence[Entry]) -> None:
+        """Write an incident, its fingerprint's record and its new entries, all or nothing.
+
+        Raises
+        ------
+        ConflictError
+            The incident or the record was changed meanwhile.
+        """
+        self._items.write(
+            [
+                _write(f"incident#{incident.incident_id}", "meta", incident, incident.version),
+                _write_record(record),
+                *(_write_entry(incident.incident_id, entry) for entry in entries),
+            ]
+        )
+
+    def add_entries(self, incident_id: str, entries: Sequence[Entry]) -> None:
+        """Add to the audit trail; the same entry twice is one entry."""
+        if entries:
+            self._items.write([_write_entry(incident_id, entry) for entry in entries])
+
+    def load_entries(self, incident_id: str) -> list[Entry]:
+        """The audit trail, in order of time."""
+        rows = self._items.query(f"incident#{incident_id}", "event#", "event#\U0010ffff")
+        return [msgspec.json.decode(row.body, type=Entry) for row in rows]
+
+    def load_debt(self, incident_id: str, receiver: str) -> Debt:
+        """What the receiver has been told of the incident."""
+        debt = self._load_versioned(f"incident#{incident_id}", f"outbox#{receiver}", Debt)
+        return debt or Debt(incident_id=incident_id, receiver=receiver)
+
+    def load_debts(self, incident_id: str) -> list[Debt]:
+        """What each receiver has been told of the incident."""
+        rows = self._items.query(f"incident#{incident_id}", "outbox#", "outbox#\U0010ffff")
+        return [msgspec.json.decode(row.body, type=Debt) for row in rows]
+
+    def save_debt(self, debt: Debt) -> Debt:
+        """Record what the receiver has been told; the debt to save next. ``ConflictError`` on a race."""
+        write = _write(f"incident#{debt.incident_id}", f"outbox#{debt.receiver}", debt, debt.version)
+        self._items.write([write])
+        return msgspec.structs.replace(debt, version=write.item.version)
+
+    # Diagnoses ----------------------------------------------------------------------------------------
+
+    def load_diagnosis(self, endpoint: str) -> Diagnosis | None:
+        """The endpoint's lease, or None where it was never taken."""
+        return self._load_versioned(f"diagnosis#{endpoint}", "lease", Diagnosis)
+
+    def load_diagnosis_of(self, incident_id: str) -> Diagnosis | None:
+        """The diagnosis that was made for an incident, or None."""
+        return self._load_versioned(f"incident#{incident_id}", "diagnosis", Diagnosis)
+
+    def save_diagnosis(self, diagnosis: Diagnosis, entries: Sequence[Entry]) -> Diagnosis:
+        """Write the lease, the incident's copy and its entries at once; the diagnosis to save next."""
+        pk = f"incident#{diagnosis.incident_id}"
+        lease = _write(f"diagnosis#{diagnosis.endpoint}", "lease", diagnosis, diagnosis.version)
+        self._items.write(
+            [
+                lease,
+                _write(pk, "diagnosis", diagnosis, ANY_VERSION),
+                *(_write_entry(diagnosis.incident_id, entry) for entry in entries),
+            ]
+        )
+        return msgspec.structs.replace(diagnosis, version=lease.item.version)
+
+    def _load_versioned(self, pk: str, sk: str, type_: type[V]) -> V | None:
+        item = self._items.get(pk, sk)
+        if item is None:
+            return None
+        return msgspec.structs.replace(msgspec.json.decode(item.body, type=type_), version=item.version)
+
+
+def _write(pk: str, sk: str, value: object, expect: int) -> Write:
+    version = 1 if expect == ANY_VERSION else expect + 1
+    return Write(Item(pk, sk, msgspec.json.encode(value), version), expect)
+
+
+def _write_record(record: OpenRecord) -> Write:
+    return _write(f"open#{record.fingerprint}", "open", record, record.version)
+
+
+def _write_entry(incident_id: str, entry: Entry) -> Write:
+    # The content is in the key, so a redelivered fact writes the same row again instead of a second one.
+    name = build_content_key(entry.what, entry.reason, entry.by, msgspec.json.encode(entry.data).decode())
+    return _write(f"incident#{incident_id}", f"event#{_sortable(entry.at)}#{name}", entry, ANY_VERSION)
+
+
+def _stream_pk(stream: Stream) -> str:
+    return f"stream#{stream.endpoint}#{stream.variant}"
+
+
+def _segment_sk(segment: Segment) -> str:
+    name = build_content_key(segment.bucket, segment.key, segment.etag)
+    return f"segment#{_sortable(segment.first_at)}#{name}"
+
+
+def _told_sk(finding: Finding) -> str:
+    return f"told#{finding.finding_id}#{'cleared' if finding.cleared_at else 'raised'}"
+
+
+def _sortable(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
