@@ -1,0 +1,58 @@
+"""Announcements of every kind, the ordinary and the hostile."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sagewatch.alert.content import Announcement, Links
+from sagewatch.alert.outbox import Kind
+from sagewatch.finding import Sample
+from sagewatch.incident.model import Incident, Progress
+from tests.unit.incident.story import at, build_incident, resolve
+
+CLASS_NAMES = {"14": "Stop", "38": "Keep right", "2": "Speed limit (50km/h)"}
+LINKS = Links(
+    page="https://s3.console.aws.amazon.com/s3/object/evidence?region=eu-central-1&prefix=incidents/i/incident.html",
+    presigned="https://evidence.s3.eu-central-1.amazonaws.com/incidents/i/incident.html?X-Amz-Signature=0a1b",
+    presigned_until=at(3600),
+    dashboard="https://eu-central-1.console.aws.amazon.com/cloudwatch/home#dashboards/dashboard/sagewatch",
+    metrics="https://eu-central-1.console.aws.amazon.com/cloudwatch/home#metricsV2",
+    runbooks="https://example.com/sagewatch/runbooks/",
+)
+HOSTILE = {
+    "ten_kilobytes": "speed limit " * 900,
+    "emoji": "🛑👩‍👩‍👧‍👦" * 900,
+    "right_to_left": "قف \u202eevil\u202c " * 900,
+    "html": "<script>alert('x')</script>&amp;\"" * 300,
+    "slack": "<!channel> <@U012AB3CD> <https://evil.example|here> *bold* & " * 300,
+    "control": "a\r\nSubject: b\x00\x1b[31m\ud800",
+}
+
+
+def announce(kind: Kind, finding_kind: str) -> Announcement:
+    """The announcement as it ordinarily is."""
+    incident = build_incident(kind=finding_kind)
+    if kind is not Kind.FIRING:
+        done = Progress("finished", "explained", at(200), explained=24)
+        incident = msgspec.structs.replace(incident, diagnosis=done)
+    if kind is Kind.RESOLVED:
+        incident = resolve(incident)
+    return Announcement(kind=kind, incident=incident, links=LINKS, class_names=CLASS_NAMES)
+
+
+def announce_hostile(kind: Kind, finding_kind: str, text: str) -> Announcement:
+    """The announcement with the text in every field that comes from outside."""
+    incident = msgspec.structs.replace(announce(kind, finding_kind).incident, endpoint=text, variant=text)
+    finding = msgspec.structs.replace(
+        incident.latest,
+        subject=text,
+        counts={text: 90, text + "2": 30},
+        expected_shares={text: 0.1},
+        samples=tuple(Sample(text, text + str(n), n) for n in range(20)),
+        source=text,
+    )
+    incident: Incident = msgspec.structs.replace(
+        incident, findings=(finding,), subject=text, acknowledged_by=text, resolved_by=text,
+        diagnosis=Progress("abandoned", text, at(200)),
+    )  # fmt: skip
+    return Announcement(kind=kind, incident=incident, links=LINKS, class_names={text: text, text + "2": text})

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import re
+
+import msgspec
+import pytest
+
+from sagewatch.alert.content import Links
+from sagewatch.alert.outbox import Kind
+from sagewatch.alert.slack import escape, render_slack
+from sagewatch.incident.describe import KINDS
+from tests.unit.alert.story import HOSTILE, announce, announce_hostile
+from tests.unit.golden.golden import check_golden
+
+
+def measure(text):
+    return len(text.encode("utf-16-le")) // 2
+
+
+def check_limits(message):
+    assert 0 < measure(message["text"]) <= 4000
+    assert 0 < len(message["blocks"]) <= 50
+    for block in message["blocks"]:
+        match block["type"]:
+            case "header":
+                assert block["text"]["type"] == "plain_text"
+                assert 0 < measure(block["text"]["text"]) <= 150
+            case "section":
+                assert ("text" in block) != ("fields" in block)
+                if "text" in block:
+                    assert 0 < measure(block["text"]["text"]) <= 3000
+                assert len(block.get("fields", ["one"])) in range(1, 11)
+                assert all(0 < measure(field["text"]) <= 2000 for field in block.get("fields", ()))
+            case "context":
+                assert len(block["elements"]) in range(1, 11)
+            case other:
+                pytest.fail(f"a block of type {other}")
+
+
+def find_texts(value):
+    if isinstance(value, dict):
+        for key, inside in value.items():
+            yield from [inside] if key == "text" and isinstance(inside, str) else find_texts(inside)
+    elif isinstance(value, list):
+        for inside in value:
+            yield from find_texts(inside)
+
+
+@pytest.mark.parametrize("finding_kind", KINDS)
+@pytest.mark.parametrize("kind", Kind)
+def test_message_reads_as_it_was_looked_at(kind, finding_kind):
+    message = render_slack(announce(kind, finding_kind))
+    check_limits(message)
+    check_golden(
+        f"slack/{finding_kind}.{kind}.json", json.dumps(message, indent=2, ensure_ascii=False) + "\n"
+    )
+
+
+@pytest.mark.parametrize("finding_kind", KINDS)
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_cannot_break_a_limit_or_mention_anybody(name, finding_kind):
+    message = render_slack(announce_hostile(Kind.RESOLVED, finding_kind, HOSTILE[name]))
+    check_limits(message)
+    json.dumps(message).encode()
+    for text in find_texts(message):
+        # All that is left of Slack's own notation are the links that we made.
+        ours = re.sub(r"<https://[^<>|]+\|[^<>|]+>", "", text)
+        assert not re.search(r"[<>]", ours)
+        assert not re.search(r"&(?!amp;|lt;|gt;)", ours)
+    if finding_kind == "class-concentration":
+        check_golden(f"slack/hostile.{name}.json", json.dumps(message, indent=2, ensure_ascii=False) + "\n")
+
+
+def test_escape_is_never_cut_in_its_middle():
+    for limit in range(1, 40):
+        cut = escape("<&>" * 20, limit)
+        assert measure(cut) <= limit
+        assert re.fullmatch(r"(&lt;|&amp;|&gt;)*…", cut)
+
+
+def test_text_that_just_fits_is_whole():
+    assert escape("abc", 3) == "abc"
+    assert escape("<", 4) == "&lt;"
+    assert escape("🛑", 2) == "🛑"
+
+
+def test_link_that_slack_would_refuse_is_left_out():
+    announcement = msgspec.structs.replace(
+        announce(Kind.FIRING, "no-data"),
+        links=Links(
+            page="javascript:alert(1)", presigned="https://x/" + "a" * 4000, metrics="https://m/?a|b>c"
+        ),
+    )
+    message = render_slack(announcement)
+    check_limits(message)
+    shown = json.dumps(message)
+    assert "javascript" not in shown
+    assert "aaaa" not in shown
+    assert "<https://m/?a%7Cb%3Ec|Metrics>" in shown
