@@ -5,10 +5,8 @@
 const fs = require('fs');
 const path = require('path');
 
-const COMPILED = path.join(__dirname, '..', '.build', 'monitors.json');
-
-function readSwapped() {
-  const { endpoints = {} } = JSON.parse(fs.readFileSync(COMPILED, 'utf8'));
+function readSwapped(monitorsFile) {
+  const { endpoints = {} } = JSON.parse(fs.readFileSync(path.join(__dirname, '..', monitorsFile), 'utf8'));
   const rows = Array.isArray(endpoints) ? endpoints : Object.entries(endpoints).map(([name, row]) => ({ name, ...row }));
   return rows.filter((row) => row.diagnosis && row.diagnosis.mode === 'swap').map((row) => row.name);
 }
@@ -17,7 +15,7 @@ const arn = (resource) => ({ 'Fn::Sub': `arn:$\{AWS::Partition}:sagemaker:$\{AWS
 
 module.exports = async ({ resolveVariable }) => {
   const given = (await resolveVariable('param:endpoints')).split(',').map((name) => name.trim()).filter(Boolean);
-  const names = given.length ? given : readSwapped();
+  const names = given.length ? given : readSwapped(await resolveVariable('param:monitorsFile'));
   const spellings = [...new Set(names.flatMap((name) => [name, name.toLowerCase()]))].sort();
   if (!spellings.length) return { Sid: 'SwapNothing', Effect: 'Deny', Action: 'sagemaker:UpdateEndpoint', Resource: '*' };
   return {

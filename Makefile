@@ -1,0 +1,53 @@
+# `make` alone tells what there is. Every target does the set-up that it needs.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+STAGE ?= dev
+ARCHITECTURE ?= x86_64
+MONITORS ?= monitors.yml
+OUT ?= demo-out
+# Photographs instead of drawn signs: make demo IMAGES=DIR (a folder a class, or labels.csv).
+IMAGES ?=
+# More words for pytest, such as TESTS=tests/unit or TESTS="-k outbox".
+TESTS ?=
+
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint bench layers package pins clean
+
+help: ## What there is
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+setup: ## Python and Node packages, once; again only when their lists change
+	@bin/setup
+
+demo: setup ## The whole story on this machine: attack, alert, swap, saliency, restore (OUT=demo-out IMAGES=)
+	@$(BIN)/sagewatch demo --out $(OUT) $(if $(IMAGES),--images $(IMAGES))
+
+test: setup ## All tests (TESTS="..." for some)
+	@$(BIN)/python -m pytest $(TESTS)
+
+lint: setup ## Style, types, who imports whom, the template
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@PYTHONPATH=. $(BIN)/lint-imports
+	@$(BIN)/python layers/package.py --stage dev
+	@$(BIN)/cfn-lint .build/dev/package/cloudformation-template-update-stack.json
+
+bench: setup ## Measure what is promised to be fast
+	@shopt -s nullglob; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+
+layers: setup ## The core layer for Lambda, in .build/layers (ARCHITECTURE=x86_64|arm64)
+	@$(BIN)/python layers/build.py --architecture $(ARCHITECTURE)
+
+package: setup ## Template and zips, offline, in .build/STAGE/package (STAGE=dev MONITORS=monitors.yml)
+	@$(BIN)/python layers/package.py --stage $(STAGE) --architecture $(ARCHITECTURE) --monitors $(MONITORS)
+
+pins: setup ## Resolve requirements.txt anew from pyproject.toml
+	@$(BIN)/python layers/pin.py
+
+clean: ## Remove what was built; .venv and node_modules stay
+	rm -rf .build .serverless demo-out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
