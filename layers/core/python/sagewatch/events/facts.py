@@ -104,7 +104,7 @@ class IncidentChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DiagnosisChanged(msgspec.Struct, frozen=True, kw_only=True):
-    """A diagnosis started, finished or was abandoned, and with which outcome."""
+    """A diagnosis started, finished or was abandoned, with which outcome; or it is due for another look."""
 
     schema: int = SCHEMA
     change: str
@@ -115,7 +115,7 @@ class DiagnosisChanged(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     outcome: str
 
-    CHANGES: ClassVar[tuple[str, ...]] = ("started", "finished", "abandoned")
+    CHANGES: ClassVar[tuple[str, ...]] = ("started", "finished", "abandoned", "due")
 
     @property
     def detail_type(self) -> str:

@@ -246,7 +246,7 @@ def _tell(diagnosis: Diagnosis, change: str, world: World) -> None:
 
 
 def _find_endpoint(fact: Fact, world: World) -> str | None:
-    if isinstance(fact, EndpointChanged | IncidentChanged):
+    if isinstance(fact, EndpointChanged | IncidentChanged | DiagnosisChanged):
         return fact.endpoint
     if isinstance(fact, TensorsLanded):
         incident_id = fact.incident_id
