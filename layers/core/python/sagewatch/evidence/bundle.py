@@ -1,0 +1,103 @@
+"""The evidence bundle: which files it holds, and the fingerprint by which each can be checked.
+
+The manifest is itself a file of the bundle; ``sha256sum`` and any JSON reader are enough to verify it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+MANIFEST = "manifest.json"
+
+
+class BundledFile(msgspec.Struct, frozen=True):
+    """One file: where it lies below the bundle's prefix, what it is, and its content's fingerprint."""
+
+    path: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """What a bundle holds, sorted by path: equal contents give equal manifests.
+
+    Attributes
+    ----------
+    made_at
+        ISO 8601, UTC.
+    total_bytes
+        Of all files, without the manifest.
+    """
+
+    schema: int = 1
+    incident_id: str
+    made_at: str
+    files: tuple[BundledFile, ...]
+    total_bytes: int
+
+
+_MEDIA_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "json": "application/json",
+    "jsonl": "application/jsonlines",
+    "png": "image/png",
+    "txt": "text/plain; charset=utf-8",
+}
+
+
+def build_manifest(incident_id: str, made_at: datetime, files: Mapping[str, bytes]) -> Manifest:
+    """The manifest of these files.
+
+    Parameters
+    ----------
+    files
+        Content by path, relative to the bundle, with ``/`` between folders.
+
+    Raises
+    ------
+    ValueError
+        A path that leaves the bundle, or that is the manifest's own.
+    """
+    bundled = tuple(_describe(path, files[path]) for path in sorted(files))
+    return Manifest(
+        incident_id=incident_id,
+        made_at=made_at.isoformat(),
+        files=bundled,
+        total_bytes=sum(one.size_bytes for one in bundled),
+    )
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    """The manifest as indented JSON, for people as much as for programs."""
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def find_media_type(path: str) -> str:
+    """What a file of the bundle is, by its ending.
+
+    Examples
+    --------
+    >>> find_media_type("heatmaps/01.png"), find_media_type("captures")
+    ('image/png', 'application/octet-stream')
+    """
+    return _MEDIA_TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream")
+
+
+def _describe(path: str, content: bytes) -> BundledFile:
+    steps = path.split("/")
+    if path == MANIFEST or path.startswith("/") or ".." in steps or "" in steps:
+        raise ValueError(f"not a path within the bundle: {path!r}")
+    return BundledFile(
+        path=path,
+        media_type=find_media_type(path),
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+    )

@@ -1,0 +1,161 @@
+"""All that is known of an incident, gathered for the page and the bundle. Values only; nothing is looked up."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from sagewatch.incident.model import Entry, Incident
+
+COMPLETENESS_LIMIT = 1e-4
+"""Relative error above which a heat map is marked as not to be trusted (DESIGN §7)."""
+
+
+class TracePoint(msgspec.Struct, frozen=True):
+    """The detector's evidence at one time.
+
+    Attributes
+    ----------
+    log10_excess
+        Decimal orders of magnitude over the threshold: 0 at it, below 0 under it.
+    """
+
+    at: datetime
+    log10_excess: float
+
+
+class SampleInput(msgspec.Struct, frozen=True, kw_only=True):
+    """One captured input that helped to make the finding.
+
+    Attributes
+    ----------
+    picture
+        The input as a picture, None where it is none.
+    media_type
+        ``image/png`` or ``image/jpeg``, where there is a picture.
+    text
+        The input, or a cut of it, where it is no picture.
+    label
+        The class that the model answered.
+    confidence
+        The confidence that it answered, in [0, 1].
+    where
+        Capture object and line.
+    """
+
+    label: str
+    where: str
+    picture: bytes | None = None
+    media_type: str = "image/png"
+    text: str = ""
+    confidence: float | None = None
+
+
+class Explained(msgspec.Struct, frozen=True, kw_only=True):
+    """One input with its heat map.
+
+    Attributes
+    ----------
+    label
+        The predicted class.
+    probability
+        Its probability, in [0, 1].
+    completeness_error
+        Relative error of the sum of all relevance against the logit; None where it is not finite.
+    outside_share
+        Share of the relevance that lies outside the middle of the picture, in [0, 1].
+    input_png, overlay_png
+        The picture, and the picture under its heat map, of equal shape.
+    """
+
+    worker: str
+    step: int
+    label: str
+    probability: float
+    completeness_error: float | None
+    outside_share: float | None
+    input_png: bytes
+    overlay_png: bytes
+
+    @property
+    def trusted(self) -> bool:
+        """Whether the heat map accounts for the whole of the prediction."""
+        return self.completeness_error is not None and self.completeness_error <= COMPLETENESS_LIMIT
+
+
+class EndpointConfigs(msgspec.Struct, frozen=True, kw_only=True):
+    """The endpoint's configurations as AWS describes them; None where there was none.
+
+    Attributes
+    ----------
+    original, hooked, final
+        Before the diagnosis, during it, and as last seen.
+    """
+
+    original: dict[str, Any] | None = None
+    hooked: dict[str, Any] | None = None
+    final: dict[str, Any] | None = None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """A message that went out.
+
+    Attributes
+    ----------
+    kind
+        ``firing``, ``updated`` or ``resolved``.
+    channel
+        ``mail``, ``slack``...
+    """
+
+    at: datetime
+    receiver: str
+    channel: str
+    kind: str
+    reason: str = ""
+
+
+class PageLink(msgspec.Struct, frozen=True):
+    """A labelled address to read on; the note says what is found there, or when it works."""
+
+    label: str
+    url: str
+    note: str = ""
+
+
+class Dossier(msgspec.Struct, frozen=True, kw_only=True):
+    """What the page shows. Everything but the incident may be missing yet.
+
+    Attributes
+    ----------
+    entries
+        The audit trail, in any order.
+    trace
+        The detector's evidence over time, in order of time.
+    class_names
+        Name of each class, by the class as the model answers it.
+    clean_samples
+        Inputs of clean traffic, to see beside the suspicious ones.
+    explain_failures
+        Why inputs could not be explained, one sentence each.
+    runbook
+        Address of the runbook of this kind.
+    made_at
+        When the page was made.
+    """
+
+    incident: Incident
+    made_at: datetime
+    entries: tuple[Entry, ...] = ()
+    trace: tuple[TracePoint, ...] = ()
+    class_names: dict[str, str] = {}
+    samples: tuple[SampleInput, ...] = ()
+    clean_samples: tuple[SampleInput, ...] = ()
+    explained: tuple[Explained, ...] = ()
+    explain_failures: tuple[str, ...] = ()
+    configs: EndpointConfigs = EndpointConfigs()
+    told: tuple[Told, ...] = ()
+    links: tuple[PageLink, ...] = ()
+    runbook: str | None = None
