@@ -1,0 +1,36 @@
+"""What moto 5.2.5 lacks or does otherwise than AWS, one module a gap.
+
+Each module has `fill()`, which changes moto inside the server's process, before the first request. Each has a
+canary in tests/canary that fails, with a sentence, when a new moto behaves otherwise. moto is untyped, so are we
+at its border.
+"""
+
+from __future__ import annotations
+
+
+def fill() -> None:
+    """Fill every gap. Once, before the server answers: moto caches its list of CloudFormation types."""
+    from sagewatch.sandbox.moto_gaps import (
+        archives,
+        bucket_events,
+        cloudformation_properties,
+        cloudformation_stacks,
+        cloudformation_types,
+        event_rules,
+        queues,
+        source_mappings,
+        transactions,
+    )
+
+    for gap in (
+        cloudformation_types,
+        cloudformation_properties,
+        cloudformation_stacks,
+        bucket_events,
+        event_rules,
+        archives,
+        source_mappings,
+        queues,
+        transactions,
+    ):
+        gap.fill()

@@ -1,0 +1,299 @@
+"""Endpoints: Creating -> InService -> Updating -> InService ..., each step in its own time, as in AWS.
+
+An update is blue-green: the new containers answer /ping before the old ones end. Where they never do, the
+endpoint is InService again with its OLD config, and says no more: only the config's name tells.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from sagewatch.sandbox.sagemaker.events import ENDPOINT_CHANGE, EventSender, build_endpoint_detail
+from sagewatch.sandbox.sagemaker.faults import Fault, Faults
+from sagewatch.sandbox.sagemaker.listing import build_page
+from sagewatch.sandbox.sagemaker.protocol import refused
+from sagewatch.sandbox.sagemaker.store import EndpointRecord, Store, VariantState
+from sagewatch.sandbox.sagemaker.variants import ContainerHost, Fleet, UnhealthyVariantError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sagewatch.sandbox.sagemaker.capture_writer import CaptureWriter
+    from sagewatch.sandbox.sagemaker.models import ModelOperations
+
+LOG = logging.getLogger(__name__)
+
+
+def initial_variants(config: Mapping[str, Any]) -> list[VariantState]:
+    """The variants of a config as it names them."""
+    return [
+        VariantState(
+            name=variant["VariantName"],
+            model_name=variant["ModelName"],
+            weight=float(variant.get("InitialVariantWeight", 1.0)),
+            instances=variant.get("InitialInstanceCount"),
+        )
+        for variant in config["ProductionVariants"]
+    ]
+
+
+def retained_variants(config: Mapping[str, Any], old: list[VariantState]) -> list[VariantState]:
+    """The variants of a new config with weight and instance count of the old variant of the same name."""
+    by_name = {variant.name: variant for variant in old}
+    new = initial_variants(config)
+    for variant in new:
+        if variant.name in by_name:
+            variant.weight = by_name[variant.name].weight
+            variant.instances = by_name[variant.name].instances
+    return new
+
+
+def describe_variant(variant: VariantState) -> dict[str, Any]:
+    """A variant as DescribeEndpoint shows it."""
+    shown: dict[str, Any] = {
+        "VariantName": variant.name,
+        "CurrentWeight": variant.weight,
+        "DesiredWeight": variant.weight,
+    }
+    if variant.instances is not None:
+        shown |= {"CurrentInstanceCount": variant.instances, "DesiredInstanceCount": variant.instances}
+    return shown
+
+
+def describe_capture(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The short form of a DataCaptureConfig that DescribeEndpoint shows; headers and options are left out."""
+    if config is None:
+        return None
+    enabled = config.get("EnableCapture", False)
+    shown = {
+        "EnableCapture": enabled,
+        "CaptureStatus": "Started" if enabled else "Stopped",
+        "CurrentSamplingPercentage": config["InitialSamplingPercentage"],
+        "DestinationS3Uri": config["DestinationS3Uri"],
+        "KmsKeyId": config.get("KmsKeyId", ""),
+    }
+    return {key: value for key, value in shown.items() if value != ""}
+
+
+def describe_endpoint(record: EndpointRecord, config: Mapping[str, Any]) -> dict[str, Any]:
+    """What DescribeEndpoint answers; what is absent is left out, or the SDK's own models refuse it."""
+    described: dict[str, Any] = {
+        "EndpointName": record.name,
+        "EndpointArn": record.arn,
+        "EndpointConfigName": record.config_name,
+        "EndpointStatus": record.status,
+        "CreationTime": record.created,
+        "LastModifiedTime": record.modified,
+        "ProductionVariants": [describe_variant(variant) for variant in record.variants] or None,
+        "DataCaptureConfig": describe_capture(config.get("DataCaptureConfig")),
+        "FailureReason": record.failure_reason,
+        "LastDeploymentConfig": record.deployment_config,
+    }
+    if record.pending_config_name is not None:
+        described["PendingDeploymentSummary"] = {
+            "EndpointConfigName": record.pending_config_name,
+            "StartTime": record.pending_since,
+        }
+    return {key: value for key, value in described.items() if value is not None}
+
+
+class EndpointOperations:
+    """CreateEndpoint and its like, and the threads in which endpoints change."""
+
+    def __init__(
+        self,
+        store: Store,
+        models: ModelOperations,
+        host: ContainerHost,
+        captures: CaptureWriter,
+        sender: EventSender,
+        faults: Faults,
+    ) -> None:
+        self._store = store
+        self._models = models
+        self._host = host
+        self._captures = captures
+        self._sender = sender
+        self._faults = faults
+        self._threads: list[threading.Thread] = []
+        self.operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "CreateEndpoint": self.create_endpoint,
+            "DescribeEndpoint": self.describe_endpoint,
+            "UpdateEndpoint": self.update_endpoint,
+            "UpdateEndpointWeightsAndCapacities": self.update_weights,
+            "DeleteEndpoint": self.delete_endpoint,
+            "ListEndpoints": self.list_endpoints,
+        }
+
+    def endpoint(self, name: str) -> EndpointRecord:
+        """An endpoint by name, or the error of its absence."""
+        found = self._store.endpoints.get(name)
+        if found is None:
+            raise refused(f'Could not find endpoint "{self._store.arn("endpoint", name)}".')
+        return found
+
+    def create_endpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin to create; answered at once."""
+        name = request["EndpointName"]
+        config = self._models.config(request["EndpointConfigName"])
+        arn = self._store.arn("endpoint", name)
+        if name in self._store.endpoints:
+            raise refused(f'Cannot create already existing endpoint "{arn}".')
+        now = time.time()  # noqa: TID251  an edge
+        record = EndpointRecord(name, arn, config["EndpointConfigName"], "Creating", now, now)
+        self._store.endpoints[name] = record
+        self._store.tag(arn, request.get("Tags"))
+        self._announce(record)
+        self._run(self._create, record, config)
+        return {"EndpointArn": arn}
+
+    def describe_endpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The endpoint now."""
+        record = self.endpoint(request["EndpointName"])
+        return describe_endpoint(record, self._store.configs.get(record.config_name, {}))
+
+    def update_endpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin to replace the config; refused while the endpoint is not InService."""
+        record = self.endpoint(request["EndpointName"])
+        config = self._models.config(request["EndpointConfigName"])
+        for variant in config["ProductionVariants"]:
+            self._models.model(variant["ModelName"])
+        self._refuse_unless_in_service(record)
+        if self._faults.take(Fault.REFUSE_UPDATE):
+            raise refused(f'Cannot update in-progress endpoint "{record.arn}".')
+        if request["EndpointConfigName"] == record.config_name:
+            raise refused("The new endpoint configuration is the one in use: a new one is needed.")
+        record.pending_config_name = config["EndpointConfigName"]
+        record.pending_since = time.time()  # noqa: TID251  an edge
+        record.deployment_config = request.get("DeploymentConfig", record.deployment_config)
+        self._change(record, "Updating")
+        self._run(self._update, record, config, bool(request.get("RetainAllVariantProperties", False)))
+        return {"EndpointArn": record.arn}
+
+    def update_weights(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Change weights and instance counts; done at once."""
+        record = self.endpoint(request["EndpointName"])
+        self._refuse_unless_in_service(record)
+        by_name = {variant.name: variant for variant in record.variants}
+        for wanted in request["DesiredWeightsAndCapacities"]:
+            variant = by_name.get(wanted["VariantName"])
+            if variant is None:
+                raise refused(f'The variant "{wanted["VariantName"]}" does not exist.')
+            variant.weight = float(wanted.get("DesiredWeight", variant.weight))
+            variant.instances = wanted.get("DesiredInstanceCount", variant.instances)
+        self._change(record, "InService")
+        return {"EndpointArn": record.arn}
+
+    def delete_endpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin to delete."""
+        record = self.endpoint(request["EndpointName"])
+        if record.status in {"Creating", "Updating", "Deleting"}:
+            raise refused(f'Cannot delete endpoint "{record.arn}" while it is {record.status}.')
+        self._change(record, "Deleting")
+        self._run(self._delete, record)
+        return {}
+
+    def list_endpoints(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """All endpoints."""
+        summaries = [
+            {
+                "EndpointName": record.name,
+                "EndpointArn": record.arn,
+                "CreationTime": record.created,
+                "LastModifiedTime": record.modified,
+                "EndpointStatus": record.status,
+            }
+            for record in self._store.endpoints.values()
+        ]
+        return build_page(
+            request, summaries, answer_key="Endpoints", name_key="EndpointName", status_key="EndpointStatus"
+        )
+
+    def stop(self) -> None:
+        """End every container."""
+        for thread in self._threads:
+            thread.join(1)
+        with self._store.lock:
+            fleets = [record.fleet for record in self._store.endpoints.values() if record.fleet]
+        for fleet in fleets:
+            fleet.stop()
+
+    def _refuse_unless_in_service(self, record: EndpointRecord) -> None:
+        if record.status != "InService":
+            raise refused(f'Cannot update in-progress endpoint "{record.arn}".')
+
+    def _start_fleet(self, record: EndpointRecord, config: Mapping[str, Any]) -> Fleet:
+        with self._store.lock:
+            models = {
+                variant["ModelName"]: self._models.model(variant["ModelName"])
+                for variant in config["ProductionVariants"]
+            }
+        try:
+            return self._host.start_fleet(record.name, config, models)
+        except ClientError as error:  # the model's data is not there
+            raise UnhealthyVariantError(config["ProductionVariants"][0]["VariantName"], str(error)) from error
+
+    def _create(self, record: EndpointRecord, config: Mapping[str, Any]) -> None:
+        try:
+            fleet = self._start_fleet(record, config)
+        except UnhealthyVariantError as error:
+            with self._store.lock:
+                record.failure_reason = str(error)[:1024]
+                self._change(record, "Failed")
+            return
+        with self._store.lock:
+            record.fleet = fleet
+            record.variants = initial_variants(config)
+            self._change(record, "InService")
+
+    def _update(self, record: EndpointRecord, config: Mapping[str, Any], retain: bool) -> None:
+        slow = self._faults.take(Fault.SLOW_UPDATE)
+        if slow:
+            time.sleep(slow.seconds)
+        new: Fleet | None = None
+        if not self._faults.take(Fault.SILENT_ROLLBACK):
+            try:
+                new = self._start_fleet(record, config)
+            except UnhealthyVariantError as error:
+                LOG.warning("update_rolled_back endpoint=%s %s", record.name, error)
+        if new is not None:
+            with self._store.lock:
+                old, record.fleet = record.fleet, new  # traffic moves here
+            self._captures.flush(record.name)
+            if old is not None:
+                old.stop()
+        with self._store.lock:
+            if new is not None:
+                record.config_name = config["EndpointConfigName"]
+                record.variants = (
+                    retained_variants(config, record.variants) if retain else initial_variants(config)
+                )
+            record.pending_config_name = None
+            self._change(record, "InService")
+
+    def _delete(self, record: EndpointRecord) -> None:
+        if record.fleet is not None:
+            record.fleet.stop()
+        self._captures.flush(record.name)
+        with self._store.lock:
+            del self._store.endpoints[record.name]
+            self._store.tags.pop(record.arn, None)
+
+    def _change(self, record: EndpointRecord, status: str) -> None:
+        record.status = status
+        record.modified = time.time()  # noqa: TID251  an edge
+        self._announce(record)
+
+    def _announce(self, record: EndpointRecord) -> None:
+        described = describe_endpoint(record, self._store.configs.get(record.config_name, {}))
+        self._sender.send(ENDPOINT_CHANGE, record.arn, build_endpoint_detail(described))
+
+    def _run(self, target: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()

@@ -1,0 +1,97 @@
+"""SageMaker's json-1.1 protocol: checks requests and answers against botocore's own service model."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import botocore.session
+from botocore.model import OperationNotFoundError
+from botocore.validate import ParamValidator
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ApiError(Exception):
+    """An error as AWS answers it.
+
+    Parameters
+    ----------
+    code
+        Such as ``ValidationException``.
+    message
+        For people.
+    status
+        HTTP status.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+def refused(message: str) -> ApiError:
+    """The error of a request that cannot be done."""
+    return ApiError("ValidationException", message)
+
+
+@functools.cache
+def service_model() -> Any:
+    """botocore's description of the SageMaker API; loading it takes half a second."""
+    return botocore.session.get_session().get_service_model("sagemaker")
+
+
+def operation_model(operation: str) -> Any:
+    """botocore's description of one operation.
+
+    Raises
+    ------
+    ApiError
+        SageMaker has no such operation.
+    """
+    try:
+        return service_model().operation_model(operation)
+    except OperationNotFoundError as error:
+        raise ApiError("UnknownOperationException", f"no operation {operation}", 404) from error
+
+
+def check_request(operation: str, request: Mapping[str, Any]) -> None:
+    """Refuse a request that SageMaker would refuse: required fields, types, minima, unknown fields.
+
+    Raises
+    ------
+    ApiError
+        ValidationException with botocore's report.
+    """
+    report = ParamValidator().validate(request, operation_model(operation).input_shape)
+    if report.has_errors():
+        raise refused(report.generate_report())
+
+
+def check_answer(operation: str, answer: Mapping[str, Any]) -> None:
+    """Refuse to send what SageMaker never would: the mistake is ours.
+
+    Raises
+    ------
+    ApiError
+        InternalFailure with botocore's report.
+    """
+    shape = operation_model(operation).output_shape
+    if shape is None:
+        return
+    checked = dict(answer)
+    if operation == "DescribeEndpoint" and "DataCaptureConfig" in answer:
+        # The model calls the key required, the real service leaves it out (CONTRACTS §6.3).
+        checked["DataCaptureConfig"] = {"KmsKeyId": "", **answer["DataCaptureConfig"]}
+    report = ParamValidator().validate(checked, shape)
+    if report.has_errors():
+        raise ApiError("InternalFailure", f"{operation}: {report.generate_report()}", 500)
+
+
+def only_members(operation: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that the operation's answer has a place for, the absent ones left out."""
+    members = operation_model(operation).output_shape.members
+    return {key: value for key, value in values.items() if key in members and value is not None}
