@@ -94,9 +94,7 @@ def _create(cloudformation: Any, body: str, parameters: Mapping[str, str]) -> di
             StackName=STACK,
             TemplateBody=body,
             Capabilities=["CAPABILITY_NAMED_IAM"],
-            Parameters=[
-                {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
-            ],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         )
     except ClientError as error:
         raise StackFailedError(STACK, error.response["Error"].get("Message", str(error))) from error

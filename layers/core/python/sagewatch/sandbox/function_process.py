@@ -210,7 +210,9 @@ class FunctionProcess:
         result = self._read(START_TIMEOUT_SECONDS)
         if isinstance(result, NoAnswer):
             self._end()
-            raise ChildFailedError(f"Function {function.name}", f"{result.value} loading its handler", self._log)
+            raise ChildFailedError(
+                f"Function {function.name}", f"{result.value} loading its handler", self._log
+            )
 
     def _follow(self, stdout: IO[bytes]) -> None:
         with stdout, self._log.open("ab", buffering=0) as log:

@@ -215,7 +215,11 @@ class LocalAws:
             A package is not there.
         """
         self.deployment = create_stack(
-            self.client("cloudformation"), compiled_template, artifacts, self.directory / "functions", parameters
+            self.client("cloudformation"),
+            compiled_template,
+            artifacts,
+            self.directory / "functions",
+            parameters,
         )
         return dict(self.deployment.outputs)
 

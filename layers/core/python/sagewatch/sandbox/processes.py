@@ -94,7 +94,11 @@ class Child:
         self.log = log
         log.parent.mkdir(parents=True, exist_ok=True)
         read_end, self._lifeline = os.pipe()  # not inheritable: only we hold the write end
-        search_path = [str(GUARD_DIRECTORY), str(PACKAGE_ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+        search_path = [
+            str(GUARD_DIRECTORY),
+            str(PACKAGE_ROOT),
+            *filter(None, [environment.get("PYTHONPATH")]),
+        ]
         with contextlib.closing(os.fdopen(read_end, "rb")), log.open("ab") as output:
             self.process: subprocess.Popen[bytes] = subprocess.Popen(
                 [sys.executable, *arguments],

@@ -51,7 +51,9 @@ def load_handler(name: str) -> Callable[[Any, LambdaContext], Any]:
     return handler
 
 
-def invoke(handler: Callable[[Any, LambdaContext], Any], event: Any, context: LambdaContext) -> dict[str, Any]:
+def invoke(
+    handler: Callable[[Any, LambdaContext], Any], event: Any, context: LambdaContext
+) -> dict[str, Any]:
     """Call the handler and say what came of it: an answer, or the exception in Lambda's words."""
     try:
         return {"answer": handler(event, context)}
@@ -87,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
             )
             result = invoke(handler, invocation["event"], context)
             if "stackTrace" in result:
-                print("\n".join(result["stackTrace"]), flush=True)
+                sys.stdout.write("\n".join(result["stackTrace"]) + "\n")
             sys.stdout.flush()
             print(json.dumps(result, default=str), file=results, flush=True)
     return 0

@@ -191,7 +191,9 @@ class Worker:
 
     def _load_functions(self) -> list[FunctionProcess]:
         pages = self._clients.client("lambda").get_paginator("list_functions").paginate()
-        configurations = [item for page in pages for item in page["Functions"] if item["FunctionName"] in self._code]
+        configurations = [
+            item for page in pages for item in page["Functions"] if item["FunctionName"] in self._code
+        ]
         return [
             FunctionProcess(
                 parse_configuration(configuration),
@@ -232,7 +234,7 @@ class Worker:
         ]
 
     def _queue_url(self, arn: str) -> str:
-        return str(self._sqs.get_queue_url(QueueName=arn.split(":")[-1])["QueueUrl"])
+        return str(self._sqs.get_queue_url(QueueName=arn.rsplit(":", maxsplit=1)[-1])["QueueUrl"])
 
     def _run(self, name: str, target: Callable[..., None], *arguments: Any) -> None:
         thread = threading.Thread(target=target, args=arguments, name=name, daemon=True)

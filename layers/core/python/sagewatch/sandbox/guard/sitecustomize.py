@@ -5,6 +5,8 @@ also runs inside the hosting and processing programs. Two things come in by envi
 attempt is written (SANDBOX_OUTBOUND_LOG) and a pipe whose other end the sandbox holds (SANDBOX_LIFELINE_FD).
 """
 
+# ruff: noqa: INP001  this directory stands on PYTHONPATH by itself
+
 from __future__ import annotations
 
 import ipaddress

@@ -12,8 +12,8 @@ import uuid
 from itertools import count
 from typing import Any
 
-import moto.s3.notifications as notifications
 from moto.events.models import events_backends
+from moto.s3 import notifications
 
 REASONS = {
     "Put": "PutObject",

@@ -12,7 +12,7 @@ from moto.s3.models import FakeBucket, s3_backends
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-EVENTS_ON = {"EventBridgeConfiguration": {}}
+EVENTS_ON: dict[str, Any] = {"EventBridgeConfiguration": {}}
 
 
 def after_creation(model: Any, apply: Callable[[Any, dict[str, Any], str, str], None]) -> None:
@@ -20,7 +20,13 @@ def after_creation(model: Any, apply: Callable[[Any, dict[str, Any], str, str], 
     original = model.create_from_cloudformation_json.__func__
 
     def create(
-        cls: Any, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **more: Any
+        cls: Any,
+        /,
+        resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+        **more: Any,
     ) -> Any:
         # moto changes the dictionary it is given.
         properties = copy.deepcopy(cloudformation_json.get("Properties", {}))
@@ -35,7 +41,9 @@ def apply_bucket(bucket: Any, properties: dict[str, Any], account: str, region: 
     """Send the bucket's events to EventBridge and keep versions, where the template says so."""
     del region
     if "VersioningConfiguration" in properties:
-        s3_backends[account]["aws"].put_bucket_versioning(bucket.name, properties["VersioningConfiguration"]["Status"])
+        s3_backends[account]["aws"].put_bucket_versioning(
+            bucket.name, properties["VersioningConfiguration"]["Status"]
+        )
     wanted = properties.get("NotificationConfiguration", {}).get("EventBridgeConfiguration")
     if wanted is not None and str(wanted.get("EventBridgeEnabled", True)).lower() != "false":
         s3_backends[account]["aws"].put_bucket_notification_configuration(bucket.name, dict(EVENTS_ON))

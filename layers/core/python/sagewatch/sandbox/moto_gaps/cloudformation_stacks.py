@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import moto.cloudformation.models as stacks
-import moto.cloudformation.parsing as parsing
+from moto.cloudformation import parsing
 from moto.cloudformation.exceptions import ValidationError
 
 

@@ -93,7 +93,9 @@ class Subscription(Created, CloudFormationModel):  # type: ignore[misc]
     def create(cls, name: str, properties: dict[str, Any], account: str, region: str) -> Any:  # noqa: ARG003
         """Subscribe, with filter policy and raw delivery."""
         backend = sns_backends[account][region]
-        subscription = backend.subscribe(properties["TopicArn"], properties["Endpoint"], properties["Protocol"])
+        subscription = backend.subscribe(
+            properties["TopicArn"], properties["Endpoint"], properties["Protocol"]
+        )
         for key in SUBSCRIPTION_ATTRIBUTES:
             if key in properties:
                 value = properties[key]

@@ -104,8 +104,7 @@ def transact_write_items(backend: Any, transact_items: list[dict[str, Any]]) -> 
         if len(set(named)) < len(named):
             raise MultipleTransactionsException
         reasons = [
-            failed_condition(backend, key, operation)
-            for (_, operation), key in zip(parts, keys, strict=True)
+            failed_condition(backend, key, operation) for (_, operation), key in zip(parts, keys, strict=True)
         ]
         if any(code for code, _, _ in reasons):
             raise TransactionCanceledException(reasons)

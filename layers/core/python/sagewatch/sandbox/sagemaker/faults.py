@@ -72,7 +72,12 @@ class Faults:
         """What has not happened yet, as the admin route shows it."""
         with self._lock:
             return [
-                {"fault": item.fault, "times": item.times, "operation": item.operation, "seconds": item.seconds}
+                {
+                    "fault": item.fault,
+                    "times": item.times,
+                    "operation": item.operation,
+                    "seconds": item.seconds,
+                }
                 for item in self._waiting
             ]
 

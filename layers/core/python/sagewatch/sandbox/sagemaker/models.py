@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from sagewatch.sandbox.sagemaker.store import Store
 
 
-
 class ModelOperations:
     """CreateModel and its like."""
 

@@ -136,10 +136,16 @@ class ProcessingOperations:
 
     def list_jobs(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """All jobs."""
-        keys = (
-            "ProcessingJobName ProcessingJobArn CreationTime ProcessingEndTime LastModifiedTime "
-            "ProcessingJobStatus FailureReason ExitMessage"
-        ).split()
+        keys = [
+            "ProcessingJobName",
+            "ProcessingJobArn",
+            "CreationTime",
+            "ProcessingEndTime",
+            "LastModifiedTime",
+            "ProcessingJobStatus",
+            "FailureReason",
+            "ExitMessage",
+        ]
         summaries = []
         for record in self._store.jobs.values():
             described = describe_job(record)
@@ -213,7 +219,12 @@ class ProcessingOperations:
             child.stop()
 
     def _end(
-        self, record: JobRecord, status: str, *, exit_message: str | None = None, failure_reason: str | None = None
+        self,
+        record: JobRecord,
+        status: str,
+        *,
+        exit_message: str | None = None,
+        failure_reason: str | None = None,
     ) -> None:
         with self._store.lock:
             record.exit_message = exit_message

@@ -40,12 +40,12 @@ def refused(message: str) -> ApiError:
 
 @functools.cache
 def service_model() -> Any:
-    """botocore's description of the SageMaker API; loading it takes half a second."""
+    """Botocore's description of the SageMaker API; loading it takes half a second."""
     return botocore.session.get_session().get_service_model("sagemaker")
 
 
 def operation_model(operation: str) -> Any:
-    """botocore's description of one operation.
+    """Botocore's description of one operation.
 
     Raises
     ------

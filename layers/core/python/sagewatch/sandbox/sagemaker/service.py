@@ -105,9 +105,7 @@ class SageMakerService:
             self._sender,
             self.faults,
         )
-        self._jobs = ProcessingOperations(
-            self.store, self._aws, self._sender, self.faults, settings.programs
-        )
+        self._jobs = ProcessingOperations(self.store, self._aws, self._sender, self.faults, settings.programs)
         self._operations = {**models.operations, **self._endpoints.operations, **self._jobs.operations}
         self.captures.start()
         self._server = Server(self._listener, self)
@@ -126,7 +124,9 @@ class SageMakerService:
             raise ApiError("ThrottlingException", "Rate exceeded")
         handler = self._operations.get(operation)
         if handler is None:
-            raise ApiError("UnknownOperationException", f"{operation} is not done by the local SageMaker.", 404)
+            raise ApiError(
+                "UnknownOperationException", f"{operation} is not done by the local SageMaker.", 404
+            )
         with self.store.lock:
             answer = handler(request)
         protocol.check_answer(operation, answer)

@@ -45,7 +45,9 @@ class UnhealthyVariantError(Exception):
     """A container never answered /ping."""
 
     def __init__(self, variant: str, reason: str) -> None:
-        super().__init__(f"The container of production variant {variant} did not pass the ping health check: {reason}")
+        super().__init__(
+            f"The container of production variant {variant} did not pass the ping health check: {reason}"
+        )
         self.variant = variant
         self.reason = reason
 

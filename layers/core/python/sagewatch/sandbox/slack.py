@@ -1,0 +1,356 @@
+"""A local Slack: takes what the real one takes, refuses what it refuses, and keeps each message as JSON.
+
+Methods: auth.test, chat.postMessage, chat.update, files.getUploadURLExternal, files.completeUploadExternal, the
+upload itself, and incoming webhooks (`/services/...`). A message is a file `<number>-<channel>.json` that an update
+rewrites: `posted`, `updates`, `thread_ts` and the content as it stands.
+"""
+
+from __future__ import annotations
+
+import http.server
+import json
+import logging
+import re
+import threading
+import urllib.parse
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+from sagewatch.sandbox.processes import bound_socket
+from sagewatch.sandbox.slack_rules import refuse_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+LOG = logging.getLogger(__name__)
+FIRST_TS = 1_700_000_000
+
+
+class RefusedError(Exception):
+    """Slack's `ok: false`.
+
+    Parameters
+    ----------
+    code
+        Such as ``channel_not_found``.
+    details
+        For `response_metadata.messages`.
+    """
+
+    def __init__(self, code: str, details: list[str] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details or []
+
+
+@dataclass(slots=True)
+class Message:
+    """A message as the channel shows it."""
+
+    number: int
+    channel: str
+    ts: str
+    content: dict[str, Any]
+    updates: int = 0
+
+
+@dataclass(slots=True)
+class Workspace:
+    """What the local Slack knows. Its lock is the server's."""
+
+    token: str
+    channels: Mapping[str, str]
+    messages: dict[str, Message] = field(default_factory=dict)
+    uploads: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+
+    def channel(self, name_or_id: str) -> str:
+        """The id of a channel, given by name (with or without #) or id."""
+        if name_or_id in self.channels.values():
+            return name_or_id
+        found = self.channels.get(name_or_id.removeprefix("#"))
+        if found is None:
+            raise RefusedError("channel_not_found")
+        return found
+
+
+class Slack:
+    """The local Slack on 127.0.0.1.
+
+    Parameters
+    ----------
+    directory
+        Gets messages as JSON and uploaded files; made if absent.
+    token
+        The bot token that is accepted.
+    channels
+        Names of the channels that exist.
+    port
+        0 for a free one.
+
+    Examples
+    --------
+    Give `url` to the receiver as the API's base, or `webhook_url("ml-on-call")` as an incoming webhook::
+
+        with Slack(Path("out/slack")) as slack:
+            ...
+            slack.throttle(times=1, retry_after_seconds=1)
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        token: str = "xoxb-local",  # noqa: S107  nobody's
+        channels: tuple[str, ...] = ("ml-on-call",),
+        port: int = 0,
+    ) -> None:
+        self.directory = directory
+        self.token = token
+        ids = {name: f"C{index:08d}" for index, name in enumerate(channels, start=1)}
+        self._workspace = Workspace(token, ids)
+        self._lock = threading.Lock()
+        self._throttled: list[int] = []
+        self._listener = bound_socket(port, "the local Slack")
+        self._port = int(self._listener.getsockname()[1])
+        self._server: Server | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The base of the Web API; ends with a slash, as https://slack.com/api/ does."""
+        return f"http://127.0.0.1:{self._port}/api/"
+
+    def webhook_url(self, channel: str) -> str:
+        """The address of an incoming webhook into a channel."""
+        return f"http://127.0.0.1:{self._port}/services/T00000000/B00000000/{channel.removeprefix('#')}"
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._listener.listen(32)
+        self._server = Server(self._listener, self)
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
+
+    def stop(self) -> None:
+        """End."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def throttle(self, *, times: int = 1, retry_after_seconds: int = 1) -> None:
+        """Answer the next requests with 429 and Retry-After."""
+        with self._lock:
+            self._throttled += [retry_after_seconds] * times
+
+    def messages(self) -> list[dict[str, Any]]:
+        """All messages as the files hold them, in order of posting."""
+        return [
+            json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.directory.glob("*.json"))
+        ]
+
+    def take_throttle(self) -> int | None:
+        """Seconds to wait, if this request is to be refused."""
+        with self._lock:
+            return self._throttled.pop(0) if self._throttled else None
+
+    def call(self, method: str, arguments: Mapping[str, Any], token: str | None) -> dict[str, Any]:
+        """One method of the Web API.
+
+        Raises
+        ------
+        RefusedError
+            With Slack's error code.
+        """
+        if token is None:
+            raise RefusedError("not_authed")
+        if token != self.token:
+            raise RefusedError("invalid_auth")
+        methods: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "auth.test": lambda _: {"user": "sagewatch", "team": "local", "bot_id": "B00000001"},
+            "chat.postMessage": self._post,
+            "chat.update": self._update,
+            "files.getUploadURLExternal": self._get_upload_url,
+            "files.completeUploadExternal": self._complete_upload,
+        }
+        if method not in methods:
+            raise RefusedError("unknown_method")
+        with self._lock:
+            return methods[method](arguments)
+
+    def webhook(self, channel: str, message: Mapping[str, Any]) -> None:
+        """What an incoming webhook gets."""
+        with self._lock:
+            self._post({**message, "channel": channel})
+
+    def receive_file(self, file_id: str, content: bytes) -> None:
+        """The upload itself, to the address that getUploadURLExternal gave."""
+        with self._lock:
+            if file_id not in self._workspace.uploads:
+                raise RefusedError("file_not_found")
+            directory = self.directory / "files"
+            directory.mkdir(exist_ok=True)
+            name = re.sub(r"[^A-Za-z0-9._-]", "_", self._workspace.uploads[file_id])
+            (directory / f"{file_id}-{name}").write_bytes(content)
+            self._workspace.files[file_id] = name
+
+    def _refuse(self, message: Mapping[str, Any]) -> None:
+        refused = refuse_message(message, tuple(self._workspace.files))
+        if refused:
+            raise RefusedError(*refused)
+
+    def _post(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        channel = self._workspace.channel(str(arguments.get("channel", "")))
+        self._refuse(arguments)
+        thread = arguments.get("thread_ts")
+        if thread is not None and thread not in self._workspace.messages:
+            raise RefusedError("thread_not_found")
+        number = len(self._workspace.messages) + 1
+        message = Message(number, channel, f"{FIRST_TS + number}.{number:06d}", dict(arguments))
+        self._workspace.messages[message.ts] = message
+        self._keep(message)
+        return {"channel": channel, "ts": message.ts, "message": message.content}
+
+    def _update(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        channel = self._workspace.channel(str(arguments.get("channel", "")))
+        message = self._workspace.messages.get(str(arguments.get("ts")))
+        if message is None or message.channel != channel:
+            raise RefusedError("message_not_found")
+        self._refuse(arguments)
+        message.content = {**message.content, **arguments}
+        message.updates += 1
+        self._keep(message)
+        return {"channel": channel, "ts": message.ts, "text": arguments.get("text", "")}
+
+    def _get_upload_url(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        if not arguments.get("filename") or not arguments.get("length"):
+            raise RefusedError("invalid_arguments")
+        file_id = f"F{len(self._workspace.uploads) + 1:08d}"
+        self._workspace.uploads[file_id] = str(arguments["filename"])
+        return {"upload_url": f"http://127.0.0.1:{self._port}/upload/{file_id}", "file_id": file_id}
+
+    def _complete_upload(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        wanted = arguments.get("files") or []
+        files = json.loads(wanted) if isinstance(wanted, str) else wanted
+        for file in files:
+            if file["id"] not in self._workspace.files:
+                raise RefusedError("file_not_found")
+        return {"files": [{"id": file["id"], "title": file.get("title", "")} for file in files]}
+
+    def _keep(self, message: Message) -> None:
+        name = next(name for name, found in self._workspace.channels.items() if found == message.channel)
+        content = {
+            key: value for key, value in message.content.items() if key not in {"channel", "ts", "token"}
+        }
+        kept = {"channel": name, "ts": message.ts, "updates": message.updates, **content}
+        path = self.directory / f"{message.number:04d}-{name}.json"
+        path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Listens on the socket that `Slack` bound."""
+
+    daemon_threads = True
+
+    def __init__(self, listener: Any, slack: Slack) -> None:
+        super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_name, self.server_port = listener.getsockname()[:2]
+        self.slack = slack
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Answers one connection."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        """Methods may be called with GET and a query."""
+        self._answer_request(b"")
+
+    def do_POST(self) -> None:
+        """A method, an upload, or a webhook."""
+        self._answer_request(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+
+    def log_message(self, message: str, *values: Any) -> None:
+        """To the sandbox's log, not to the terminal."""
+        LOG.debug(message, *values)
+
+    def _answer_request(self, body: bytes) -> None:
+        wait = self.server.slack.take_throttle()
+        if wait is not None:
+            content = json.dumps({"ok": False, "error": "ratelimited"})
+            self._answer(429, "application/json", content, {"Retry-After": str(wait)})
+            return
+        url = urllib.parse.urlsplit(self.path)
+        if url.path.startswith("/api/"):
+            self._method(url.path.removeprefix("/api/"), body, url.query)
+        elif url.path.startswith("/services/"):
+            self._webhook(url.path.rsplit("/", 1)[-1], body)
+        elif url.path.startswith("/upload/"):
+            self._upload(url.path.rsplit("/", 1)[-1], body)
+        else:
+            self._answer(404, "text/plain", "no such page")
+
+    def _method(self, method: str, body: bytes, query: str) -> None:
+        arguments: dict[str, Any] = dict(urllib.parse.parse_qsl(query))
+        if "json" in (self.headers.get("Content-Type") or ""):
+            try:
+                arguments |= json.loads(body)
+            except ValueError:
+                self._answer(200, "application/json", json.dumps({"ok": False, "error": "invalid_json"}))
+                return
+        else:
+            arguments |= dict(urllib.parse.parse_qsl(body.decode()))
+            if isinstance(arguments.get("blocks"), str):
+                arguments["blocks"] = json.loads(arguments["blocks"])
+        authorization = self.headers.get("Authorization") or ""
+        token = authorization.removeprefix("Bearer ") if authorization.startswith("Bearer ") else None
+        try:
+            answer = {"ok": True, **self.server.slack.call(method, arguments, token)}
+        except RefusedError as error:
+            answer = {"ok": False, "error": error.code}
+            if error.details:
+                answer |= {"errors": error.details, "response_metadata": {"messages": error.details}}
+        self._answer(200, "application/json", json.dumps(answer))
+
+    def _webhook(self, channel: str, body: bytes) -> None:
+        try:
+            self.server.slack.webhook(channel, json.loads(body))
+        except ValueError:
+            self._answer(400, "text/plain", "invalid_payload")
+        except RefusedError as error:
+            self._answer(404 if error.code == "channel_not_found" else 400, "text/plain", error.code)
+        else:
+            self._answer(200, "text/plain", "ok")
+
+    def _upload(self, file_id: str, body: bytes) -> None:
+        try:
+            self.server.slack.receive_file(file_id, body)
+        except RefusedError as error:
+            self._answer(404, "text/plain", error.code)
+        else:
+            self._answer(200, "text/plain", f"OK - {len(body)}")
+
+    def _answer(
+        self, status: int, content_type: str, content: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        body = content.encode()
+        self.send_response(status)
+        for name, value in {**(headers or {}), "Content-Type": content_type}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
