@@ -34,20 +34,20 @@ lint: setup ## Style, types, who imports whom, the template
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@PYTHONPATH=. $(BIN)/lint-imports
-	@$(BIN)/python layers/package.py --stage dev
+	@$(BIN)/python -m layers.package_stack --stage dev
 	@$(BIN)/cfn-lint .build/dev/package/cloudformation-template-update-stack.json
 
 bench: setup ## Measure what is promised to be fast
 	@shopt -s nullglob; for file in benchmarks/*.py; do $(BIN)/python $$file; done
 
 layers: setup ## The core layer for Lambda, in .build/layers (ARCHITECTURE=x86_64|arm64)
-	@$(BIN)/python layers/build.py --architecture $(ARCHITECTURE)
+	@$(BIN)/python -m layers.build_core --architecture $(ARCHITECTURE)
 
 package: setup ## Template and zips, offline, in .build/STAGE/package (STAGE=dev MONITORS=monitors.yml)
-	@$(BIN)/python layers/package.py --stage $(STAGE) --architecture $(ARCHITECTURE) --monitors $(MONITORS)
+	@$(BIN)/python -m layers.package_stack --stage $(STAGE) --architecture $(ARCHITECTURE) --monitors $(MONITORS)
 
 pins: setup ## Resolve requirements.txt anew from pyproject.toml
-	@$(BIN)/python layers/pin.py
+	@$(BIN)/python -m layers.pin_versions
 
 clean: ## Remove what was built; .venv and node_modules stay
 	rm -rf .build .serverless demo-out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -138,7 +138,8 @@ def build_core(root: Path, architecture: str, out: Path) -> Path:
     if unpacked > LIMIT_BYTES:
         print(f"layers: core unpacks to {unpacked / 1e6:.0f} MB, more than Lambda takes", file=sys.stderr)
         raise SystemExit(1)
-    line = f"core {architecture}: {target.stat().st_size / 1e6:.1f} MB zipped, {unpacked / 1e6:.1f} MB unpacked"
+    zipped = target.stat().st_size
+    line = f"core {architecture}: {zipped / 1e6:.1f} MB zipped, {unpacked / 1e6:.1f} MB unpacked"
     stamp.write_text(f"{key}\n{line}\n")
     print(f"layers: {line}")
     return target

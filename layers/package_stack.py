@@ -17,7 +17,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from build import PLATFORMS, ROOT, build_core, hash_of
+from sagewatch.monitors import dump_monitors, parse_monitors
+
+from layers.build_core import PLATFORMS, ROOT, build_core, hash_of
+from sagewatch.errors import ConfigurationError
 
 TEMPLATE = "cloudformation-template-update-stack.json"
 NO_STACK = b"""\
@@ -56,15 +59,14 @@ def answering_no_stack() -> Iterator[str]:
 
 def compile_monitors(source: Path, target: Path) -> None:
     """Check monitors.yml and write it as the JSON that functions load without YAML."""
-    from sagewatch.errors import ConfigurationError
-    from sagewatch.monitors import dump_monitors, parse_monitors
-
     try:
         body = dump_monitors(parse_monitors(source.read_text(encoding="utf-8"), str(source)))
     except ConfigurationError as error:
         sys.exit(f"{error}")
     except FileNotFoundError:
-        sys.exit(f"package: {source} is not there. Copy the example from the repository's root, or name one: MONITORS=...")
+        sys.exit(
+            f"package: {source} is not there. Write it (docs/configuration.md) or name one: MONITORS=FILE"
+        )
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or target.read_bytes() != body:
         target.write_bytes(body)
@@ -74,10 +76,11 @@ def read_inputs(root: Path, monitors: Path, layer: Path, words: list[str]) -> st
     """One hash over everything that the result depends on."""
     files = [root / "serverless.yml", root / "package-lock.json", Path(__file__), monitors, layer]
     for folder in ("resources", "functions"):
-        files += sorted(path for path in (root / folder).rglob("*") if path.is_file() and path.suffix != ".pyc")
+        found = (path for path in (root / folder).rglob("*") if path.is_file())
+        files += sorted(path for path in found if path.suffix != ".pyc")
     parts = [word.encode() for word in words]
     for file in files:
-        parts += [str(file.relative_to(root) if file.is_relative_to(root) else file.name).encode(), file.read_bytes()]
+        parts += [str(file.relative_to(root)).encode(), file.read_bytes()]
     return hash_of(parts)
 
 
