@@ -1,0 +1,285 @@
+"""What the deployed stack promises: every arrow goes through a queue, nobody may more than is needed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sagewatch.events.facts import DiagnosisChanged, IncidentChanged
+from sagewatch.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+FUNCTIONS = {"ingest_capture", "manage_incident", "advance_diagnosis", "deliver_alert", "tick"}
+CHANGES_ENDPOINTS = {"UpdateEndpoint", "CreateEndpointConfig", "CreateModel", "CreateProcessingJob"}
+
+
+def function_name(properties):
+    return properties["FunctionName"].removeprefix("sagewatch-contract").rsplit("-", 1)[-1]
+
+
+def attribute_of(value):
+    """Logical id that a GetAtt asks."""
+    return value["Fn::GetAtt"][0]
+
+
+def statements_of(role):
+    """A role's statements; both sides of a condition count."""
+    for policy in role["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            for branch in statement["Fn::If"][1:] if "Fn::If" in statement else [statement]:
+                if "Effect" in branch:
+                    yield branch
+
+
+def actions_of(role, effect="Allow"):
+    for statement in statements_of(role):
+        if statement["Effect"] == effect:
+            action = statement["Action"]
+            yield from [action] if isinstance(action, str) else action
+
+
+def test_every_function_of_the_repository_is_deployed_and_has_its_handler(of_type):
+    functions = of_type("AWS::Lambda::Function")
+    assert {function_name(properties) for properties in functions.values()} == FUNCTIONS
+    for properties in functions.values():
+        assert (ROOT / f"{properties['Handler'].removesuffix('.handler')}.py").is_file()
+
+
+def test_a_package_holds_the_handler_and_the_monitors_and_nothing_else(packaged):
+    for name in FUNCTIONS:
+        with zipfile.ZipFile(packaged / f"{name}.zip") as archive:
+            names = archive.namelist()
+        assert [n for n in names if n.endswith("monitors.json")], name
+        assert [n for n in names if not n.endswith("monitors.json")] == [f"functions/{name}/handler.py"]
+
+
+def test_every_rule_targets_a_queue_and_keeps_what_it_cannot_deliver(of_type):
+    queues = set(of_type("AWS::SQS::Queue"))
+    for rule in of_type("AWS::Events::Rule").values():
+        for target in rule["Targets"]:
+            assert attribute_of(target["Arn"]) in queues
+            assert attribute_of(target["DeadLetterConfig"]["Arn"]) in queues
+
+
+def test_the_schedule_targets_a_queue(of_type):
+    (schedule,) = of_type("AWS::Scheduler::Schedule").values()
+    assert attribute_of(schedule["Target"]["Arn"]) == "TickQueue"
+    assert json.loads(schedule["Target"]["Input"])["detail-type"] == "Tick"
+
+
+def test_a_queue_admits_exactly_the_rules_that_target_it(of_type):
+    wanted: dict[str, set[str]] = {}
+    for name, rule in of_type("AWS::Events::Rule").items():
+        for target in rule["Targets"]:
+            wanted.setdefault(attribute_of(target["Arn"]), set()).add(name)
+    admitted: dict[str, set[str]] = {}
+    for policy in of_type("AWS::SQS::QueuePolicy").values():
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        sources = {attribute_of(arn) for arn in statement["Condition"]["ArnEquals"]["aws:SourceArn"]}
+        admitted[policy["Queues"][0]["Ref"]] = sources
+    assert admitted == wanted
+
+
+def test_every_function_drains_one_queue_with_room_to_finish_and_a_dead_letter_queue(of_type):
+    functions, queues = of_type("AWS::Lambda::Function"), of_type("AWS::SQS::Queue")
+    mappings = of_type("AWS::Lambda::EventSourceMapping").values()
+    drained = {attribute_of(m["FunctionName"]): queues[attribute_of(m["EventSourceArn"])] for m in mappings}
+    assert set(drained) == set(functions)
+    for logical_id, queue in drained.items():
+        assert queue["VisibilityTimeout"] >= 6 * functions[logical_id]["Timeout"]
+        assert attribute_of(queue["RedrivePolicy"]["deadLetterTargetArn"]).endswith("DeadLetters")
+    assert all(m["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for m in mappings)
+
+
+def test_functions_are_woken_by_nothing_but_their_queue(of_type):
+    assert not of_type("AWS::Lambda::Permission")
+
+
+def test_settings_find_all_that_they_need_in_each_functions_environment(of_type):
+    for properties in of_type("AWS::Lambda::Function").values():
+        variables = dict.fromkeys(properties["Environment"]["Variables"], "set")
+        load_settings({**variables, "AWS_REGION": "eu-west-1"})
+
+
+def test_only_advance_diagnosis_may_change_endpoints(of_type):
+    for name, role in of_type("AWS::IAM::Role").items():
+        may = {action.split(":")[1] for action in actions_of(role) if action.startswith("sagemaker:")}
+        changes = {action for action in may if not action.startswith("Describe")}
+        assert name == "AdvanceDiagnosisRole" or not changes
+        if name == "AdvanceDiagnosisRole":
+            assert may > CHANGES_ENDPOINTS
+
+
+def test_a_swap_reaches_only_endpoints_that_monitors_lists_in_either_spelling(of_type):
+    statements = statements_of(of_type("AWS::IAM::Role")["AdvanceDiagnosisRole"])
+    (swap,) = [s for s in statements if s["Action"] == "sagemaker:UpdateEndpoint"]
+    endpoints = {arn["Fn::Sub"].rsplit(":", 1)[1] for arn in swap["Resource"]}
+    assert endpoints == {"endpoint/Traffic-Signs", "endpoint/traffic-signs", "endpoint-config/*"}
+
+
+def test_what_may_be_deleted_is_named_as_ours(of_type):
+    for statement in statements_of(of_type("AWS::IAM::Role")["AdvanceDiagnosisRole"]):
+        actions = statement["Action"]
+        if any(
+            a.startswith("sagemaker:Delete") for a in ([actions] if isinstance(actions, str) else actions)
+        ):
+            assert all("/sagewatch-" in arn["Fn::Sub"] for arn in statement["Resource"])
+
+
+def test_no_statement_allows_all_actions_or_all_resources(of_type):
+    without_resources = {
+        "xray:PutTraceSegments", "xray:PutTelemetryRecords", "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken",
+    }  # fmt: skip
+    for role in of_type("AWS::IAM::Role").values():
+        assert not [action for action in actions_of(role) if "*" in action]
+        for statement in statements_of(role):
+            if statement["Resource"] == "*" and statement["Effect"] == "Allow":
+                actions = statement["Action"]
+                assert set([actions] if isinstance(actions, str) else actions) <= without_resources
+
+
+# Operations whose IAM action has another name, or that is several.
+ACTIONS = {
+    "s3:ListObjectsV2": ["s3:ListBucket"],
+    "dynamodb:TransactWriteItems": ["dynamodb:PutItem"],
+}
+# What a function's runtime does, not our adapters; AddTags and PassRole come with the Create calls.
+RUNTIME = {
+    "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "logs:CreateLogStream", "logs:PutLogEvents",
+    "xray:PutTraceSegments", "xray:PutTelemetryRecords", "kms:Decrypt", "kms:GenerateDataKey",
+    "sagemaker:AddTags", "iam:PassRole",
+}  # fmt: skip
+
+
+NAMED_BY_ARGUMENT = {"get_paginator", "generate_presigned_url"}
+
+
+def read_adapter_calls():
+    """IAM actions of every boto3 call in sagewatch/aws: the client's service, the method's name."""
+    found = set()
+    for file in (ROOT / "layers/core/python/sagewatch/aws").glob("*.py"):
+        tree = ast.parse(file.read_text())
+        services = {
+            node.args[0].value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id == "build_client"
+        }
+        if not services:
+            continue
+        (service,) = services
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and _is_client(node.value):
+                found.add((service, node.attr))
+            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in NAMED_BY_ARGUMENT:
+                found.add((service, node.args[0].value))
+    found = {(service, name) for service, name in found if name not in NAMED_BY_ARGUMENT}
+    names = {f"{service}:{''.join(word.capitalize() for word in name.split('_'))}" for service, name in found}
+    return {action for name in names for action in ACTIONS.get(name, [name])}
+
+
+def _is_client(node):
+    named = isinstance(node, ast.Attribute) and node.attr == "_client"
+    built = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "build_client"
+    return named or built
+
+
+def test_the_roles_allow_what_the_adapters_call_and_no_more(of_type):
+    roles = of_type("AWS::IAM::Role")
+    of_functions = {
+        attribute_of(properties["Role"]) for properties in of_type("AWS::Lambda::Function").values()
+    }
+    allowed = {action for name in of_functions for action in actions_of(roles[name])} - RUNTIME
+    assert allowed == read_adapter_calls()
+
+
+def resolve(pattern):
+    """An event pattern with the names that a deployment gives: a Ref becomes its logical id in small letters."""
+    if isinstance(pattern, dict):
+        if "Ref" in pattern:
+            return pattern["Ref"].lower()
+        if "Fn::If" in pattern:
+            return resolve(pattern["Fn::If"][1])
+        return {key: resolve(value) for key, value in pattern.items()}
+    return [resolve(value) for value in pattern] if isinstance(pattern, list) else pattern
+
+
+def rules_matching(of_type, event, bus=None):
+    """Rules that a moto of the pinned version would let the event through."""
+    from moto.events.models import EventPattern
+
+    return {
+        name
+        for name, rule in of_type("AWS::Events::Rule").items()
+        if rule.get("EventBusName", {}).get("Ref") == bus
+        and EventPattern.load(json.dumps(resolve(rule["EventPattern"]))).matches_event(event)
+    }
+
+
+def object_created(bucket, key):
+    return {
+        "source": "aws.s3",
+        "detail-type": "Object Created",
+        "detail": {"bucket": {"name": bucket}, "object": {"key": key, "size": 1, "etag": "a"}},
+    }
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "rules"),
+    [
+        ("capturebucket", "capture/e/AllTraffic/2026/06/12/10/33-28-867-b7b86a39.jsonl", {"CaptureRule"}),
+        ("capturebucket", "capture/e/AllTraffic/2026/06/12/10/33-28-867-b7b86a39.jsonl.tmp", set()),
+        ("capturebucket", "other/e/AllTraffic/2026/06/12/10/33-28-867-b7b86a39.jsonl", set()),
+        ("another", "capture/e/AllTraffic/2026/06/12/10/33-28-867-b7b86a39.jsonl", set()),
+        ("evidencebucket", "tensors/i1/w/index/000000000/000000000012_worker_0.json", {"TensorsRule"}),
+        ("evidencebucket", "tensors/i1/w/events/000000000012/000000000012_worker_0.tfevents", set()),
+        ("evidencebucket", "incidents/i1/index.html", set()),
+    ],
+)
+def test_an_object_wakes_the_function_whose_business_it_is(of_type, bucket, key, rules):
+    assert rules_matching(of_type, object_created(bucket, key)) == rules
+
+
+@pytest.mark.real
+def test_real_events_of_sagemaker_match_as_published(of_type):
+    real = ROOT.parent / "shared" / "real" / "events"
+    if not real.exists():
+        pytest.skip("real events are not here")
+    matched = {
+        file.stem: rules_matching(of_type, json.loads(file.read_text()))
+        for file in sorted(real.glob("sagemaker*/*.json"))
+    }
+    assert {name: rules for name, rules in matched.items() if rules} == {
+        "endpoint_state_change": {"EndpointStateRule"},
+        "processing_job_state_change_debugger_rule": {"ExplainJobRule"},
+    }
+
+
+def test_every_fact_of_ours_is_routed_or_known_to_stay_in_the_archive(of_type):
+    kinds = ["Finding Raised", "Finding Cleared"]
+    kinds += [f"Incident {change.capitalize()}" for change in IncidentChanged.CHANGES]
+    kinds += [f"Diagnosis {change.capitalize()}" for change in DiagnosisChanged.CHANGES]
+    routed = {
+        kind: rules_matching(
+            of_type, {"source": "sagewatch", "detail-type": kind, "detail": {}}, bus="FactBus"
+        )
+        for kind in kinds
+    }
+    assert {kind for kind, rules in routed.items() if not rules} == {"Incident Acknowledged"}
+    assert routed["Incident Opened"] == {"DiagnosedIncidentRule", "AlertRule"}
+    assert routed["Diagnosis Due"] == {"DiagnosedIncidentRule"}
+
+
+def test_every_parameter_with_a_choice_may_be_left_empty(template):
+    assert all(row["Default"] == "" for row in template["Parameters"].values())
+
+
+def test_no_secret_stands_in_the_template(template):
+    text = json.dumps(template)
+    assert not re.search(r"xox[abp]-|AKIA[0-9A-Z]{16}|resolve:secretsmanager", text)
