@@ -102,7 +102,7 @@ def build_content(announcement: Announcement) -> Content:
     over = incident.state is State.RESOLVED and announcement.kind is not Kind.FIRING
     what = description.what
     if over:
-        what = f"{description.over}. It lasted {_tell_length(incident)}. What had happened: {what}"
+        what = f"{description.over}. It lasted {_tell_length(incident)}. {description.what_was}"
     return Content(
         state="RESOLVED" if over else "FIRING",
         endpoint=clean_text(incident.endpoint, NAME_LIMIT),

@@ -30,8 +30,8 @@ class Description(msgspec.Struct, frozen=True):
     ----------
     headline
         What, in a few words, without the endpoint.
-    what
-        What, in one sentence, with the baseline.
+    what, what_was
+        What, in one sentence, with the baseline: while it lasts, and looking back.
     how_bad
         Effect size and evidence.
     over
@@ -42,6 +42,7 @@ class Description(msgspec.Struct, frozen=True):
 
     headline: str
     what: str
+    what_was: str
     how_bad: str
     over: str
     next_step: str
@@ -78,6 +79,8 @@ def _describe_concentration(finding: Finding, class_names: Mapping[str, str]) ->
     return Description(
         headline=headline,
         what=f"{headline}; the baseline says {format_share(evidence.expected)}.",
+        what_was=f"{_upper(named)} took {format_share(evidence.observed)} of predictions; the baseline says "
+        f"{format_share(evidence.expected)}.",
         how_bad=f"{format_points(evidence.effect_size)} against the baseline. {_tell_odds(finding)}",
         over=f"{_upper(named)} is back to its usual share of predictions",
         next_step="Look at the inputs that were called so and at their heat maps: if the model looks at "
@@ -93,6 +96,8 @@ def _describe_fixed_share(finding: Finding, class_names: Mapping[str, str]) -> D
     return Description(
         headline=headline,
         what=f"{headline}, more than the fixed limit of {format_share(evidence.threshold)}.",
+        what_was=f"{_upper(named)} took {format_share(evidence.observed)} of predictions, more than the fixed "
+        f"limit of {format_share(evidence.threshold)}.",
         how_bad=f"{format_points(evidence.observed - evidence.threshold)} over the limit, "
         f"in {finding.window.predictions:,} predictions.",
         over=f"{_upper(named)} is below its fixed limit again",
@@ -103,11 +108,14 @@ def _describe_fixed_share(finding: Finding, class_names: Mapping[str, str]) -> D
 
 def _describe_confidence(finding: Finding, _: Mapping[str, str]) -> Description:
     evidence = finding.evidence
-    headline = f"Confidence fell to {evidence.observed:.2f}"
+    what = (
+        f"Mean confidence of predictions fell to {evidence.observed:.2f}; "
+        f"the baseline says {evidence.expected:.2f}."
+    )
     return Description(
-        headline=headline,
-        what=f"Mean confidence of predictions fell to {evidence.observed:.2f}; "
-        f"the baseline says {evidence.expected:.2f}.",
+        headline=f"Confidence fell to {evidence.observed:.2f}",
+        what=what,
+        what_was=what,
         how_bad=f"{evidence.observed - evidence.expected:+.2f} against the baseline. {_tell_odds(finding)}",
         over="Confidence is back to its usual level",
         next_step="Look at recent inputs: blur, darkness, a new camera or a change of preprocessing lower "
@@ -117,10 +125,12 @@ def _describe_confidence(finding: Finding, _: Mapping[str, str]) -> Description:
 
 def _describe_rejected(finding: Finding, _: Mapping[str, str]) -> Description:
     evidence, window = finding.evidence, finding.window
-    headline = f"{format_share(evidence.observed)} of captured records cannot be read"
+    share = f"{format_share(evidence.observed)} of captured records"
+    usual = f"the baseline says {format_share(evidence.expected)}."
     return Description(
-        headline=headline,
-        what=f"{headline}; the baseline says {format_share(evidence.expected)}.",
+        headline=f"{share} cannot be read",
+        what=f"{share} cannot be read; {usual}",
+        what_was=f"{share} could not be read; {usual}",
         how_bad=f"{window.rejected:,} unreadable records beside {window.predictions:,} predictions. "
         f"{_tell_odds(finding)}",
         over="Captured records can be read again",
@@ -132,11 +142,11 @@ def _describe_rejected(finding: Finding, _: Mapping[str, str]) -> Description:
 def _describe_no_data(finding: Finding, _: Mapping[str, str]) -> Description:
     evidence = finding.evidence
     silence = format_duration(evidence.observed)
-    headline = f"No captures for {silence}"
+    allowed = f"this endpoint's rhythm allows {format_duration(evidence.threshold)}."
     return Description(
-        headline=headline,
-        what=f"No capture file has arrived for {silence}; this endpoint's rhythm allows "
-        f"{format_duration(evidence.threshold)}.",
+        headline=f"No captures for {silence}",
+        what=f"No capture file has arrived for {silence}; {allowed}",
+        what_was=f"No capture file had arrived for {silence}; {allowed}",
         how_bad=f"Usually one comes every {format_duration(evidence.expected)}. While nothing is captured, "
         "nothing else can be noticed.",
         over="Captures arrive again",
@@ -149,10 +159,14 @@ def _describe_unknown(finding: Finding, class_names: Mapping[str, str]) -> Descr
     evidence = finding.evidence
     kind = clean_text(finding.kind, NAME_LIMIT)
     named = f" of {name_class(finding.subject, class_names)}" if finding.subject else ""
+    what = (
+        f"The detector {clean_text(finding.detector.name, NAME_LIMIT)} raised {kind}{named}: observed "
+        f"{evidence.observed:.4g}, expected {evidence.expected:.4g}."
+    )
     return Description(
         headline=f"Finding of kind {kind}",
-        what=f"The detector {clean_text(finding.detector.name, NAME_LIMIT)} raised {kind}{named}: observed "
-        f"{evidence.observed:.4g}, expected {evidence.expected:.4g}.",
+        what=what,
+        what_was=what,
         how_bad=f"Its statistic is {evidence.statistic:.4g}, the threshold {evidence.threshold:.4g}.",
         over=f"The finding of kind {kind} has cleared",
         next_step="Open the incident page and read the evidence.",

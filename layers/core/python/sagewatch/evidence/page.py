@@ -1,0 +1,169 @@
+"""The incident page: one HTML file that asks nobody for anything, from the dossier alone.
+
+The Content-Security-Policy in it allows the one style, the one script (both by their hashes) and inline
+pictures; a browser refuses all else, whatever a name in the incident holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from datetime import timedelta
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from sagewatch.evidence import sections
+from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, join, raw, tag
+from sagewatch.evidence.pictures import build_heat_maps, build_samples
+from sagewatch.evidence.plots import tell_factor
+from sagewatch.evidence.timeline import find_stages
+from sagewatch.incident.amounts import clean_text, format_duration
+from sagewatch.incident.describe import NAME_LIMIT, Description, describe
+from sagewatch.incident.doing import RUNNING, tell_doing
+from sagewatch.incident.model import State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sagewatch.evidence.model import Dossier
+
+_STEPS = (
+    ("swapping", "Swap to recording"),
+    ("observing", "Record tensors"),
+    ("restoring", "Restore endpoint"),
+    ("explaining", "Explain inputs"),
+)
+
+
+def build_page(dossier: Dossier) -> bytes:
+    """The page, UTF-8. Equal dossiers give equal bytes; links that are no web addresses are no links."""
+    description = describe(dossier.incident.latest, dossier.class_names)
+    body = (
+        _build_hero(dossier, description),
+        tag(
+            "main",
+            _build_next(dossier, description),
+            sections.build_timeline(dossier),
+            sections.build_evidence(dossier),
+            sections.build_classes(dossier),
+            build_samples(dossier),
+            build_heat_maps(dossier),
+            sections.build_configs(dossier),
+            sections.build_told(dossier),
+            sections.build_links(dossier),
+        ),
+        sections.build_about(dossier),
+    )
+    return join((Markup("<!doctype html>\n"), _build_document(dossier, description, body))).encode()
+
+
+def _build_document(dossier: Dossier, description: Description, body: Child) -> Markup:
+    style, script = _read("page.css"), _read("page.js")
+    policy = (
+        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
+        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
+    )
+    endpoint = clean_text(dossier.incident.endpoint, NAME_LIMIT)
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=policy),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", f"{description.headline} · {endpoint} · Sagewatch"),
+        tag("style", raw(style)),
+    )
+    look = "over" if dossier.incident.state is State.RESOLVED else dossier.incident.severity.value
+    return tag("html", head, tag("body", body, tag("script", raw(script)), class_=look), lang="en")
+
+
+def _build_hero(dossier: Dossier, description: Description) -> Markup:
+    incident = dossier.incident
+    over = incident.state is State.RESOLVED
+    state = {State.OPEN: "Firing", State.ACKNOWLEDGED: "Acknowledged", State.RESOLVED: "Resolved"}[
+        incident.state
+    ]
+    return tag(
+        "header",
+        tag(
+            "p",
+            tag("span", state, class_="state"),
+            tag("span", incident.severity.value),
+            tag("span", foreign(incident.endpoint, NAME_LIMIT), " / ", foreign(incident.variant, NAME_LIMIT)),
+            tag("span", "Sagewatch", class_="brand"),
+            class_="status",
+        ),
+        tag("h1", description.what_was if over else description.what),
+        tag("p", f"{description.over}. " if over else None, description.how_bad, class_="lede"),
+        tag("dl", (tag("div", tag("dt", name), tag("dd", value)) for name, value in _list_figures(dossier)),
+            class_="figures"),
+    )  # fmt: skip
+
+
+def _list_figures(dossier: Dossier) -> Iterator[tuple[str, Child]]:
+    """The few numbers that whoever is woken asks for first."""
+    incident = dossier.incident
+    window = incident.latest.window
+    yield "Since", (f"{window.start:%H:%M:%S}", tag("small", f"{window.start:%d %b %Y}, UTC"))
+    if window.predictions:
+        yield "Found in", (f"{window.predictions:,}", tag("small", "predictions"))
+    yield "Evidence", (tell_factor(incident.latest.evidence.log10_excess), tag("small", "the threshold"))
+    end = incident.resolved_at or dossier.made_at
+    state = "until resolved" if incident.resolved_at else "and still open"
+    yield "Lasted" if incident.resolved_at else "Open for", (
+        format_duration(end - incident.opened_at), tag("small", state)
+    )  # fmt: skip
+    hooked = [
+        one for one in find_stages(dossier.entries, dossier.made_at) if one.look in {"observing", "restoring"}
+    ]
+    if hooked:
+        length = sum((one.end - one.start for one in hooked), timedelta())
+        yield "Endpoint swapped", (format_duration(length), tag("small", "recording tensors"))
+    if dossier.explained:
+        yield "Explained", (f"{len(dossier.explained)}", tag("small", "inputs"))
+
+
+def _build_next(dossier: Dossier, description: Description) -> Markup:
+    """What Sagewatch does, and what the reader does: before all detail."""
+    over = dossier.incident.state is State.RESOLVED
+    runbook = None
+    if dossier.runbook is not None and is_safe_url(dossier.runbook):
+        kind = clean_text(dossier.incident.kind, NAME_LIMIT)
+        runbook = tag("p", tag("a", f"Runbook: {kind}", href=dossier.runbook, rel="noreferrer"))
+    first = "It is over. Make sure of the cause before it comes again. " if over else None
+    return tag(
+        "section",
+        tag("div", tag("h2", "What Sagewatch did" if over else "What Sagewatch is doing", id="doing-title"),
+            tag("p", tell_doing(dossier.incident)), _build_steps(dossier), class_="half"),
+        tag("div", tag("h2", "What to do next"), tag("p", first, description.next_step), runbook, class_="half"),
+        id="doing", class_="halves", aria_labelledby="doing-title",
+    )  # fmt: skip
+
+
+def _build_steps(dossier: Dossier) -> Markup | None:
+    """The stages of the diagnosis: done, under way, or to come."""
+    progress = dossier.incident.diagnosis
+    if progress is None or progress.stage not in {*RUNNING, "finished", "abandoned"}:
+        return None
+    lasted = {one.look: one.end - one.start for one in find_stages(dossier.entries, dossier.made_at)}
+    items = []
+    for stage, name in _STEPS:
+        if stage == progress.stage:
+            look, told = "now", "under way"
+        elif stage in lasted:
+            look, told = "done", format_duration(lasted[stage])
+        else:
+            look, told = "todo", "to come" if progress.stage in RUNNING else "left out"
+        items.append(tag("li", tag("span", name), tag("small", told), class_=look))
+    return tag("ol", items, class_="steps")
+
+
+@functools.cache
+def _read(name: str) -> str:
+    return resources.files("sagewatch.evidence").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(source: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

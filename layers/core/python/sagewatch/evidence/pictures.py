@@ -1,0 +1,138 @@
+"""Inputs and heat maps on the page: thumbnails, and pairs with a slider between input and heat map."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagewatch.evidence.markup import Child, Markup, foreign, picture_url, tag
+from sagewatch.evidence.sections import build_caption, build_section
+from sagewatch.incident.amounts import clean_text, format_share
+from sagewatch.incident.describe import name_class
+from sagewatch.incident.doing import RUNNING, tell_progress
+
+if TYPE_CHECKING:
+    from sagewatch.evidence.model import Dossier, Explained, SampleInput
+
+_MEDIA_TYPES = frozenset({"image/png", "image/jpeg"})
+
+
+def build_samples(dossier: Dossier) -> Markup | None:
+    """Inputs that helped to make the finding, beside clean ones where there are any."""
+    if not dossier.samples:
+        return None
+    groups: list[Child] = [_build_sample_group(dossier.samples, dossier)]
+    if dossier.clean_samples:
+        groups = [
+            tag("h3", "In the finding"), *groups,
+            tag("h3", "In clean traffic"), _build_sample_group(dossier.clean_samples, dossier),
+        ]  # fmt: skip
+    return build_section("inputs", "Inputs", "What was sent, with the class that came back.", groups)
+
+
+def build_heat_maps(dossier: Dossier) -> Markup | None:
+    """Where the model looked, input by input; before there is anything, what is being waited for."""
+    progress = dossier.incident.diagnosis
+    failures = None
+    if dossier.explain_failures:
+        listed = (tag("li", foreign(reason, 300)) for reason in dossier.explain_failures)
+        summary = tag("summary", f"{len(dossier.explain_failures)} inputs could not be explained")
+        failures = tag("details", summary, tag("ul", listed))
+    if not dossier.explained:
+        if progress is None:
+            return None
+        running = progress.stage in RUNNING
+        title = "Diagnosis is running" if running else "No heat maps"
+        waiting = tag(
+            "div", tag("h3", title), tag("p", tell_progress(progress)),
+            class_="waiting running" if running else "waiting",
+        )  # fmt: skip
+        return build_section("heatmaps", "Heat maps", None, waiting, failures)
+    doubtful = sum(not one.trusted for one in dossier.explained)
+    note = (
+        "FullGrad: red is what spoke for the class. Drag across a picture, or focus it and use the arrow keys: "
+        "left of the line is the input, right of it the heat map."
+    )
+    return build_section(
+        "heatmaps", "Heat maps", note,
+        _build_sum(dossier, doubtful),
+        tag("label", tag("span", "All pictures"), _build_range("all", "Input or heat map, all pictures"),
+            class_="all-pictures"),
+        tag("ul", (_build_pair(one, number, dossier) for number, one in enumerate(dossier.explained, 1)),
+            class_="pairs"),
+        failures,
+    )  # fmt: skip
+
+
+def _build_sum(dossier: Dossier, doubtful: int) -> Markup:
+    errors = [one.completeness_error for one in dossier.explained if one.completeness_error is not None]
+    worst = f"{max(errors):.1e}" if errors else "unknown"
+    count = len(dossier.explained)
+    told = f"{count} inputs explained. " if count != 1 else "1 input explained. "
+    if doubtful:
+        told += f"{doubtful} of the heat maps do not account for the whole prediction and are marked."
+    else:
+        told += f"Every heat map accounts for the whole prediction; the largest relative error is {worst}."
+    return tag("p", told, class_="verdict bad" if doubtful else "verdict good")
+
+
+def _build_pair(one: Explained, number: int, dossier: Dossier) -> Markup:
+    named = name_class(one.label, dossier.class_names)
+    shown = clean_text(named, 100)
+    facts = [
+        f"error {one.completeness_error:.0e}" if one.completeness_error is not None else "error unknown",
+        f"{format_share(one.outside_share)} outside" if one.outside_share is not None else "",
+        f"step {one.step}",
+    ]
+    return tag(
+        "li",
+        tag(
+            "figure",
+            tag(
+                "div",
+                tag("img", src=picture_url(one.input_png, "image/png"), alt=f"Input {number}, predicted {shown}",
+                    loading="lazy", decoding="async"),
+                tag("img", src=picture_url(one.overlay_png, "image/png"), alt=f"Heat map of input {number}",
+                    loading="lazy", decoding="async", class_="over"),
+                _build_range("one", f"Input {number}: input or heat map"),
+                class_="compare",
+            ),
+            tag(
+                "figcaption",
+                tag("div", build_caption(one.label, one.probability, dossier)),
+                None if one.trusted else tag("div", "Incomplete: do not trust", class_="doubt"),
+                tag("div", " · ".join(fact for fact in facts if fact), class_="small",
+                    title=clean_text(f"worker {one.worker}", 80)),
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _build_range(look: str, label: str) -> Markup:
+    return tag(
+        "input", type="range", min=0, max=100, step=2, value=50, class_=f"cut {look}", aria_label=label,
+        autocomplete="off",
+    )  # fmt: skip
+
+
+def _build_sample_group(samples: tuple[SampleInput, ...], dossier: Dossier) -> Markup:
+    return tag("ul", (_build_sample(one, dossier) for one in samples), class_="samples")
+
+
+def _build_sample(one: SampleInput, dossier: Dossier) -> Markup:
+    shown: Markup
+    if one.picture is not None and one.media_type in _MEDIA_TYPES:
+        alt = f"Input that was called {clean_text(name_class(one.label, dossier.class_names), 100)}"
+        url = picture_url(one.picture, one.media_type)
+        shown = tag("img", src=url, alt=alt, loading="lazy", decoding="async")
+    else:
+        shown = tag("pre", clean_text(one.text, 400) or "not shown")
+    caption = tag(
+        "figcaption", tag("div", build_caption(one.label, one.confidence, dossier)),
+        tag("div", foreign(_shorten(one.where), 60), class_="small", title=clean_text(one.where, 400)),
+    )  # fmt: skip
+    return tag("li", tag("figure", shown, caption))
+
+
+def _shorten(where: str) -> str:
+    """The end of a path, which is what tells one object from another."""
+    return where.rstrip("/").rpartition("/")[2]

@@ -1,0 +1,251 @@
+"""The sections of the incident page, each a function from the dossier to markup, or None where it is empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagewatch.evidence.config_diff import ConfigRow, compare_configs
+from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, join, tag
+from sagewatch.evidence.plots import CLASSES_SHOWN, build_class_table, draw_trace, tell_factor
+from sagewatch.evidence.timeline import draw_timeline
+from sagewatch.incident.amounts import clean_text, format_share, format_time
+from sagewatch.incident.describe import name_class
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sagewatch.evidence.model import Dossier, Told
+    from sagewatch.incident.model import Entry
+
+ENTRIES_SHOWN = 40
+_TRACE_ROWS = 200
+
+_FACTS = {
+    "finding_raised": "The detector raised the finding",
+    "finding_cleared": "The evidence fell back",
+    "incident_opened": "Incident opened",
+    "incident_acknowledged": "Acknowledged",
+    "incident_resolved": "Incident resolved",
+    "severity_rose": "Severity rose",
+    "alert_sent": "Alert sent",
+    "diagnosis_swapping": "Swapping to the recording configuration",
+    "diagnosis_observing": "Recording configuration verified in service",
+    "diagnosis_restoring": "Restoring the original configuration",
+    "diagnosis_explaining": "Original configuration verified; computing heat maps",
+    "diagnosis_finished": "Diagnosis finished",
+    "diagnosis_abandoned": "Diagnosis abandoned",
+    "diagnosis_off": "No diagnosis",
+}
+
+
+def build_section(anchor: str, title: str, note: Child, *content: Child) -> Markup:
+    """A section: its title and a note on how to read it to the left, its content to the right."""
+    return tag(
+        "section",
+        tag("div", tag("h2", title, id=f"{anchor}-title"), tag("p", note) if note else None, class_="aside"),
+        tag("div", content, class_="content"),
+        id=anchor, aria_labelledby=f"{anchor}-title",
+    )  # fmt: skip
+
+
+def build_timeline(dossier: Dossier) -> Markup:
+    """What happened, drawn and listed."""
+    entries = sorted(dossier.entries, key=lambda entry: entry.at)
+    earlier, shown = entries[:-ENTRIES_SHOWN], entries[-ENTRIES_SHOWN:]
+    folded = None
+    if earlier:
+        summary = tag("summary", f"{len(earlier):,} earlier events")
+        folded = tag("details", summary, tag("ol", map(_build_entry, earlier), class_="events"))
+    listed = tag("ol", map(_build_entry, shown), class_="events") if shown else None
+    return build_section("timeline", "Timeline", "Times are in UTC.", draw_timeline(dossier), folded, listed)
+
+
+def build_evidence(dossier: Dossier) -> Markup:
+    """Why the detector spoke: its statistic over time, and its numbers."""
+    finding, evidence = dossier.incident.latest, dossier.incident.latest.evidence
+    facts = [
+        ("Observed", f"{evidence.observed:.4g}"),
+        ("Baseline", f"{evidence.expected:.4g}"),
+        ("Statistic", f"{evidence.statistic:,.4g}"),
+        ("Threshold", f"{evidence.threshold:,.4g}"),
+        ("Detector", f"{finding.detector.name} {finding.detector.version}"),
+        ("Its settings", finding.detector.config_hash),
+    ]
+    drawn: Child = None
+    if dossier.trace:
+        points = dossier.trace[-_TRACE_ROWS:]
+        rows = (
+            tag(
+                "tr",
+                tag("td", _build_time(point.at)),
+                tag("td", f"{point.log10_excess:+.2f}", class_="number"),
+            )
+            for point in points
+        )
+        head = tag(
+            "tr", tag("th", "Time", scope="col"), tag("th", "log10 of times the threshold", scope="col")
+        )
+        table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
+        drawn = (draw_trace(dossier), tag("details", tag("summary", "The numbers"), table))
+    note = (
+        "Each prediction adds to or takes from the evidence that the traffic has changed. "
+        f"At its height in this finding it was {tell_factor(evidence.log10_excess)} the threshold."
+    )
+    return build_section("evidence", "Evidence", note, drawn, _build_facts(facts))
+
+
+def build_classes(dossier: Dossier) -> Markup | None:
+    """Class shares against the baseline."""
+    finding = dossier.incident.latest
+    if not finding.counts:
+        return None
+    hidden = len(finding.counts) - CLASSES_SHOWN
+    note = [
+        f"The {finding.window.predictions:,} predictions of the finding. The upright mark is the baseline.",
+        f" {hidden} rarer classes are not shown." if hidden > 0 else "",
+    ]
+    return build_section("classes", "Classes", note, build_class_table(finding, dossier.class_names))
+
+
+def build_configs(dossier: Dossier) -> Markup | None:
+    """What was changed about the endpoint, and whether it is as it was."""
+    rows = compare_configs(dossier.configs)
+    if not rows:
+        return None
+    changed = [row for row in rows if row.changed or not row.restored]
+    same = [row for row in rows if row not in changed]
+    astray = [row for row in rows if not row.restored]
+    if dossier.configs.final is None:
+        verdict = tag("p", "The endpoint has not been looked at since.", class_="verdict")
+    elif astray:
+        verdict = tag(
+            "p", f"{len(astray)} settings differ from the original configuration.", class_="verdict bad"
+        )
+    else:
+        verdict = tag("p", "The endpoint is on its original configuration.", class_="verdict good")
+    unchanged = None
+    if same:
+        summary = tag("summary", f"{len(same)} settings that were left alone")
+        unchanged = tag("details", summary, _build_config_table(same))
+    note = "Only what the table shows was changed, and only while tensors were recorded."
+    return build_section(
+        "endpoint", "Endpoint", note, verdict, _build_config_table(changed) if changed else None, unchanged
+    )
+
+
+def build_told(dossier: Dossier) -> Markup | None:
+    """Who was told what, and when."""
+    if not dossier.told:
+        return None
+    head = tag("tr", (tag("th", name, scope="col") for name in ("Receiver", "Message", "Sent")))
+    rows = map(_build_told_row, sorted(dossier.told, key=lambda told: told.at))
+    table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
+    return build_section("alerts", "Alerts", "One firing and one resolved for each receiver.", table)
+
+
+def build_links(dossier: Dossier) -> Markup | None:
+    """Where to read on; an address that is no web address is shown as text."""
+    if not dossier.links:
+        return None
+    items = []
+    for link in dossier.links:
+        label = tag("a", link.label, href=link.url, rel="noreferrer") if is_safe_url(link.url) else link.label
+        note = tag("span", clean_text(link.note, 200)) if link.note else None
+        items.append(tag("li", label, note))
+    return build_section("links", "Read on", None, tag("ul", items, class_="links"))
+
+
+def build_about(dossier: Dossier) -> Markup:
+    """Identifiers, for whoever files this."""
+    incident, finding = dossier.incident, dossier.incident.latest
+    facts = [
+        ("Incident", incident.incident_id),
+        ("Fingerprint", incident.fingerprint),
+        ("Account and region", f"{incident.account}, {incident.region}"),
+        ("Found in", finding.source),
+        ("Page made", format_time(dossier.made_at)),
+    ]
+    return tag("footer", _build_facts(facts), tag("p", "Sagewatch. This page needs nothing but itself."))
+
+
+def _build_facts(facts: list[tuple[str, str]]) -> Markup:
+    return tag(
+        "dl", (tag("div", tag("dt", label), tag("dd", foreign(value, 300))) for label, value in facts),
+        class_="facts",
+    )  # fmt: skip
+
+
+def _build_entry(entry: Entry) -> Markup:
+    known = _FACTS.get(entry.what)
+    what = known or clean_text(entry.what, 80).replace("_", " ").capitalize()
+    details = ", ".join(
+        f"{key.replace('_', ' ')} {_tell_value(value)}"
+        for key, value in entry.data.items()
+        if value is not None
+    )
+    reason = clean_text(entry.reason, 80).replace("_", " ")
+    return tag(
+        "li",
+        _build_time(entry.at),
+        tag("div", tag("strong", what), tag("span", f" {reason}", class_="reason"),
+            tag("span", foreign(details, 300), class_="data") if details else None),
+        tag("span", foreign(entry.by, 60), class_="by"),
+        class_=f"event {_class_of(entry.what)}",
+    )  # fmt: skip
+
+
+def _class_of(what: str) -> str:
+    group = what.partition("_")[0]
+    return group if group in {"finding", "incident", "alert", "diagnosis"} else "other"
+
+
+def _tell_value(value: str | float | bool | None) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _build_time(at: datetime) -> Markup:
+    return tag("time", f"{at:%H:%M:%S}", datetime=at.isoformat(), title=format_time(at))
+
+
+def _build_told_row(told: Told) -> Markup:
+    return tag(
+        "tr",
+        tag("th", foreign(told.receiver), tag("span", foreign(told.channel), class_="count"), scope="row"),
+        tag("td", tag("span", told.kind, class_=f"pill {_pill(told.kind)}"),
+            tag("span", clean_text(told.reason, 80).replace("_", " "), class_="reason")),
+        tag("td", _build_time(told.at)),
+    )  # fmt: skip
+
+
+def _pill(kind: str) -> str:
+    return kind if kind in {"firing", "updated", "resolved"} else "updated"
+
+
+def _build_config_table(rows: list[ConfigRow]) -> Markup:
+    names = ("Setting", "Original", "While recording", "Now")
+    head = tag("tr", (tag("th", name, scope="col") for name in names))
+    body = (
+        tag(
+            "tr",
+            tag("th", foreign(row.path, 160), scope="row"),
+            _build_setting("Original", row.original),
+            _build_setting("While recording", row.hooked, "changed" if row.changed else None),
+            _build_setting("Now", row.final, None if row.restored else "astray"),
+        )
+        for row in rows
+    )
+    return tag("table", tag("thead", head), tag("tbody", body), class_="configs")
+
+
+def _build_setting(column: str, value: str | None, look: str | None = None) -> Markup:
+    shown = foreign(value, 200) if value is not None else tag("span", "absent", class_="absent")
+    # An element of its own says "changed" to whoever does not see colours.
+    marked = tag("ins", shown) if look == "changed" else tag("mark", shown) if look == "astray" else shown
+    return tag("td", marked, data_column=column, class_=look)
+
+
+def build_caption(label: str, number: float | None, dossier: Dossier) -> Markup:
+    """Class and probability of one input."""
+    named = name_class(label, dossier.class_names).removeprefix("class ")
+    chance = None if number is None else tag("span", format_share(number), class_="chance")
+    return join((tag("strong", foreign(named)), chance))
