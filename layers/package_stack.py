@@ -17,10 +17,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from sagewatch.monitors import dump_monitors, parse_monitors
-
 from layers.build_core import PLATFORMS, ROOT, build_core, hash_of
 from sagewatch.errors import ConfigurationError
+from sagewatch.monitors import dump_monitors, parse_monitors
 
 TEMPLATE = "cloudformation-template-update-stack.json"
 NO_STACK = b"""\
