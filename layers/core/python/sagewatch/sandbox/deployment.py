@@ -72,7 +72,12 @@ def create_stack(
             raise ArtifactMissingError(logical_id, artifacts / package)
     stack = _create(cloudformation, body, parameters or {})
     resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
-    names = {item["LogicalResourceId"]: item["PhysicalResourceId"] for item in resources}
+    # moto lists a resource of an unknown type as an entry without names, and some models have no id.
+    names = {
+        item["LogicalResourceId"]: item.get("PhysicalResourceId", "")
+        for item in resources
+        if "LogicalResourceId" in item
+    }
     return Deployment(
         outputs={item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])},
         code={

@@ -2,7 +2,7 @@
 
 Methods: auth.test, chat.postMessage, chat.update, files.getUploadURLExternal, files.completeUploadExternal, the
 upload itself, and incoming webhooks (`/services/...`). A message is a file `<number>-<channel>.json` that an update
-rewrites: `posted`, `updates`, `thread_ts` and the content as it stands.
+rewrites: `posted`, `updates`, `thread_ts` and the content as it stands; what it said before stays in `versions/`.
 """
 
 from __future__ import annotations
@@ -254,8 +254,14 @@ class Slack:
             key: value for key, value in message.content.items() if key not in {"channel", "ts", "token"}
         }
         kept = {"channel": name, "ts": message.ts, "updates": message.updates, **content}
-        path = self.directory / f"{message.number:04d}-{name}.json"
-        path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
+        versions = self.directory / "versions"
+        versions.mkdir(exist_ok=True)
+        for path in (
+            self.directory / f"{message.number:04d}-{name}.json",
+            versions / f"{message.number:04d}-{name}-{message.updates:02d}.json",
+        ):
+            path.write_text(text, encoding="utf-8")
 
 
 class Server(http.server.ThreadingHTTPServer):

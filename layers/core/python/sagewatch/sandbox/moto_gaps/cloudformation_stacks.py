@@ -39,7 +39,7 @@ def fill() -> None:
         except ResourceFailedError:
             raise  # a dependency that has been named already
         except Exception as error:  # any model's any error: only the name is added
-            reason = f"{type(error).__name__} {error}"
+            reason = f"{type(error).__name__}: {getattr(error, 'message', error)}"
             raise ResourceFailedError(logical_id, str(resource_json.get("Type")), reason) from error
 
     parsing.parse_and_create_resource = create_or_name
