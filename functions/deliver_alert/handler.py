@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sagewatch.flows.deliver_alert import deliver_alert
-
 from sagewatch.entry import build_handler
+from sagewatch.flows.deliver_alert import deliver_alert
 
 handler = build_handler(deliver_alert)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sagewatch.flows.ingest_capture import ingest_capture
-
 from sagewatch.entry import build_handler
+from sagewatch.flows.ingest_capture import ingest_capture
 
 handler = build_handler(ingest_capture)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from sagewatch.flows.tick import tick
-
 from sagewatch.entry import build_handler
+from sagewatch.flows.tick import tick
 
 handler = build_handler(tick)
