@@ -1,0 +1,203 @@
+"""The e-SR mixture: one Shiryaev-Roberts e-detector for each class and each size of attack.
+
+Row j, size eps starts at M = 0 and for every prediction x
+
+    M <- (M + 1) * ((1 - eps) + eps * [x = j] / q_j)
+
+and the alarm is due when the mean of all M reaches the accepted average number of predictions between false
+alarms: then that average is at least so long, with no calibration. Source: Shin, Ramdas and Rinaldo,
+"E-detectors", arXiv 2203.03532.
+
+A row that is not predicted only decays towards the fixed point (1 - eps) / eps, so all that must be stored of it
+is its deviation from there when it was last predicted. One prediction touches one row: the cost does not
+grow with the number of classes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import cache
+
+import msgspec
+
+SIZES = (0.03, 0.06, 0.12, 0.25, 0.5, 0.9)
+"""Shares of the traffic that an attack may push to one class."""
+
+_KEEP = tuple(1 - size for size in SIZES)
+_FIXED = tuple(keep / size for keep, size in zip(_KEEP, SIZES, strict=True))
+_FIXED_SUM = sum(_FIXED)
+_TOP = 2 * _FIXED_SUM
+_WIDTH = len(SIZES)
+_ROW = struct.Struct(f"<{_WIDTH}d")
+_DECAY_STEPS = 2048  # 0.97 ** 2048 < 1e-27: what is older is forgotten
+_GONE = (0.0,) * _WIDTH
+
+Row = tuple[float, float, float, float, float, float]
+Gain = tuple[float, float, float, float, float, float, float, float, float, float, float, float]
+UNTOUCHED: Gain = (*_KEEP, *_GONE)  # type: ignore[assignment]
+"""The gain of a class that must not count: predicting it is like predicting any other."""
+
+
+class MixtureState(msgspec.Struct, frozen=True):
+    """A mixture at rest.
+
+    Attributes
+    ----------
+    steps
+        Predictions since the statistic was last restarted.
+    touched
+        Of each row: the step at which it was last predicted.
+    deviations
+        Of each row: M minus its fixed point at that step, one little-endian float64 a size.
+    """
+
+    steps: int = 0
+    touched: tuple[int, ...] = ()
+    deviations: bytes = b""
+
+
+class Peak(msgspec.Struct, frozen=True):
+    """The largest cell of the mixture: its row and its size of attack, and log10(mean M / threshold)."""
+
+    row: int
+    size: float
+    log10_excess: float
+
+
+def build_gain(probability: float) -> Gain:
+    """What predicting a class does to its row, given its probability without an attack."""
+    factors = tuple(keep + size / probability for keep, size in zip(_KEEP, SIZES, strict=True))
+    shifts = tuple(factor / size - fixed for factor, size, fixed in zip(factors, SIZES, _FIXED, strict=True))
+    return (*factors, *shifts)  # type: ignore[return-value]
+
+
+class Mixture:
+    """A mixture at work.
+
+    Parameters
+    ----------
+    state
+        Where to go on.
+    first_gains, repeat_gains
+        Of each row: the gain when the prediction before was of another class, and of the same.
+    threshold
+        Accepted average number of predictions between false alarms.
+    """
+
+    def __init__(
+        self, state: MixtureState, first_gains: list[Gain], repeat_gains: list[Gain], threshold: float
+    ) -> None:
+        self.steps = state.steps
+        self._touched = list(state.touched)
+        self._rows: list[Row] = list(_ROW.iter_unpack(state.deviations))
+        self.first_gains = first_gains
+        self.repeat_gains = repeat_gains
+        self._threshold = threshold
+        self.add_rows(len(first_gains) - len(self._rows))
+
+    def add_rows(self, count: int) -> None:
+        """Start further rows at M = 0."""
+        start: Row = tuple(-fixed for fixed in _FIXED)  # type: ignore[assignment]
+        self._rows += [start] * count
+        self._touched += [self.steps] * count
+
+    def restart(self) -> None:
+        """Start all rows again at M = 0."""
+        count = len(self._rows)
+        self.steps, self._rows, self._touched = 0, [], []
+        self.add_rows(count)
+
+    def rest(self) -> MixtureState:
+        """The state to go on from."""
+        return MixtureState(self.steps, tuple(self._touched), b"".join(_ROW.pack(*row) for row in self._rows))
+
+    def advance(self, predicted: Sequence[int], start: int, stop: int, previous: int) -> tuple[int, bool]:
+        """Take in ``predicted[start:stop]``, but stop after a prediction that makes the alarm due.
+
+        Parameters
+        ----------
+        predicted
+            Rows, in order.
+        previous
+            Row of the prediction before ``start``, -1 if there is none.
+
+        Returns
+        -------
+        tuple of int and bool
+            Where it stopped, and whether the alarm is due there.
+        """
+        rows, touched, first, again = self._rows, self._touched, self.first_gains, self.repeat_gains
+        decays = _tabulate_decays()
+        steps = self.steps
+        # The exact mean costs a pass over all rows; a bound on it, kept up to date, says when to look.
+        tops = self._bound_rows()
+        bound = sum(tops)
+        limit = 0.999 * self._threshold * _WIDTH * len(rows)
+        for at in range(start, stop):
+            row = predicted[at]
+            d0, d1, d2, d3, d4, d5 = rows[row]
+            gap = steps - touched[row]
+            p0, p1, p2, p3, p4, p5 = decays[gap] if gap < _DECAY_STEPS else _GONE
+            f0, f1, f2, f3, f4, f5, s0, s1, s2, s3, s4, s5 = again[row] if row == previous else first[row]
+            # M <- (M + 1) * factor, written for the deviation from the fixed point.
+            d0 = d0 * p0 * f0 + s0
+            d1 = d1 * p1 * f1 + s1
+            d2 = d2 * p2 * f2 + s2
+            d3 = d3 * p3 * f3 + s3
+            d4 = d4 * p4 * f4 + s4
+            d5 = d5 * p5 * f5 + s5
+            rows[row] = (d0, d1, d2, d3, d4, d5)
+            steps += 1
+            touched[row] = steps
+            top = d0 + d1 + d2 + d3 + d4 + d5 + _TOP
+            bound += top - tops[row]
+            tops[row] = top
+            previous = row
+            if bound >= limit:
+                self.steps = steps
+                if self.compute_mean() >= self._threshold:
+                    return at + 1, True
+                tops = self._bound_rows()
+                bound = sum(tops)
+        self.steps = steps
+        return stop, False
+
+    def compute_mean(self) -> float:
+        """Mean of all M now."""
+        return sum(map(sum, self._list_values())) / (_WIDTH * len(self._rows))
+
+    def find_peak(self) -> tuple[int, int]:
+        """Row and index into ``SIZES`` of the largest M now."""
+        values = self._list_values()
+        return max(
+            ((row, at) for row in range(len(values)) for at in range(_WIDTH)),
+            key=lambda cell: values[cell[0]][cell[1]],
+        )
+
+    def _list_values(self) -> list[tuple[float, ...]]:
+        decays = _tabulate_decays()
+        values: list[tuple[float, ...]] = []
+        for row, touched in zip(self._rows, self._touched, strict=True):
+            gap = self.steps - touched
+            decay = decays[gap] if gap < _DECAY_STEPS else _GONE
+            values.append(tuple(map(_add_fixed, row, decay, _FIXED)))
+        return values
+
+    def _bound_rows(self) -> list[float]:
+        """What the sum of each row can be at the most from now on, unless it is predicted."""
+        # A deviation above 0 only shrinks; one below 0 is -fixed at least and rises to 0 at most.
+        return [sum(values) + _FIXED_SUM for values in self._list_values()]
+
+
+def _add_fixed(deviation: float, decay: float, fixed: float) -> float:
+    return deviation * decay + fixed
+
+
+@cache
+def _tabulate_decays() -> list[tuple[float, ...]]:
+    """(1 - eps) ** k of each size, for k from 0."""
+    table = [(1.0,) * _WIDTH]
+    for _ in range(_DECAY_STEPS - 1):
+        table.append(tuple(power * keep for power, keep in zip(table[-1], _KEEP, strict=True)))
+    return table
