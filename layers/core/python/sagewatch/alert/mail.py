@@ -6,7 +6,6 @@ characters and under 100 characters; a message has at most 256 KiB (CONTRACTS §
 
 from __future__ import annotations
 
-import re
 import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.alert.content import Announcement, Content, build_content
+from sagewatch.incident.amounts import HARD_SPACE, hold_amounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,6 @@ SUBJECT_LIMIT = 99
 BODY_LIMIT_BYTES = 256 * 1024
 _WIDTH = 78
 _INDENT = 14
-_HARD_SPACE = "\N{NO-BREAK SPACE}"
-_AMOUNT = re.compile(r"(?<=\d) (?=(?:%|s|min|h|d|points|million|billion|trillion)\b|%)")
 
 
 class MailText(msgspec.Struct, frozen=True):
@@ -88,9 +86,8 @@ def _indent(text: str) -> list[str]:
 
 def _wrap(text: str, width: int) -> list[str]:
     """Lines that part neither a number from its unit nor a path in its middle."""
-    held = _AMOUNT.sub(_HARD_SPACE, text)
-    lines = textwrap.wrap(held, width, break_long_words=False, break_on_hyphens=False)
-    return [line.replace(_HARD_SPACE, " ") for line in lines]
+    lines = textwrap.wrap(hold_amounts(text), width, break_long_words=False, break_on_hyphens=False)
+    return [line.replace(HARD_SPACE, " ") for line in lines]
 
 
 def _cut_bytes(text: str, limit: int) -> str:

@@ -18,7 +18,7 @@ from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, join,
 from sagewatch.evidence.pictures import build_heat_maps, build_samples
 from sagewatch.evidence.plots import tell_factor
 from sagewatch.evidence.timeline import find_stages
-from sagewatch.incident.amounts import clean_text, format_duration
+from sagewatch.incident.amounts import clean_text, format_duration, hold_amounts
 from sagewatch.incident.describe import NAME_LIMIT, Description, describe
 from sagewatch.incident.doing import RUNNING, tell_doing
 from sagewatch.incident.model import State
@@ -95,11 +95,18 @@ def _build_hero(dossier: Dossier, description: Description) -> Markup:
             tag("span", "Sagewatch", class_="brand"),
             class_="status",
         ),
-        tag("h1", description.what_was if over else description.what),
-        tag("p", f"{description.over}. " if over else None, description.how_bad, class_="lede"),
+        tag("h1", hold_amounts(description.what_was if over else description.what)),
+        tag("p", hold_amounts(_build_lede(dossier, description)), class_="lede"),
         tag("dl", (tag("div", tag("dt", name), tag("dd", value)) for name, value in _list_figures(dossier)),
             class_="figures"),
     )  # fmt: skip
+
+
+def _build_lede(dossier: Dossier, description: Description) -> str:
+    how_bad = description.how_bad
+    if dossier.incident.resolved_at is None:
+        return how_bad
+    return f"{description.over}. At its worst: {how_bad}"
 
 
 def _list_figures(dossier: Dossier) -> Iterator[tuple[str, Child]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sagewatch.evidence.markup import Child, Markup, foreign, picture_url, tag
+from sagewatch.evidence.markup import Child, Markup, foreign, join, picture_url, tag
 from sagewatch.evidence.sections import build_caption, build_section
 from sagewatch.incident.amounts import clean_text, format_share
 from sagewatch.incident.describe import name_class
@@ -13,6 +13,7 @@ from sagewatch.incident.doing import RUNNING, tell_progress
 if TYPE_CHECKING:
     from sagewatch.evidence.model import Dossier, Explained, SampleInput
 
+_OBJECTS_SHOWN = 5
 _MEDIA_TYPES = frozenset({"image/png", "image/jpeg"})
 
 
@@ -20,7 +21,7 @@ def build_samples(dossier: Dossier) -> Markup | None:
     """Inputs that helped to make the finding, beside clean ones where there are any."""
     if not dossier.samples:
         return None
-    groups: list[Child] = [_build_sample_group(dossier.samples, dossier)]
+    groups: list[Child] = [*_build_sample_group(dossier.samples, dossier)]
     if dossier.clean_samples:
         groups = [
             tag("h3", "In the finding"), *groups,
@@ -50,7 +51,8 @@ def build_heat_maps(dossier: Dossier) -> Markup | None:
     doubtful = sum(not one.trusted for one in dossier.explained)
     note = (
         "FullGrad: red is what spoke for the class. Drag across a picture, or focus it and use the arrow keys: "
-        "left of the line is the input, right of it the heat map."
+        "left of the line is the input, right of it the heat map. Outside is the share of relevance beyond the "
+        "middle of the picture."
     )
     return build_section(
         "heatmaps", "Heat maps", note,
@@ -69,7 +71,8 @@ def _build_sum(dossier: Dossier, doubtful: int) -> Markup:
     count = len(dossier.explained)
     told = f"{count} inputs explained. " if count != 1 else "1 input explained. "
     if doubtful:
-        told += f"{doubtful} of the heat maps do not account for the whole prediction and are marked."
+        told += "Heat maps that do not account for the whole prediction are marked: "
+        told += f"{doubtful} of {count}."
     else:
         told += f"Every heat map accounts for the whole prediction; the largest relative error is {worst}."
     return tag("p", told, class_="verdict bad" if doubtful else "verdict good")
@@ -89,10 +92,8 @@ def _build_pair(one: Explained, number: int, dossier: Dossier) -> Markup:
             "figure",
             tag(
                 "div",
-                tag("img", src=picture_url(one.input_png, "image/png"), alt=f"Input {number}, predicted {shown}",
-                    loading="lazy", decoding="async"),
-                tag("img", src=picture_url(one.overlay_png, "image/png"), alt=f"Heat map of input {number}",
-                    loading="lazy", decoding="async", class_="over"),
+                tag("img", src=picture_url(one.input_png, "image/png"), alt=f"Input {number}, predicted {shown}"),
+                tag("img", src=picture_url(one.overlay_png, "image/png"), alt=f"Heat map of input {number}", class_="over"),
                 _build_range("one", f"Input {number}: input or heat map"),
                 class_="compare",
             ),
@@ -114,8 +115,13 @@ def _build_range(look: str, label: str) -> Markup:
     )  # fmt: skip
 
 
-def _build_sample_group(samples: tuple[SampleInput, ...], dossier: Dossier) -> Markup:
-    return tag("ul", (_build_sample(one, dossier) for one in samples), class_="samples")
+def _build_sample_group(samples: tuple[SampleInput, ...], dossier: Dossier) -> list[Markup]:
+    objects = dict.fromkeys(_split(one.where)[0] for one in samples)
+    sources = (foreign(where, 300) for where in list(objects)[:_OBJECTS_SHOWN])
+    return [
+        tag("ul", (_build_sample(one, dossier) for one in samples), class_="samples"),
+        tag("p", "Captured in ", *(join((source, ". ")) for source in sources), class_="small from"),
+    ]
 
 
 def _build_sample(one: SampleInput, dossier: Dossier) -> Markup:
@@ -123,16 +129,17 @@ def _build_sample(one: SampleInput, dossier: Dossier) -> Markup:
     if one.picture is not None and one.media_type in _MEDIA_TYPES:
         alt = f"Input that was called {clean_text(name_class(one.label, dossier.class_names), 100)}"
         url = picture_url(one.picture, one.media_type)
-        shown = tag("img", src=url, alt=alt, loading="lazy", decoding="async")
+        shown = tag("img", src=url, alt=alt)
     else:
         shown = tag("pre", clean_text(one.text, 400) or "not shown")
     caption = tag(
         "figcaption", tag("div", build_caption(one.label, one.confidence, dossier)),
-        tag("div", foreign(_shorten(one.where), 60), class_="small", title=clean_text(one.where, 400)),
+        tag("div", foreign(_split(one.where)[1], 40), class_="small"),
     )  # fmt: skip
     return tag("li", tag("figure", shown, caption))
 
 
-def _shorten(where: str) -> str:
-    """The end of a path, which is what tells one object from another."""
-    return where.rstrip("/").rpartition("/")[2]
+def _split(where: str) -> tuple[str, str]:
+    """The capture object, and the line in it."""
+    place, line, number = where.rpartition(" line ")
+    return (place, f"{line.strip()} {number}") if place else (where, "")

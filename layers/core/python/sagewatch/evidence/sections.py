@@ -8,8 +8,15 @@ from sagewatch.evidence.config_diff import ConfigRow, compare_configs
 from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, join, tag
 from sagewatch.evidence.plots import CLASSES_SHOWN, build_class_table, draw_trace, tell_factor
 from sagewatch.evidence.timeline import draw_timeline
-from sagewatch.incident.amounts import clean_text, format_share, format_time
+from sagewatch.incident.amounts import (
+    clean_text,
+    format_count,
+    format_duration,
+    format_share,
+    format_time,
+)
 from sagewatch.incident.describe import name_class
+from sagewatch.incident.doing import RUNNING
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +26,9 @@ if TYPE_CHECKING:
 
 ENTRIES_SHOWN = 40
 _TRACE_ROWS = 200
+_WORTH_WORDS = 1000
+_SAYS_NOTHING = frozenset({"new_incident", "explained"})
+_UNTOLD = frozenset({"finding_id", "kind", "receiver"})
 
 _FACTS = {
     "finding_raised": "The detector raised the finding",
@@ -64,10 +74,10 @@ def build_evidence(dossier: Dossier) -> Markup:
     """Why the detector spoke: its statistic over time, and its numbers."""
     finding, evidence = dossier.incident.latest, dossier.incident.latest.evidence
     facts = [
-        ("Observed", f"{evidence.observed:.4g}"),
-        ("Baseline", f"{evidence.expected:.4g}"),
-        ("Statistic", f"{evidence.statistic:,.4g}"),
-        ("Threshold", f"{evidence.threshold:,.4g}"),
+        ("Observed", _tell_amount(evidence.observed, evidence.effect_unit)),
+        ("Baseline", _tell_amount(evidence.expected, evidence.effect_unit)),
+        ("Statistic", _tell_statistic(evidence.statistic)),
+        ("Threshold", _tell_statistic(evidence.threshold)),
         ("Detector", f"{finding.detector.name} {finding.detector.version}"),
         ("Its settings", finding.detector.config_hash),
     ]
@@ -87,9 +97,10 @@ def build_evidence(dossier: Dossier) -> Markup:
         )
         table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
         drawn = (draw_trace(dossier), tag("details", tag("summary", "The numbers"), table))
+    peak = max([point.log10_excess for point in dossier.trace], default=evidence.log10_excess)
     note = (
-        "Each prediction adds to or takes from the evidence that the traffic has changed. "
-        f"At its height in this finding it was {tell_factor(evidence.log10_excess)} the threshold."
+        "Every prediction adds to the evidence that the traffic has changed, or takes from it. "
+        f"It peaked at {tell_factor(peak)} the threshold."
     )
     return build_section("evidence", "Evidence", note, drawn, _build_facts(facts))
 
@@ -115,8 +126,12 @@ def build_configs(dossier: Dossier) -> Markup | None:
     changed = [row for row in rows if row.changed or not row.restored]
     same = [row for row in rows if row not in changed]
     astray = [row for row in rows if not row.restored]
+    progress = dossier.incident.diagnosis
     if dossier.configs.final is None:
         verdict = tag("p", "The endpoint has not been looked at since.", class_="verdict")
+    elif astray and progress is not None and progress.stage in RUNNING:
+        told = "The endpoint is on the recording configuration; the original one comes back by itself."
+        verdict = tag("p", told, class_="verdict")
     elif astray:
         verdict = tag(
             "p", f"{len(astray)} settings differ from the original configuration.", class_="verdict bad"
@@ -168,6 +183,16 @@ def build_about(dossier: Dossier) -> Markup:
     return tag("footer", _build_facts(facts), tag("p", "Sagewatch. This page needs nothing but itself."))
 
 
+def _tell_amount(amount: float, unit: str) -> str:
+    if unit == "share":
+        return format_share(amount)
+    return format_duration(amount) if unit == "seconds" else f"{amount:.3g}"
+
+
+def _tell_statistic(statistic: float) -> str:
+    return format_count(statistic) if statistic >= _WORTH_WORDS else f"{statistic:.3g}"
+
+
 def _build_facts(facts: list[tuple[str, str]]) -> Markup:
     return tag(
         "dl", (tag("div", tag("dt", label), tag("dd", foreign(value, 300))) for label, value in facts),
@@ -178,12 +203,10 @@ def _build_facts(facts: list[tuple[str, str]]) -> Markup:
 def _build_entry(entry: Entry) -> Markup:
     known = _FACTS.get(entry.what)
     what = known or clean_text(entry.what, 80).replace("_", " ").capitalize()
-    details = ", ".join(
-        f"{key.replace('_', ' ')} {_tell_value(value)}"
-        for key, value in entry.data.items()
-        if value is not None
-    )
+    details = _tell_details(entry)
     reason = clean_text(entry.reason, 80).replace("_", " ")
+    if entry.reason in _SAYS_NOTHING or reason in what.lower():
+        reason = ""
     return tag(
         "li",
         _build_time(entry.at),
@@ -192,6 +215,18 @@ def _build_entry(entry: Entry) -> Markup:
         tag("span", foreign(entry.by, 60), class_="by"),
         class_=f"event {_class_of(entry.what)}",
     )  # fmt: skip
+
+
+def _tell_details(entry: Entry) -> str:
+    """The facts beside an event, without those that say nothing here."""
+    told = [
+        f"{key.replace('_', ' ')} {_tell_value(value)}"
+        for key, value in entry.data.items()
+        if key not in _UNTOLD and value not in {None, 0}
+    ]
+    if "receiver" in entry.data:
+        told.insert(0, f"{entry.data.get('kind', '')} to {entry.data['receiver']}".strip())
+    return ", ".join(told)
 
 
 def _class_of(what: str) -> str:

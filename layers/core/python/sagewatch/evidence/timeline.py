@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sagewatch.evidence.markup import Markup, tag
+from sagewatch.evidence.markup import Markup, join, tag
 from sagewatch.incident.amounts import format_duration
 from sagewatch.incident.doing import RUNNING
 
@@ -99,10 +99,12 @@ def draw_timeline(dossier: Dossier) -> Markup:
     height = LANE_HEIGHT * len(lanes)
     drawn = [_draw_lane(axis, number * LANE_HEIGHT, *lane) for number, lane in enumerate(lanes)]
     label = f"Timeline of {format_duration(axis.end - axis.start)}; the list below holds every event."
-    return tag(
+    drawing = tag(
         "svg", draw_axis(axis, height), drawn,
         class_="timeline", width="100%", height=height + 24, role="img", aria_label=label,
     )  # fmt: skip
+    legend = (tag("li", tag("i", class_=stage.look), stage.name) for stage in stages)
+    return join((drawing, tag("ul", legend, class_="legend") if stages else None))
 
 
 def find_stages(entries: Iterable[Entry], now: datetime) -> Iterator[Segment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 _SCALES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 _UNSPEAKABLE = 1e18
+_AMOUNT = re.compile(r"(?<=\d) (?=(?:s|min|h|d|points|million|billion|trillion)\b|%)")
+HARD_SPACE = "\N{NO-BREAK SPACE}"
 
 
 def format_share(share: float) -> str:
@@ -29,15 +32,16 @@ def format_share(share: float) -> str:
 
 
 def format_points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign.
+    """A difference of shares in percentage points.
 
     Examples
     --------
     >>> format_points(0.809), format_points(-0.004)
-    ('+81 points', '-0.4 points')
+    ('81 points more', '0.4 points less')
     """
-    points = difference * 100
-    return f"{points:+.0f} points" if abs(points) >= 10 else f"{points:+.2g} points"  # noqa: PLR2004
+    points = abs(difference) * 100
+    size = f"{points:.0f}" if points >= 10 else f"{points:.2g}"  # noqa: PLR2004
+    return f"{size} points {'less' if difference < 0 else 'more'}"
 
 
 def format_count(count: float) -> str:
@@ -75,6 +79,11 @@ def format_duration(length: timedelta | float) -> str:
     if hours:
         return f"{hours} h {minutes} min" if minutes else f"{hours} h"
     return f"{minutes} min {seconds} s" if seconds and minutes < 10 else f"{minutes} min"  # noqa: PLR2004
+
+
+def hold_amounts(text: str) -> str:
+    """The text with a hard space between each number and its unit, so that no line parts them."""
+    return _AMOUNT.sub(HARD_SPACE, text)
 
 
 def format_time(at: datetime) -> str:

@@ -81,7 +81,7 @@ def _describe_concentration(finding: Finding, class_names: Mapping[str, str]) ->
         what=f"{headline}; the baseline says {format_share(evidence.expected)}.",
         what_was=f"{_upper(named)} took {format_share(evidence.observed)} of predictions; the baseline says "
         f"{format_share(evidence.expected)}.",
-        how_bad=f"{format_points(evidence.effect_size)} against the baseline. {_tell_odds(finding)}",
+        how_bad=f"{format_points(evidence.effect_size)} than usual. {_tell_odds(finding)}",
         over=f"{_upper(named)} is back to its usual share of predictions",
         next_step="Look at the inputs that were called so and at their heat maps: if the model looks at "
         "the wrong places, suspect manipulated or broken inputs; if it looks at the right ones, the world "
@@ -98,7 +98,7 @@ def _describe_fixed_share(finding: Finding, class_names: Mapping[str, str]) -> D
         what=f"{headline}, more than the fixed limit of {format_share(evidence.threshold)}.",
         what_was=f"{_upper(named)} took {format_share(evidence.observed)} of predictions, more than the fixed "
         f"limit of {format_share(evidence.threshold)}.",
-        how_bad=f"{format_points(evidence.observed - evidence.threshold)} over the limit, "
+        how_bad=f"{format_points(evidence.observed - evidence.threshold)} than the limit, "
         f"in {finding.window.predictions:,} predictions.",
         over=f"{_upper(named)} is below its fixed limit again",
         next_step="Compare with the class-concentration detector, which knows the baseline: if it is "
@@ -116,7 +116,8 @@ def _describe_confidence(finding: Finding, _: Mapping[str, str]) -> Description:
         headline=f"Confidence fell to {evidence.observed:.2f}",
         what=what,
         what_was=what,
-        how_bad=f"{evidence.observed - evidence.expected:+.2f} against the baseline. {_tell_odds(finding)}",
+        how_bad=f"{abs(evidence.observed - evidence.expected):.2f} "
+        f"{'less' if evidence.observed < evidence.expected else 'more'} than usual. {_tell_odds(finding)}",
         over="Confidence is back to its usual level",
         next_step="Look at recent inputs: blur, darkness, a new camera or a change of preprocessing lower "
         "confidence before classes go wrong.",
