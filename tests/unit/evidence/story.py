@@ -55,15 +55,18 @@ HOOKED = ORIGINAL | {
 
 def draw_png(paint: Callable[[int, int], tuple[int, int, int]], side: int = 16) -> bytes:
     """A small square picture, from a colour for each x and y."""
-    rows = b"".join(
-        b"\0" + bytes(value for x in range(side) for value in paint(x, y)) for y in range(side)
-    )
+    rows = b"".join(b"\0" + bytes(value for x in range(side) for value in paint(x, y)) for y in range(side))
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows, 9)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", head)
+        + chunk(b"IDAT", zlib.compress(rows, 9))
+        + chunk(b"IEND", b"")
+    )
 
 
 GREY = draw_png(lambda x, y: (90 + 6 * x, 90 + 6 * y, 110))
@@ -106,9 +109,17 @@ TOLD = (
     Told(at(162.3), "on-call", "mail", "resolved", "resolve_owed"),
 )
 LINKS = (
-    PageLink("Incident page in the AWS console", "https://s3.console.aws.amazon.com/s3/object/evidence", "sign in first"),
+    PageLink(
+        "Incident page in the AWS console",
+        "https://s3.console.aws.amazon.com/s3/object/evidence",
+        "sign in first",
+    ),
     PageLink("Metrics", "https://eu-central-1.console.aws.amazon.com/cloudwatch/home#metricsV2"),
-    PageLink("Evidence bundle", "https://s3.console.aws.amazon.com/s3/buckets/evidence", "captures, heat maps, manifest"),
+    PageLink(
+        "Evidence bundle",
+        "https://s3.console.aws.amazon.com/s3/buckets/evidence",
+        "captures, heat maps, manifest",
+    ),
 )
 RUNBOOK = "https://example.com/sagewatch/runbooks/class-concentration.md"
 

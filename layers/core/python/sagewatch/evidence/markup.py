@@ -86,8 +86,8 @@ def picture_url(picture: bytes, media_type: str) -> str:
 
 
 def is_safe_url(url: str) -> bool:
-    """Whether a link may lead there."""
-    return url.lower().startswith(_SAFE_SCHEMES)
+    """Whether a link may lead there: a scheme that runs nothing, and no character that hides where it leads."""
+    return url.lower().startswith(_SAFE_SCHEMES) and url.isascii() and url.isprintable()
 
 
 def _attribute(name: str, value: str | float | bool | None) -> str:

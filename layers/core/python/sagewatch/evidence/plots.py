@@ -21,6 +21,7 @@ HEIGHT = 210
 _TOP = 22
 _FLOOR = -8.0  # below it the evidence says nothing at all: the scale is kept for what matters
 _PLAIN_POWERS = 4
+_EXPONENTS = 308
 CLASSES_SHOWN = 12
 
 
@@ -41,9 +42,14 @@ class _Scale:
         yield from (value for value in range(self.low, self.high + 1) if value % step == 0 and value != 0)
 
 
-def draw_trace(dossier: Dossier) -> Markup:
-    """Evidence over time on a logarithmic scale; the dashed line is the alarm's threshold."""
-    trace = [point for point in dossier.trace if math.isfinite(point.log10_excess)]
+def draw_trace(dossier: Dossier, trace: Sequence[TracePoint]) -> Markup:
+    """Evidence over time on a logarithmic scale; the dashed line is the alarm's threshold.
+
+    Parameters
+    ----------
+    trace
+        At least one point; all of them finite.
+    """
     scale = _Scale(trace)
     axis = build_axis(point.at for point in trace)
     zero = scale.place(0)
@@ -73,7 +79,7 @@ def tell_factor(log10_excess: float) -> str:
     >>> tell_factor(2), tell_factor(0.3), tell_factor(7), tell_factor(-3)
     ('100×', '2×', '10⁷×', '1/1,000 of')
     """
-    power = round(log10_excess)
+    power = round(max(-_EXPONENTS, min(log10_excess, _EXPONENTS)))
     if abs(log10_excess) > _PLAIN_POWERS:
         digits = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
         return f"10{digits}×"

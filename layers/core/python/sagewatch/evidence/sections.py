@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from sagewatch.evidence.config_diff import ConfigRow, compare_configs
@@ -82,22 +83,22 @@ def build_evidence(dossier: Dossier) -> Markup:
         ("Its settings", finding.detector.config_hash),
     ]
     drawn: Child = None
-    if dossier.trace:
-        points = dossier.trace[-_TRACE_ROWS:]
+    trace = [point for point in dossier.trace if math.isfinite(point.log10_excess)]
+    if trace:
         rows = (
             tag(
                 "tr",
                 tag("td", _build_time(point.at)),
                 tag("td", f"{point.log10_excess:+.2f}", class_="number"),
             )
-            for point in points
+            for point in trace[-_TRACE_ROWS:]
         )
         head = tag(
             "tr", tag("th", "Time", scope="col"), tag("th", "log10 of times the threshold", scope="col")
         )
         table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
-        drawn = (draw_trace(dossier), tag("details", tag("summary", "The numbers"), table))
-    peak = max([point.log10_excess for point in dossier.trace], default=evidence.log10_excess)
+        drawn = (draw_trace(dossier, trace), tag("details", tag("summary", "The numbers"), table))
+    peak = max([point.log10_excess for point in trace], default=evidence.log10_excess)
     note = (
         "Every prediction adds to the evidence that the traffic has changed, or takes from it. "
         f"It peaked at {tell_factor(peak)} the threshold."
@@ -164,7 +165,9 @@ def build_links(dossier: Dossier) -> Markup | None:
         return None
     items = []
     for link in dossier.links:
-        label = tag("a", link.label, href=link.url, rel="noreferrer") if is_safe_url(link.url) else link.label
+        label: Child = foreign(link.label)
+        if is_safe_url(link.url):
+            label = tag("a", label, href=link.url, rel="noreferrer")
         note = tag("span", clean_text(link.note, 200)) if link.note else None
         items.append(tag("li", label, note))
     return build_section("links", "Read on", None, tag("ul", items, class_="links"))
@@ -246,7 +249,7 @@ def _build_told_row(told: Told) -> Markup:
     return tag(
         "tr",
         tag("th", foreign(told.receiver), tag("span", foreign(told.channel), class_="count"), scope="row"),
-        tag("td", tag("span", told.kind, class_=f"pill {_pill(told.kind)}"),
+        tag("td", tag("span", foreign(told.kind), class_=f"pill {_pill(told.kind)}"),
             tag("span", clean_text(told.reason, 80).replace("_", " "), class_="reason")),
         tag("td", _build_time(told.at)),
     )  # fmt: skip

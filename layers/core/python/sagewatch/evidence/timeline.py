@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.evidence.markup import Markup, join, tag
-from sagewatch.incident.amounts import format_duration
+from sagewatch.incident.amounts import clean_text, format_duration
 from sagewatch.incident.doing import RUNNING
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def draw_timeline(dossier: Dossier) -> Markup:
     times = [*windows, incident.opened_at, *ends, *(entry.at for entry in dossier.entries)]
     axis = build_axis([*times, *(told.at for told in dossier.told), *(stage.end for stage in stages)])
     evidence = [
-        Segment(one.window.start, one.cleared_at or dossier.made_at, "alarm", f"evidence of {one.kind}")
+        Segment(one.window.start, one.cleared_at or dossier.made_at, "alarm", "evidence of the finding")
         for one in incident.findings
     ]
     life = [Segment(incident.opened_at, ends[0], "life", "incident open")]
@@ -94,7 +94,11 @@ def draw_timeline(dossier: Dossier) -> Markup:
         ("Evidence", evidence, [(one.raised_at, "found") for one in incident.findings]),
         ("Incident", life, [(e.at, e.what) for e in dossier.entries if e.what == "incident_acknowledged"]),
         ("Endpoint and diagnosis", stages, []),
-        ("Alerts", [], [(told.at, f"{told.kind} to {told.receiver}") for told in dossier.told]),
+        (
+            "Alerts",
+            [],
+            [(told.at, clean_text(f"{told.kind} to {told.receiver}", 80)) for told in dossier.told],
+        ),
     ]
     height = LANE_HEIGHT * len(lanes)
     drawn = [_draw_lane(axis, number * LANE_HEIGHT, *lane) for number, lane in enumerate(lanes)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,7 @@ def format_count(count: float) -> str:
     >>> format_count(1234), format_count(8.44e9), format_count(3e40)
     ('1,234', '8.4 billion', '10^40')
     """
+    count = min(count, sys.float_info.max)
     if count >= _UNSPEAKABLE:
         return f"10^{len(f'{count:.0f}') - 1}"
     for size, name in _SCALES:

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from sagewatch.evidence.model import (
+    COMPLETENESS_LIMIT,
+    Dossier,
+    EndpointConfigs,
+    PageLink,
+    SampleInput,
+    TracePoint,
+)
+from sagewatch.evidence.page import build_page
+from sagewatch.finding import Sample
+from sagewatch.incident.describe import KINDS
+from sagewatch.incident.model import Entry, Progress
+from tests.unit.alert.story import HOSTILE
+from tests.unit.evidence.story import (
+    HOOKED,
+    ORIGINAL,
+    build_dossier,
+    build_explained,
+    build_running_dossier,
+)
+from tests.unit.golden.golden import check_golden
+from tests.unit.incident.story import at, build_incident
+
+VOID = {"meta", "img", "input", "br", "hr", "link"}
+ELEMENTS = {
+    "html", "head", "meta", "title", "style", "body", "header", "main", "section", "footer", "div", "p", "span",
+    "h1", "h2", "h3", "ol", "ul", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td", "time",
+    "strong", "small", "a", "bdi", "details", "summary", "figure", "figcaption", "img", "input", "label", "pre",
+    "ins", "mark", "i", "svg", "rect", "line", "text", "circle", "path", "script",
+}  # fmt: skip
+
+
+class Outline(HTMLParser):
+    """What a browser would make of the page: elements, attributes, text; fails on what is not closed."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.feed(page.decode())
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.seen.append((tag, dict(attributes)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in {"style", "script"}:
+            self.text.append(data)
+
+    @property
+    def shown(self) -> str:
+        return re.sub(r"\s+", " ", " ".join(self.text))
+
+    def find(self, tag):
+        return [attributes for name, attributes in self.seen if name == tag]
+
+
+def build_hostile(text: str) -> Dossier:
+    incident = build_dossier().incident
+    finding = msgspec.structs.replace(
+        incident.latest, subject=text, counts={text: 90, text + "2": 30}, source=text, kind=text,
+        expected_shares={text: 0.1}, samples=(Sample(text, text, 1),), endpoint=text, variant=text,
+        detector=msgspec.structs.replace(incident.latest.detector, name=text, version=text, config_hash=text),
+    )  # fmt: skip
+    return build_dossier(
+        incident=msgspec.structs.replace(
+            incident, findings=(finding,), endpoint=text, variant=text, kind=text, subject=text,
+            acknowledged_by=text, resolved_by=text, diagnosis=Progress(text, text, at(1)), incident_id=text,
+        ),
+        entries=(Entry(at(1), text, text, text, {text: text}), Entry(at(2), "diagnosis_" + text, text, text)),
+        class_names={text: text},
+        samples=(SampleInput(label=text, where=text, text=text), SampleInput(label=text, where=text, picture=b"x", media_type=text)),
+        explained=(build_explained(1, label=text, worker=text),),
+        explain_failures=(text,),
+        configs=EndpointConfigs(original={text: {text: text}}, hooked={text: [text]}, final={}),
+        told=(msgspec.structs.replace(build_dossier().told[0], receiver=text, channel=text, kind=text, reason=text),),
+        links=(PageLink(text, text, text), PageLink("x", "https://x/" + text, text), PageLink("y", "javascript:alert(1)")),
+        runbook=text,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "build"), [("done", build_dossier), ("running", build_running_dossier)])
+def test_page_reads_as_it_was_looked_at(name, build):
+    # Style and script are read as such; a line an element makes the difference readable.
+    page = re.sub(r"(?s)(<(style|script)>).*?(</)", r"\1\3", build_page(build()).decode())
+    page = re.sub(r"sha256-[\w+/=]+", "sha256-", page)
+    page = re.sub(r"base64,[\w+/=]+", "base64,", page)
+    check_golden(f"page/{name}.html", re.sub(r"><(?=[a-z])", ">\n<", page) + "\n")
+
+
+@pytest.mark.parametrize("build", [build_dossier, build_running_dossier])
+def test_page_is_well_formed_and_asks_nobody_for_anything(build):
+    outline = Outline(build_page(build()))
+    assert {tag for tag, _ in outline.seen} <= ELEMENTS
+    for _, attributes in outline.seen:
+        assert not any(name.startswith("on") or name == "style" for name in attributes)
+    assert all(image["src"].startswith("data:image/") for image in outline.find("img"))
+    assert all(image["alt"] for image in outline.find("img"))
+    assert all(field["aria-label"] for field in outline.find("input"))
+    ids = [attributes["id"] for _, attributes in outline.seen if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    levels = [int(tag[1]) for tag, _ in outline.seen if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after - before <= 1 for before, after in pairwise(levels))
+
+
+def test_policy_allows_this_style_and_this_script_alone():
+    page = build_page(build_dossier()).decode()
+    policy = re.search('Content-Security-Policy" content="([^"]+)"', page)[1].replace("&#x27;", "'")
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    for element in ("style", "script"):
+        (source,) = re.findall(f"<{element}>(.*?)</{element}>", page, re.DOTALL)
+        digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+        assert f"{element}-src 'sha256-{digest}'" in policy
+
+
+@pytest.mark.parametrize("name", [*HOSTILE, "breakout"])
+def test_hostile_text_in_every_field_is_inert(name):
+    text = (HOSTILE | {"breakout": "</title></style></script>'\"><img src=x onerror=alert(1)>{{7*7}}${7}"})[
+        name
+    ]
+    page = build_page(build_hostile(text))
+    outline = Outline(page)
+    assert {tag for tag, _ in outline.seen} <= ELEMENTS
+    assert len(outline.find("script")) == 1
+    assert all(image["src"].startswith("data:image/") for image in outline.find("img"))
+    for link in outline.find("a"):
+        assert link["href"].startswith("https://")
+    for _, attributes in outline.seen:
+        assert not any(attribute.startswith("on") for attribute in attributes)
+    assert len(page) < 200_000
+    assert not {"\u202e", "\x00", "\x1b"} & set(page.decode())
+
+
+def test_equal_dossiers_give_equal_pages():
+    assert build_page(build_dossier()) == build_page(build_dossier())
+
+
+def test_page_names_what_whoever_is_woken_asks_for():
+    shown = Outline(build_page(build_dossier())).shown.replace("\u00a0", " ")
+    for words in (
+        "Resolved", "Class 14 (Stop) took 83 % of predictions; the baseline says 2.1 %.", "8.4 billion",
+        "24 inputs explained", "The endpoint is on its original configuration.", "Runbook: class-concentration",
+        "sagewatch-hooked-20261121T203450Z", "on-call", "2026-11-21 20:36:50 UTC", "40×",
+    ):  # fmt: skip
+        assert words in shown
+
+
+def test_page_before_the_diagnosis_is_done_says_what_is_waited_for():
+    shown = Outline(build_page(build_running_dossier())).shown
+    assert "Diagnosis is running" in shown
+    assert "the original one comes back by itself" in shown
+    assert "Firing" in shown
+    assert "under way" in shown
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_page_of_the_barest_incident_of_each_kind_stands(kind):
+    outline = Outline(build_page(Dossier(incident=build_incident(kind=kind), made_at=at(100))))
+    assert "What to do next" in outline.shown
+    assert outline.find("img") == []
+
+
+def test_endpoint_that_did_not_come_back_is_said_in_red():
+    configs = EndpointConfigs(original=ORIGINAL, hooked=HOOKED, final=HOOKED)
+    page = build_page(build_dossier(configs=configs)).decode()
+    assert "2 settings differ from the original configuration." in page
+    assert page.count('class="astray"') == 2
+
+
+@pytest.mark.parametrize(("error", "doubt"), [(COMPLETENESS_LIMIT, False), (2e-4, True), (None, True)])
+def test_heat_map_that_does_not_add_up_is_marked(error, doubt):
+    page = build_page(build_dossier(explained=(build_explained(1, completeness_error=error),))).decode()
+    assert ("Incomplete: do not trust" in page) is doubt
+
+
+@pytest.mark.parametrize("trace", [
+    (TracePoint(at(1), 0.0),),
+    (TracePoint(at(1), -300.0), TracePoint(at(1), 250.0)),
+    (TracePoint(at(1), float("inf")), TracePoint(at(2), float("nan")), TracePoint(at(3), 1.0)),
+    (TracePoint(at(1), float("-inf")),),
+])  # fmt: skip
+def test_trace_of_any_shape_can_be_drawn(trace):
+    page = build_page(build_dossier(trace=trace)).decode()
+    assert not re.search(r'="[^"]*(nan|inf\b)[^"]*"', page.split("</style>")[1])
+
+
+def test_large_incident_pages_well():
+    entries = tuple(Entry(at(n), "finding_raised", "r", "d") for n in range(1000))
+    counts = {str(n): 1000 - n for n in range(200)}
+    finding = msgspec.structs.replace(build_dossier().incident.latest, counts=counts, expected_shares={})
+    incident = msgspec.structs.replace(build_dossier().incident, findings=(finding,))
+    page = build_page(build_dossier(entries=entries, incident=incident, explained=(), samples=()))
+    assert "960 earlier events" in page.decode()
+    assert "188 rarer classes are not shown" in page.decode()
+    assert len(page) < 600_000
