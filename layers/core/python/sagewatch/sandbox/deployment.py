@@ -54,6 +54,7 @@ def create_stack(
     artifacts: Path,
     code_directory: Path,
     parameters: Mapping[str, str] | None = None,
+    stack: str = STACK,
 ) -> Deployment:
     """Create the stack and unpack the code.
 
@@ -70,8 +71,8 @@ def create_stack(
     for logical_id, package in packages.items():
         if not (artifacts / package).is_file():
             raise ArtifactMissingError(logical_id, artifacts / package)
-    stack = _create(cloudformation, body, parameters or {})
-    resources = cloudformation.describe_stack_resources(StackName=STACK)["StackResources"]
+    created = _create(cloudformation, stack, body, parameters or {})
+    resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
     # moto lists a resource of an unknown type as an entry without names, and some models have no id.
     names = {
         item["LogicalResourceId"]: item.get("PhysicalResourceId", "")
@@ -79,7 +80,7 @@ def create_stack(
         if "LogicalResourceId" in item
     }
     return Deployment(
-        outputs={item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])},
+        outputs={item["OutputKey"]: item["OutputValue"] for item in created.get("Outputs", [])},
         code={
             names[logical_id]: unpack(artifacts / package, code_directory / names[logical_id])
             for logical_id, package in packages.items()
@@ -93,20 +94,20 @@ def create_stack(
     )
 
 
-def _create(cloudformation: Any, body: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+def _create(cloudformation: Any, stack: str, body: str, parameters: Mapping[str, str]) -> dict[str, Any]:
     try:
         cloudformation.create_stack(
-            StackName=STACK,
+            StackName=stack,
             TemplateBody=body,
             Capabilities=["CAPABILITY_NAMED_IAM"],
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         )
     except ClientError as error:
-        raise StackFailedError(STACK, error.response["Error"].get("Message", str(error))) from error
-    stack: dict[str, Any] = cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]
-    if stack["StackStatus"] != COMPLETE:
-        raise StackFailedError(STACK, stack["StackStatus"])
-    return stack
+        raise StackFailedError(stack, error.response["Error"].get("Message", str(error))) from error
+    created: dict[str, Any] = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    if created["StackStatus"] != COMPLETE:
+        raise StackFailedError(stack, created["StackStatus"])
+    return created
 
 
 def unpack(package: Path, directory: Path) -> Path:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import os
 import select
+import subprocess
 import threading
 import time
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 START_TIMEOUT_SECONDS = 60.0
 # Lambda ends an invocation at its timeout; ours gets a moment more, as two cores are shared by everything.
 GRACE_SECONDS = 1.0
+EXIT_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +236,17 @@ class FunctionProcess:
                 return NoAnswer.SILENT
             chunk = results.read(65536)
             if not chunk:
+                self._await_exit()
                 return NoAnswer.ENDED
             received += chunk
         answer: dict[str, Any] = json.loads(received)
         return answer
+
+    def _await_exit(self) -> None:
+        """Let a process that closed its pipe end by itself, so that its log and exit code are complete."""
+        if self._child is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.process.wait(EXIT_SECONDS)
 
     def _end(self) -> None:
         if self._child is not None:
