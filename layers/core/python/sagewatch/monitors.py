@@ -23,7 +23,7 @@ from sagewatch.errors import ConfigurationError
 from sagewatch.incident.routing import Route, parse_matcher
 
 VERSION: Final = 1
-SECRET_SCHEME: Final = "secret:"
+SECRET_SCHEME: Final = "secret:"  # noqa: S105 (it marks a name)
 MAIL_TOPIC: Final = "alerts"
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -71,11 +71,17 @@ class ClassConcentration(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FixedShare(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of the notebook's rule: one class above ``threshold`` of the predictions of ``per``."""
+    """Settings of the notebook's rule: one class above ``threshold`` of a batch of predictions.
+
+    Attributes
+    ----------
+    per
+        The batch: a stretch of the clock, or so many predictions.
+    """
 
     threshold: float = 0.5
-    per: timedelta = timedelta(hours=1)
-    staged: bool = False
+    per: timedelta | int = timedelta(hours=1)
+    staged: bool = True
 
 
 class Confidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,7 +192,7 @@ def parse_monitors(text: str, where: str) -> Monitors:
 
     Examples
     --------
-    >>> sorted(parse_monitors("version: 1\\nendpoints: {signs: {}}", "monitors.yml").endpoints)
+    >>> sorted(parse_monitors("{version: 1, endpoints: {signs: {}}}", "monitors.yml").endpoints)
     ['signs']
     """
     import yaml  # noqa: PLC0415 (packaging needs it, the functions do not)
@@ -214,7 +220,9 @@ class _Section:
         self._nodes = {}
         for key, value in node.value:
             if key.value in self._nodes:
-                raise ConfigurationError("is given twice", where=where, line=key.start_mark.line + 1, key=self._name(key.value))
+                raise ConfigurationError(
+                    "is given twice", where=where, line=key.start_mark.line + 1, key=self._name(key.value)
+                )
             self._nodes[key.value] = value
         self._lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
 
@@ -250,7 +258,9 @@ class _Section:
             return []
         if node.id != "sequence":
             raise self.fail(key, "must be a list")
-        return [_Section(one, self.where, f"{self._name(key)}[{n}]", kind) for n, one in enumerate(node.value)]
+        return [
+            _Section(one, self.where, f"{self._name(key)}[{n}]", kind) for n, one in enumerate(node.value)
+        ]
 
     def done(self, *known: str) -> None:
         """Every key was taken; else the first that was not is an error."""
@@ -312,7 +322,8 @@ def _read_capture(section: _Section | None) -> Capture:
         confidence=section.take("confidence", _read_place, plain.confidence),
     )
     folder = Path(section.where).parent
-    classes = section.take("classes", lambda value: _read_classes(folder / _read_text(value)), {})
+    unnamed: dict[str, str] = {}
+    classes = section.take("classes", lambda value: _read_classes(folder / _read_text(value)), unnamed)
     section.done("prediction", "confidence", "classes")
     return Capture(spec=spec, classes=classes)
 
@@ -347,10 +358,11 @@ def _read_class_concentration(section: _Section) -> ClassConcentration:
 
 
 def _read_fixed_share(section: _Section) -> FixedShare:
+    plain = FixedShare()
     settings = FixedShare(
         threshold=section.take("threshold", _read_share, 0.5),
-        per=section.take("per", read_duration, timedelta(hours=1)),
-        staged=section.take("staged", _read_switch, default=False),
+        per=section.take("per", _read_batch, plain.per),
+        staged=section.take("staged", _read_switch, default=plain.staged),
     )
     section.done("threshold", "per", "staged")
     return settings
@@ -379,8 +391,11 @@ def _read_baseline(section: _Section | None) -> Baseline:
     if section is None:
         return Baseline()
     folder = Path(section.where).parent
-    counts = section.take("file", lambda value: _read_counts(folder / _read_text(value)), {})
-    baseline = Baseline(learn_from=section.take("learn_from", _read_positive, 0 if counts else 1000), counts=counts)
+    none: dict[str, int] = {}
+    counts = section.take("file", lambda value: _read_counts(folder / _read_text(value)), none)
+    baseline = Baseline(
+        learn_from=section.take("learn_from", _read_positive, 0 if counts else 1000), counts=counts
+    )
     section.done("learn_from", "file")
     if counts and baseline.learn_from:
         raise section.fail("file", "and learn_from exclude each other")
@@ -441,7 +456,9 @@ def _read_route(section: _Section | None, receivers: Mapping[str, Receiver], abo
         return Route(receiver=next(iter(receivers), None))
     receiver = section.take("receiver", _read_text, None)
     if receiver is not None and receiver not in receivers:
-        raise section.fail("receiver", f"{receiver} is no receiver; there are {', '.join(receivers) or 'none'}")
+        raise section.fail(
+            "receiver", f"{receiver} is no receiver; there are {', '.join(receivers) or 'none'}"
+        )
     route = Route(
         receiver=receiver,
         match=section.take("match", _read_matchers, ()),
@@ -517,6 +534,12 @@ def read_duration(value: Any) -> timedelta:
     if match is None or not float(match[1]):
         raise ValueError(f"must be a duration such as 30s, 20m, 1h or 4d, not {value!r}")
     return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+
+
+def _read_batch(value: Any) -> timedelta | int:
+    if isinstance(value, str) and value.replace("_", "").isdecimal():
+        return _read_positive(value)
+    return read_duration(value)
 
 
 def _read_secret(value: Any) -> str:

@@ -26,6 +26,7 @@ import msgspec
 from sagewatch.capture import Segment, decode_segment, encode_segment
 from sagewatch.detect.stream import Checkpoint
 from sagewatch.diagnose.model import Diagnosis
+from sagewatch.errors import ConflictError
 from sagewatch.finding import Finding, Stream, build_content_key
 from sagewatch.incident.model import Debt, Entry, Incident, OpenRecord
 from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
@@ -59,9 +60,15 @@ class State:
             Write(Item(_stream_pk(segment.stream), f"{_segment_sk(segment)}#{n:04d}", part, 1, expires))
             for n, part in enumerate(parts)
         ]
-        if self._items.get(writes[0].item.pk, writes[0].item.sk) is not None:
+        first = writes[0].item
+        if self._items.get(first.pk, first.sk) is not None:
             return False
-        self._items.write(writes)
+        try:
+            self._items.write(writes)
+        except ConflictError:
+            if self._items.get(first.pk, first.sk) is None:
+                raise
+            return False
         return True
 
     def load_segments(self, stream: Stream, since: datetime | None) -> list[Segment]:
@@ -200,7 +207,9 @@ def _segment_sk(segment: Segment) -> str:
 
 
 def _told_sk(finding: Finding) -> str:
-    return f"told#{finding.finding_id}#{'cleared' if finding.cleared_at else 'raised'}"
+    # A finding that grew more severe is told again; so the severity is part of what was told.
+    what = "cleared" if finding.cleared_at else f"raised#{finding.severity}"
+    return f"told#{finding.finding_id}#{what}"
 
 
 def _sortable(moment: datetime) -> str:

@@ -18,11 +18,13 @@ class DynamoItems:
     ----------
     table
         Its name; keys ``pk`` and ``sk``, TTL attribute ``expires_at``.
+    client
+        A boto3 client; by default the process's own.
     """
 
-    def __init__(self, table: str) -> None:
+    def __init__(self, table: str, client: Any = None) -> None:
         self._table = table
-        self._client = build_client("dynamodb")
+        self._client = client or build_client("dynamodb")
 
     def get(self, pk: str, sk: str) -> Item | None:
         """The row, or None; consistent."""

@@ -24,8 +24,8 @@ class EmfMetrics:
         if not values:
             return
         metrics = EphemeralMetrics(namespace=self._namespace)
-        for name, value in dimensions.items():
-            metrics.add_dimension(name, value)
+        for dimension, label in dimensions.items():
+            metrics.add_dimension(dimension, label)
         for name, value in values.items():
             metrics.add_metric(name, MetricUnit(unit), value)
         metrics.flush_metrics()

@@ -40,7 +40,7 @@ from sagewatch.events import (
     TensorsLanded,
 )
 from sagewatch.flows.conflicts import retry_conflicts
-from sagewatch.flows.evidence import count_explained, write_classes, write_page
+from sagewatch.flows.evidence import count_explained, write_classes, write_configs, write_page
 from sagewatch.flows.manage_incident import build_change
 from sagewatch.incident.decision import Ignore
 from sagewatch.incident.lifecycle import note_progress
@@ -81,7 +81,7 @@ def advance_endpoint(endpoint: str, world: World) -> None:
 def get_policy(endpoint: str, world: World) -> Policy:
     """What the endpoint's owner allows now; an endpoint that is no longer listed is only cleaned up."""
     watched = world.monitors.endpoints.get(endpoint)
-    return watched.diagnosis.policy if watched else Policy(mode="off")
+    return watched.diagnosis if watched else Policy(mode="off")
 
 
 def _begin(incident_id: str, world: World) -> None:
@@ -188,9 +188,13 @@ def _ensure_hooked(diagnosis: Diagnosis, world: World) -> None:
     config = world.hosting.describe_endpoint_config(diagnosis.original_config)
     if model is None or config is None:
         raise RetryError("original_model_or_config_not_visible")
-    bucket = world.settings.evidence_bucket
-    world.hosting.create_model(build_hooked_model(model, diagnosis, bucket))
-    world.hosting.create_endpoint_config(build_hooked_config(config, diagnosis))
+    hooked_model = build_hooked_model(model, diagnosis, world.settings.evidence_bucket)
+    hooked_config = build_hooked_config(config, diagnosis)
+    write_configs(
+        diagnosis.incident_id, {**config, "Model": model}, {**hooked_config, "Model": hooked_model}, world
+    )
+    world.hosting.create_model(hooked_model)
+    world.hosting.create_endpoint_config(hooked_config)
 
 
 def _plan_job(diagnosis: Diagnosis, classes_key: str, world: World) -> JobPlan:

@@ -40,8 +40,8 @@ def deliver_alert(fact: Fact, world: World) -> None:
     for name, channel in list_channels(incident, world):
         try:
             sent += _settle_channel(incident, name, channel, world)
-        except (DeliveryError, RetryError) as failure:
-            failures.append(failure)
+        except (DeliveryError, RetryError) as error:
+            failures.append(error)
     if sent:
         # The page lists who was told what; it is as good as it was without that line, so it comes last.
         write_page(incident.incident_id, world)
@@ -92,7 +92,10 @@ def _send_and_record(
         raise
     settled = settle(claimed, send, world.now(), thread=handle)
     world.state.save_debt(msgspec.structs.replace(settled, claimed_until=None))
-    data: dict[str, str | int | float | bool | None] = {"receiver": f"{name}/{channel}", "kind": send.kind.value}
+    data: dict[str, str | int | float | bool | None] = {
+        "receiver": f"{name}/{channel}",
+        "kind": send.kind.value,
+    }
     entry = Entry(at=world.now(), what="alert_sent", reason=send.reason, by=BY, data=data)
     world.state.add_entries(incident.incident_id, [entry])
     get_logger().info(

@@ -1,0 +1,59 @@
+"""``sagewatch demo``: the main job, whole, on this machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+
+@click.command(epilog="Example: sagewatch demo --images photographs/ --out demo-out")
+@click.option(
+    "--images",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Photographs instead of drawn signs: a folder a class, or labels.csv (file, class_id).",
+)
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-out"), show_default=True
+)
+@click.option("--seed", default=14, show_default=True, help="Which pictures are drawn, and in which order.")
+@click.option("--slack-port", type=int, help="Port of the local Slack; default: 18471, or a free one.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and the story to stderr.")
+def demo(images: Path | None, out: Path, seed: int, slack_port: int | None, *, as_json: bool) -> None:
+    """Watch an attack on a traffic-sign model being noticed, told, explained and undone, on a local AWS.
+
+    Writes summary.json, incident.html, heatmaps/, mail/, slack/ and events.jsonl. Exit code 1 if any of it
+    is not as it must be. Nothing listens beyond 127.0.0.1 and nothing calls out.
+    """
+    from rich.console import Console
+
+    from sagewatch.sandbox.demo.narrator import Narrator
+    from sagewatch.sandbox.demo.stage import set_up
+    from sagewatch.sandbox.demo.story import Plan, play
+    from sagewatch.sandbox.demo.summary import (
+        DemoFailedError,
+        build_table,
+        find_wrong,
+        summarise,
+        write_summary,
+    )
+    from sagewatch.sandbox.traffic import DrawnSigns, Photographs
+
+    console = Console(stderr=as_json)
+    narrator = Narrator(console)
+    traffic = Photographs(images) if images else DrawnSigns()
+    out = out.resolve()
+    with set_up(Path.cwd(), out, slack_port, narrator.say) as stage:
+        told = play(stage, traffic, Plan(seed=seed), narrator)
+        summary = summarise(stage, told)
+    path = write_summary(summary, out)
+    if as_json:
+        click.echo(json.dumps(asdict(summary)))
+    else:
+        console.print(build_table(summary))
+    narrator.say(f"figures in {path}, the incident page in {summary.page}")
+    wrong = find_wrong(summary)
+    if wrong:
+        raise DemoFailedError(wrong)

@@ -1,0 +1,227 @@
+"""``sagewatch deploy-endpoint``: model, configuration with data capture, endpoint; by the SageMaker SDK v3."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from sagewatch.cli.model_archive import build_model_archive, name_content
+from sagewatch.errors import SagewatchError
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+
+CSV_TYPES = ["text/csv"]
+JSON_TYPES = ["application/json", "application/jsonlines"]
+
+
+class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be deployed, and where its captures go."""
+
+    name: str
+    bucket: str
+    capture_uri: str
+    sampling_percentage: int
+    role_arn: str
+    image_uri: str
+    instance_type: str
+    instance_count: int
+    workers: int
+
+
+class Deployed(msgspec.Struct, frozen=True, kw_only=True):
+    """What now stands.
+
+    Attributes
+    ----------
+    change
+        ``created``, ``updated`` or ``unchanged``.
+    """
+
+    endpoint: str
+    config: str
+    model: str
+    change: str
+
+
+@click.command(
+    epilog="Example: sagewatch deploy-endpoint traffic-signs --bucket my-captures --role arn:aws:iam::111122223333:role/sm"
+)
+@click.argument("name")
+@click.option("--bucket", required=True, help="Bucket for the model archive and the captures.")
+@click.option("--capture-prefix", default="capture", show_default=True, help="Key prefix of the captures.")
+@click.option("--sampling", default=100, show_default=True, help="Percentage of requests that are captured.")
+@click.option("--role", "role_arn", required=True, help="Execution role of the model.")
+@click.option(
+    "--image", "image_uri", help="Inference image; default: AWS's PyTorch 2.6 CPU image of the region."
+)
+@click.option("--code", type=click.Path(path_type=Path), default=Path("endpoint_code"), show_default=True)
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path),
+    default=Path("endpoint_code/weights/resnet18_quarter_128.pt"),
+    show_default=True,
+)
+@click.option("--instance-type", default="ml.m5.xlarge", show_default=True)
+@click.option("--instances", default=1, show_default=True)
+@click.option("--workers", default=1, show_default=True, help="Model server processes an instance.")
+@click.option("--region", help="AWS region; default: that of your AWS configuration.")
+@click.option("--poll", default=5, show_default=True, help="Seconds between looks at the endpoint.")
+@click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
+def deploy_endpoint(
+    name: str,
+    bucket: str,
+    capture_prefix: str,
+    sampling: int,
+    role_arn: str,
+    image_uri: str | None,
+    code: Path,
+    weights: Path,
+    instance_type: str,
+    instances: int,
+    workers: int,
+    region: str | None,
+    poll: int,
+    *,
+    as_json: bool,
+) -> None:
+    """Deploy an endpoint whose inputs and outputs are captured. Doing it again changes nothing."""
+    import boto3
+
+    session = boto3.session.Session(region_name=region)
+    plan = EndpointPlan(
+        name=name,
+        bucket=bucket,
+        capture_uri=f"s3://{bucket}/{capture_prefix.strip('/')}",
+        sampling_percentage=sampling,
+        role_arn=role_arn,
+        image_uri=image_uri or find_inference_image(session.region_name, instance_type),
+        instance_type=instance_type,
+        instance_count=instances,
+        workers=workers,
+    )
+    deployed = deploy(plan, build_model_archive(code, weights), session, poll_seconds=poll)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(deployed)))
+        return
+    click.echo(
+        f"{deployed.endpoint}: {deployed.change}, in service on {deployed.config}; captures at {plan.capture_uri}"
+    )
+
+
+def find_inference_image(region: str, instance_type: str) -> str:
+    """AWS's PyTorch inference image; looked up offline in the SDK's own tables."""
+    from sagemaker.core import image_uris
+
+    return str(
+        image_uris.retrieve(
+            "pytorch", region=region, image_scope="inference", instance_type=instance_type, version="2.6.0"
+        )
+    )
+
+
+def deploy(plan: EndpointPlan, archive: bytes, session: Session, *, poll_seconds: int = 5) -> Deployed:
+    """Bring the endpoint to this plan and wait until it is in service on it.
+
+    Names come from contents, so what exists already is found again and left alone.
+
+    Raises
+    ------
+    SagewatchError
+        The endpoint did not reach its configuration; SageMaker's reason is in the message.
+    """
+    from sagemaker.core.resources import Endpoint
+
+    model_name = f"{plan.name}-{name_content(archive + msgspec.json.encode(plan))}"
+    url = f"s3://{plan.bucket}/models/{model_name}/model.tar.gz"
+    session.client("s3").put_object(Bucket=plan.bucket, Key=url.split("/", 3)[3], Body=archive)
+    _ensure_model(model_name, url, plan, session)
+    _ensure_config(model_name, plan, session)
+    endpoint = _find(Endpoint, session, endpoint_name=plan.name)
+    if endpoint is None:
+        endpoint = Endpoint.create(endpoint_name=plan.name, endpoint_config_name=model_name, session=session)
+        change = "created"
+    elif endpoint.endpoint_config_name == model_name:
+        change = "unchanged"
+    else:
+        endpoint.endpoint_config_name = model_name
+        endpoint.update(retain_all_variant_properties=False)
+        change = "updated"
+    endpoint.wait_for_status("InService", poll=poll_seconds, timeout=1800)
+    endpoint.refresh()
+    if endpoint.endpoint_config_name != model_name:
+        # A failed update goes back to InService on the old configuration without an error.
+        raise SagewatchError(
+            f"{plan.name} went back to {endpoint.endpoint_config_name}: its new model never answered /ping. "
+            f"Look at the log group /aws/sagemaker/Endpoints/{plan.name}."
+        )
+    return Deployed(endpoint=plan.name, config=model_name, model=model_name, change=change)
+
+
+def _ensure_model(name: str, url: str, plan: EndpointPlan, session: Session) -> None:
+    from sagemaker.core.resources import Model
+    from sagemaker.core.shapes import ContainerDefinition
+
+    if _find(Model, session, model_name=name) is not None:
+        return
+    environment = {
+        "SAGEMAKER_PROGRAM": "inference.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "SAGEMAKER_MODEL_SERVER_WORKERS": str(plan.workers),
+    }
+    container = ContainerDefinition(image=plan.image_uri, model_data_url=url, environment=environment)
+    Model.create(
+        model_name=name, primary_container=container, execution_role_arn=plan.role_arn, session=session
+    )
+
+
+def _ensure_config(name: str, plan: EndpointPlan, session: Session) -> None:
+    from sagemaker.core.resources import EndpointConfig
+    from sagemaker.core.shapes import (
+        CaptureContentTypeHeader,
+        CaptureOption,
+        DataCaptureConfig,
+        ProductionVariant,
+    )
+
+    if _find(EndpointConfig, session, endpoint_config_name=name) is not None:
+        return
+    EndpointConfig.create(
+        endpoint_config_name=name,
+        production_variants=[
+            ProductionVariant(
+                variant_name="AllTraffic",
+                model_name=name,
+                initial_instance_count=plan.instance_count,
+                instance_type=plan.instance_type,
+                initial_variant_weight=1.0,
+            )
+        ],
+        data_capture_config=DataCaptureConfig(
+            enable_capture=True,
+            initial_sampling_percentage=plan.sampling_percentage,
+            destination_s3_uri=plan.capture_uri,
+            capture_options=[CaptureOption(capture_mode="Input"), CaptureOption(capture_mode="Output")],
+            # Without these headers everything would be captured as BASE64.
+            capture_content_type_header=CaptureContentTypeHeader(
+                csv_content_types=CSV_TYPES, json_content_types=JSON_TYPES
+            ),
+        ),
+        session=session,
+    )
+
+
+def _find(resource: Any, session: Session, **names: str) -> Any:
+    """The resource, or None where SageMaker could not find it (it says so with a ValidationException)."""
+    from botocore.exceptions import ClientError
+
+    try:
+        return resource.get(session=session, **names)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"ValidationException", "ResourceNotFound"}:
+            return None
+        raise

@@ -1,0 +1,249 @@
+"""The evidence of an incident: gathered from the table and from S3, written as one page and a manifest.
+
+The page's key follows from the incident's id, so alerts link to it before it is finished.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from sagewatch.alert.content import Links
+from sagewatch.capture import pick_lines, read_record
+from sagewatch.diagnose.model import Diagnosis
+from sagewatch.diagnose.plan import build_explain_prefix
+from sagewatch.errors import RejectedInputError
+from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest
+from sagewatch.evidence.model import (
+    Dossier,
+    EndpointConfigs,
+    Explained,
+    PageLink,
+    SampleInput,
+    Told,
+    TracePoint,
+)
+from sagewatch.evidence.page import build_page
+from sagewatch.finding import Finding, Sample
+from sagewatch.flows.streams import view_stream
+from sagewatch.incident.model import Entry, Incident
+from sagewatch.observability import get_logger
+from sagewatch.world import World
+
+PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
+SAMPLES_SHOWN = 12
+RUNBOOKS = "https://github.com/sagewatch/sagewatch/blob/main/docs/runbooks"
+_PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+_TEXT_SHOWN = 400
+
+
+def build_page_key(incident_id: str) -> str:
+    """Where the incident's page lies in the evidence bucket."""
+    return f"incidents/{incident_id}/index.html"
+
+
+def build_configs_key(incident_id: str) -> str:
+    """Where the endpoint's configurations, as they were before and during the swap, are kept."""
+    return f"incidents/{incident_id}/endpoint-configs.json"
+
+
+def get_class_names(endpoint: str, world: World) -> dict[str, str]:
+    """Names of the endpoint's classes; empty where monitors.yml names none."""
+    watched = world.monitors.endpoints.get(endpoint)
+    return dict(watched.capture.classes) if watched else {}
+
+
+def build_links(incident: Incident, now: datetime, world: World) -> Links:
+    """Where to read on about an incident."""
+    bucket, region = world.settings.evidence_bucket, world.place.region
+    key = build_page_key(incident.incident_id)
+    console = f"https://{region}.console.aws.amazon.com"
+    query = f"{{Sagewatch,Endpoint,Variant}} Endpoint={incident.endpoint}"
+    return Links(
+        page=f"{console}/s3/object/{bucket}?region={region}&prefix={quote(key)}",
+        presigned=world.objects.presign(bucket, key, int(PRESIGNED_FOR.total_seconds())),
+        presigned_until=now + PRESIGNED_FOR,
+        dashboard=world.settings.dashboard_url or None,
+        metrics=f"{console}/cloudwatch/home?region={region}#metricsV2:graph=~();query=~'{_encode_query(query)}",
+        runbooks=RUNBOOKS,
+    )
+
+
+def write_page(incident_id: str, world: World) -> None:
+    """Write the incident's page, and the manifest of all that is kept about it."""
+    incident = world.state.load_incident(incident_id)
+    if incident is None:
+        return
+    now = world.now()
+    pictures = _load_pictures(incident_id, world)
+    dossier = _gather(incident, pictures, now, world)
+    page = build_page(dossier)
+    bucket = world.settings.evidence_bucket
+    world.objects.put_object(bucket, build_page_key(incident_id), page, "text/html; charset=utf-8")
+    findings = json.dumps([_as_json(finding) for finding in incident.findings], indent=2).encode()
+    world.objects.put_object(bucket, f"incidents/{incident_id}/findings.json", findings, "application/json")
+    files = {"index.html": page, "findings.json": findings}
+    files |= {f"explain/{name}": body for name, body in pictures.items()}
+    manifest = encode_manifest(build_manifest(incident_id, now, files))
+    world.objects.put_object(bucket, f"incidents/{incident_id}/{MANIFEST}", manifest, "application/json")
+
+
+def count_explained(incident_id: str, world: World) -> int:
+    """How many inputs have a heat map."""
+    return len(_load_report(incident_id, world).get("images", []))
+
+
+def write_configs(
+    incident_id: str, original: Mapping[str, Any], hooked: Mapping[str, Any], world: World
+) -> None:
+    """Keep what the swap changes: the hooked configuration is deleted at its end."""
+    body = json.dumps({"original": original, "hooked": hooked}, default=str, indent=2).encode()
+    world.objects.put_object(
+        world.settings.evidence_bucket, build_configs_key(incident_id), body, "application/json"
+    )
+
+
+def write_classes(endpoint: str, world: World) -> str:
+    """Give the saliency job the names of the classes; the key prefix, or nothing where there are no names."""
+    names = get_class_names(endpoint, world)
+    if not names:
+        return ""
+    rows = "".join(f'{number},"{name.replace(chr(34), chr(34) * 2)}"\r\n' for number, name in names.items())
+    key = f"classes/{endpoint}/"
+    body = f"ClassId,SignName\r\n{rows}".encode()
+    world.objects.put_object(world.settings.evidence_bucket, f"{key}classes.csv", body, "text/csv")
+    return key
+
+
+def _gather(incident: Incident, pictures: Mapping[str, bytes], now: datetime, world: World) -> Dossier:
+    report = _load_report(incident.incident_id, world)
+    diagnosis = world.state.load_diagnosis_of(incident.incident_id)
+    links = build_links(incident, now, world)
+    entries = world.state.load_entries(incident.incident_id)
+    return Dossier(
+        incident=incident,
+        made_at=now,
+        entries=tuple(entries),
+        trace=_load_trace(incident.latest, world),
+        class_names=get_class_names(incident.endpoint, world),
+        samples=tuple(load_samples(incident.latest.samples[:SAMPLES_SHOWN], incident.subject, world)),
+        explained=tuple(_read_explained(report, pictures)),
+        explain_failures=tuple(f"{row['file']}: {row['reason']}" for row in report.get("skipped", [])),
+        configs=_load_configs(incident, diagnosis, world),
+        told=tuple(_list_told(entries)),
+        links=tuple(_list_page_links(links)),
+        runbook=f"{RUNBOOKS}/{incident.kind}.md",
+    )
+
+
+def load_samples(samples: Sequence[Sample], label: str, world: World) -> Iterator[SampleInput]:
+    """The captured inputs that samples point at; those that cannot be read are left out and logged."""
+    lines: dict[tuple[str, str], list[int]] = {}
+    for sample in samples:
+        lines.setdefault((sample.bucket, sample.key), []).append(sample.line)
+    for (bucket, key), numbers in lines.items():
+        stream = world.objects.open_object(bucket, key)
+        if stream is None:
+            get_logger().info("sample_is_gone", key=key)
+            continue
+        for number, line in pick_lines(stream, numbers).items():
+            try:
+                record = read_record(line, where=key)
+            except RejectedInputError as error:
+                get_logger().info("sample_unreadable", key=key, line=number, reason=error.reason)
+                continue
+            content = record.input.content if record.input else b""
+            yield _build_sample(content, label, f"s3://{bucket}/{key} line {number}")
+
+
+def _build_sample(content: bytes, label: str, where: str) -> SampleInput:
+    for magic, media_type in _PICTURES.items():
+        if content.startswith(magic):
+            return SampleInput(label=label, where=where, picture=content, media_type=media_type)
+    try:
+        text = content[:_TEXT_SHOWN].decode()
+    except UnicodeDecodeError:
+        text = f"{len(content):,} bytes, not text"
+    return SampleInput(label=label, where=where, text=text)
+
+
+def _load_report(incident_id: str, world: World) -> dict[str, Any]:
+    key = f"{build_explain_prefix(incident_id)}explanations.json"
+    stream = world.objects.open_object(world.settings.evidence_bucket, key)
+    return dict(json.loads(stream.read())) if stream else {}
+
+
+def _load_pictures(incident_id: str, world: World) -> dict[str, bytes]:
+    """Every file that the saliency job wrote, by its path below the job's output."""
+    bucket, prefix = world.settings.evidence_bucket, build_explain_prefix(incident_id)
+    found: dict[str, bytes] = {}
+    for key in world.objects.list_objects(bucket, prefix):
+        stream = world.objects.open_object(bucket, key)
+        if stream is not None:
+            found[key.removeprefix(prefix)] = stream.read()
+    return found
+
+
+def _read_explained(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Iterable[Explained]:
+    for row in report.get("images", []):
+        if row["input"] not in pictures or row["overlay"] not in pictures:
+            continue
+        yield Explained(
+            worker=row["worker"],
+            step=row["step"],
+            label=str(row["class"]),
+            probability=row["probability"],
+            completeness_error=row["completeness_relative_error"],
+            outside_share=row["outside_roi_share"],
+            input_png=pictures[row["input"]],
+            overlay_png=pictures[row["overlay"]],
+        )
+
+
+def _load_trace(finding: Finding, world: World) -> tuple[TracePoint, ...]:
+    view = view_stream(finding.stream, world)
+    if view is None:
+        return ()
+    trace = view.folded.traces.get(finding.kind, ())
+    return tuple(TracePoint(point.at, point.log10_excess) for point in trace)
+
+
+def _load_configs(incident: Incident, diagnosis: Diagnosis | None, world: World) -> EndpointConfigs:
+    if diagnosis is None:
+        return EndpointConfigs()
+    key = build_configs_key(incident.incident_id)
+    stream = world.objects.open_object(world.settings.evidence_bucket, key)
+    kept = json.loads(stream.read()) if stream else {}
+    final = {"EndpointConfigName": diagnosis.original_config} if diagnosis.restored_at else None
+    return EndpointConfigs(original=kept.get("original"), hooked=kept.get("hooked"), final=final)
+
+
+def _list_told(entries: Iterable[Entry]) -> Iterator[Told]:
+    for entry in entries:
+        if entry.what == "alert_sent":
+            receiver, _, channel = str(entry.data["receiver"]).rpartition("/")
+            yield Told(entry.at, receiver, channel, str(entry.data["kind"]), entry.reason)
+
+
+def _list_page_links(links: Links) -> Iterator[PageLink]:
+    for label, url, note in (
+        ("This page in the S3 console", links.page, "works after sign-in"),
+        ("Dashboard", links.dashboard, ""),
+        ("Metrics", links.metrics, "CloudWatch, namespace Sagewatch"),
+    ):
+        if url is not None:
+            yield PageLink(label, url, note)
+
+
+def _as_json(finding: Finding) -> Any:
+    return msgspec.to_builtins(finding)
+
+
+def _encode_query(query: str) -> str:
+    """CloudWatch's own encoding in links: percent signs written as asterisks."""
+    return quote(query, safe="").replace("%", "*")

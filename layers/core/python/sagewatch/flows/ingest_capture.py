@@ -1,0 +1,132 @@
+"""A capture file becomes a segment, once; then its stream's detectors say what they see.
+
+The segment is written before anything else: being there means counted. Findings are published before they
+are marked as told, and the checkpoint comes last, so a crash at any point repeats and never skips.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from sagewatch.capture import CaptureLocation, Readout, Segment, parse_key, read_capture
+from sagewatch.errors import RejectedInputError
+from sagewatch.events import CaptureLanded, Fact, FindingReported
+from sagewatch.finding import Stream
+from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.flows.streams import LATENESS, View, view_stream
+from sagewatch.observability import get_logger
+from sagewatch.world import World
+
+TOP_CLASSES = 5  # every set of dimensions costs money: only the most frequent classes get a metric
+
+
+def ingest_capture(fact: Fact, world: World) -> None:
+    """Count one capture object, exactly once, and report what its stream's detectors find."""
+    if not isinstance(fact, CaptureLanded):
+        return
+    location = _locate(fact, world)
+    if location is None:
+        return
+    readout = _read(fact, location, world)
+    if readout is None:
+        return
+    is_new = world.state.put_segment(readout.segment, world.now())
+    if is_new:
+        _quarantine(readout, world)
+        _measure(readout.segment, world)
+    get_logger().info(
+        "capture_counted" if is_new else "capture_known",
+        endpoint=location.stream.endpoint,
+        variant=location.stream.variant,
+        count=readout.segment.predictions,
+        rejected_count=readout.segment.rejected,
+    )
+    retry_conflicts(lambda: evaluate_stream(location.stream, world))
+
+
+def evaluate_stream(stream: Stream, world: World) -> None:
+    """Fold the stream, publish what is new, move the checkpoint."""
+    view = view_stream(stream, world, settle_before=world.now() - LATENESS)
+    if view is None:
+        return
+    fresh = [finding for finding in view.folded.findings if not world.state.was_told(finding)]
+    if fresh:
+        world.bus.publish([FindingReported(finding) for finding in fresh], world.now())
+        for finding in fresh:
+            world.state.mark_told(finding)
+            get_logger().info(
+                "finding_cleared" if finding.cleared_at else "finding_raised",
+                endpoint=stream.endpoint,
+                variant=stream.variant,
+                fingerprint=finding.fingerprint,
+                kind=finding.kind,
+                decision=finding.severity.value,
+            )
+    _measure_evidence(stream, view, world)
+    world.state.save_checkpoint(stream, view.folded.checkpoint, view.version)
+
+
+def _locate(fact: CaptureLanded, world: World) -> CaptureLocation | None:
+    try:
+        location = parse_key(fact.key, world.settings.capture_prefix, bucket=fact.bucket, etag=fact.etag)
+    except RejectedInputError as error:
+        get_logger().info("event_ignored", reason=error.reason, key=fact.key)
+        return None
+    if location.stream.endpoint not in world.monitors.endpoints:
+        get_logger().debug("event_ignored", reason="endpoint_not_watched", endpoint=location.stream.endpoint)
+        return None
+    return location
+
+
+def _read(fact: CaptureLanded, location: CaptureLocation, world: World) -> Readout | None:
+    stream = world.objects.open_object(fact.bucket, fact.key)
+    if stream is None:
+        # Its retention is over, or somebody deleted it: nothing that waiting would mend.
+        get_logger().warning("capture_is_gone", key=fact.key)
+        return None
+    spec = world.monitors.endpoints[location.stream.endpoint].capture.spec
+    return read_capture(stream, location, spec)
+
+
+def _quarantine(readout: Readout, world: World) -> None:
+    """Keep which lines could not be read and why; never what was in them."""
+    if not readout.rejected:
+        return
+    segment = readout.segment
+    rows = [
+        {"object": f"s3://{segment.bucket}/{segment.key}", "line": row.line, "reason": row.reason}
+        for row in readout.rejected
+    ]
+    report = {"rejected": segment.rejected, "reasons": segment.rejected_reasons, "lines": rows}
+    key = f"quarantine/{segment.stream.endpoint}/{segment.key.rsplit('/', 1)[-1]}.json"
+    body = json.dumps(report, indent=2).encode()
+    world.objects.put_object(world.settings.evidence_bucket, key, body, "application/json")
+    get_logger().warning("lines_rejected", key=segment.key, rejected_count=segment.rejected)
+
+
+def _measure(segment: Segment, world: World) -> None:
+    """Counts for CloudWatch: all predictions, and the most frequent classes (the sample's dictionary)."""
+    dimensions = {"Endpoint": segment.stream.endpoint, "Variant": segment.stream.variant}
+    totals = {"Predictions": segment.predictions, "RejectedLines": segment.rejected, "Errors": segment.errors}
+    world.metrics.put({name: float(value) for name, value in totals.items()}, "Count", **dimensions)
+    for label, count in _list_most_frequent(segment):
+        world.metrics.put({"PredictedClass": float(count)}, "Count", **dimensions, Class=label)
+
+
+def _list_most_frequent(segment: Segment) -> Iterable[tuple[str, int]]:
+    counts = segment.count_labels().items()
+    return sorted(counts, key=lambda entry: (-entry[1], entry[0]))[:TOP_CLASSES]
+
+
+def _measure_evidence(stream: Stream, view: View, world: World) -> None:
+    """The detectors' statistics, for the dashboard: 0 is the alarm."""
+    for name, trace in view.folded.traces.items():
+        if trace:
+            world.metrics.put(
+                {"Log10Excess": trace[-1].log10_excess},
+                "None",
+                Endpoint=stream.endpoint,
+                Variant=stream.variant,
+                Detector=name,
+            )

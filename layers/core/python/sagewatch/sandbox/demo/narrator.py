@@ -1,0 +1,126 @@
+"""Tells the story while it happens: what the functions say on the bus, in words and with the time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+from sagewatch.sandbox.demo.recorder import Recorder
+
+_STAGES = {
+    "swapping": "the endpoint is being swapped to its hooked twin",
+    "observing": "hooked configuration verified by name; recording tensors",
+    "restoring": "saliency job started; the original configuration is coming back",
+    "explaining": "original configuration verified; nothing of ours is left; the job computes heat maps",
+}
+
+
+class Narrator:
+    """Prints a line an event, above whatever progress bar is running.
+
+    Parameters
+    ----------
+    console
+        Where to print.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._began = time.monotonic()
+        self._progress: Progress | None = None
+
+    def say(self, text: str, style: str = "") -> None:
+        """One line of the timeline."""
+        elapsed = time.monotonic() - self._began
+        console = self._progress.console if self._progress else self.console
+        console.print(f"[dim]{elapsed:6.1f} s[/dim]  {text}", style=style, highlight=False)
+
+    def act(self, title: str) -> None:
+        """A new part of the story."""
+        self.say(f"[bold]{title}[/bold]")
+
+    @contextmanager
+    def progress(self, label: str, total: int | None) -> Iterator[_Bar]:
+        """A progress bar for as long as the block lasts."""
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            self._progress = progress
+            task = progress.add_task(label, total=total)
+            try:
+                yield _Bar(progress, task)
+            finally:
+                self._progress = None
+
+    def follow(self, recorder: Recorder) -> None:
+        """Tell every event from now on, in a thread of its own."""
+
+        def tell() -> None:
+            for event in recorder.follow():
+                words = tell_event(event)
+                if words:
+                    self.say(words)
+
+        threading.Thread(target=tell, name="narrator", daemon=True).start()
+
+
+class _Bar:
+    def __init__(self, progress: Progress, task: Any) -> None:
+        self._progress, self._task = progress, task
+
+    def advance(self, by: int = 1) -> None:
+        """So many more are done."""
+        self._progress.advance(self._task, by)
+
+
+def tell_event(event: Mapping[str, Any]) -> str | None:
+    """An event in words; None for those that only repeat."""
+    kind, detail = event["detail-type"], event["detail"]
+    match kind:
+        case "Finding Raised":
+            evidence, window = detail["evidence"], detail["window"]
+            on_trial = " [dim](on trial: recorded, not sent)[/dim]" if detail.get("staged") else ""
+            return (
+                f"[red]finding[/red] {detail['kind']}: class {detail['subject']} has "
+                f"{evidence['observed']:.0%} of predictions, usually {evidence['expected']:.1%}; "
+                f"{window['predictions']} predictions{on_trial}"
+            )
+        case "Finding Cleared":
+            return f"[green]cleared[/green] {detail['kind']}: class {detail['subject']} is back to normal"
+        case "Incident Opened":
+            return f"[red]incident[/red] {detail['incident_id']} opened ({detail['severity']})"
+        case "Incident Resolved":
+            return f"[green]incident[/green] {detail['incident_id']} resolved by the evidence"
+        case "Diagnosis Started":
+            return "[cyan]diagnosis[/cyan] lease taken"
+        case "Diagnosis Finished" | "Diagnosis Abandoned":
+            return f"[cyan]diagnosis[/cyan] {kind.split()[1].lower()}: {detail['outcome']}"
+        case "SageMaker Endpoint State Change":
+            return f"[dim]endpoint {detail['EndpointStatus'].lower()} on {detail['EndpointConfigName']}[/dim]"
+        case "SageMaker Processing Job State Change":
+            return f"[dim]job {detail['ProcessingJobName']}: {detail['ProcessingJobStatus']}[/dim]"
+        case _:
+            return None
+
+
+def tell_stage(stage: str) -> str:
+    """A stage of the diagnosis in words."""
+    return _STAGES.get(stage, stage)

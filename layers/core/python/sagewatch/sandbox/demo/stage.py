@@ -1,0 +1,118 @@
+"""What the story is played on: the packaged stack on the local AWS, a mailbox, a Slack, an event log."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from sagewatch.sandbox.demo.recorder import Recorder
+from sagewatch.sandbox.errors import PortInUseError, SandboxError
+from sagewatch.sandbox.inbox import Inbox
+from sagewatch.sandbox.local_aws import LocalAws
+from sagewatch.sandbox.sagemaker.service import SageMakerSettings
+from sagewatch.sandbox.slack import Slack
+
+# The Slack's address is part of the packaged monitors file: the same port each time lets the package be reused.
+SLACK_PORT = 18471
+SLACK_SECRET = "sagewatch/slack"
+TEMPLATE = "cloudformation-template-update-stack.json"
+SIGNNAMES = Path(__file__).parents[1] / "signnames.csv"
+Say = Callable[[str], None]
+
+
+class RepositoryNotFoundError(SandboxError):
+    """The demo packages the stack from its sources, which must be at hand."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} holds no serverless.yml: run the demo from the repository's root.")
+        self.folder = folder
+
+
+class PackagingError(SandboxError):
+    """osls did not package the stack."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"The stack could not be packaged: {said.strip() or 'no reason was given'}")
+        self.said = said
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Everything that runs.
+
+    Attributes
+    ----------
+    outputs
+        The stack's outputs by name.
+    """
+
+    aws: LocalAws
+    slack: Slack
+    inbox: Inbox
+    recorder: Recorder
+    outputs: dict[str, str]
+    root: Path
+    out: Path
+
+
+@contextmanager
+def set_up(root: Path, out: Path, slack_port: int | None, say: Say) -> Iterator[Stage]:
+    """Package, start, deploy; and take everything down at the end.
+
+    Raises
+    ------
+    SandboxError
+        Something cannot start; the message says what to do.
+    """
+    if not (root / "serverless.yml").is_file():
+        raise RepositoryNotFoundError(root)
+    for old in ("slack", "mail", "heatmaps"):
+        shutil.rmtree(out / old, ignore_errors=True)
+    work = out / ".sandbox"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    with ExitStack() as stack:
+        slack = stack.enter_context(_open_slack(out / "slack", slack_port))
+        say("packaging serverless.yml with osls")
+        package = package_stack(root, work, slack.url)
+        say("starting the local AWS")
+        aws = stack.enter_context(LocalAws(work, sagemaker=SageMakerSettings(capture_flush_records=10)))
+        say("deploying the stack")
+        outputs = aws.deploy(package / TEMPLATE, package)
+        aws.client("secretsmanager").create_secret(Name=SLACK_SECRET, SecretString=slack.token)
+        inbox = Inbox(aws, outputs["AlertsTopicArn"], out / "mail")
+        inbox.start()
+        stack.callback(inbox.stop)
+        recorder = Recorder(aws, outputs["EventBus"], out / "events.jsonl")
+        recorder.start()
+        stack.callback(recorder.stop)
+        aws.start_functions()
+        yield Stage(aws=aws, slack=slack, inbox=inbox, recorder=recorder, outputs=outputs, root=root, out=out)
+
+
+def package_stack(root: Path, work: Path, slack_url: str) -> Path:
+    """The directory of osls's packages; made anew only when something in them changed."""
+    monitors = work / "monitors.yml"
+    template = Template((Path(__file__).parent / "monitors.yml").read_text(encoding="utf-8"))
+    monitors.write_text(template.substitute(slack_url=slack_url), encoding="utf-8")
+    shutil.copy(SIGNNAMES, work / "signnames.csv")
+    command = [sys.executable, "-m", "layers.package_stack", "--stage", "local", "--monitors", str(monitors)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise PackagingError(done.stderr or done.stdout)
+    return root / ".build" / "local" / "package"
+
+
+def _open_slack(directory: Path, port: int | None) -> Slack:
+    if port is not None:
+        return Slack(directory, port=port)
+    try:
+        return Slack(directory, port=SLACK_PORT)
+    except PortInUseError:
+        return Slack(directory)

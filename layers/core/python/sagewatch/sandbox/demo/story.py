@@ -1,0 +1,231 @@
+"""The story, act by act. What each act waits for is an event of the system, never a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sagewatch.sandbox.demo.driver import Driver, encode_png
+from sagewatch.sandbox.demo.narrator import Narrator
+from sagewatch.sandbox.demo.stage import Stage
+from sagewatch.sandbox.errors import SandboxError
+from sagewatch.sandbox.traffic import Traffic
+
+ENDPOINT = "traffic-signs"
+STOP = 14
+WEIGHTS = Path("endpoint_code/weights/resnet18_quarter_128.pt")
+PATIENCE_SECONDS = 120.0
+ATTACK_GIVES_UP_AT = 400
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How much of everything.
+
+    Attributes
+    ----------
+    baseline, clean
+        Predictions from which normal is learned, and clean ones after them that must raise nothing.
+    attacked_images
+        Distinct attacked pictures, sent in turn.
+    attacked_share
+        Share of attacked pictures in the attacked traffic.
+    """
+
+    baseline: int = 400
+    clean: int = 520
+    attacked_images: int = 40
+    attacked_share: float = 0.8
+    seed: int = 14
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What happened, for the summary.
+
+    Attributes
+    ----------
+    sent_clean, sent_attacked
+        Requests before the attack and since it began.
+    attack_began
+        Wall-clock time at which the first attacked picture was sent.
+    """
+
+    raised: dict[str, Any]
+    incident_id: str
+    sent_clean: int
+    attack_began: float
+    findings_before_attack: int
+    seconds: float
+
+
+class StoryError(SandboxError):
+    """The story did not go on."""
+
+    def __init__(self, waited_for: str, logs: Path) -> None:
+        super().__init__(f"Waited in vain for {waited_for}. The parts' logs are in {logs}.")
+        self.waited_for = waited_for
+
+
+def play(stage: Stage, traffic: Traffic, plan: Plan, narrator: Narrator) -> Told:
+    """Play the whole story and say what happened.
+
+    Raises
+    ------
+    StoryError
+        Something that must happen did not; names it and where the logs are.
+    """
+    began = time.monotonic()
+    rng = np.random.default_rng(plan.seed)
+    narrator.follow(stage.recorder)
+    with ThreadPoolExecutor(1) as pool:
+        attacked = pool.submit(attack_images, stage.root, traffic, plan)
+        deploy_endpoint(stage, narrator)
+        driver = Driver(stage.aws, ENDPOINT)
+        _send_clean(driver, traffic, plan.baseline, rng, narrator, "learning what is normal")
+        _send_clean(driver, traffic, plan.clean, rng, narrator, "clean traffic")
+        findings_before = len(stage.recorder.heard("Finding Raised"))
+        sent_clean = len(driver.answered)
+        narrator.say(f"{sent_clean} clean predictions, {findings_before} findings")
+        pictures = _wait_for_pictures(attacked, narrator, plan)
+    attack_began = time.time()  # noqa: TID251 (an edge)
+    raised, opened = _attack(stage, driver, traffic, pictures, plan, rng, narrator)
+    _recover(stage, driver, traffic, opened["detail"]["incident_id"], rng, narrator)
+    return Told(
+        raised=raised["detail"],
+        incident_id=opened["detail"]["incident_id"],
+        sent_clean=sent_clean,
+        attack_began=attack_began,
+        findings_before_attack=findings_before,
+        seconds=time.monotonic() - began,
+    )
+
+
+def deploy_endpoint(stage: Stage, narrator: Narrator) -> None:
+    """Deploy the endpoint by our own command, as its user would."""
+    narrator.act("sagewatch deploy-endpoint traffic-signs")
+    command = [
+        str(Path(sys.executable).parent / "sagewatch"), "deploy-endpoint", ENDPOINT,
+        "--bucket", stage.outputs["CaptureBucket"],
+        "--capture-prefix", stage.outputs["CapturePrefix"],
+        "--role", stage.outputs["SageMakerRoleArn"],
+        "--poll", "1",
+    ]  # fmt: skip
+    environment = {**os.environ, **stage.aws.environment}  # noqa: TID251 (the child's)
+    done = subprocess.run(
+        command, cwd=stage.root, env=environment, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SandboxError(f"sagewatch deploy-endpoint failed: {done.stderr.strip() or done.stdout.strip()}")
+    narrator.say(done.stdout.strip())
+
+
+def attack_images(root: Path, traffic: Traffic, plan: Plan) -> list[bytes]:
+    """Pictures that the model takes for a stop sign, as PNG."""
+    from sagewatch.sandbox.attack import attack, load_model
+
+    model = load_model(root / "endpoint_code", root / WEIGHTS)
+    rng = np.random.default_rng(plan.seed + 1)
+    pictures: list[bytes] = []
+    while len(pictures) < plan.attacked_images:
+        for sample in traffic.sample(8, rng):
+            if sample.class_id == STOP:
+                continue
+            attacked = attack(model, sample.image, target=STOP)
+            if attacked.success:
+                pictures.append(encode_png(attacked.image))
+    return pictures[: plan.attacked_images]
+
+
+def _wait_for_pictures(attacked: Future[list[bytes]], narrator: Narrator, plan: Plan) -> list[bytes]:
+    if not attacked.done():
+        narrator.say(f"still attacking {plan.attacked_images} pictures (targeted DeepFool)")
+    return attacked.result()
+
+
+def _send_clean(
+    driver: Driver, traffic: Traffic, count: int, rng: np.random.Generator, narrator: Narrator, label: str
+) -> None:
+    narrator.act(f"{label}: {count} predictions")
+    with narrator.progress(label, count) as bar:
+        driver.send_all((encode_png(one.image) for one in traffic.sample(count, rng)), bar)
+
+
+def _attack(
+    stage: Stage,
+    driver: Driver,
+    traffic: Traffic,
+    pictures: list[bytes],
+    plan: Plan,
+    rng: np.random.Generator,
+    narrator: Narrator,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Attack until the diagnosis has seen enough; the finding and the incident that came of it."""
+    narrator.act(f"attack: {plan.attacked_share:.0%} of the traffic is pushed to class {STOP} (Stop)")
+    supply = cycle(pictures)
+    clean = cycle([encode_png(one.image) for one in traffic.sample(40, rng)])
+    stop = threading.Event()
+
+    def send_on() -> None:
+        while not stop.is_set():
+            driver.send(next(supply) if rng.random() < plan.attacked_share else next(clean))
+            time.sleep(0.05 if stage.recorder.heard("Incident Opened") else 0.0)
+
+    sender = threading.Thread(target=send_on, name="attacker", daemon=True)
+    sender.start()
+    try:
+        raised = _wait(
+            stage,
+            lambda e: e["detail-type"] == "Finding Raised" and not e["detail"].get("staged"),
+            "a finding",
+        )
+        opened = _wait(stage, lambda e: e["detail-type"] == "Incident Opened", "an incident")
+        _wait(
+            stage,
+            lambda e: e["detail-type"] in {"Diagnosis Finished", "Diagnosis Abandoned"},
+            "the diagnosis",
+        )
+    finally:
+        stop.set()
+        sender.join(30)
+    return raised, opened
+
+
+def _recover(
+    stage: Stage,
+    driver: Driver,
+    traffic: Traffic,
+    incident_id: str,
+    rng: np.random.Generator,
+    narrator: Narrator,
+) -> None:
+    narrator.act("clean traffic returns")
+
+    def over(event: dict[str, Any]) -> bool:
+        return bool(
+            event["detail-type"] == "Incident Resolved" and event["detail"]["incident_id"] == incident_id
+        )
+
+    with narrator.progress("clean traffic", None) as bar:
+        for _ in range(ATTACK_GIVES_UP_AT // 20):
+            driver.send_all((encode_png(one.image) for one in traffic.sample(20, rng)), bar)
+            if stage.recorder.wait_for(over, 0.2):
+                break
+    _wait(stage, over, "the resolution")
+
+
+def _wait(stage: Stage, wanted: Any, what: str) -> dict[str, Any]:
+    event = stage.recorder.wait_for(wanted, PATIENCE_SECONDS)
+    if event is None:
+        raise StoryError(what, stage.aws.logs)
+    return event

@@ -1,0 +1,275 @@
+"""From a finding to messages: once each, whatever is doubled, reordered or interrupted."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from sagewatch.entry import handle
+from sagewatch.errors import ConflictError, DeliveryError, RetryError
+from sagewatch.events import Ticked
+from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
+from sagewatch.flows.deliver_alert import deliver_alert
+from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.flows.tick import tick
+from tests.unit.flows.worlds import NOW, Pump, build_event, build_finding, build_world
+
+CLEARED = build_finding(cleared_at=NOW + timedelta(minutes=5))
+
+
+def subjects(world):
+    return [subject.split("]")[0].strip("[") for subject, _ in world.mail.mails]
+
+
+def test_a_finding_becomes_one_mail_and_one_slack_message():
+    world = build_world()
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    assert subjects(world) == ["FIRING"]
+    assert len(world.chat.posted) == 1
+
+
+def test_a_clearing_resolves_by_one_more_mail_and_in_place_in_slack():
+    world = build_world()
+    pump = Pump(world)
+    handle(manage_incident, build_event(build_finding()), world)
+    pump.run()
+    handle(manage_incident, build_event(CLEARED), world)
+    pump.run()
+    assert subjects(world) == ["FIRING", "RESOLVED"]
+    assert len(world.chat.posted) == 1
+    assert "RESOLVED" in str(world.chat.updated[-1][2]["text"])
+
+
+def test_a_clearing_that_comes_before_its_raising_still_gives_one_of_each():
+    world = build_world()
+    for finding in (CLEARED, build_finding(), CLEARED, build_finding()):
+        handle(manage_incident, build_event(finding), world)
+    Pump(world).run()
+    assert subjects(world) == ["FIRING", "RESOLVED"]
+
+
+def test_every_event_delivered_three_times_backwards_tells_nobody_twice():
+    world = build_world()
+    pump = Pump(world)
+    handle(manage_incident, build_event(build_finding()), world)
+    handle(manage_incident, build_event(CLEARED), world)
+    pump.run()
+    before = (list(world.mail.mails), len(world.chat.posted), len(world.chat.updated))
+    for event in [*reversed(world.bus.events)] * 3:
+        for flow in (manage_incident, deliver_alert):
+            handle(flow, event, world)
+    assert (world.mail.mails, len(world.chat.posted), len(world.chat.updated)) == before
+
+
+def test_a_staged_finding_tells_nobody():
+    world = build_world()
+    handle(manage_incident, build_event(build_finding(staged=True)), world)
+    Pump(world).run()
+    assert world.mail.mails == []
+    assert world.chat.posted == []
+
+
+def test_a_receiver_that_is_down_keeps_no_other_waiting_and_is_told_later():
+    world = build_world()
+    post = world.chat.post_message
+
+    def refuse(receiver, message):
+        raise DeliveryError(receiver, "ratelimited", recoverable=True, after_seconds=3)
+
+    world.chat.post_message = refuse
+    handle(manage_incident, build_event(build_finding()), world)
+    opened = world.bus.events[-1]
+    with pytest.raises(RetryError) as caught:
+        handle(deliver_alert, opened, world)
+    assert caught.value.after_seconds == 3
+    assert subjects(world) == ["FIRING"]
+    world.chat.post_message = post
+    handle(deliver_alert, opened, world)
+    assert len(world.chat.posted) == 1
+    assert subjects(world) == ["FIRING"]
+
+
+def test_two_that_deliver_at_once_send_one_message():
+    world = build_world()
+    handle(manage_incident, build_event(build_finding()), world)
+    opened = world.bus.events[-1]
+    publish = world.mail.publish_mail
+
+    def deliver_meanwhile(subject, body):
+        world.mail.publish_mail = publish
+        with pytest.raises(RetryError, match="being_sent_by_another"):
+            handle(deliver_alert, opened, world)
+        return publish(subject, body)
+
+    world.mail.publish_mail = deliver_meanwhile
+    handle(deliver_alert, opened, world)
+    assert subjects(world) == ["FIRING"]
+
+
+class Killed(BaseException):
+    """The function is gone."""
+
+
+def crash_points(act):
+    """Run `act` in a fresh world, killed after the nth write to the outside, for every n there is."""
+    for limit in range(1, 200):
+        world = build_world()
+        count = 0
+
+        def counted(method, limit=limit):
+            def call(*args, **kwargs):
+                nonlocal count
+                result = method(*args, **kwargs)
+                count += 1
+                if count == limit:
+                    raise Killed
+                return result
+
+            return call
+
+        items = world.state._items
+        for owner, names in (
+            (items, ("write",)),
+            (world.bus, ("publish",)),
+            (world.objects, ("put_object",)),
+            (world.mail, ("publish_mail",)),
+            (world.chat, ("post_message", "update_message")),
+            (
+                world.hosting,
+                ("create_model", "create_endpoint_config", "update_endpoint", "delete_endpoint_config",
+                 "delete_model", "create_processing_job"),
+            ),
+        ):  # fmt: skip
+            for name in names:
+                setattr(owner, name, counted(getattr(owner, name)))
+        if not act(world):
+            return limit
+        yield limit, world
+    raise AssertionError("the story never ended")
+
+
+def play_until_killed(world):
+    try:
+        play(world)
+    except Killed:
+        return True
+    return False
+
+
+def play(world):
+    pump = Pump(world)
+    handle(manage_incident, build_event(build_finding()), world)
+    pump.run()
+    record_and_settle(world)
+    pump.run()
+    handle(manage_incident, build_event(CLEARED), world)
+    pump.run()
+
+
+def record_and_settle(world):
+    for round_ in range(6):
+        world.hosting.settle()
+        if world.hosting.endpoints["signs"]["EndpointConfigName"].startswith("sagewatch-"):
+            diagnosis = world.state.load_diagnosis("signs")
+            for n in range(4):
+                key = f"{diagnosis.tensors_prefix}w/index/000000000/{n:012d}_worker_0.json"
+                world.objects.bodies["evidence", key] = b"{}"
+        advance_endpoint("signs", world)
+        world.now.move(timedelta(seconds=1 + round_))
+
+
+def test_whole_story_ends_on_the_original_config_with_nothing_left():
+    world = build_world()
+    play(world)
+    assert world.hosting.endpoints["signs"]["EndpointConfigName"] == "signs-config"
+    assert sorted(world.hosting.configs) == ["signs-config"]
+    assert sorted(world.hosting.models) == ["signs-model"]
+    diagnosis = world.state.load_diagnosis("signs")
+    assert (diagnosis.phase, diagnosis.outcome, diagnosis.told) == ("finished", "explained", True)
+    assert [name for name, _ in world.hosting.calls] == [
+        "CreateModel",
+        "CreateEndpointConfig",
+        "UpdateEndpoint",
+        "CreateProcessingJob",
+        "UpdateEndpoint",
+        "DeleteEndpointConfig",
+        "DeleteModel",
+    ]
+
+
+def test_killed_after_any_write_the_story_is_taken_up_and_ends_the_same():
+    seen = 0
+    for limit, world in crash_points(play_until_killed):
+        seen += 1
+        # The queue delivers everything again; the claim of a dead sender lapses; the tick comes.
+        world.now.move(timedelta(minutes=2))
+        for finding in (build_finding(), build_finding(), CLEARED):
+            handle(manage_incident, build_event(finding), world)
+        for _ in range(3):
+            redeliver(world)
+            record_and_settle(world)
+            tick(Ticked(world.now()), world)
+        redeliver(world)
+        assert world.hosting.endpoints["signs"]["EndpointConfigName"] == "signs-config", limit
+        assert sorted(world.hosting.configs) == ["signs-config"], limit
+        assert sorted(world.hosting.models) == ["signs-model"], limit
+        told = subjects(world)
+        assert told[0] == "FIRING", limit
+        assert told[-1] == "RESOLVED", limit
+        # At most the message whose sender died after sending is repeated.
+        assert len(told) <= 3, (limit, told)
+        assert len(world.chat.posted) <= 2, limit
+    assert seen > 40
+
+
+def redeliver(world):
+    for event in list(world.bus.events):
+        for flow in (manage_incident, advance_diagnosis, deliver_alert):
+            try:
+                handle(flow, event, world)
+            except (RetryError, ConflictError):
+                world.now.move(timedelta(minutes=2))
+                handle(flow, event, world)
+
+
+def test_the_tick_wakes_a_diagnosis_whose_events_were_all_lost():
+    world = build_world()
+    handle(manage_incident, build_event(build_finding()), world)
+    handle(advance_diagnosis, world.bus.events[-1], world)
+    world.hosting.settle()
+    tick(Ticked(world.now()), world)
+    due = world.bus.events[-1]
+    assert due["detail-type"] == "Diagnosis Due"
+    handle(advance_diagnosis, due, world)
+    assert world.state.load_diagnosis("signs").phase == "observing"
+
+
+def test_an_endpoint_whose_mode_is_off_is_never_touched():
+    monitors = "version: 1\nendpoints: {signs: {}}\nreceivers: {a: {mail: {}}}"
+    world = build_world(monitors)
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    assert world.hosting.calls == []
+    assert (
+        world.state.load_incident("20261121T120000Z-" + build_finding().fingerprint).diagnosis.reason
+        == "mode_is_off"
+    )
+
+
+def test_a_rejected_event_names_what_is_missing():
+    world = build_world()
+    event = build_event(build_finding())
+    del event["detail"]["subject"]
+    with pytest.raises(Exception, match="subject"):
+        handle(manage_incident, event, world)
+
+
+def test_facts_of_no_concern_change_nothing():
+    world = build_world()
+    for flow in (manage_incident, advance_diagnosis, deliver_alert):
+        flow(Ticked(NOW), world)
+    assert world.bus.events == []
+    assert msgspec.json.encode(world.mail.mails) == b"[]"
