@@ -21,7 +21,7 @@ from sagewatch.detect.baseline import ClassCounts, compute_bounds
 from sagewatch.detect.detector import SAMPLES_KEPT, Change, Cleared, Episode, Numbers, Raised, rate_severity
 from sagewatch.detect.history import History
 from sagewatch.detect.mixture import SIZES, UNTOUCHED, Gain, Mixture, MixtureState, build_gain
-from sagewatch.detect.share_episode import CLEAN_AT_LEAST, OpenEpisode, keep_most_frequent
+from sagewatch.detect.open_episode import CLEAN_AT_LEAST, OpenEpisode, follow_all, keep_most_frequent
 from sagewatch.detect.trace import TracePoint, append_trace, read_trace
 from sagewatch.finding import Evidence, Window, build_content_key
 
@@ -304,19 +304,19 @@ class _Fold:
 
     def follow(self, start: int, end: int) -> None:
         """Carry the open episodes on; clear those that are over."""
-        still_open = []
-        for each in self.state.open:
-            followed, over = each.follow(self.name_rows(start, end), self.segment, start)
-            if over is None:
-                still_open.append(followed)
-            else:
-                self.changes.append(Cleared(followed.describe(), self.segment.last_at))
-        if self.state.open:
-            self.change(open=tuple(still_open))
-
-    def name_rows(self, start: int, end: int) -> list[str]:
+        if not self.state.open:
+            return
         offset = self.first_row_at
-        return [self.state.labels[row] for row in self.rows[start - offset : end - offset]]
+        named = [self.state.labels[row] for row in self.rows[start - offset : end - offset]]
+        scores = {
+            each.episode.subject: [int(label == each.episode.subject) for label in named]
+            for each in self.state.open
+        }
+        still_open, over = follow_all(
+            self.state.open, self.segment, range(start, end), scores, 0 if start else self.segment.rejected
+        )
+        self.changes += [Cleared(episode, self.segment.last_at) for episode in over]
+        self.change(open=still_open)
 
     def alarm(self, end: int) -> None:
         """The statistic is due after ``labels[end - 1]``: raise an episode, or go on with the one that is open."""
@@ -363,22 +363,23 @@ class _Fold:
             evidence=Evidence(statistic, threshold, excess, observed - expected, "share", observed, expected),
             window=Window(onset_at, self.segment.last_at, len(named), history.count_rejected(back)),
             source=self.segment.key,
-            samples=history.find_samples(row, back, SAMPLES_KEPT),
+            samples=history.find_samples({row}, back, SAMPLES_KEPT),
             counts=kept,
             expected_shares={label: self.state.learned.find_share(label) for label in kept},
         )
-        repeat = self.state.repeat_high
+        repeat, share = self.state.repeat_high, self.state.probabilities[row]
         opened = OpenEpisode(
             episode=episode,
             counts=counts,
             total=len(named),
-            hits=counts[subject],
+            score=counts[subject],
+            unit=1,
+            share_high=share,
+            share_variance=share * (1 - share) * ((1 + repeat) / (1 - repeat) if repeat < 1 else 1.0),
             log10_evidence=math.log10(statistic),
-            share_high=self.state.probabilities[row],
-            spread=(1 + repeat) / (1 - repeat) if repeat < 1 else 1.0,
+            rejected=episode.window.rejected,
             clear_after=self.config.clear_after or max(CLEAN_AT_LEAST, 2 * len(named)),
             samples=episode.samples,
-            rejected=episode.window.rejected,
             last_at=self.segment.last_at,
         )
         self.change(open=(*self.state.open, opened), numbers=numbers)

@@ -13,7 +13,7 @@ import msgspec
 
 from sagewatch.capture import Segment
 from sagewatch.detect.detector import Change, Cleared, Episode, Numbers, Raised, rate_severity
-from sagewatch.detect.share_episode import keep_most_frequent
+from sagewatch.detect.open_episode import keep_most_frequent
 from sagewatch.detect.trace import TracePoint
 from sagewatch.finding import Evidence, Window, build_content_key
 

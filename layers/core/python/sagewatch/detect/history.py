@@ -6,6 +6,7 @@ Memory is bounded three times over: predictions, files and marks of older files.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Container
 from datetime import datetime
 
 import msgspec
@@ -104,15 +105,15 @@ class History(msgspec.Struct, frozen=True):
             left -= stretch.count
         return rejected
 
-    def find_samples(self, row: int, back: int, limit: int) -> tuple[Sample, ...]:
-        """The last capture lines that predicted ``row``, among the last ``back`` + 1 predictions."""
+    def find_samples(self, wanted: Container[int], back: int, limit: int) -> tuple[Sample, ...]:
+        """The last capture lines with a row among the ``wanted``, of the last ``back`` + 1 predictions."""
         rows = self.list_rows()
         oldest = max(0, len(rows) - 1 - back)
         samples: list[Sample] = []
         end = len(rows)
         for run in reversed(self.files):
             for at in range(end - 1, max(end - run.count, oldest) - 1, -1):
-                if rows[at] != row:
+                if rows[at] not in wanted:
                     continue
                 sample = Sample(run.bucket, run.key, run.line(at - (end - run.count)))
                 # Several rows of one request stand on one line: it is named once.
