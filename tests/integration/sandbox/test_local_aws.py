@@ -56,7 +56,7 @@ def test_a_missing_package_is_a_sentence(aws: LocalAws, tmp_path: Path) -> None:
     code = {"S3Bucket": "b", "S3Key": "serverless/x/tick.zip"}
     function = {"Type": "AWS::Lambda::Function", "Properties": {"Code": code}}
     template.write_text(json.dumps({"Resources": {"TickLambdaFunction": function}}))
-    with pytest.raises(ArtifactMissingError, match="tick.zip: run `make package` first"):
+    with pytest.raises(ArtifactMissingError, match=r"tick\.zip: run `make package` first"):
         aws.deploy(template, tmp_path)
 
 
