@@ -85,15 +85,18 @@ function widget(title, x, y, metrics, options = {}) {
   };
 }
 
-const search = (metric, stat) => [[{ expression: `SEARCH('Namespace="Sagewatch" MetricName="${metric}"', '${stat}', 60)` }]];
+const search = (dimensions, metric, stat) => [
+  [{ expression: `SEARCH('{Sagewatch,${dimensions}} MetricName="${metric}"', '${stat}', 60)` }],
+];
 
 function dashboard() {
   const queues = (suffix, metric) => QUEUES.map((q) => ['AWS/SQS', metric, 'QueueName', sub(`${q}${suffix}.QueueName`)]);
   const functions = (metric) => FUNCTIONS.map((f) => ['AWS/Lambda', metric, 'FunctionName', sub(functionId(f))]);
   const widgets = [
-    widget('Predictions counted', 0, 0, search('Predictions', 'Sum')),
-    widget('Most frequent classes', 8, 0, search('ClassCount', 'Sum')),
-    widget('Findings', 16, 0, search('Findings', 'Sum')),
+    widget('Predictions', 0, 0, search('Endpoint,Variant', 'Predictions', 'Sum')),
+    widget('Most frequent classes', 8, 0, search('Endpoint,Variant,Class', 'PredictedClass', 'Sum')),
+    // The detectors' evidence in orders of magnitude; above 0 is a finding.
+    widget('Evidence (0 is the alarm)', 16, 0, search('Endpoint,Variant,Detector', 'Log10Excess', 'Maximum')),
     widget('Oldest message, seconds', 0, 6, queues('Queue', 'ApproximateAgeOfOldestMessage'), { stat: 'Maximum' }),
     widget('Messages given up', 8, 6, queues('DeadLetters', 'ApproximateNumberOfMessagesVisible'), { stat: 'Maximum' }),
     widget('Errors', 16, 6, functions('Errors')),

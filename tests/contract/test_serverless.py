@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import zipfile
@@ -15,7 +14,6 @@ from sagewatch.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {"ingest_capture", "manage_incident", "advance_diagnosis", "deliver_alert", "tick"}
-CHANGES_ENDPOINTS = {"UpdateEndpoint", "CreateEndpointConfig", "CreateModel", "CreateProcessingJob"}
 
 
 def function_name(properties):
@@ -25,22 +23,6 @@ def function_name(properties):
 def attribute_of(value):
     """Logical id that a GetAtt asks."""
     return value["Fn::GetAtt"][0]
-
-
-def statements_of(role):
-    """A role's statements; both sides of a condition count."""
-    for policy in role["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            for branch in statement["Fn::If"][1:] if "Fn::If" in statement else [statement]:
-                if "Effect" in branch:
-                    yield branch
-
-
-def actions_of(role, effect="Allow"):
-    for statement in statements_of(role):
-        if statement["Effect"] == effect:
-            action = statement["Action"]
-            yield from [action] if isinstance(action, str) else action
 
 
 def test_every_function_of_the_repository_is_deployed_and_has_its_handler(of_type):
@@ -104,99 +86,6 @@ def test_settings_find_all_that_they_need_in_each_functions_environment(of_type)
     for properties in of_type("AWS::Lambda::Function").values():
         variables = dict.fromkeys(properties["Environment"]["Variables"], "set")
         load_settings({**variables, "AWS_REGION": "eu-west-1"})
-
-
-def test_only_advance_diagnosis_may_change_endpoints(of_type):
-    for name, role in of_type("AWS::IAM::Role").items():
-        may = {action.split(":")[1] for action in actions_of(role) if action.startswith("sagemaker:")}
-        changes = {action for action in may if not action.startswith("Describe")}
-        assert name == "AdvanceDiagnosisRole" or not changes
-        if name == "AdvanceDiagnosisRole":
-            assert may > CHANGES_ENDPOINTS
-
-
-def test_a_swap_reaches_only_endpoints_that_monitors_lists_in_either_spelling(of_type):
-    statements = statements_of(of_type("AWS::IAM::Role")["AdvanceDiagnosisRole"])
-    (swap,) = [s for s in statements if s["Action"] == "sagemaker:UpdateEndpoint"]
-    endpoints = {arn["Fn::Sub"].rsplit(":", 1)[1] for arn in swap["Resource"]}
-    assert endpoints == {"endpoint/Traffic-Signs", "endpoint/traffic-signs", "endpoint-config/*"}
-
-
-def test_what_may_be_deleted_is_named_as_ours(of_type):
-    for statement in statements_of(of_type("AWS::IAM::Role")["AdvanceDiagnosisRole"]):
-        actions = statement["Action"]
-        if any(
-            a.startswith("sagemaker:Delete") for a in ([actions] if isinstance(actions, str) else actions)
-        ):
-            assert all("/sagewatch-" in arn["Fn::Sub"] for arn in statement["Resource"])
-
-
-def test_no_statement_allows_all_actions_or_all_resources(of_type):
-    without_resources = {
-        "xray:PutTraceSegments", "xray:PutTelemetryRecords", "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken",
-    }  # fmt: skip
-    for role in of_type("AWS::IAM::Role").values():
-        assert not [action for action in actions_of(role) if "*" in action]
-        for statement in statements_of(role):
-            if statement["Resource"] == "*" and statement["Effect"] == "Allow":
-                actions = statement["Action"]
-                assert set([actions] if isinstance(actions, str) else actions) <= without_resources
-
-
-# Operations whose IAM action has another name, or that is several.
-ACTIONS = {
-    "s3:ListObjectsV2": ["s3:ListBucket"],
-    "dynamodb:TransactWriteItems": ["dynamodb:PutItem"],
-}
-# What a function's runtime does, not our adapters; AddTags and PassRole come with the Create calls.
-RUNTIME = {
-    "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "logs:CreateLogStream", "logs:PutLogEvents",
-    "xray:PutTraceSegments", "xray:PutTelemetryRecords", "kms:Decrypt", "kms:GenerateDataKey",
-    "sagemaker:AddTags", "iam:PassRole",
-}  # fmt: skip
-
-
-NAMED_BY_ARGUMENT = {"get_paginator", "generate_presigned_url"}
-
-
-def read_adapter_calls():
-    """IAM actions of every boto3 call in sagewatch/aws: the client's service, the method's name."""
-    found = set()
-    for file in (ROOT / "layers/core/python/sagewatch/aws").glob("*.py"):
-        tree = ast.parse(file.read_text())
-        services = {
-            node.args[0].value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Name)
-            and node.func.id == "build_client"
-        }
-        if not services:
-            continue
-        (service,) = services
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and _is_client(node.value):
-                found.add((service, node.attr))
-            elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in NAMED_BY_ARGUMENT:
-                found.add((service, node.args[0].value))
-    found = {(service, name) for service, name in found if name not in NAMED_BY_ARGUMENT}
-    names = {f"{service}:{''.join(word.capitalize() for word in name.split('_'))}" for service, name in found}
-    return {action for name in names for action in ACTIONS.get(name, [name])}
-
-
-def _is_client(node):
-    named = isinstance(node, ast.Attribute) and node.attr == "_client"
-    built = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "build_client"
-    return named or built
-
-
-def test_the_roles_allow_what_the_adapters_call_and_no_more(of_type):
-    roles = of_type("AWS::IAM::Role")
-    of_functions = {
-        attribute_of(properties["Role"]) for properties in of_type("AWS::Lambda::Function").values()
-    }
-    allowed = {action for name in of_functions for action in actions_of(roles[name])} - RUNTIME
-    assert allowed == read_adapter_calls()
 
 
 def resolve(pattern):
@@ -274,6 +163,25 @@ def test_every_fact_of_ours_is_routed_or_known_to_stay_in_the_archive(of_type):
     assert {kind for kind, rules in routed.items() if not rules} == {"Incident Acknowledged"}
     assert routed["Incident Opened"] == {"DiagnosedIncidentRule", "AlertRule"}
     assert routed["Diagnosis Due"] == {"DiagnosedIncidentRule"}
+
+
+def test_the_dashboard_shows_metrics_that_are_put_and_queues_that_are_there(template, of_type):
+    (dashboard,) = of_type("AWS::CloudWatch::Dashboard").values()
+    body = dashboard["DashboardBody"]["Fn::Sub"]
+    searched = re.findall(r"SEARCH\('\{Sagewatch,([\w,]+)\} MetricName=\\\"(\w+)", body)
+    source = (ROOT / "layers/core/python/sagewatch/flows/ingest_capture.py").read_text()
+    assert {name for _, name in searched} == {"Predictions", "PredictedClass", "Log10Excess"}
+    for dimensions, name in searched:
+        assert f'"{name}"' in source
+        assert all(f'"{word}"' in source or f"{word}=" in source for word in dimensions.split(","))
+    named = {name.split(".")[0] for name in re.findall(r"\$\{(\w[\w.]*)\}", body)}
+    assert named <= set(template["Resources"])
+    assert json.loads(body)["widgets"]
+
+
+def test_every_alarm_tells_operations_and_never_the_people_on_call_for_models(of_type):
+    for alarm in of_type("AWS::CloudWatch::Alarm").values():
+        assert alarm["AlarmActions"] == [{"Ref": "OperationsTopic"}]
 
 
 def test_every_parameter_with_a_choice_may_be_left_empty(template):

@@ -1,0 +1,90 @@
+"""Each function's role allows what its flow reaches, and not one action more."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.contract.calls import derive_actions
+
+FUNCTIONS = ("ingest_capture", "manage_incident", "advance_diagnosis", "deliver_alert", "tick")
+CHANGES_ENDPOINTS = {"UpdateEndpoint", "CreateEndpointConfig", "CreateModel", "CreateProcessingJob"}
+# What Lambda does for a function, and reading what a given key encrypted.
+RUNTIME = {
+    "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "logs:CreateLogStream", "logs:PutLogEvents",
+    "xray:PutTraceSegments", "xray:PutTelemetryRecords", "kms:Decrypt", "kms:GenerateDataKey",
+}  # fmt: skip
+# What creating something with tags or a role asks for beside the call itself.
+BESIDE_CREATING = {"sagemaker:AddTags", "iam:PassRole"}
+
+
+def statements_of(role):
+    """A role's statements; both sides of a condition count."""
+    for policy in role["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            for branch in statement["Fn::If"][1:] if "Fn::If" in statement else [statement]:
+                if "Effect" in branch:
+                    yield branch
+
+
+def list_actions(statement):
+    action = statement["Action"]
+    return [action] if isinstance(action, str) else action
+
+
+def allowed_by(role):
+    return {a for s in statements_of(role) if s["Effect"] == "Allow" for a in list_actions(s)}
+
+
+@pytest.fixture(scope="module")
+def role_of(of_type):
+    """Role of a function, by the function's name."""
+    roles = of_type("AWS::IAM::Role")
+    return {
+        properties["Handler"].split("/")[1]: roles[properties["Role"]["Fn::GetAtt"][0]]
+        for properties in of_type("AWS::Lambda::Function").values()
+    }
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_role_allows_what_the_flow_reaches_and_no_more(name, role_of):
+    beside = BESIDE_CREATING if name == "advance_diagnosis" else set()
+    assert allowed_by(role_of[name]) - RUNTIME == derive_actions(name) | beside
+
+
+def test_reading_the_source_finds_what_a_person_finds():
+    assert derive_actions("tick") >= {"dynamodb:GetItem", "events:PutEvents"}
+    assert "sagemaker:UpdateEndpoint" in derive_actions("advance_diagnosis")
+    assert not {action for action in derive_actions("ingest_capture") if action.startswith("sagemaker")}
+
+
+def test_only_advance_diagnosis_may_change_endpoints(of_type):
+    for name, role in of_type("AWS::IAM::Role").items():
+        may = {action.split(":")[1] for action in allowed_by(role) if action.startswith("sagemaker:")}
+        changes = {action for action in may if not action.startswith("Describe")}
+        assert name == "AdvanceDiagnosisRole" or not changes
+        if name == "AdvanceDiagnosisRole":
+            assert may > CHANGES_ENDPOINTS
+
+
+def test_a_swap_reaches_only_endpoints_that_monitors_lists_in_either_spelling(role_of):
+    statements = statements_of(role_of["advance_diagnosis"])
+    (swap,) = [s for s in statements if s["Action"] == "sagemaker:UpdateEndpoint"]
+    endpoints = {arn["Fn::Sub"].rsplit(":", 1)[1] for arn in swap["Resource"]}
+    assert endpoints == {"endpoint/Traffic-Signs", "endpoint/traffic-signs", "endpoint-config/*"}
+
+
+def test_what_may_be_deleted_is_named_as_ours(role_of):
+    for statement in statements_of(role_of["advance_diagnosis"]):
+        if any(action.startswith("sagemaker:Delete") for action in list_actions(statement)):
+            assert all("/sagewatch-" in arn["Fn::Sub"] for arn in statement["Resource"])
+
+
+def test_no_statement_allows_all_actions_or_all_resources(of_type):
+    without_resources = {
+        "xray:PutTraceSegments", "xray:PutTelemetryRecords", "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken",
+    }  # fmt: skip
+    for role in of_type("AWS::IAM::Role").values():
+        assert not [action for action in allowed_by(role) if "*" in action]
+        for statement in statements_of(role):
+            if statement["Resource"] == "*" and statement["Effect"] == "Allow":
+                assert set(list_actions(statement)) <= without_resources
