@@ -92,4 +92,4 @@ def kept_messages(outcome: Answered | Failed, message_ids: set[str], *, partial_
         return set()
     failures = outcome.value.get("batchItemFailures") or []
     named = {failure.get("itemIdentifier") for failure in failures}
-    return min(named, message_ids)
+    return named if named.issubset(message_ids) else message_ids
