@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         How the saliency job is started.
     dashboard_url
         The CloudWatch dashboard that alerts link to; empty where there is none.
+    runbooks_url
+        Where the runbooks (docs/runbooks) are published, for links; empty where they are not.
     """
 
     region: str
@@ -37,6 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     explain_role_arn: str = ""
     explain_instance_type: str = "ml.t3.medium"
     dashboard_url: str = ""
+    runbooks_url: str = ""
     task_root: str = "."
 
 
@@ -55,6 +58,7 @@ _OPTIONAL = (
     ("explain_role_arn", "EXPLAIN_ROLE_ARN"),
     ("explain_instance_type", "EXPLAIN_INSTANCE_TYPE"),
     ("dashboard_url", "DASHBOARD_URL"),
+    ("runbooks_url", "RUNBOOKS_URL"),
     ("task_root", "LAMBDA_TASK_ROOT"),
 )
 

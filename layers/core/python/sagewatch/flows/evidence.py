@@ -37,7 +37,6 @@ from sagewatch.world import World
 
 PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
 SAMPLES_SHOWN = 12
-RUNBOOKS = "https://github.com/sagewatch/sagewatch/blob/main/docs/runbooks"
 _PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 _TEXT_SHOWN = 400
 
@@ -70,7 +69,7 @@ def build_links(incident: Incident, now: datetime, world: World) -> Links:
         presigned_until=now + PRESIGNED_FOR,
         dashboard=world.settings.dashboard_url or None,
         metrics=f"{console}/cloudwatch/home?region={region}#metricsV2:graph=~();query=~'{_encode_query(query)}",
-        runbooks=RUNBOOKS,
+        runbooks=world.settings.runbooks_url or None,
     )
 
 
@@ -137,7 +136,7 @@ def _gather(incident: Incident, pictures: Mapping[str, bytes], now: datetime, wo
         configs=_load_configs(incident, diagnosis, world),
         told=tuple(_list_told(entries)),
         links=tuple(_list_page_links(links)),
-        runbook=f"{RUNBOOKS}/{incident.kind}.md",
+        runbook=f"{links.runbooks}/{incident.kind}.md" if links.runbooks else None,
     )
 
 

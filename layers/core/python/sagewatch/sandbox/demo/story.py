@@ -15,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.sandbox.demo.driver import Driver, encode_png
 from sagewatch.sandbox.demo.narrator import Narrator
 from sagewatch.sandbox.demo.stage import Stage
 from sagewatch.sandbox.errors import SandboxError
 from sagewatch.sandbox.traffic import Traffic
+from sagewatch.state import State
 
 ENDPOINT = "traffic-signs"
 STOP = 14
@@ -222,6 +224,21 @@ def _recover(
             if stage.recorder.wait_for(over, 0.2):
                 break
     _wait(stage, over, "the resolution")
+    _wait_for_messages(stage, incident_id)
+
+
+def _wait_for_messages(stage: Stage, incident_id: str) -> None:
+    """Until every receiver that was told of the incident has been told of its end, and the mails are there."""
+    state = State(DynamoItems(stage.outputs["StateTable"], stage.aws.client("dynamodb")))
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        debts = state.load_debts(incident_id)
+        mails_sent = 2 * sum(debt.receiver.endswith("/mail") for debt in debts)
+        told = all(debt.told == "resolved" and debt.claimed_until is None for debt in debts)
+        if debts and told and len(stage.inbox.mails()) >= mails_sent:
+            return
+        time.sleep(0.2)
+    raise StoryError("every receiver to hear of the end", stage.aws.logs)
 
 
 def _wait(stage: Stage, wanted: Any, what: str) -> dict[str, Any]:
