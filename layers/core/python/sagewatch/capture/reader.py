@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import msgspec
 
 from sagewatch.capture.answer import AnswerParser, Output, Prediction, UnreadableAnswerError, decode_together
 from sagewatch.capture.blocks import Block, Source, iterate_blocks
-from sagewatch.capture.segment import CONFIDENCE_STEPS, NO_CONFIDENCE, Segment
+from sagewatch.capture.segment import CONFIDENCE_STEPS, NO_CONFIDENCE, REJECTED_LINES_NAMED, Segment
 
 if TYPE_CHECKING:
     from sagewatch.capture.location import CaptureLocation
@@ -265,9 +266,14 @@ class _Reading:
             lines=_shorten_lines(self.lines),
             rejected=self.reasons.total(),
             rejected_reasons=dict(sorted(self.reasons.items())),
+            rejected_lines=self._name_rejected_lines(),
             errors=errors,
         )
         return Readout(segment, tuple(self.rejected), self.read_lines)
+
+    def _name_rejected_lines(self) -> tuple[int, ...]:
+        unreadable = (each.line for each in self.rejected if each.reason != _ERROR_RESPONSE)
+        return tuple(islice(unreadable, REJECTED_LINES_NAMED))
 
 
 def read_capture(source: Source, location: CaptureLocation, spec: CaptureSpec) -> Readout:

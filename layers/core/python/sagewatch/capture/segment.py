@@ -19,6 +19,9 @@ NO_CONFIDENCE = 255
 CONFIDENCE_STEPS = 254
 """A confidence of 1 is stored as this byte; 0 as 0."""
 
+REJECTED_LINES_NAMED = 10
+"""Unreadable lines that a segment names."""
+
 _NARROW = 256  # up to so many labels one byte an index is enough
 _DICTIONARY_KEYS = (
     b"rejected_reasonsconfidencesclasseslabelsfirst_atlast_atstreambucketetagkeyAllTraffic.jsonl"
@@ -45,6 +48,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         The line of each prediction in the file; empty when they are ``first_line``, ``first_line + 1``, ...
     rejected, rejected_reasons
         Lines that could not be read, and why. In a split file the first piece carries them.
+    rejected_lines
+        The first of them by number, at most ``REJECTED_LINES_NAMED``.
     errors
         Lines whose output has a null content type: the endpoint answered with an error.
     """
@@ -62,6 +67,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     first_line: int = 1
     rejected: int = 0
     rejected_reasons: dict[str, int] = {}
+    rejected_lines: tuple[int, ...] = ()
     errors: int = 0
     part: int = 0
     parts: int = 1
@@ -184,6 +190,7 @@ def _cut_piece(segment: Segment, start: int, stop: int, part: int, parts: int) -
         first_line=segment.first_line + start,
         rejected=segment.rejected if first else 0,
         rejected_reasons=segment.rejected_reasons if first else {},
+        rejected_lines=segment.rejected_lines if first else (),
         errors=segment.errors if first else 0,
         part=part,
         parts=parts,

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from datetime import datetime
 from operator import eq
 
 import msgspec
@@ -129,6 +130,13 @@ class ClassConcentration:
     ) -> tuple[ClassConcentrationState, tuple[Change, ...]]:
         """Exact, prediction by prediction."""
         return _Fold(self.config, state, segment).run()
+
+    def close(
+        self, state: ClassConcentrationState, now: datetime
+    ) -> tuple[ClassConcentrationState, tuple[Change, ...]]:
+        """Nothing: only predictions count."""
+        del now
+        return state, ()
 
     def list_open(self, state: ClassConcentrationState) -> tuple[Episode, ...]:
         """The episodes that are not over, with all evidence so far."""

@@ -16,6 +16,7 @@ baseline: on video, whose frames resemble each other, false alarms come more oft
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from functools import lru_cache
 
 import msgspec
@@ -129,6 +130,11 @@ class Confidence:
         if not segment.confidences:
             return state, ()
         return _Fold(self.config, state, segment).run()
+
+    def close(self, state: ConfidenceState, now: datetime) -> tuple[ConfidenceState, tuple[Change, ...]]:
+        """Nothing: only predictions count."""
+        del now
+        return state, ()
 
     def list_open(self, state: ConfidenceState) -> tuple[Episode, ...]:
         """The episode that is not over."""

@@ -110,6 +110,10 @@ class Detector(Protocol[State_]):
         """
         ...
 
+    def close(self, state: State_, now: datetime) -> tuple[State_, tuple[Change, ...]]:
+        """What the clock alone says at the end of what has arrived; asked after each fold, kept by nobody."""
+        ...
+
     def list_open(self, state: State_) -> tuple[Episode, ...]:
         """The episodes that are not over, with all evidence so far."""
         ...

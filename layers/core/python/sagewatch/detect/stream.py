@@ -96,6 +96,7 @@ def fold_stream(
     stream: Stream,
     place: Place,
     settle_before: datetime | None = None,
+    now: datetime | None = None,
 ) -> Folded:
     """Fold a stream's segments from its checkpoint on.
 
@@ -110,6 +111,8 @@ def fold_stream(
     settle_before
         Segments that begin before this will not be folded again: the new checkpoint stands behind them.
         None leaves the checkpoint where it was.
+    now
+        Let the clock speak too: hours that are over, silence. None asks for captures only.
     """
     base = checkpoint or Checkpoint()
     order, late = _sort_segments(segments, base.watermark)
@@ -125,7 +128,9 @@ def fold_stream(
     tip = _Tip(settled.watermark, dict(settled.states), dict(settled.open), list(settled.findings))
     for segment in order[at:]:
         teller.fold(tip, segment)
-    gone = _clear_vanished(base.announced, tip, order)
+    if now is not None:
+        teller.close(tip, now)
+    gone = _clear_vanished(base.announced, tip, order[-1].last_at if order else now)
     return Folded(
         checkpoint=Checkpoint(
             settled.watermark,
@@ -171,6 +176,13 @@ class _Teller:
             for change in changes:
                 self._note(tip, detector, change)
         tip.watermark = segment.position
+
+    def close(self, tip: _Tip, now: datetime) -> None:
+        """Ask every detector what the clock says."""
+        for detector in self._detectors:
+            tip.states[detector.name], changes = detector.close(tip.states[detector.name], now)
+            for change in changes:
+                self._note(tip, detector, change)
 
     def list_open(self, tip: _Tip) -> tuple[Finding, ...]:
         """What is open now."""
@@ -227,12 +239,11 @@ def _sort_segments(
     return [segment for segment in order if segment.position > watermark], late
 
 
-def _clear_vanished(announced: dict[str, Finding], tip: _Tip, order: list[Segment]) -> list[Finding]:
+def _clear_vanished(announced: dict[str, Finding], tip: _Tip, at: datetime | None) -> list[Finding]:
     """Clearings of findings that the world was told of and that no fold finds any more."""
     told = {finding.finding_id for finding in tip.findings} | tip.open.keys()
-    at = order[-1].last_at if order else None
     return [
-        msgspec.structs.replace(finding, cleared_at=at or finding.window.end)
+        msgspec.structs.replace(finding, cleared_at=max(at or finding.window.end, finding.window.end))
         for name, finding in announced.items()
         if name not in told
     ]
