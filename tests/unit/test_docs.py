@@ -1,0 +1,54 @@
+"""The documents say what the code does: examples parse, keys and parameters are all there, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sagewatch.monitors import parse_monitors
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text()
+
+
+@pytest.mark.parametrize("text", re.findall(r"```yaml\n(.*?)```", CONFIGURATION, re.DOTALL))
+def test_an_example_of_monitors_yml_is_accepted(text):
+    assert "traffic-signs" in parse_monitors(text, "docs/configuration.md").endpoints
+
+
+def test_the_example_at_the_root_is_accepted():
+    file = ROOT / "monitors.yml"
+    assert parse_monitors(file.read_text(), str(file)).endpoints
+
+
+def test_every_key_that_the_parser_knows_is_documented():
+    source = (ROOT / "layers/core/python/sagewatch/monitors.py").read_text()
+    keys = set(re.findall(r'"([\w-]+)"', " ".join(re.findall(r"\.done\(([^)]*)\)", source))))
+    assert len(keys) > 20
+    assert {key for key in keys if key not in CONFIGURATION} == set()
+
+
+def test_every_parameter_of_the_stack_is_documented_with_its_name():
+    # osls' own tags (!Ref and the like) are of no concern here.
+    loader = type("Loader", (yaml.SafeLoader,), {})
+    loader.add_multi_constructor("!", lambda *_: None)
+    stack = yaml.load((ROOT / "serverless.yml").read_text(), loader)
+    names = {name for stage in stack["params"].values() for name in stage}
+    assert {name for name in names if f"`{name}`" not in CONFIGURATION} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_link_leads_to_a_file_that_is_there(page):
+    links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text())
+    local = [link for link in links if not link.startswith(("http://", "https://"))]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_every_target_of_make_is_in_its_help():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(makefile.split(".PHONY:")[1].splitlines()[0].split())
+    assert set(re.findall(r"^([a-z]+):.*## ", makefile, re.MULTILINE)) == targets
