@@ -38,3 +38,12 @@ def test_what_aws_adds_of_itself_is_no_setting():
 def test_without_a_diagnosis_nothing_was_changed():
     assert find_changed(EndpointConfigs(original=ORIGINAL)) == []
     assert compare_configs(EndpointConfigs()) == []
+
+
+def test_configuration_of_the_same_name_is_the_same():
+    rows = compare_configs(
+        EndpointConfigs(
+            original=ORIGINAL, hooked=HOOKED, final={"EndpointConfigName": "traffic-signs-2026-11-21"}
+        )
+    )
+    assert all(row.restored for row in rows)

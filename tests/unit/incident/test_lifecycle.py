@@ -199,7 +199,15 @@ def test_progress_of_the_diagnosis_is_noted_even_after_the_end():
     decision = note_progress(incident, world.record, done, by="advance_diagnosis")
     assert decision.incident.diagnosis == done
     assert decision.incident.state is State.RESOLVED
-    assert decision.entries[0].what == "diagnosis_finished"
+    assert decision.entries == ()
+
+
+def test_diagnosis_that_never_begins_is_in_the_trail():
+    world = World()
+    world.hear(build_finding())
+    off = Progress("off", "cooling_down", at(50))
+    decision = note_progress(world.open_incident, world.record, off, by="advance_diagnosis")
+    assert [(entry.what, entry.reason) for entry in decision.entries] == [("diagnosis_off", "cooling_down")]
 
 
 def test_progress_that_comes_late_changes_nothing():

@@ -135,8 +135,9 @@ def _build_facts(announcement: Announcement, how_bad: str) -> Iterator[tuple[str
     yield "Severity", incident.severity.value
     yield "How bad", how_bad
     yield "Since", format_time(finding.window.start)
-    seen = f", in {finding.window.predictions:,} predictions" if finding.window.predictions else ""
-    yield "Found", format_time(incident.opened_at) + seen
+    yield "Found", format_time(incident.opened_at)
+    if finding.window.predictions:
+        yield "Seen", f"{finding.window.predictions:,} predictions since it began"
     if finding.counts:
         yield "Most frequent", _tell_classes(announcement)
     if finding.samples:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from sagewatch.evidence.model import EndpointConfigs
 
+_NAME = "EndpointConfigName"
 _OF_THE_ANSWER = frozenset({"ResponseMetadata", "CreationTime", "EndpointConfigArn"})
 """What differs between any two configurations and says nothing."""
 
@@ -37,7 +38,11 @@ class ConfigRow(msgspec.Struct, frozen=True):
 
 def compare_configs(configs: EndpointConfigs) -> list[ConfigRow]:
     """A row a setting, in the order of the original, those first that only another has coming last."""
-    flat = [dict(_flatten(config or {})) for config in (configs.original, configs.hooked, configs.final)]
+    final = configs.final
+    if configs.original and final and final.get(_NAME) == configs.original.get(_NAME):
+        # Endpoint configurations cannot be changed: the same name is the same configuration.
+        final = configs.original
+    flat = [dict(_flatten(config or {})) for config in (configs.original, configs.hooked, final)]
     paths = dict.fromkeys(path for settings in flat for path in settings)
     return [_build_row(path, *(settings.get(path) for settings in flat), configs=configs) for path in paths]
 

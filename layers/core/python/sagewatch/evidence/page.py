@@ -106,17 +106,18 @@ def _build_lede(dossier: Dossier, description: Description) -> str:
     how_bad = description.how_bad
     if dossier.incident.resolved_at is None:
         return how_bad
-    return f"{description.over}. At its worst: {how_bad}"
+    return f"{description.over}. Over its whole length: {how_bad}"
 
 
 def _list_figures(dossier: Dossier) -> Iterator[tuple[str, Child]]:
     """The few numbers that whoever is woken asks for first."""
     incident = dossier.incident
-    window = incident.latest.window
+    window, evidence = incident.latest.window, incident.latest.evidence
     yield "Since", (f"{window.start:%H:%M:%S}", tag("small", f"{window.start:%d %b %Y}, UTC"))
     if window.predictions:
-        yield "Found in", (f"{window.predictions:,}", tag("small", "predictions"))
-    yield "Evidence", (tell_factor(incident.latest.evidence.log10_excess), tag("small", "the threshold"))
+        yield "Found in", (f"{_count_until_found(dossier):,}", tag("small", "predictions"))
+    if evidence.log10_excess > 0:
+        yield "Evidence", (tell_factor(evidence.log10_excess), tag("small", "the threshold"))
     end = incident.resolved_at or dossier.made_at
     state = "until resolved" if incident.resolved_at else "and still open"
     yield "Lasted" if incident.resolved_at else "Open for", (
@@ -130,6 +131,13 @@ def _list_figures(dossier: Dossier) -> Iterator[tuple[str, Child]]:
         yield "Endpoint swapped", (format_duration(length), tag("small", "recording tensors"))
     if dossier.explained:
         yield "Explained", (f"{len(dossier.explained)}", tag("small", "inputs"))
+
+
+def _count_until_found(dossier: Dossier) -> int:
+    """Predictions from the beginning to the first word of it; a finding goes on counting after that."""
+    raised = [entry for entry in dossier.entries if entry.what == "finding_raised"]
+    first = min(raised, key=lambda entry: entry.at).data.get("predictions") if raised else None
+    return first if isinstance(first, int) else dossier.incident.latest.window.predictions
 
 
 def _build_next(dossier: Dossier, description: Description) -> Markup:

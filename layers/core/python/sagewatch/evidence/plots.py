@@ -64,8 +64,8 @@ def draw_trace(dossier: Dossier, trace: Sequence[TracePoint]) -> Markup:
         draw_axis(axis, HEIGHT),
         (_draw_tick(scale.place(value), value) for value in scale.ticks()),
         tag("line", x1=0, x2="100%", y1=zero, y2=zero, class_="threshold"),
-        tag("text", "alarm threshold", x="100%", y=zero - 5, text_anchor="end", class_="threshold-name"),
         _draw_line(trace, axis, scale),
+        tag("text", "alarm threshold", x=0, y=zero - 5, class_="threshold-name"),
         (_draw_moment(axis, finding) for finding in dossier.incident.findings),
         class_="trace", width="100%", height=HEIGHT + 24, role="img", aria_label=label,
     )  # fmt: skip

@@ -9,6 +9,7 @@ from sagewatch.evidence.config_diff import ConfigRow, compare_configs
 from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, join, tag
 from sagewatch.evidence.plots import CLASSES_SHOWN, build_class_table, draw_trace, tell_factor
 from sagewatch.evidence.timeline import draw_timeline
+from sagewatch.evidence.trail import build_time, build_trail, tell_reason
 from sagewatch.incident.amounts import (
     clean_text,
     format_count,
@@ -20,33 +21,10 @@ from sagewatch.incident.describe import name_class
 from sagewatch.incident.doing import RUNNING
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sagewatch.evidence.model import Dossier, Told
-    from sagewatch.incident.model import Entry
 
-ENTRIES_SHOWN = 40
 _TRACE_ROWS = 200
 _WORTH_WORDS = 1000
-_SAYS_NOTHING = frozenset({"new_incident", "explained"})
-_UNTOLD = frozenset({"finding_id", "kind", "receiver"})
-
-_FACTS = {
-    "finding_raised": "The detector raised the finding",
-    "finding_cleared": "The evidence fell back",
-    "incident_opened": "Incident opened",
-    "incident_acknowledged": "Acknowledged",
-    "incident_resolved": "Incident resolved",
-    "severity_rose": "Severity rose",
-    "alert_sent": "Alert sent",
-    "diagnosis_swapping": "Swapping to the recording configuration",
-    "diagnosis_observing": "Recording configuration verified in service",
-    "diagnosis_restoring": "Restoring the original configuration",
-    "diagnosis_explaining": "Original configuration verified; computing heat maps",
-    "diagnosis_finished": "Diagnosis finished",
-    "diagnosis_abandoned": "Diagnosis abandoned",
-    "diagnosis_off": "No diagnosis",
-}
 
 
 def build_section(anchor: str, title: str, note: Child, *content: Child) -> Markup:
@@ -61,14 +39,8 @@ def build_section(anchor: str, title: str, note: Child, *content: Child) -> Mark
 
 def build_timeline(dossier: Dossier) -> Markup:
     """What happened, drawn and listed."""
-    entries = sorted(dossier.entries, key=lambda entry: entry.at)
-    earlier, shown = entries[:-ENTRIES_SHOWN], entries[-ENTRIES_SHOWN:]
-    folded = None
-    if earlier:
-        summary = tag("summary", f"{len(earlier):,} earlier events")
-        folded = tag("details", summary, tag("ol", map(_build_entry, earlier), class_="events"))
-    listed = tag("ol", map(_build_entry, shown), class_="events") if shown else None
-    return build_section("timeline", "Timeline", "Times are in UTC.", draw_timeline(dossier), folded, listed)
+    drawing = draw_timeline(dossier)
+    return build_section("timeline", "Timeline", "Times are in UTC.", drawing, build_trail(dossier.entries))
 
 
 def build_evidence(dossier: Dossier) -> Markup:
@@ -76,7 +48,10 @@ def build_evidence(dossier: Dossier) -> Markup:
     finding, evidence = dossier.incident.latest, dossier.incident.latest.evidence
     facts = [
         ("Observed", _tell_amount(evidence.observed, evidence.effect_unit)),
-        ("Baseline", _tell_amount(evidence.expected, evidence.effect_unit)),
+        (
+            "Limit" if finding.kind == "fixed-share" else "Baseline",
+            _tell_amount(evidence.expected, evidence.effect_unit),
+        ),
         ("Statistic", _tell_statistic(evidence.statistic)),
         ("Threshold", _tell_statistic(evidence.threshold)),
         ("Detector", f"{finding.detector.name} {finding.detector.version}"),
@@ -88,7 +63,7 @@ def build_evidence(dossier: Dossier) -> Markup:
         rows = (
             tag(
                 "tr",
-                tag("td", _build_time(point.at)),
+                tag("td", build_time(point.at)),
                 tag("td", f"{point.log10_excess:+.2f}", class_="number"),
             )
             for point in trace[-_TRACE_ROWS:]
@@ -101,7 +76,7 @@ def build_evidence(dossier: Dossier) -> Markup:
     peak = max([point.log10_excess for point in trace], default=evidence.log10_excess)
     note = (
         "Every prediction adds to the evidence that the traffic has changed, or takes from it. "
-        f"It peaked at {tell_factor(peak)} the threshold."
+        f"It peaked at {tell_factor(peak)} the threshold; after each alarm it starts anew."
     )
     return build_section("evidence", "Evidence", note, drawn, _build_facts(facts))
 
@@ -203,55 +178,13 @@ def _build_facts(facts: list[tuple[str, str]]) -> Markup:
     )  # fmt: skip
 
 
-def _build_entry(entry: Entry) -> Markup:
-    known = _FACTS.get(entry.what)
-    what = known or clean_text(entry.what, 80).replace("_", " ").capitalize()
-    details = _tell_details(entry)
-    reason = clean_text(entry.reason, 80).replace("_", " ")
-    if entry.reason in _SAYS_NOTHING or reason in what.lower():
-        reason = ""
-    return tag(
-        "li",
-        _build_time(entry.at),
-        tag("div", tag("strong", what), tag("span", f" {reason}", class_="reason"),
-            tag("span", foreign(details, 300), class_="data") if details else None),
-        tag("span", foreign(entry.by, 60), class_="by"),
-        class_=f"event {_class_of(entry.what)}",
-    )  # fmt: skip
-
-
-def _tell_details(entry: Entry) -> str:
-    """The facts beside an event, without those that say nothing here."""
-    told = [
-        f"{key.replace('_', ' ')} {_tell_value(value)}"
-        for key, value in entry.data.items()
-        if key not in _UNTOLD and value not in {None, 0}
-    ]
-    if "receiver" in entry.data:
-        told.insert(0, f"{entry.data.get('kind', '')} to {entry.data['receiver']}".strip())
-    return ", ".join(told)
-
-
-def _class_of(what: str) -> str:
-    group = what.partition("_")[0]
-    return group if group in {"finding", "incident", "alert", "diagnosis"} else "other"
-
-
-def _tell_value(value: str | float | bool | None) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _build_time(at: datetime) -> Markup:
-    return tag("time", f"{at:%H:%M:%S}", datetime=at.isoformat(), title=format_time(at))
-
-
 def _build_told_row(told: Told) -> Markup:
     return tag(
         "tr",
         tag("th", foreign(told.receiver), tag("span", foreign(told.channel), class_="count"), scope="row"),
         tag("td", tag("span", foreign(told.kind), class_=f"pill {_pill(told.kind)}"),
-            tag("span", clean_text(told.reason, 80).replace("_", " "), class_="reason")),
-        tag("td", _build_time(told.at)),
+            tag("span", tell_reason(told.reason), class_="reason")),
+        tag("td", build_time(told.at)),
     )  # fmt: skip
 
 

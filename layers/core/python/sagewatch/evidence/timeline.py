@@ -90,6 +90,7 @@ def draw_timeline(dossier: Dossier) -> Markup:
         for one in incident.findings
     ]
     life = [Segment(incident.opened_at, ends[0], "life", "incident open")]
+    hearing = [(told.at, clean_text(f"{told.kind} to {told.receiver}", 80)) for told in dossier.told]
     lanes = [
         ("Evidence", evidence, [(one.raised_at, "found") for one in incident.findings]),
         ("Incident", life, [(e.at, e.what) for e in dossier.entries if e.what == "incident_acknowledged"]),
@@ -141,6 +142,12 @@ def _draw_lane(
             tag("circle", tag("title", f"{at:%H:%M:%S} {title}"), cx=x, cy=middle, r=5, class_="mark")
         )
     return drawn
+
+
+def _find_look(title: str) -> str:
+    """Updates are many and say little: they are drawn smaller."""
+    first = title.partition(" ")[0]
+    return first if first in {"firing", "updated", "resolved"} else "other"
 
 
 def _draw_segment(axis: Axis, top: float, segment: Segment) -> Iterator[Markup]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from sagewatch.finding import Finding
 
+_AS_GOOD_AS_NEVER = 1e15
 NAME_LIMIT = 60
 """Characters of a class's or endpoint's name that are shown."""
 
@@ -181,6 +182,11 @@ def _tell_odds(finding: Finding) -> str:
     Ramdas and Rinaldo, arXiv 2203.03532), which holds for every level, not only for the threshold.
     """
     evidence = finding.evidence
+    if evidence.statistic >= _AS_GOOD_AS_NEVER:
+        return (
+            "Chance alone practically never brings evidence this strong "
+            f"(the alarm is set at one in {format_count(evidence.threshold)} predictions)."
+        )
     return (
         f"Chance alone brings evidence this strong less than once in {format_count(evidence.statistic)} "
         f"predictions (the alarm is set at one in {format_count(evidence.threshold)})."

@@ -122,7 +122,8 @@ def resolve_by_hand(
 def note_progress(incident: Incident, record: OpenRecord, progress: Progress, *, by: str) -> Change | Ignore:
     """The diagnosis came further; allowed after the end too, since what was found is worth knowing.
 
-    Word of an earlier stage that comes late changes nothing.
+    Word of an earlier stage that comes late changes nothing. A diagnosis keeps its own trail of what it does;
+    the entry here is for the one that never begins.
     """
     before = incident.diagnosis
     if before is not None and (before == progress or progress.at < before.at):
@@ -133,9 +134,9 @@ def note_progress(incident: Incident, record: OpenRecord, progress: Progress, *,
         what=f"diagnosis_{progress.stage}",
         reason=progress.reason,
         by=by,
-        data={"explained": progress.explained},
     )
-    return Update(incident=changed, record=record, entries=(entry,), reason="diagnosis_progressed")
+    entries = (entry,) if progress.stage == "off" else ()
+    return Update(incident=changed, record=record, entries=entries, reason="diagnosis_progressed")
 
 
 def _find_reason_to_ignore(finding: Finding, record: OpenRecord) -> str | None:

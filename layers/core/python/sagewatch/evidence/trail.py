@@ -1,0 +1,120 @@
+"""The audit trail on the page: every event in words, in order of time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagewatch.evidence.markup import Markup, foreign, tag
+from sagewatch.incident.amounts import clean_text, format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sagewatch.incident.model import Entry
+
+ENTRIES_SHOWN = 60
+
+_FACTS = {
+    "finding_raised": "The detector raised the finding",
+    "finding_cleared": "The evidence fell back",
+    "incident_opened": "Incident opened",
+    "incident_acknowledged": "Acknowledged",
+    "incident_resolved": "Incident resolved",
+    "severity_rose": "Severity rose",
+    "alert_sent": "Alert sent",
+    "diagnosis_started": "Diagnosis begins: the endpoint is leased for it",
+    "diagnosis_swapping": "Moving the endpoint to the recording configuration",
+    "diagnosis_observing": "Recording configuration verified in service",
+    "diagnosis_restoring": "Moving the endpoint back",
+    "diagnosis_explaining": "Computing heat maps",
+    "diagnosis_finished": "Diagnosis finished",
+    "diagnosis_abandoned": "Diagnosis abandoned",
+    "diagnosis_off": "No diagnosis",
+}
+
+_BY_REASON = {
+    "enough_recorded": "Enough recorded: moving the endpoint back, heat maps begin",
+    "observation_over": "Time to record is up: moving the endpoint back",
+    "original_config_verified": "Original configuration verified in service",
+    "nothing_of_ours_left": "Recording configuration deleted; computing heat maps",
+    "update_rolled_back": "SageMaker rolled the swap back",
+    "job_was_missing": "The saliency job was missing and is started again",
+    "operator_changed_endpoint": "Somebody else changed the endpoint: hands off",
+}
+"""Where the reason says more than the stage does."""
+
+_SAYS_NOTHING = frozenset({
+    "new_incident", "explained", "news", "resolve_owed", "lease_taken", "swap_asked_for", "hooked_config_verified",
+    "restore_asked_for", *_BY_REASON,
+})  # fmt: skip
+_UNTOLD = frozenset({"finding_id", "kind", "receiver"})
+
+
+def build_trail(entries: Iterable[Entry]) -> list[Markup]:
+    """The list of events; all but the latest are folded away where they are many."""
+    ordered = sorted(entries, key=lambda entry: entry.at)
+    earlier, shown = ordered[:-ENTRIES_SHOWN], ordered[-ENTRIES_SHOWN:]
+    built = []
+    if earlier:
+        listed = tag("ol", map(_build_entry, earlier), class_="events")
+        built.append(tag("details", tag("summary", f"{len(earlier):,} earlier events"), listed))
+    if shown:
+        built.append(tag("ol", map(_build_entry, shown), class_="events"))
+    return built
+
+
+def build_time(at: datetime) -> Markup:
+    """A time of day; its date is in the element and its title."""
+    return tag("time", f"{at:%H:%M:%S}", datetime=at.isoformat(), title=format_time(at))
+
+
+def tell_reason(reason: str) -> str:
+    """A reason code in words."""
+    return clean_text(reason, 80).replace("_", " ")
+
+
+def _build_entry(entry: Entry) -> Markup:
+    what = _tell_fact(entry)
+    details = _tell_details(entry)
+    reason = tell_reason(entry.reason)
+    if entry.reason in _SAYS_NOTHING or reason in what.lower():
+        reason = ""
+    return tag(
+        "li",
+        build_time(entry.at),
+        tag("div", tag("strong", what), tag("span", f" {reason}", class_="reason") if reason else None,
+            tag("span", foreign(details, 300), class_="data") if details else None),
+        tag("span", foreign(entry.by, 60), class_="by"),
+        class_=f"event {_find_group(entry.what)}",
+    )  # fmt: skip
+
+
+def _tell_fact(entry: Entry) -> str:
+    if entry.what == "alert_sent" and entry.data.get("kind") == "updated":
+        return "Alert changed in place"
+    known = _FACTS.get(entry.what)
+    if entry.what.startswith("diagnosis_") and not entry.what.endswith(("_finished", "_off")):
+        known = _BY_REASON.get(entry.reason, known)
+    return known or clean_text(entry.what, 80).replace("_", " ").capitalize()
+
+
+def _tell_details(entry: Entry) -> str:
+    """The facts beside an event, without those that say nothing here."""
+    told = [
+        f"{key.replace('_', ' ')} {_tell_value(value)}"
+        for key, value in entry.data.items()
+        if key not in _UNTOLD and value not in {None, 0}
+    ]
+    if "receiver" in entry.data:
+        told.insert(0, f"{entry.data.get('kind', '')} to {entry.data['receiver']}".strip())
+    return ", ".join(told)
+
+
+def _find_group(what: str) -> str:
+    group = what.partition("_")[0]
+    return group if group in {"finding", "incident", "alert", "diagnosis"} else "other"
+
+
+def _tell_value(value: str | float | bool | None) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
