@@ -95,11 +95,7 @@ def draw_timeline(dossier: Dossier) -> Markup:
         ("Evidence", evidence, [(one.raised_at, "found") for one in incident.findings]),
         ("Incident", life, [(e.at, e.what) for e in dossier.entries if e.what == "incident_acknowledged"]),
         ("Endpoint and diagnosis", stages, []),
-        (
-            "Alerts",
-            [],
-            [(told.at, clean_text(f"{told.kind} to {told.receiver}", 80)) for told in dossier.told],
-        ),
+        ("Alerts", [], hearing),
     ]
     height = LANE_HEIGHT * len(lanes)
     drawn = [_draw_lane(axis, number * LANE_HEIGHT, *lane) for number, lane in enumerate(lanes)]
