@@ -13,6 +13,7 @@ profiling, and writes to S3 inside the request. Tensor names are the ones its ho
 
 from __future__ import annotations
 
+import atexit
 import logging
 import queue
 import threading
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 # Steps waiting to be written; a full queue drops the step, never delays the answer.
 MAX_WAITING_STEPS: Final = 32
+LAST_SECONDS: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -70,9 +72,12 @@ class TensorRecorder:
             _log.exception("tensors_not_recorded")
         return logits.detach() if logits is not None else None
 
-    def drain(self) -> None:
-        """Wait until everything handed over is written or given up."""
-        self._waiting.join()
+    def drain(self, timeout_seconds: float | None = None) -> bool:
+        """Wait until everything handed over is written or given up; False when the time is over before."""
+        with self._waiting.all_tasks_done:
+            return self._waiting.all_tasks_done.wait_for(
+                lambda: not self._waiting.unfinished_tasks, timeout_seconds
+            )
 
     def _forward_and_backward(self, x: torch.Tensor, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
         """The prediction itself, with the gradient of the predicted class's logit at the image and each BatchNorm."""
@@ -96,6 +101,8 @@ class TensorRecorder:
             # Not earlier: a server may fork its workers after loading the model, and threads do not survive that.
             self._thread = threading.Thread(target=self._write_forever, name="tensor-writer", daemon=True)
             self._thread.start()
+            # A container that is told to stop leaves in order; what was answered is then recorded too.
+            atexit.register(self.drain, LAST_SECONDS)
         try:
             self._waiting.put_nowait(tensors)
         except queue.Full:

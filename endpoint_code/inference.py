@@ -113,8 +113,12 @@ def read_image(body: bytes | str, content_type: str) -> torch.Tensor:
     try:
         image = _read_npy(bytes(body)) if kind == NPY else _read_picture(bytes(body), IMAGE_FORMATS[kind])
         small = image.resize((INPUT_SIDE, INPUT_SIDE), Image.Resampling.BILINEAR)
+    except Image.DecompressionBombError as error:
+        sentence = f"The image has more pixels than the limit of {MAX_PIXELS}."
+        raise _refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence) from error
     except _BROKEN as error:
-        raise _refusal(HTTPStatus.BAD_REQUEST, f"The body is no readable {kind}: {error}.") from error
+        cause = " ".join(str(error).split()).rstrip(".")
+        raise _refusal(HTTPStatus.BAD_REQUEST, f"The body is no readable {kind}: {cause}.") from error
     return torch.from_numpy(np.array(small)).permute(2, 0, 1).unsqueeze(0)
 
 
