@@ -69,13 +69,14 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
     max_images = _number(given, "MAX_IMAGES", DEFAULT_MAX_IMAGES)
     if max_images < 1:
         raise ConfigurationError("must be at least 1", where="environment", key="MAX_IMAGES")
-    suspect = _number(given, "SUSPECT_CLASS", -1)
+    # A finding's subject: a class number, or what another model calls its classes, which tensors do not tell.
+    suspect = str(given.get("SUSPECT_CLASS") or "").strip()
     return Job(
         root / TENSORS,
         root / CLASSES,
         root / local_path.lstrip("/"),
         max_images,
-        suspect if suspect >= 0 else None,
+        int(suspect) if suspect.isdecimal() else None,
     )
 
 

@@ -8,7 +8,6 @@ is whole and paired rightly. Tensors are paired by module name.
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -174,34 +173,32 @@ def saliency_map(
         size = layer.gradient.shape[1:]
         summed = _scaled_channel_sum(layer.gradient, layer.bias)
         by_size[size] = by_size[size] + summed if size in by_size else summed
-    for (rows, columns), summed in by_size.items():
-        total += _enlarging_matrix(rows, height) @ summed @ _enlarging_matrix(columns, width).T
+    for summed in by_size.values():
+        total += _enlarge_rows(_enlarge_rows(summed, height).T, width).T
     return _scale(total)
 
 
-@functools.lru_cache(maxsize=32)
-def _enlarging_matrix(size: int, wanted: int) -> NDArray[np.float64]:
-    """Linear interpolation between corner-aligned samples, the grid of scipy.ndimage.zoom(order=1): (wanted, size)."""
+def _enlarge_rows(values: NDArray[np.float64], wanted: int) -> NDArray[np.float64]:
+    """Interpolate linearly to `wanted` rows, first and last kept: the grid of scipy.ndimage.zoom(order=1)."""
+    size = values.shape[0]
     places = np.linspace(0, size - 1, wanted)
-    left = np.minimum(places.astype(int), max(size - 2, 0))
-    matrix = np.zeros((wanted, size))
-    rows = np.arange(wanted)
-    matrix[rows, left] = 1 - (places - left)
-    matrix[rows, np.minimum(left + 1, size - 1)] += places - left
-    return matrix
+    above = np.minimum(places.astype(int), max(size - 2, 0))
+    share = (places - above)[:, None]
+    return values[above] * (1 - share) + values[np.minimum(above + 1, size - 1)] * share
 
 
 def _scaled_channel_sum(values: NDArray[Any], factors: NDArray[np.float64]) -> NDArray[np.float64]:
     """Scale |factor x values| of shape (C, H, W) to 0..1 over all of it, and sum the channels.
 
-    Scaling is linear, so it is done after the sum, and the factors, one a channel, become one product of matrices.
+    Scaling is linear, so it is done after the sum. einsum instead of a matrix product: these are too small for the
+    threads that the latter would wake.
     """
     sizes = np.abs(values).reshape(values.shape[0], -1)
     weights = np.abs(factors)
     low, high = float((sizes.min(axis=1) * weights).min()), float((sizes.max(axis=1) * weights).max())
     if not high > low:
         return np.zeros(values.shape[1:])
-    summed: NDArray[np.float64] = (weights.astype(sizes.dtype) @ sizes).astype(np.float64)
+    summed: NDArray[np.float64] = np.einsum("c,cp->p", weights.astype(sizes.dtype), sizes).astype(np.float64)
     return (summed.reshape(values.shape[1:]) - low * len(weights)) / (high - low)
 
 
@@ -211,7 +208,7 @@ def _scale(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _dot(left: NDArray[Any], right: NDArray[Any]) -> float:
-    return float(np.vdot(left.astype(np.float64), right.astype(np.float64)))
+    return float((left.astype(np.float64) * right).sum())
 
 
 def _relative_error(wanted: float, given: float) -> float:
