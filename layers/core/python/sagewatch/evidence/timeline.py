@@ -135,7 +135,14 @@ def _draw_lane(
     for at, title in marks:
         x = f"{axis.place(at):.2f}%"
         drawn.append(
-            tag("circle", tag("title", f"{at:%H:%M:%S} {title}"), cx=x, cy=middle, r=5, class_="mark")
+            tag(
+                "circle",
+                tag("title", f"{at:%H:%M:%S} {title}"),
+                cx=x,
+                cy=middle,
+                r=5,
+                class_=f"mark {_find_look(title)}",
+            )
         )
     return drawn
 
