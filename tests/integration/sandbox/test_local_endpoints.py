@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
+import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -226,3 +228,26 @@ def test_a_request_that_sagemaker_refuses_is_refused_here(endpoints: Any) -> Non
     config = endpoints.config("plain")
     with pytest.raises(ClientError, match="already existing model"):
         endpoints.sagemaker.create_model(ModelName=config, PrimaryContainer={"Image": "i"})
+
+
+def test_a_model_archive_that_is_missing_or_broken_fails_the_endpoint_with_its_address(
+    endpoints: Any, aws: LocalAws
+) -> None:
+    config = endpoints.config("plain")
+    aws.client("s3").put_object(Bucket="captures", Key=endpoints.url.split("/", 3)[3], Body=b"not a tar")
+    endpoints.sagemaker.create_endpoint(EndpointName=endpoints.prefix, EndpointConfigName=config)
+    after = endpoints.settle()
+    assert after["EndpointStatus"] == "Failed"
+    assert endpoints.url in after["FailureReason"]
+
+
+def test_faults_are_injected_over_http_too(endpoints: Any, aws: LocalAws) -> None:
+    url = f"{aws.environment['AWS_ENDPOINT_URL_SAGEMAKER']}/_admin/faults"
+    wish = json.dumps({"fault": "throttle", "times": 3, "operation": "ListModels"}).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, wish)) as answer:
+        assert json.load(answer)[0]["operation"] == "ListModels"
+    with pytest.raises(ClientError, match="Rate exceeded"):
+        endpoints.sagemaker.list_models()
+    with urllib.request.urlopen(urllib.request.Request(url, method="DELETE")) as answer:
+        assert json.load(answer) == []
+    endpoints.sagemaker.list_models()

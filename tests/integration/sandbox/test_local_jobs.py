@@ -183,3 +183,25 @@ def test_an_unknown_job_is_not_found(jobs: Jobs) -> None:
     with pytest.raises(ClientError) as caught:
         jobs.describe()
     assert caught.value.response["Error"]["Code"] == "ResourceNotFound"
+
+
+def test_a_job_whose_output_bucket_is_missing_fails_and_says_so(jobs: Jobs) -> None:
+    output = {
+        "S3Uri": "s3://no-such-bucket/x",
+        "LocalPath": "/opt/ml/processing/output",
+        "S3UploadMode": "EndOfJob",
+    }
+    jobs.start(ProcessingOutputConfig={"Outputs": [{"OutputName": "result", "S3Output": output}]})
+    ended = jobs.end()
+    assert ended["ProcessingJobStatus"] == "Failed"
+    assert "no-such-bucket" in ended["FailureReason"]
+
+
+def test_a_job_whose_paths_leave_the_container_is_refused(jobs: Jobs) -> None:
+    source = {
+        "S3Uri": "s3://captures/in/",
+        "LocalPath": "/opt/ml/processing/../../x",
+        "S3DataType": "S3Prefix",
+    }
+    with pytest.raises(ClientError, match="below /opt/ml/processing only"):
+        jobs.start(ProcessingInputs=[{"InputName": "odd", "S3Input": source}])

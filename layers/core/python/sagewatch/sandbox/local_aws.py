@@ -99,6 +99,7 @@ class LocalAws:
         self._sagemaker: SageMakerService | None = None
         self._worker: Worker | None = None
         self._clients: dict[str, Any] = {}
+        self._handler: logging.Handler | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -292,8 +293,12 @@ class LocalAws:
         self._handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(message)s"))
         logger.addHandler(self._handler)
         logger.setLevel(logging.INFO)
-        logger.propagate = False
+        logger.propagate = False  # nothing of it belongs on the terminal
 
     def _stop_logging(self) -> None:
-        logging.getLogger("sagewatch.sandbox").removeHandler(self._handler)
-        self._handler.close()
+        if self._handler is not None:
+            logger = logging.getLogger("sagewatch.sandbox")
+            logger.removeHandler(self._handler)
+            logger.propagate = not logger.handlers
+            self._handler.close()
+            self._handler = None

@@ -11,8 +11,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from sagewatch.sandbox.sagemaker.events import ENDPOINT_CHANGE, EventSender, build_endpoint_detail
 from sagewatch.sandbox.sagemaker.faults import Fault, Faults
 from sagewatch.sandbox.sagemaker.listing import build_page
@@ -215,13 +213,14 @@ class EndpointOperations:
         )
 
     def stop(self) -> None:
-        """End every container."""
-        for thread in self._threads:
-            thread.join(1)
+        """End every container, in order where no update is under way."""
         with self._store.lock:
             fleets = [record.fleet for record in self._store.endpoints.values() if record.fleet]
         for fleet in fleets:
             fleet.stop()
+        self._host.close()
+        for thread in self._threads:
+            thread.join(1)
 
     def _refuse_unless_in_service(self, record: EndpointRecord) -> None:
         if record.status != "InService":
@@ -233,10 +232,7 @@ class EndpointOperations:
                 variant["ModelName"]: self._models.model(variant["ModelName"])
                 for variant in config["ProductionVariants"]
             }
-        try:
-            return self._host.start_fleet(record.name, config, models)
-        except ClientError as error:  # the model's data is not there
-            raise UnhealthyVariantError(config["ProductionVariants"][0]["VariantName"], str(error)) from error
+        return self._host.start_fleet(record.name, config, models)
 
     def _create(self, record: EndpointRecord, config: Mapping[str, Any]) -> None:
         try:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from sagewatch.sandbox.sagemaker.protocol import refused
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -59,6 +61,22 @@ def wanted_objects(s3: Any, uri: str, data_type: str) -> list[tuple[str, str, st
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
     return [(bucket, key, relative_key(key, prefix)) for key in keys if not key.endswith("/")]
+
+
+def refuse_unsupported(request: Mapping[str, Any]) -> None:
+    """Refuse at creation what would fail later for a reason of ours.
+
+    Raises
+    ------
+    ApiError
+        An input or output is not on S3, or its LocalPath is none of a container's.
+    """
+    inputs = [item.get("S3Input") for item in request.get("ProcessingInputs", [])]
+    outputs = [item.get("S3Output") for item in request.get("ProcessingOutputConfig", {}).get("Outputs", [])]
+    for side in (*inputs, *outputs):
+        path = (side or {}).get("LocalPath", "")
+        if not path.startswith("/opt/ml/processing") or ".." in path:
+            raise refused("the local SageMaker takes S3Input and S3Output below /opt/ml/processing only")
 
 
 def download_inputs(s3: Any, request: Mapping[str, Any], root: Path) -> None:

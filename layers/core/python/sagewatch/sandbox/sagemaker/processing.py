@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError
 
 from sagewatch.sandbox.processes import Child
@@ -105,6 +106,7 @@ class ProcessingOperations:
                 f"exists ({arn})",
             )
         arguments = program_arguments(request["AppSpecification"], self._programs)
+        job_files.refuse_unsupported(request)
         now = time.time()  # noqa: TID251  an edge
         record = JobRecord(request, arn, "InProgress", now, now, started=now)
         self._store.jobs[name] = record
@@ -181,9 +183,13 @@ class ProcessingOperations:
             self._end(record, "Failed", failure_reason="InternalServerError: injected")
             return
         code = self._run_program(record, arguments, root)
-        if not self._faults.take(Fault.JOB_WITHOUT_OUTPUTS):
-            job_files.upload_outputs(s3, record.request, root)
         message = job_files.read_message(root)
+        if not self._faults.take(Fault.JOB_WITHOUT_OUTPUTS):
+            try:
+                job_files.upload_outputs(s3, record.request, root)
+            except (S3UploadFailedError, ClientError) as error:
+                self._end(record, "Failed", exit_message=message, failure_reason=f"ClientError: {error}")
+                return
         if code is None:
             self._end(record, "Stopped", exit_message=message)
         elif code == 0:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import http.client
+import itertools
 import logging
 import tarfile
 import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.exceptions import ClientError
 
 from sagewatch.sandbox.errors import last_lines
 from sagewatch.sandbox.processes import Child, bound_socket
@@ -155,6 +158,10 @@ class HostedVariant:
             self._idle.wait_for(lambda: self._inside == 0, DRAIN_SECONDS)
         self._child.stop()
 
+    def kill(self) -> None:
+        """End the container at once."""
+        self._child.kill()
+
 
 class Fleet:
     """All variants of one endpoint config, running."""
@@ -182,7 +189,9 @@ class ContainerHost:
     def __init__(self, aws: LocalClients, startup_timeout_seconds: float) -> None:
         self._aws = aws
         self._startup_timeout_seconds = startup_timeout_seconds
-        self._started = 0
+        self._started: list[HostedVariant] = []
+        self._closed = False
+        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
     def start_fleet(
@@ -193,7 +202,7 @@ class ContainerHost:
         Raises
         ------
         UnhealthyVariantError
-            Naming the variant and why.
+            Naming the variant and why: its model cannot be fetched or unpacked, it ended, it never answered.
         """
         variants: list[HostedVariant] = []
         try:
@@ -208,27 +217,42 @@ class ContainerHost:
         return Fleet(variants)
 
     def _start(self, endpoint: str, variant: Mapping[str, Any], model: Mapping[str, Any]) -> HostedVariant:
-        with self._lock:
-            self._started += 1
-            number = self._started
+        name = variant["VariantName"]
+        number = next(self._numbers)
         container = container_of(model)
-        root = self._aws.directory / "hosting" / f"{number:03d}-{endpoint}-{variant['VariantName']}"
-        fetch_model(self._aws.client("s3"), container.get("ModelDataUrl"), root / "model")
+        root = self._aws.directory / "hosting" / f"{number:03d}-{endpoint}-{name}"
+        url = container.get("ModelDataUrl")
+        try:
+            fetch_model(self._aws.client("s3"), url, root / "model")
+        except (ClientError, tarfile.TarError, OSError) as error:
+            raise UnhealthyVariantError(name, f"{url}: {error}") from error
         environment = {**THREADS, **self._aws.environment, **container.get("Environment", {})}
         with bound_socket(0, "a model container") as listener:
             port = int(listener.getsockname()[1])
             child = Child(
-                f"container of {endpoint}/{variant['VariantName']}",
+                f"container of {endpoint}/{name}",
                 [
                     *("-m", "sagewatch.sandbox.sagemaker.hosting"),
                     *("--fd", str(listener.fileno()), "--model-directory", str(root / "model")),
                     *("--workers", environment.get(WORKERS, "1")),
                 ],
                 environment={**environment, "SAGEMAKER_BASE_DIR": str(root)},
-                log=self._aws.logs / f"container-{number:03d}-{endpoint}-{variant['VariantName']}.log",
+                log=self._aws.logs / f"container-{number:03d}-{endpoint}-{name}.log",
                 outbound_log=self._aws.outbound_log,
                 pass_fds=[listener.fileno()],
                 directory=root / "model",
             )
-        LOG.info("container_started endpoint=%s variant=%s port=%d", endpoint, variant["VariantName"], port)
-        return HostedVariant(variant["VariantName"], variant, child, port)
+        LOG.info("container_started endpoint=%s variant=%s port=%d", endpoint, name, port)
+        hosted = HostedVariant(name, variant, child, port)
+        with self._lock:
+            self._started.append(hosted)
+            if self._closed:
+                hosted.kill()
+        return hosted
+
+    def close(self) -> None:
+        """End every container, and every one that is just being started."""
+        with self._lock:
+            self._closed = True
+            for hosted in self._started:
+                hosted.kill()
