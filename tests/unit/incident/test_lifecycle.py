@@ -103,6 +103,14 @@ def test_incident_with_two_findings_ends_with_the_last_of_them():
     assert isinstance(world.hear(build_finding("b", cleared=310)), Resolve)
 
 
+def test_incident_ends_when_the_last_evidence_fell_back_not_when_the_last_word_came():
+    world = World()
+    world.hear(build_finding("a"))
+    world.hear(build_finding("b", end=90))
+    world.hear(build_finding("b", cleared=310))
+    assert world.hear(build_finding("a", cleared=300)).incident.resolved_at == at(310)
+
+
 def test_clearing_that_comes_first_is_noted_and_tells_nobody():
     world = World()
     assert isinstance(world.hear(build_finding(cleared=300)), Note)
@@ -132,7 +140,11 @@ def test_late_episode_is_told_without_touching_the_open_incident():
 
 
 def test_every_order_of_one_doubled_episode_ends_in_the_same_incident():
-    story = [build_finding(), build_finding(end=90), build_finding(end=120, cleared=300)] * 2
+    story = [
+        build_finding(severity=Severity.INFO),
+        build_finding(end=90, severity=Severity.WARNING),
+        build_finding(end=120, cleared=300, severity=Severity.CRITICAL),
+    ] * 2
     ends = set()
     for order in set(itertools.permutations(range(6))):
         world = World()

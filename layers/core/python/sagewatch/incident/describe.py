@@ -143,14 +143,16 @@ def _describe_rejected(finding: Finding, _: Mapping[str, str]) -> Description:
 
 def _describe_no_data(finding: Finding, _: Mapping[str, str]) -> Description:
     evidence = finding.evidence
-    silence = format_duration(evidence.observed)
+    # Looking back, the silence is as long as it became, not as long as it was when it was called one.
+    until_cleared = finding.cleared_at - finding.window.start if finding.cleared_at else None
+    silence = format_duration(until_cleared or evidence.observed)
+    usual = f"Usually one comes every {format_duration(evidence.expected)}. " if evidence.expected else ""
     allowed = f"this endpoint's rhythm allows {format_duration(evidence.threshold)}."
     return Description(
         headline=f"No captures for {silence}",
         what=f"No capture file has arrived for {silence}; {allowed}",
         what_was=f"No capture file had arrived for {silence}; {allowed}",
-        how_bad=f"Usually one comes every {format_duration(evidence.expected)}. While nothing is captured, "
-        "nothing else can be noticed.",
+        how_bad=f"{usual}While nothing is captured, nothing else can be noticed.",
         over="Captures arrive again",
         next_step="Check that the endpoint is in service, that it is being called, and that its "
         "configuration still captures data.",

@@ -21,6 +21,13 @@ from sagewatch.incident.decision import (
     Resolve,
     Update,
 )
+from sagewatch.incident.entries import (
+    BY,
+    build_cleared,
+    build_opening,
+    build_raised,
+    build_resolved,
+)
 from sagewatch.incident.model import Entry, Incident, OpenRecord, Progress, State
 
 if TYPE_CHECKING:
@@ -33,9 +40,6 @@ SETTLED_KEPT = 32
 
 AWAITED_KEPT = 8
 """Early clearings kept in an open record, each with its whole finding."""
-
-BY = "manage_incident"
-"""Who acts where no person does."""
 
 __all__ = [
     "OpenRecord",
@@ -181,7 +185,7 @@ def _open(finding: Finding, record: OpenRecord, now: datetime) -> Open:
     return Open(
         incident=incident,
         record=msgspec.structs.replace(record, incident_id=incident.incident_id),
-        entries=_build_opening(finding, now),
+        entries=build_opening(finding, now),
         reason="new_incident",
     )
 
@@ -193,21 +197,23 @@ def _open_resolved(cleared: Finding, cleared_at: datetime, record: OpenRecord, n
         incident=incident,
         # Another incident of this fingerprint may be open: it stays so.
         record=_settle(record, incident, cleared_at, keep=record.incident_id),
-        entries=(*_build_opening(cleared, now), *_build_ending(cleared, cleared_at)),
+        entries=(
+            *build_opening(cleared, now),
+            build_cleared(cleared, cleared_at),
+            build_resolved(cleared_at),
+        ),
         reason="cleared_before_raised",
     )
 
 
 def _fold(finding: Finding, record: OpenRecord, incident: Incident, reason: str, now: datetime) -> Update:
-    """Takes the finding in, as the one that speaks for the incident."""
-    worst = max(incident.severity, finding.severity, key=lambda severity: severity.rank)
-    changed = msgspec.structs.replace(
-        incident, findings=_put(incident.findings, finding), severity=worst, updated_at=now
-    )
-    entries = [_build_raised(finding, reason, at=now)]
-    if worst is not incident.severity:
+    changed = _take_in(finding, incident, now)
+    entries = [build_raised(finding, reason, at=now)]
+    if changed.severity is not incident.severity:
         entries.append(
-            Entry(at=now, what="severity_rose", reason=reason, by=BY, data={"severity": worst.value})
+            Entry(
+                at=now, what="severity_rose", reason=reason, by=BY, data={"severity": changed.severity.value}
+            )
         )
     return Update(incident=changed, record=record, entries=tuple(entries), reason=reason)
 
@@ -215,21 +221,26 @@ def _fold(finding: Finding, record: OpenRecord, incident: Incident, reason: str,
 def _clear(
     finding: Finding, cleared_at: datetime, record: OpenRecord, incident: Incident, now: datetime
 ) -> Update | Resolve:
-    folded = msgspec.structs.replace(incident, findings=_put(incident.findings, finding), updated_at=now)
-    cleared, resolved = _build_ending(finding, cleared_at)
-    if any(one.cleared_at is None for one in folded.findings):
+    folded = _take_in(finding, incident, now)
+    cleared = build_cleared(finding, cleared_at)
+    ends = [one.cleared_at for one in folded.findings if one.cleared_at is not None]
+    if len(ends) < len(folded.findings):
         return Update(incident=folded, record=record, entries=(cleared,), reason="one_finding_cleared")
-    changed = _as_resolved(folded, at=cleared_at, by=BY, now=now)
+    end = max(ends)
+    changed = _as_resolved(folded, at=end, by=BY, now=now)
     return Resolve(
         incident=changed,
-        record=_settle(record, changed, cleared_at),
-        entries=(cleared, resolved),
+        record=_settle(record, changed, end),
+        entries=(cleared, build_resolved(end)),
         reason="evidence_fell_back",
     )
 
 
-def _put(findings: tuple[Finding, ...], finding: Finding) -> tuple[Finding, ...]:
-    return (*(one for one in findings if one.finding_id != finding.finding_id), finding)
+def _take_in(finding: Finding, incident: Incident, now: datetime) -> Incident:
+    """The incident with this state of the finding, as the one that speaks for it; severity never falls."""
+    others = tuple(one for one in incident.findings if one.finding_id != finding.finding_id)
+    worst = max(incident.severity, finding.severity, key=lambda severity: severity.rank)
+    return msgspec.structs.replace(incident, findings=(*others, finding), severity=worst, updated_at=now)
 
 
 def _as_resolved(incident: Incident, *, at: datetime, by: str, now: datetime) -> Incident:
@@ -243,12 +254,14 @@ def _settle(record: OpenRecord, incident: Incident, at: datetime, *, keep: str |
     settled = record.settled | {one.finding_id: one.cleared_at or at for one in incident.findings}
     by_age = sorted(settled, key=lambda finding_id: (settled[finding_id], finding_id))
     forgotten = [settled[finding_id] for finding_id in by_age[:-SETTLED_KEPT]]
+    if record.forgotten_through is not None:
+        forgotten.append(record.forgotten_through)
     return msgspec.structs.replace(
         record,
         incident_id=keep,
         awaited=tuple(one for one in record.awaited if one.finding_id not in settled),
         settled={finding_id: settled[finding_id] for finding_id in by_age[-SETTLED_KEPT:]},
-        forgotten_through=max(forgotten, default=record.forgotten_through),
+        forgotten_through=max(forgotten, default=None),
     )
 
 
@@ -268,37 +281,4 @@ def _build_incident(finding: Finding, now: datetime) -> Incident:
         opened_at=finding.raised_at,
         updated_at=now,
         findings=(finding,),
-    )
-
-
-def _build_opening(finding: Finding, now: datetime) -> tuple[Entry, ...]:
-    return (
-        _build_raised(finding, "threshold_crossed", at=finding.raised_at),
-        Entry(at=now, what="incident_opened", reason="new_incident", by=BY),
-    )
-
-
-def _build_ending(finding: Finding, cleared_at: datetime) -> tuple[Entry, Entry]:
-    cleared = Entry(
-        at=cleared_at,
-        what="finding_cleared",
-        reason="evidence_fell_back",
-        by=finding.detector.name,
-        data={"finding_id": finding.finding_id},
-    )
-    return cleared, Entry(at=cleared_at, what="incident_resolved", reason="evidence_fell_back", by=BY)
-
-
-def _build_raised(finding: Finding, reason: str, *, at: datetime) -> Entry:
-    return Entry(
-        at=at,
-        what="finding_raised",
-        reason=reason,
-        by=finding.detector.name,
-        data={
-            "finding_id": finding.finding_id,
-            "log10_excess": finding.evidence.log10_excess,
-            "predictions": finding.window.predictions,
-            "source": finding.source,
-        },
     )
