@@ -16,6 +16,12 @@ def find_faults(folder: Path, summary: dict[str, Any]) -> list[str]:
     states = {state for _, state in told}
     maps = len(list((folder / "heatmaps").glob("*.png")))
     checks = [
+        (summary["clean_predictions"] >= 500, f"only {summary['clean_predictions']} clean predictions"),
+        (
+            not summary["findings_on_clean_traffic"],
+            f"{summary['findings_on_clean_traffic']} findings on clean traffic",
+        ),
+        (not summary["left_behind"], f"left behind: {summary['left_behind']}"),
         (str(summary["detected_class"]) == "14", f"detected class {summary['detected_class']}, not 14"),
         (
             summary["predictions_to_detection"] <= 40,
