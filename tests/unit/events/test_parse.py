@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,7 +57,9 @@ def test_a_recorded_request_is_recognised_by_its_index_object():
 
 
 def test_other_objects_are_ignored_with_a_reason():
-    assert parse_event(object_created("capture/readme.txt")) == Ignored("not_a_capture", "s3://b/capture/readme.txt")
+    assert parse_event(object_created("capture/readme.txt")) == Ignored(
+        "not_a_capture", "s3://b/capture/readme.txt"
+    )
 
 
 @pytest.mark.parametrize("path", [("detail",), ("detail", "bucket"), ("detail", "object", "etag"), ("time",)])
@@ -71,7 +74,9 @@ def test_an_event_that_lacks_a_key_is_rejected_naming_it(path):
     assert caught.value.key.startswith(".".join(path))
 
 
-@pytest.mark.parametrize(("spelt", "status"), [("IN_SERVICE", "InService"), ("InService", "InService"), ("UPDATING", "Updating")])
+@pytest.mark.parametrize(
+    ("spelt", "status"), [("IN_SERVICE", "InService"), ("InService", "InService"), ("UPDATING", "Updating")]
+)
 def test_both_spellings_of_a_status_are_one_word(spelt, status):
     event = {
         "source": "aws.sagemaker",
@@ -111,7 +116,9 @@ def test_our_own_facts_survive_the_bus(fact):
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("path", sorted(REAL.rglob("*.json")) or [None], ids=lambda p: p.name if p else "none")
+@pytest.mark.parametrize(
+    "path", sorted(REAL.rglob("*.json")) or [None], ids=lambda p: p.name if p else "none"
+)
 def test_no_real_event_makes_it_stumble(path):
     if path is None:
         pytest.skip("../shared/real is not here: real events are read in place")
@@ -129,8 +136,10 @@ def test_no_real_event_makes_it_stumble(path):
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.dictionaries(st.sampled_from(
     ["detail", "object", "bucket", "name", "key", "etag", "size", "time", "EndpointName"]), x), max_leaves=12))  # fmt: skip
 def test_no_detail_however_strange_raises_anything_else(detail):
-    for source, kind in [("aws.s3", "Object Created"), ("sagewatch", "Finding Raised"), ("sagewatch", "Tick")]:
-        try:
+    for source, kind in [
+        ("aws.s3", "Object Created"),
+        ("sagewatch", "Finding Raised"),
+        ("sagewatch", "Tick"),
+    ]:
+        with contextlib.suppress(RejectedInputError):
             parse_event({"source": source, "detail-type": kind, "time": detail, "detail": detail})
-        except RejectedInputError:
-            pass
