@@ -13,8 +13,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sagewatch.sandbox.local_aws import LocalAws
+from sagewatch.sandbox.queue_poller import WorkerSettings
 from sagewatch.sandbox.sagemaker.service import SageMakerSettings
-from sagewatch.sandbox.worker import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -86,12 +86,17 @@ def create_stack(
             for logical_id, package in packages.items()
             if logical_id in names
         },
-        skipped={
-            logical_id: resource["Type"]
-            for logical_id, resource in template["Resources"].items()
-            if logical_id not in names and "Condition" not in resource
-        },
+        skipped=skipped_resources(template, set(names)),
     )
+
+
+def skipped_resources(template: Mapping[str, Any], created: set[str]) -> dict[str, str]:
+    """Logical id -> type of what the template asks for without condition and moto did not create."""
+    return {
+        logical_id: resource["Type"]
+        for logical_id, resource in template["Resources"].items()
+        if logical_id not in created and "Condition" not in resource
+    }
 
 
 def _create(cloudformation: Any, stack: str, body: str, parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -31,13 +31,8 @@ def parse_embedded_metrics(line: str) -> dict[str, list[dict[str, Any]]]:
     >>> entry["MetricName"], entry["Values"], entry["Dimensions"]
     ('m', [2.0], [{'Name': 'd', 'Value': 'x'}])
     """
-    if '"_aws"' not in line:
-        return {}
-    try:
-        document = json.loads(line)
-    except ValueError:
-        return {}
-    if not isinstance(document, dict) or not isinstance(document.get("_aws"), dict):
+    document = parse_document(line)
+    if document is None:
         return {}
     moment = datetime.fromtimestamp(document["_aws"].get("Timestamp", 0) / 1000, tz=UTC)
     entries: dict[str, list[dict[str, Any]]] = {}
@@ -51,6 +46,19 @@ def parse_embedded_metrics(line: str) -> dict[str, list[dict[str, Any]]]:
                 if metric["Name"] in document
             ]
     return entries
+
+
+def parse_document(line: str) -> dict[str, Any] | None:
+    """The JSON of a line in the format; None for any other line."""
+    if '"_aws"' not in line:
+        return None
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(document, dict) or not isinstance(document.get("_aws"), dict):
+        return None
+    return document
 
 
 def build_entry(

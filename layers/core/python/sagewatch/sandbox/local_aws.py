@@ -17,8 +17,9 @@ from sagewatch.sandbox.deployment import Deployment, create_stack
 from sagewatch.sandbox.errors import ChildFailedError, DiskFullError, SandboxError
 from sagewatch.sandbox.moto_server import ACCOUNT_ID
 from sagewatch.sandbox.processes import Child, bound_socket
+from sagewatch.sandbox.queue_poller import WorkerSettings
 from sagewatch.sandbox.sagemaker.service import SageMakerService, SageMakerSettings
-from sagewatch.sandbox.worker import Worker, WorkerSettings
+from sagewatch.sandbox.worker import Worker
 
 if TYPE_CHECKING:
     from pathlib import Path

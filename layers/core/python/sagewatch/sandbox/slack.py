@@ -7,42 +7,22 @@ rewrites: `posted`, `updates`, `thread_ts` and the content as it stands; what it
 
 from __future__ import annotations
 
-import http.server
 import json
-import logging
 import re
 import threading
-import urllib.parse
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from sagewatch.sandbox.processes import bound_socket
-from sagewatch.sandbox.slack_rules import refuse_message
+from sagewatch.sandbox.slack_rules import RefusedError, refuse_message
+from sagewatch.sandbox.slack_server import Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
     from types import TracebackType
 
-LOG = logging.getLogger(__name__)
 FIRST_TS = 1_700_000_000
-
-
-class RefusedError(Exception):
-    """Slack's `ok: false`.
-
-    Parameters
-    ----------
-    code
-        Such as ``channel_not_found``.
-    details
-        For `response_metadata.messages`.
-    """
-
-    def __init__(self, code: str, details: list[str] | None = None) -> None:
-        super().__init__(code)
-        self.code = code
-        self.details = details or []
 
 
 @dataclass(slots=True)
@@ -262,101 +242,3 @@ class Slack:
             versions / f"{message.number:04d}-{name}-{message.updates:02d}.json",
         ):
             path.write_text(text, encoding="utf-8")
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """Listens on the socket that `Slack` bound."""
-
-    daemon_threads = True
-
-    def __init__(self, listener: Any, slack: Slack) -> None:
-        super().__init__(("127.0.0.1", 0), Handler, bind_and_activate=False)
-        self.socket.close()
-        self.socket = listener
-        self.server_name, self.server_port = listener.getsockname()[:2]
-        self.slack = slack
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    """Answers one connection."""
-
-    server: Server
-
-    def do_GET(self) -> None:
-        """Methods may be called with GET and a query."""
-        self._answer_request(b"")
-
-    def do_POST(self) -> None:
-        """A method, an upload, or a webhook."""
-        self._answer_request(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-
-    def log_message(self, message: str, *values: Any) -> None:
-        """To the sandbox's log, not to the terminal."""
-        LOG.debug(message, *values)
-
-    def _answer_request(self, body: bytes) -> None:
-        wait = self.server.slack.take_throttle()
-        if wait is not None:
-            content = json.dumps({"ok": False, "error": "ratelimited"})
-            self._answer(429, "application/json", content, {"Retry-After": str(wait)})
-            return
-        url = urllib.parse.urlsplit(self.path)
-        if url.path.startswith("/api/"):
-            self._method(url.path.removeprefix("/api/"), body, url.query)
-        elif url.path.startswith("/services/"):
-            self._webhook(url.path.rsplit("/", 1)[-1], body)
-        elif url.path.startswith("/upload/"):
-            self._upload(url.path.rsplit("/", 1)[-1], body)
-        else:
-            self._answer(404, "text/plain", "no such page")
-
-    def _method(self, method: str, body: bytes, query: str) -> None:
-        arguments: dict[str, Any] = dict(urllib.parse.parse_qsl(query))
-        if "json" in (self.headers.get("Content-Type") or ""):
-            try:
-                arguments |= json.loads(body)
-            except ValueError:
-                self._answer(200, "application/json", json.dumps({"ok": False, "error": "invalid_json"}))
-                return
-        else:
-            arguments |= dict(urllib.parse.parse_qsl(body.decode()))
-            if isinstance(arguments.get("blocks"), str):
-                arguments["blocks"] = json.loads(arguments["blocks"])
-        authorization = self.headers.get("Authorization") or ""
-        token = authorization.removeprefix("Bearer ") if authorization.startswith("Bearer ") else None
-        try:
-            answer = {"ok": True, **self.server.slack.call(method, arguments, token)}
-        except RefusedError as error:
-            answer = {"ok": False, "error": error.code}
-            if error.details:
-                answer |= {"errors": error.details, "response_metadata": {"messages": error.details}}
-        self._answer(200, "application/json", json.dumps(answer))
-
-    def _webhook(self, channel: str, body: bytes) -> None:
-        try:
-            self.server.slack.webhook(channel, json.loads(body))
-        except ValueError:
-            self._answer(400, "text/plain", "invalid_payload")
-        except RefusedError as error:
-            self._answer(404 if error.code == "channel_not_found" else 400, "text/plain", error.code)
-        else:
-            self._answer(200, "text/plain", "ok")
-
-    def _upload(self, file_id: str, body: bytes) -> None:
-        try:
-            self.server.slack.receive_file(file_id, body)
-        except RefusedError as error:
-            self._answer(404, "text/plain", error.code)
-        else:
-            self._answer(200, "text/plain", f"OK - {len(body)}")
-
-    def _answer(
-        self, status: int, content_type: str, content: str, headers: Mapping[str, str] | None = None
-    ) -> None:
-        body = content.encode()
-        self.send_response(status)
-        for name, value in {**(headers or {}), "Content-Type": content_type}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)

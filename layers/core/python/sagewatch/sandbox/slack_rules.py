@@ -27,6 +27,23 @@ BLOCK_TYPES = frozenset(
 )
 
 
+class RefusedError(Exception):
+    """Slack's `ok: false`.
+
+    Parameters
+    ----------
+    code
+        Such as ``channel_not_found``.
+    details
+        For `response_metadata.messages`.
+    """
+
+    def __init__(self, code: str, details: list[str] | None = None) -> None:
+        super().__init__(code)
+        self.code = code
+        self.details = details or []
+
+
 def find(value: Any, path: str) -> Any:
     """What a dotted path names in nested dictionaries; None where it names nothing."""
     for step in path.split("."):

@@ -12,23 +12,21 @@ import logging
 import threading
 import time
 import uuid
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from sagewatch.sandbox.embedded_metrics import parse_embedded_metrics
 from sagewatch.sandbox.errors import NotSupportedLocallyError
 from sagewatch.sandbox.function_process import Answered, Failed, FunctionProcess, parse_configuration
+from sagewatch.sandbox.queue_poller import POLL_SECONDS, QueuePoller, WorkerSettings
 from sagewatch.sandbox.schedules import Schedule, build_input, parse_schedule
-from sagewatch.sandbox.source_queue import SourceMapping, build_batch, kept_messages, parse_mapping
+from sagewatch.sandbox.source_queue import parse_mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
 LOG = logging.getLogger(__name__)
-RECEIVE_AT_MOST = 10  # SQS's own limit for one call
-POLL_SECONDS = 2
 
 
 class Clients(Protocol):
@@ -36,25 +34,6 @@ class Clients(Protocol):
 
     def client(self, service: str) -> Any:
         """A boto3 client of the local AWS."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """How the local runtime differs in pace from the real one.
-
-    Parameters
-    ----------
-    retry_seconds
-        A message that was not deleted is visible again after this (AWS: the queue's visibility timeout).
-    window_at_most_seconds
-        Upper limit for a mapping's batching window.
-    speed_up
-        A schedule's `rate(1 minute)` fires every 60 / speed_up seconds.
-    """
-
-    retry_seconds: int = 1
-    window_at_most_seconds: float = 0.5
-    speed_up: float = 30.0
 
 
 class Worker:
@@ -116,8 +95,9 @@ class Worker:
         self._start_processes()
         mappings = self._clients.client("lambda").list_event_source_mappings()["EventSourceMappings"]
         for mapping in [parse_mapping(item) for item in mappings if item["State"] == "Enabled"]:
-            self._queues.append(self._queue_url(mapping.queue_arn))
-            self._run(f"poll-{mapping.queue_arn}", self._poll, mapping)
+            poller = QueuePoller(self._sqs, mapping, self.invoke, self._stop, self.settings)
+            self._queues.append(poller.url)
+            self._run(f"poll-{mapping.queue_arn}", poller.run)
         for schedule in self._load_schedules():
             self._schedules[schedule.name] = schedule
             if schedule.enabled and schedule.interval_seconds is not None:
@@ -245,65 +225,6 @@ class Worker:
         interval = (schedule.interval_seconds or 0.0) / self.settings.speed_up
         while not self._stop.wait(interval):
             self.fire(schedule.name)
-
-    def _poll(self, mapping: SourceMapping) -> None:
-        url = self._queue_url(mapping.queue_arn)
-        name = mapping.function_arn.split(":function:")[1].split(":")[0]
-        while not self._stop.is_set():
-            messages = self._receive(url, mapping)
-            if not messages:
-                continue
-            outcome = self.invoke(name, build_batch(messages, mapping))
-            if self._stop.is_set():
-                return
-            ids = {message["MessageId"] for message in messages}
-            kept = kept_messages(outcome, ids, partial_responses=mapping.partial_responses)
-            self._settle(url, messages, kept)
-
-    def _receive(self, url: str, mapping: SourceMapping) -> list[dict[str, Any]]:
-        """Messages for one batch: the first is waited for, the rest as long as the window lasts."""
-        messages: list[dict[str, Any]] = []
-        window = min(mapping.window_seconds, self.settings.window_at_most_seconds)
-        deadline = 0.0
-        while len(messages) < mapping.batch_size and not self._stop.is_set():
-            left = deadline - time.monotonic() if messages else float(POLL_SECONDS)
-            if left < 0:
-                break
-            got = self._sqs.receive_message(
-                QueueUrl=url,
-                MaxNumberOfMessages=min(RECEIVE_AT_MOST, mapping.batch_size - len(messages)),
-                WaitTimeSeconds=0 if messages else POLL_SECONDS,
-                AttributeNames=["All"],
-                MessageAttributeNames=["All"],
-            ).get("Messages", [])
-            if not messages:
-                if not got:
-                    break
-                deadline = time.monotonic() + window
-            elif not got:
-                time.sleep(min(0.1, max(left, 0.0)))
-            messages += got
-        return messages
-
-    def _settle(self, url: str, messages: list[dict[str, Any]], kept: set[str]) -> None:
-        for start in range(0, len(messages), RECEIVE_AT_MOST):
-            part = messages[start : start + RECEIVE_AT_MOST]
-            entries = {
-                wanted: [
-                    {"Id": str(index), "ReceiptHandle": message["ReceiptHandle"]}
-                    for index, message in enumerate(part)
-                    if (message["MessageId"] in kept) is wanted
-                ]
-                for wanted in (True, False)
-            }
-            if entries[False]:
-                self._sqs.delete_message_batch(QueueUrl=url, Entries=entries[False])
-            for entry in entries[True]:
-                self._sqs.change_message_visibility(
-                    QueueUrl=url,
-                    ReceiptHandle=entry["ReceiptHandle"],
-                    VisibilityTimeout=self.settings.retry_seconds,
-                )
 
     def _put_metrics(self, line: str) -> None:
         for namespace, entries in parse_embedded_metrics(line).items():
