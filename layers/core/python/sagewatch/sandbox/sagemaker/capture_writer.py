@@ -79,7 +79,8 @@ class CaptureWriter:
     ) -> None:
         """Take one answered request, if it is in the sample."""
         moment = self._now()
-        full: Buffer | None = None
+        due: list[Buffer] = []
+        key = endpoint, variant
         with self._lock:
             if self._random.random() * 100 >= settings.sampling_percent:
                 return
@@ -92,12 +93,14 @@ class CaptureWriter:
                 inference_id=inference_id,
                 custom_attributes=custom_attributes,
             )
-            buffer = self._buffers.setdefault((endpoint, variant), Buffer(settings, moment))
+            if key in self._buffers and self._buffers[key].settings != settings:
+                due.append(self._buffers.pop(key))  # the config was replaced: another place or encoding
+            buffer = self._buffers.setdefault(key, Buffer(settings, moment))
             buffer.lines.append(line)
-            if len(buffer.lines) >= self._flush_records or buffer.settings != settings:
-                full = self._buffers.pop((endpoint, variant))
-        if full:
-            self._write(endpoint, variant, full)
+            if len(buffer.lines) >= self._flush_records:
+                due.append(self._buffers.pop(key))
+        for buffer in due:
+            self._write(endpoint, variant, buffer)
 
     def flush(self, endpoint: str | None = None) -> None:
         """Write everything that is held, of one endpoint or of all."""

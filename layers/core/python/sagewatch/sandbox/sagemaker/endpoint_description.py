@@ -61,7 +61,7 @@ def describe_capture(config: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {key: value for key, value in shown.items() if value != ""}
 
 
-def describe_endpoint(record: EndpointRecord, config: Mapping[str, Any]) -> dict[str, Any]:
+def describe_endpoint(record: EndpointRecord) -> dict[str, Any]:
     """What DescribeEndpoint answers; what is absent is left out, or the SDK's own models refuse it."""
     described: dict[str, Any] = {
         "EndpointName": record.name,
@@ -71,7 +71,7 @@ def describe_endpoint(record: EndpointRecord, config: Mapping[str, Any]) -> dict
         "CreationTime": record.created,
         "LastModifiedTime": record.modified,
         "ProductionVariants": [describe_variant(variant) for variant in record.variants] or None,
-        "DataCaptureConfig": describe_capture(config.get("DataCaptureConfig")),
+        "DataCaptureConfig": describe_capture(record.config.get("DataCaptureConfig")),
         "FailureReason": record.failure_reason,
         "LastDeploymentConfig": record.deployment_config,
     }

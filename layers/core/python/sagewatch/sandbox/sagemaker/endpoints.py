@@ -75,7 +75,7 @@ class EndpointOperations:
         if name in self._store.endpoints:
             raise refused(f'Cannot create already existing endpoint "{arn}".')
         now = time.time()  # noqa: TID251  an edge
-        record = EndpointRecord(name, arn, config["EndpointConfigName"], "Creating", now, now)
+        record = EndpointRecord(name, arn, config, "Creating", now, now)
         self._store.endpoints[name] = record
         self._store.tag(arn, request.get("Tags"))
         self._announce(record)
@@ -85,7 +85,7 @@ class EndpointOperations:
     def describe_endpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """The endpoint now."""
         record = self.endpoint(request["EndpointName"])
-        return describe_endpoint(record, self._store.configs.get(record.config_name, {}))
+        return describe_endpoint(record)
 
     def update_endpoint(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Begin to replace the config; refused while the endpoint is not InService."""
@@ -197,7 +197,7 @@ class EndpointOperations:
                 old.stop()
         with self._store.lock:
             if new is not None:
-                record.config_name = config["EndpointConfigName"]
+                record.config = config
                 record.variants = (
                     retained_variants(config, record.variants) if retain else initial_variants(config)
                 )
@@ -218,7 +218,7 @@ class EndpointOperations:
         self._announce(record)
 
     def _announce(self, record: EndpointRecord) -> None:
-        described = describe_endpoint(record, self._store.configs.get(record.config_name, {}))
+        described = describe_endpoint(record)
         self._sender.send(ENDPOINT_CHANGE, record.arn, build_endpoint_detail(described))
 
     def _run(self, target: Callable[..., None], *arguments: Any) -> None:

@@ -6,7 +6,7 @@ import json
 import random
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sagewatch.sandbox.moto_server import ACCOUNT_ID
 from sagewatch.sandbox.sagemaker.capture import Payload, parse_capture_config
@@ -137,8 +137,7 @@ class Runtime:
     def _capture(
         self, record: EndpointRecord, variant: str, invocation: Invocation, answer: ContainerAnswer
     ) -> None:
-        config: Mapping[str, Any] = self._store.configs.get(record.config_name, {})
-        settings = parse_capture_config(config.get("DataCaptureConfig"))
+        settings = parse_capture_config(record.config.get("DataCaptureConfig"))
         if settings is None:
             return
         # A null type marks the answer of a failed request, as AWS's own readers of captures expect it.

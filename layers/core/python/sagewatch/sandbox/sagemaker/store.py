@@ -26,11 +26,11 @@ class VariantState:
 
 @dataclass(slots=True)
 class EndpointRecord:
-    """An endpoint now. Its lock is the store's."""
+    """An endpoint now. Its lock is the store's. It keeps its config when that is deleted, as in AWS."""
 
     name: str
     arn: str
-    config_name: str
+    config: Mapping[str, Any]
     status: str
     created: float
     modified: float
@@ -40,6 +40,11 @@ class EndpointRecord:
     failure_reason: str | None = None
     deployment_config: Mapping[str, Any] | None = None
     fleet: Fleet | None = None
+
+    @property
+    def config_name(self) -> str:
+        """The name of the config in force."""
+        return str(self.config["EndpointConfigName"])
 
 
 @dataclass(slots=True)
