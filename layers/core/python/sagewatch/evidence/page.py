@@ -19,7 +19,7 @@ from sagewatch.evidence.pictures import build_heat_maps, build_samples
 from sagewatch.evidence.plots import tell_factor
 from sagewatch.evidence.timeline import find_stages
 from sagewatch.incident.amounts import clean_text, format_duration, hold_amounts
-from sagewatch.incident.describe import NAME_LIMIT, Description, describe
+from sagewatch.incident.describe import GATHERING, NAME_LIMIT, Description, describe
 from sagewatch.incident.doing import RUNNING, tell_doing
 from sagewatch.incident.model import State
 
@@ -116,7 +116,7 @@ def _list_figures(dossier: Dossier) -> Iterator[tuple[str, Child]]:
     yield "Since", (f"{window.start:%H:%M:%S}", tag("small", f"{window.start:%d %b %Y}, UTC"))
     if window.predictions:
         yield "Found in", (f"{_count_until_found(dossier):,}", tag("small", "predictions"))
-    if evidence.log10_excess > 0:
+    if incident.kind in GATHERING:
         yield "Evidence", (tell_factor(evidence.log10_excess), tag("small", "the threshold"))
     end = incident.resolved_at or dossier.made_at
     state = "until resolved" if incident.resolved_at else "and still open"

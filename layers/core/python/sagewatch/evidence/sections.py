@@ -17,11 +17,12 @@ from sagewatch.incident.amounts import (
     format_share,
     format_time,
 )
-from sagewatch.incident.describe import name_class
+from sagewatch.incident.describe import GATHERING, name_class
 from sagewatch.incident.doing import RUNNING
 
 if TYPE_CHECKING:
     from sagewatch.evidence.model import Dossier, Told
+    from sagewatch.finding import Finding
 
 _TRACE_ROWS = 200
 _WORTH_WORDS = 1000
@@ -46,17 +47,7 @@ def build_timeline(dossier: Dossier) -> Markup:
 def build_evidence(dossier: Dossier) -> Markup:
     """Why the detector spoke: its statistic over time, and its numbers."""
     finding, evidence = dossier.incident.latest, dossier.incident.latest.evidence
-    facts = [
-        ("Observed", _tell_amount(evidence.observed, evidence.effect_unit)),
-        (
-            "Limit" if finding.kind == "fixed-share" else "Baseline",
-            _tell_amount(evidence.expected, evidence.effect_unit),
-        ),
-        ("Statistic", _tell_statistic(evidence.statistic)),
-        ("Threshold", _tell_statistic(evidence.threshold)),
-        ("Detector", f"{finding.detector.name} {finding.detector.version}"),
-        ("Its settings", finding.detector.config_hash),
-    ]
+    facts = _list_numbers(finding)
     drawn: Child = None
     trace = [point for point in dossier.trace if math.isfinite(point.log10_excess)]
     if trace:
@@ -78,6 +69,8 @@ def build_evidence(dossier: Dossier) -> Markup:
         "Every prediction adds to the evidence that the traffic has changed, or takes from it. "
         f"It peaked at {tell_factor(peak)} the threshold; after each alarm it starts anew."
     )
+    if finding.kind not in GATHERING:
+        note = "The detector compares what it observed with what it allows."
     return build_section("evidence", "Evidence", note, drawn, _build_facts(facts))
 
 
@@ -159,6 +152,28 @@ def build_about(dossier: Dossier) -> Markup:
         ("Page made", format_time(dossier.made_at)),
     ]
     return tag("footer", _build_facts(facts), tag("p", "Sagewatch. This page needs nothing but itself."))
+
+
+def _list_numbers(finding: Finding) -> list[tuple[str, str]]:
+    """The detector's numbers, each in its own unit."""
+    evidence, unit = finding.evidence, finding.evidence.effect_unit
+    facts = [("Observed", _tell_amount(evidence.observed, unit))]
+    if finding.kind in GATHERING:
+        facts += [
+            ("Baseline", _tell_amount(evidence.expected, unit)),
+            ("Statistic", _tell_statistic(evidence.statistic)),
+            ("Threshold", _tell_statistic(evidence.threshold)),
+        ]
+    else:
+        facts.append(("Allowed", _tell_amount(evidence.threshold, unit)))
+        if evidence.expected != evidence.threshold:
+            facts.append(("Usual", _tell_amount(evidence.expected, unit)))
+    detector = finding.detector
+    return [
+        *facts,
+        ("Detector", f"{detector.name} {detector.version}"),
+        ("Its settings", detector.config_hash),
+    ]
 
 
 def _tell_amount(amount: float, unit: str) -> str:

@@ -207,5 +207,8 @@ _KINDS: dict[str, Callable[[Finding, Mapping[str, str]], Description]] = {
     "no-data": _describe_no_data,
 }
 
+GATHERING = frozenset({"class-concentration", "confidence", "rejected"})
+"""Kinds whose detector gathers evidence from one prediction to the next; the others compare two numbers."""
+
 KINDS = tuple(_KINDS)
 """Finding kinds that have words of their own, and a runbook."""
