@@ -47,7 +47,7 @@ class TensorRecorder:
     """
 
     def __init__(self, model: ResNet, output: str) -> None:
-        self._model = model.requires_grad_(requires_grad=False)
+        self.model = model.requires_grad_(requires_grad=False)
         self._output = output
         self._batch_norms = {name: m for name, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
         self._lock = threading.Lock()
@@ -86,12 +86,12 @@ class TensorRecorder:
             m.register_forward_hook(_gradient_keeper(name, tensors)) for name, m in self._batch_norms.items()
         ]
         try:
-            logits = self._model(image)
+            logits = self.model(image)
         finally:
             for handle in handles:
                 handle.remove()
         logits[0, int(logits[0].argmax())].backward(inputs=[image])
-        tensors[f"{self._model._get_name()}_input_0"] = image.detach()  # noqa: SLF001 - the name smdebug gives
+        tensors[f"{self.model._get_name()}_input_0"] = image.detach()  # noqa: SLF001 - the name smdebug gives
         tensors["gradient/image"] = image.grad
         tensors["fc_output_0"] = logits.detach()
         return logits
@@ -127,10 +127,10 @@ class TensorRecorder:
 
     def _parameters(self) -> dict[str, NDArray[np.generic]]:
         """What is written once: each BatchNorm's parameters and statistics, and the last layer."""
-        prefix = self._model._get_name()  # noqa: SLF001 - the name smdebug gives
+        prefix = self.model._get_name()  # noqa: SLF001 - the name smdebug gives
         values: dict[str, torch.Tensor] = {
-            f"{prefix}_fc.weight": self._model.fc.weight,
-            f"{prefix}_fc.bias": self._model.fc.bias,
+            f"{prefix}_fc.weight": self.model.fc.weight,
+            f"{prefix}_fc.bias": self.model.fc.bias,
         }
         for name, module in self._batch_norms.items():
             values[f"{prefix}_{name}.weight"] = module.weight

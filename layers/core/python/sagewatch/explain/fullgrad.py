@@ -8,6 +8,7 @@ is whole and paired rightly. Tensors are paired by module name.
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -173,18 +174,22 @@ def saliency_map(
         size = layer.gradient.shape[1:]
         summed = _scaled_channel_sum(layer.gradient, layer.bias)
         by_size[size] = by_size[size] + summed if size in by_size else summed
-    for summed in by_size.values():
-        total += _enlarge_rows(_enlarge_rows(summed, height).T, width).T
-    return _scale(total)
+    # rows_of_a @ a @ columns_of_a + rows_of_b @ b @ columns_of_b + ... as one product of two wide matrices.
+    taller = [_interpolation(size[0], height) @ summed for size, summed in by_size.items()]
+    wider = [_interpolation(size[1], width).T for size in by_size]
+    return _scale(total + np.hstack(taller) @ np.vstack(wider) if taller else total)
 
 
-def _enlarge_rows(values: NDArray[np.float64], wanted: int) -> NDArray[np.float64]:
-    """Interpolate linearly to `wanted` rows, first and last kept: the grid of scipy.ndimage.zoom(order=1)."""
-    size = values.shape[0]
+@functools.lru_cache(maxsize=64)
+def _interpolation(size: int, wanted: int) -> NDArray[np.float64]:
+    """The matrix (wanted, size) that interpolates linearly, first and last kept: scipy.ndimage.zoom(order=1)'s grid."""
     places = np.linspace(0, size - 1, wanted)
     above = np.minimum(places.astype(int), max(size - 2, 0))
-    share = (places - above)[:, None]
-    return values[above] * (1 - share) + values[np.minimum(above + 1, size - 1)] * share
+    rows = np.arange(wanted)
+    matrix = np.zeros((wanted, size))
+    matrix[rows, above] = 1 - (places - above)
+    matrix[rows, np.minimum(above + 1, size - 1)] += places - above
+    return matrix
 
 
 def _scaled_channel_sum(values: NDArray[Any], factors: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -195,7 +200,10 @@ def _scaled_channel_sum(values: NDArray[Any], factors: NDArray[np.float64]) -> N
     """
     sizes = np.abs(values).reshape(values.shape[0], -1)
     weights = np.abs(factors)
-    low, high = float((sizes.min(axis=1) * weights).min()), float((sizes.max(axis=1) * weights).max())
+    # argmax and argmin, because numpy's max and min along rows are four times slower on rows this short.
+    rows = np.arange(len(sizes))
+    low = float((sizes[rows, sizes.argmin(axis=1)] * weights).min())
+    high = float((sizes[rows, sizes.argmax(axis=1)] * weights).max())
     if not high > low:
         return np.zeros(values.shape[1:])
     summed: NDArray[np.float64] = np.einsum("c,cp->p", weights.astype(sizes.dtype), sizes).astype(np.float64)
