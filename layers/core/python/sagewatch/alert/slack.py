@@ -19,6 +19,7 @@ FIELD_LIMIT = 2000
 FIELDS_LIMIT = 10
 TEXT_LIMIT = 4000
 URL_LIMIT = 2500
+_SHORT = 420
 _WIDE = frozenset({"How bad", "Most frequent", "Samples", "Incident"})
 _SIGNS = {"FIRING": "\N{LARGE RED CIRCLE}", "RESOLVED": "\N{LARGE GREEN CIRCLE}"}
 
@@ -85,9 +86,7 @@ def _build_blocks(content: Content, incident_id: str) -> Iterator[dict[str, Any]
             yield _build_section(_label(label, value, SECTION_LIMIT))
     yield _build_section(_label("What Sagewatch is doing", content.doing, SECTION_LIMIT))
     yield _build_section(_label("Next step", content.next_step, SECTION_LIMIT))
-    for link in content.links:
-        if (linked := _build_link(link)) is not None:
-            yield linked
+    yield from _build_links(content.links)
     yield {"type": "context", "elements": [_build_mrkdwn(escape(f"Sagewatch · {incident_id}", FIELD_LIMIT))]}
 
 
@@ -100,17 +99,23 @@ def _build_field(label: str, value: str) -> dict[str, str]:
     return _build_mrkdwn(_label(label, value, FIELD_LIMIT))
 
 
-def _build_link(link: Link) -> dict[str, Any] | None:
-    """A link of its own block: a presigned one alone can fill half of what a section holds.
+def _build_links(links: tuple[Link, ...]) -> Iterator[dict[str, Any]]:
+    """Short links on one line; a long one (a presigned one fills half a section) on its own."""
+    shown = [text for link in links if (text := _render_link(link)) is not None]
+    short = [text for text in shown if _measure(text) <= _SHORT]
+    if short:
+        yield _build_section(" · ".join(short[: SECTION_LIMIT // (_SHORT + 3)]))
+    yield from (_build_section(text) for text in shown if text not in short)
 
-    None for an address that is no link: a cut one would lead nowhere.
-    """
+
+def _render_link(link: Link) -> str | None:
+    """A link in Slack's notation; None for an address that is none, or is too long: cut, it would lead nowhere."""
     # "|" and ">" end an address in Slack's notation.
     address = link.url.replace("|", "%7C").replace(">", "%3E").replace("<", "%3C").replace("&", "&amp;")
     if not address.startswith(("https://", "http://", "file://")) or _measure(address) > URL_LIMIT:
         return None
     note = f" ({escape(link.note, 200)})" if link.note else ""
-    return _build_section(f"<{address}|{escape(link.label, 100)}>{note}")
+    return f"<{address}|{escape(link.label, 100)}>{note}"
 
 
 def _build_section(text: str) -> dict[str, Any]:
