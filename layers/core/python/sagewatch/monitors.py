@@ -30,7 +30,6 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LATER: Final = {
     "monitors.yml": ("inhibit", "windows"),
     "endpoint": ("quality", "sensitive"),
-    "detectors": ("no-data",),
     "class-concentration": ("seasons",),
     "route": ("group_by", "group_wait", "group_interval", "repeat_interval"),
     "receiver": ("pagerduty", "webhook"),
@@ -99,6 +98,13 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
     staged: bool = False
 
 
+class NoData(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of the watch for silence; ``after`` None goes by the stream's own rhythm."""
+
+    after: timedelta | None = None
+    staged: bool = False
+
+
 class Detectors(msgspec.Struct, frozen=True, kw_only=True):
     """What an endpoint is watched for; None is off."""
 
@@ -106,9 +112,12 @@ class Detectors(msgspec.Struct, frozen=True, kw_only=True):
     fixed_share: FixedShare | None = None
     confidence: Confidence | None = None
     rejected: Rejected | None = None
+    no_data: NoData | None = None
 
 
-DEFAULT_DETECTORS: Final = Detectors(class_concentration=ClassConcentration(), rejected=Rejected())
+DEFAULT_DETECTORS: Final = Detectors(
+    class_concentration=ClassConcentration(), confidence=Confidence(), rejected=Rejected(), no_data=NoData()
+)
 """What an endpoint is watched for that names no detectors."""
 
 
@@ -336,8 +345,9 @@ def _read_detectors(section: _Section | None) -> Detectors:
         fixed_share=_read_optional(section, "fixed-share", _read_fixed_share),
         confidence=_read_optional(section, "confidence", _read_confidence),
         rejected=_read_optional(section, "rejected", _read_rejected),
+        no_data=_read_optional(section, "no-data", _read_no_data),
     )
-    section.done("class-concentration", "fixed-share", "confidence", "rejected")
+    section.done("class-concentration", "fixed-share", "confidence", "rejected", "no-data")
     return detectors
 
 
@@ -384,6 +394,15 @@ def _read_rejected(section: _Section) -> Rejected:
         staged=section.take("staged", _read_switch, default=False),
     )
     section.done("one_false_alarm_in", "staged")
+    return settings
+
+
+def _read_no_data(section: _Section) -> NoData:
+    settings = NoData(
+        after=section.take("after", _read_silence, None),
+        staged=section.take("staged", _read_switch, default=False),
+    )
+    section.done("after", "staged")
     return settings
 
 
@@ -540,6 +559,10 @@ def _read_batch(value: Any) -> timedelta | int:
     if isinstance(value, str) and value.replace("_", "").isdecimal():
         return _read_positive(value)
     return read_duration(value)
+
+
+def _read_silence(value: Any) -> timedelta | None:
+    return None if value == "auto" else read_duration(value)
 
 
 def _read_secret(value: Any) -> str:

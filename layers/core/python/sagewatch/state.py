@@ -3,6 +3,7 @@
 ========================================  ==========================================================
 pk / sk                                   holds
 ========================================  ==========================================================
+``endpoint#E`` / ``stream#V``             a stream that had captures
 ``stream#E#V`` / ``segment#<time>#<id>``  the predictions of one capture object; being there means counted
 ``stream#E#V`` / ``checkpoint``           the detectors' states at the watermark; segments after it refold
 ``stream#E#V`` / ``told#<finding>#<s>``   this finding's raising or clearing is on the bus
@@ -70,6 +71,18 @@ class State:
                 raise
             return False
         return True
+
+    def note_stream(self, stream: Stream) -> None:
+        """Remember that the endpoint has this stream: the tick asks all of them."""
+        self._items.write(
+            [_write(f"endpoint#{stream.endpoint}", f"stream#{stream.variant}", stream, ANY_VERSION)]
+        )
+
+    def list_streams(self, endpoint: str) -> list[Stream]:
+        """The streams of an endpoint that ever had a capture."""
+        return [
+            msgspec.json.decode(row.body, type=Stream) for row in self._items.query(f"endpoint#{endpoint}")
+        ]
 
     def load_segments(self, stream: Stream, since: datetime | None) -> list[Segment]:
         """The stream's segments that begin at or after a time, in order of time."""

@@ -33,6 +33,7 @@ def ingest_capture(fact: Fact, world: World) -> None:
         return
     is_new = world.state.put_segment(readout.segment, world.now())
     if is_new:
+        world.state.note_stream(location.stream)
         _quarantine(readout, world)
         _measure(readout.segment, world)
     get_logger().info(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
+from sagewatch import monitors
 from sagewatch.detect.baseline import ClassCounts
 from sagewatch.detect.class_concentration import ClassConcentration, ClassConcentrationConfig
+from sagewatch.detect.confidence import Confidence, ConfidenceConfig
 from sagewatch.detect.fixed_share import FixedShare, FixedShareConfig
+from sagewatch.detect.no_data import NoData, NoDataConfig
+from sagewatch.detect.rejected import Rejected, RejectedConfig
 from sagewatch.detect.stream import AnyDetector, Folded, fold_stream
 from sagewatch.finding import Stream
 from sagewatch.monitors import Detectors
 from sagewatch.world import World
+
+C = TypeVar("C")
 
 LATENESS = timedelta(minutes=15)
 """How late a capture file may come and still be folded in its place (files take up to 4 minutes)."""
@@ -45,31 +53,59 @@ def view_stream(stream: Stream, world: World, settle_before: datetime | None = N
         stream=stream,
         place=world.place,
         settle_before=settle_before,
+        now=world.now(),
     )
     return View(folded, version)
 
 
 def build_detectors(settings: Detectors, classes: tuple[str, ...]) -> list[AnyDetector]:
-    """The detectors that monitors.yml asks for."""
-    detectors: list[AnyDetector] = []
+    """The detectors that monitors.yml asks for.
+
+    Parameters
+    ----------
+    classes
+        Classes known beforehand, seen or not.
+    """
+    return list(_iterate_detectors(settings, classes))
+
+
+def _iterate_detectors(settings: Detectors, classes: tuple[str, ...]) -> Iterator[AnyDetector]:
     if settings.class_concentration is not None:
-        concentration = settings.class_concentration
-        counts = concentration.baseline.counts
-        detectors.append(
-            ClassConcentration(
-                ClassConcentrationConfig(
-                    one_false_alarm_in=concentration.one_false_alarm_in,
-                    learn_from=concentration.baseline.learn_from or sum(counts.values()),
-                    baseline=ClassCounts(counts=counts) if counts else None,
-                    classes=classes,
-                    clear_after=concentration.clear_after,
-                    staged=concentration.staged,
-                )
-            )
-        )
+        yield _build_class_concentration(settings.class_concentration, classes)
     if settings.fixed_share is not None:
-        fixed = settings.fixed_share
-        detectors.append(
-            FixedShare(FixedShareConfig(threshold=fixed.threshold, per=fixed.per, staged=fixed.staged))
-        )
-    return detectors
+        yield FixedShare(_adopt(FixedShareConfig, settings.fixed_share))
+    if settings.confidence is not None:
+        yield _build_confidence(settings.confidence)
+    if settings.rejected is not None:
+        yield Rejected(_adopt(RejectedConfig, settings.rejected))
+    if settings.no_data is not None:
+        yield NoData(_adopt(NoDataConfig, settings.no_data))
+
+
+def _build_class_concentration(
+    settings: monitors.ClassConcentration, classes: tuple[str, ...]
+) -> ClassConcentration:
+    counts = settings.baseline.counts
+    config = ClassConcentrationConfig(
+        one_false_alarm_in=settings.one_false_alarm_in,
+        learn_from=settings.baseline.learn_from or sum(counts.values()),
+        baseline=ClassCounts(counts=counts) if counts else None,
+        classes=classes,
+        clear_after=settings.clear_after,
+        staged=settings.staged,
+    )
+    return ClassConcentration(config)
+
+
+def _build_confidence(settings: monitors.Confidence) -> Confidence:
+    config = ConfidenceConfig(
+        one_false_alarm_in=settings.one_false_alarm_in,
+        learn_from=settings.baseline.learn_from or 1000,
+        staged=settings.staged,
+    )
+    return Confidence(config)
+
+
+def _adopt(config: type[C], settings: msgspec.Struct) -> C:
+    """A detector's configuration from settings that have the same fields."""
+    return config(**{name: getattr(settings, name) for name in settings.__struct_fields__})

@@ -1,19 +1,27 @@
 """The minute's round: whatever an event should have woken and did not is woken now.
 
-It acts on nothing itself: only ``advance_diagnosis`` may touch an endpoint.
+Detectors are asked what the clock alone tells: an hour that is over, captures that stay away. It acts on
+nothing itself: only ``advance_diagnosis`` may touch an endpoint.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 from sagewatch.events import DiagnosisChanged, Fact, Ticked
+from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.flows.ingest_capture import evaluate_stream
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 
 def tick(fact: Fact, world: World) -> None:
-    """Wake every diagnosis that is under way, so that its deadlines hold even if all events were lost."""
+    """Wake every diagnosis that is under way, and judge every stream by the clock."""
     if not isinstance(fact, Ticked):
         return
+    for endpoint in world.monitors.endpoints:
+        for stream in world.state.list_streams(endpoint):
+            retry_conflicts(partial(evaluate_stream, stream, world))
     due = [change for endpoint in world.monitors.endpoints if (change := _find_due(endpoint, world))]
     if due:
         world.bus.publish(due, world.now())

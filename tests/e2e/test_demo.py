@@ -1,0 +1,228 @@
+"""The main job, whole, on the local AWS: what the issue asks to be shown, on photographs and on drawn signs."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from sagewatch.aws.dynamodb import DynamoItems
+from sagewatch.sandbox.demo.narrator import Narrator
+from sagewatch.sandbox.demo.stage import set_up
+from sagewatch.sandbox.demo.story import ENDPOINT, Plan, play
+from sagewatch.sandbox.demo.summary import find_wrong, summarise, write_summary
+from sagewatch.sandbox.traffic import DrawnSigns, Photographs
+from sagewatch.state import State
+
+ROOT = Path(__file__).parents[2]
+PHOTOGRAPHS = ROOT.parent / "shared" / "real" / "gtsrb"
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module", params=["photographs", "drawn signs"])
+def played(request, tmp_path_factory):
+    """The story, played once for each kind of traffic, with its stage still standing."""
+    if request.param == "photographs" and not PHOTOGRAPHS.is_dir():
+        pytest.skip("../shared/real/gtsrb is not here: photographs are read in place")
+    traffic = Photographs(PHOTOGRAPHS) if request.param == "photographs" else DrawnSigns()
+    out = tmp_path_factory.mktemp("demo")
+    narrator = Narrator(Console(quiet=True))
+    with set_up(ROOT, out, None, narrator.say) as stage:
+        told = play(stage, traffic, Plan(), narrator)
+        summary = summarise(stage, told)
+        write_summary(summary, out)
+        yield stage, told, summary
+
+
+def test_nothing_is_wrong(played):
+    _, _, summary = played
+    assert find_wrong(summary) == []
+
+
+def test_at_least_500_clean_predictions_raise_nothing(played):
+    _, _, summary = played
+    assert summary.clean_predictions >= 900  # 400 to learn from and 500 after that
+    assert summary.findings_on_clean_traffic == 0
+
+
+def test_class_14_is_found_within_40_predictions_and_before_the_fixed_rule(played):
+    _, _, summary = played
+    assert summary.detected_class == 14
+    assert 0 < summary.predictions_to_detection <= 40
+    assert summary.fixed_rule["predictions"] is None or summary.fixed_rule["predictions"] >= 100
+
+
+def test_each_receiver_hears_one_firing_and_one_resolved(played):
+    stage, _, summary = played
+    heard = sorted((alert.receiver, alert.state) for alert in summary.alerts if alert.state != "updated")
+    assert heard == [
+        (receiver, state)
+        for receiver in ("ml-on-call/mail", "ml-on-call/slack")
+        for state in ("firing", "resolved")
+    ]
+    assert len(stage.inbox.mails()) == 2
+    assert len(stage.slack.messages()) == 1
+    for alert in summary.alerts:
+        text = (stage.out / alert.path).read_text()
+        assert ("RESOLVED" in text) == (alert.state == "resolved")
+
+
+def test_the_endpoint_ends_on_its_own_config_and_nothing_is_left(played):
+    stage, _, summary = played
+    sagemaker = stage.aws.client("sagemaker")
+    assert summary.endpoint["final_config"] == summary.endpoint["original_config"]
+    assert [row["EndpointConfigName"] for row in sagemaker.list_endpoint_configs()["EndpointConfigs"]] == [
+        summary.endpoint["original_config"]
+    ]
+    assert len(sagemaker.list_models()["Models"]) == 1
+
+
+def test_at_least_20_heat_maps_are_complete_to_1e_minus_5(played):
+    stage, _, summary = played
+    report = json.loads((stage.out / "explain" / "explanations.json").read_text())
+    errors = [image["completeness_relative_error"] for image in report["images"]]
+    assert len(errors) >= 20
+    assert max(errors) <= 1e-5
+    pictures = sorted((stage.out / "heatmaps").glob("*.png"))
+    assert len(pictures) == summary.explained_images
+    with Image.open(pictures[0]) as picture:
+        assert picture.width > picture.height > 100
+
+
+def test_the_summary_has_the_keys_that_were_asked_for(played):
+    stage, _, _ = played
+    summary = json.loads((stage.out / "summary.json").read_text())
+    assert {
+        "incident_id",
+        "detected_class",
+        "predictions_to_detection",
+        "capture_to_alert_seconds",
+        "alerts",
+        "endpoint",
+        "explained_images",
+        "completeness_max_relative_error",
+        "page",
+    } <= summary.keys()
+    assert {"receiver", "state", "path"} <= summary["alerts"][0].keys()
+    assert Path(summary["page"]).read_text().startswith("<!doctype html>")
+
+
+def test_the_counts_of_the_most_frequent_classes_are_metrics(played):
+    stage, _, _ = played
+    metrics = stage.aws.client("cloudwatch").list_metrics(Namespace="Sagewatch")["Metrics"]
+    classes = {
+        dimension["Value"]
+        for metric in metrics
+        if metric["MetricName"] == "PredictedClass"
+        for dimension in metric["Dimensions"]
+        if dimension["Name"] == "Class"
+    }
+    assert "14" in classes
+    assert {"Predictions", "RejectedLines", "Log10Excess"} <= {metric["MetricName"] for metric in metrics}
+
+
+def test_nothing_called_out_and_nothing_listens_elsewhere(played):
+    stage, _, summary = played
+    assert stage.aws.outbound_attempts() == []
+    assert summary.outbound_connections == 0
+    assert list_foreign_listeners() == []
+
+
+def list_foreign_listeners() -> list[str]:
+    """Listening TCP sockets of our processes that are bound to anything but 127.0.0.1 (Linux only)."""
+    mine = set()
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            if b"sagewatch" not in (folder.parent / "cmdline").read_bytes() and folder.parent.name != "self":
+                continue
+            mine |= {str(link.readlink()) for link in folder.iterdir()}
+        except OSError:
+            continue
+    foreign = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for row in Path(table).read_text().splitlines()[1:]:
+            fields = row.split()
+            address, state, inode = fields[1].split(":")[0], fields[3], fields[9]
+            if state == "0A" and f"socket:[{inode}]" in mine and address != "0100007F":
+                foreign.append(row)
+    return foreign
+
+
+def test_the_whole_event_log_doubled_and_shuffled_changes_nothing(played):
+    stage, told, _ = played
+    state = State(DynamoItems(stage.outputs["StateTable"], stage.aws.client("dynamodb")))
+    before = take_stock(stage, state, told.incident_id)
+    log = [json.loads(line) for line in (stage.out / "events.jsonl").read_text().splitlines()]
+    assert len(log) > 150
+    events = [event for event in log for _ in range(2)]
+    random.Random(7).shuffle(events)
+    resend(stage, events)
+    assert take_stock(stage, state, told.incident_id) == before
+    assert find_wrong(summarise(stage, told)) == []
+
+
+QUEUES = {
+    "Finding Raised": ("IncidentQueueUrl",),
+    "Finding Cleared": ("IncidentQueueUrl",),
+    "Incident Opened": ("AlertQueueUrl", "DiagnosisQueueUrl"),
+    "Incident Updated": ("AlertQueueUrl",),
+    "Incident Resolved": ("AlertQueueUrl",),
+    "Diagnosis Started": ("AlertQueueUrl",),
+    "Diagnosis Finished": ("AlertQueueUrl",),
+    "Diagnosis Due": ("DiagnosisQueueUrl",),
+    "SageMaker Endpoint State Change": ("DiagnosisQueueUrl",),
+    "SageMaker Processing Job State Change": ("DiagnosisQueueUrl",),
+    "Object Created": ("CaptureQueueUrl", "DiagnosisQueueUrl"),
+}
+
+
+def resend(stage, events) -> None:
+    """Put events straight onto the functions' queues and wait until all are drained."""
+    sqs = stage.aws.client("sqs")
+    for event in events:
+        for queue in QUEUES.get(event["detail-type"], ()):
+            if event["detail-type"] == "Object Created":
+                is_capture = event["detail"]["object"]["key"].startswith(stage.outputs["CapturePrefix"])
+                if is_capture != (queue == "CaptureQueueUrl"):
+                    continue
+            sqs.send_message(QueueUrl=stage.outputs[queue], MessageBody=json.dumps(event))
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    quiet_since, deadline = None, time.monotonic() + 240
+    while time.monotonic() < deadline:
+        waiting = 0
+        for name in {queue for queues in QUEUES.values() for queue in queues}:
+            attributes = sqs.get_queue_attributes(QueueUrl=stage.outputs[name], AttributeNames=names)
+            waiting += sum(map(int, attributes["Attributes"].values()))
+        quiet_since = None if waiting else quiet_since or time.monotonic()
+        if quiet_since and time.monotonic() - quiet_since > 3:
+            return
+        time.sleep(0.3)
+    raise AssertionError("the queues were never drained")
+
+
+def take_stock(stage, state, incident_id) -> dict:
+    """All that a person or an operator could see."""
+    sagemaker = stage.aws.client("sagemaker")
+    findings = stage.recorder.heard("Finding Raised") + stage.recorder.heard("Finding Cleared")
+    return {
+        "mails": [path.name for path in stage.inbox.mails()],
+        "slack": stage.slack.messages(),
+        "versions": sorted(path.name for path in (stage.out / "slack" / "versions").iterdir()),
+        "endpoint": sagemaker.describe_endpoint(EndpointName=ENDPOINT)["EndpointConfigName"],
+        "configs": [
+            row["EndpointConfigName"] for row in sagemaker.list_endpoint_configs()["EndpointConfigs"]
+        ],
+        "jobs": [
+            row["ProcessingJobName"] for row in sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
+        ],
+        "findings": sorted({event["detail"]["finding_id"] for event in findings}),
+        "incident": state.load_incident(incident_id).findings,
+        "diagnosis": state.load_diagnosis(ENDPOINT),
+        "told": [debt.told for debt in state.load_debts(incident_id)],
+    }
