@@ -137,8 +137,7 @@ def _look(diagnosis: Diagnosis, world: World) -> Seen:
 
 def _claim(before: Diagnosis, step: Step, world: World) -> Diagnosis:
     entries = []
-    if step.commands and step.diagnosis.phase is before.phase:
-        # A change of phase writes its own line when it is told as progress.
+    if step.commands or step.diagnosis.phase is not before.phase:
         what = f"diagnosis_{step.diagnosis.phase}"
         data: dict[str, str | int | float | bool | None] = {"recorded": step.diagnosis.recorded}
         entries.append(Entry(at=world.now(), what=what, reason=step.reason, by=BY, data=data))

@@ -6,7 +6,7 @@ The page's key follows from the incident's id, so alerts link to it before it is
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -14,31 +14,25 @@ from urllib.parse import quote
 import msgspec
 
 from sagewatch.alert.content import Links
-from sagewatch.capture import pick_lines, read_record
 from sagewatch.diagnose.model import Diagnosis
 from sagewatch.diagnose.plan import build_explain_prefix
-from sagewatch.errors import RejectedInputError
 from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest
 from sagewatch.evidence.model import (
     Dossier,
     EndpointConfigs,
     Explained,
     PageLink,
-    SampleInput,
     Told,
     TracePoint,
 )
 from sagewatch.evidence.page import build_page
-from sagewatch.finding import Finding, Sample
+from sagewatch.finding import Finding
+from sagewatch.flows.samples import load_clean, load_suspicious
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
-from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
-SAMPLES_SHOWN = 12
-_PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
-_TEXT_SHOWN = 400
 
 
 def build_page_key(incident_id: str) -> str:
@@ -130,7 +124,8 @@ def _gather(incident: Incident, pictures: Mapping[str, bytes], now: datetime, wo
         entries=tuple(entries),
         trace=_load_trace(incident.latest, world),
         class_names=get_class_names(incident.endpoint, world),
-        samples=tuple(load_samples(incident.latest.samples[:SAMPLES_SHOWN], incident.subject, world)),
+        samples=load_suspicious(incident.latest, world),
+        clean_samples=load_clean(incident.latest, world),
         explained=tuple(_read_explained(report, pictures)),
         explain_failures=tuple(f"{row['file']}: {row['reason']}" for row in report.get("skipped", [])),
         configs=_load_configs(incident, diagnosis, world),
@@ -138,37 +133,6 @@ def _gather(incident: Incident, pictures: Mapping[str, bytes], now: datetime, wo
         links=tuple(_list_page_links(links)),
         runbook=f"{links.runbooks}/{incident.kind}.md" if links.runbooks else None,
     )
-
-
-def load_samples(samples: Sequence[Sample], label: str, world: World) -> Iterator[SampleInput]:
-    """The captured inputs that samples point at; those that cannot be read are left out and logged."""
-    lines: dict[tuple[str, str], list[int]] = {}
-    for sample in samples:
-        lines.setdefault((sample.bucket, sample.key), []).append(sample.line)
-    for (bucket, key), numbers in lines.items():
-        stream = world.objects.open_object(bucket, key)
-        if stream is None:
-            get_logger().info("sample_is_gone", key=key)
-            continue
-        for number, line in pick_lines(stream, numbers).items():
-            try:
-                record = read_record(line, where=key)
-            except RejectedInputError as error:
-                get_logger().info("sample_unreadable", key=key, line=number, reason=error.reason)
-                continue
-            content = record.input.content if record.input else b""
-            yield _build_sample(content, label, f"s3://{bucket}/{key} line {number}")
-
-
-def _build_sample(content: bytes, label: str, where: str) -> SampleInput:
-    for magic, media_type in _PICTURES.items():
-        if content.startswith(magic):
-            return SampleInput(label=label, where=where, picture=content, media_type=media_type)
-    try:
-        text = content[:_TEXT_SHOWN].decode()
-    except UnicodeDecodeError:
-        text = f"{len(content):,} bytes, not text"
-    return SampleInput(label=label, where=where, text=text)
 
 
 def _load_report(incident_id: str, world: World) -> dict[str, Any]:

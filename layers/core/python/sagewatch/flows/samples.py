@@ -1,0 +1,90 @@
+"""Captured inputs for the page: those that made a finding, and clean ones of before to see beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from sagewatch.capture import Segment, pick_lines, read_record
+from sagewatch.errors import RejectedInputError
+from sagewatch.evidence.model import SampleInput
+from sagewatch.finding import Finding, Sample
+from sagewatch.observability import get_logger
+from sagewatch.world import World
+
+SUSPICIOUS_SHOWN = 12
+CLEAN_SHOWN = 6
+_TEXT_SHOWN = 400
+_PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
+
+
+class Predicted(msgspec.Struct, frozen=True):
+    """A capture line and what the model answered to it."""
+
+    sample: Sample
+    label: str
+    confidence: float | None
+
+
+def load_suspicious(finding: Finding, world: World) -> tuple[SampleInput, ...]:
+    """The inputs that the finding's samples point at."""
+    segments = world.state.load_segments(finding.stream, finding.window.start.replace(microsecond=0))
+    answers = {one.sample: one for segment in segments for one in iterate_predictions(segment)}
+    chosen = [
+        answers.get(sample, Predicted(sample, finding.subject, None))
+        for sample in finding.samples[:SUSPICIOUS_SHOWN]
+    ]
+    return tuple(load_inputs(chosen, world))
+
+
+def load_clean(finding: Finding, world: World) -> tuple[SampleInput, ...]:
+    """Inputs of just before the finding, those that were called the same first."""
+    before = [
+        segment
+        for segment in world.state.load_segments(finding.stream, None)
+        if segment.last_at < finding.window.start
+    ]
+    answers = [one for segment in before[::-1] for one in iterate_predictions(segment)]
+    same = [one for one in answers if one.label == finding.subject]
+    others = [one for one in answers if one.label != finding.subject]
+    return tuple(load_inputs([*same[: CLEAN_SHOWN // 2], *others][:CLEAN_SHOWN], world))
+
+
+def iterate_predictions(segment: Segment) -> Iterator[Predicted]:
+    """Every prediction of a segment with the line that it stands in."""
+    for position, index in enumerate(segment.indexes()):
+        sample = Sample(segment.bucket, segment.key, segment.line(position))
+        yield Predicted(sample, segment.labels[index], segment.confidence(position))
+
+
+def load_inputs(chosen: Sequence[Predicted], world: World) -> Iterator[SampleInput]:
+    """The captured inputs, each object read once; those that cannot be read are left out and logged."""
+    wanted: dict[tuple[str, str], dict[int, Predicted]] = {}
+    for one in chosen:
+        wanted.setdefault((one.sample.bucket, one.sample.key), {})[one.sample.line] = one
+    for (bucket, key), lines in wanted.items():
+        stream = world.objects.open_object(bucket, key)
+        if stream is None:
+            get_logger().info("sample_is_gone", key=key)
+            continue
+        for number, line in pick_lines(stream, lines.keys()).items():
+            try:
+                record = read_record(line, where=key)
+            except RejectedInputError as error:
+                get_logger().info("sample_unreadable", key=key, line=number, reason=error.reason)
+                continue
+            content = record.input.content if record.input else b""
+            yield _build_input(content, lines[number], f"s3://{bucket}/{key} line {number}")
+
+
+def _build_input(content: bytes, answer: Predicted, where: str) -> SampleInput:
+    plain = SampleInput(label=answer.label, confidence=answer.confidence, where=where)
+    for magic, media_type in _PICTURES.items():
+        if content.startswith(magic):
+            return msgspec.structs.replace(plain, picture=content, media_type=media_type)
+    try:
+        text = content[:_TEXT_SHOWN].decode()
+    except UnicodeDecodeError:
+        text = f"{len(content):,} bytes, not text"
+    return msgspec.structs.replace(plain, text=text)
