@@ -83,7 +83,7 @@ class TensorRecorder:
         """The prediction itself, with the gradient of the predicted class's logit at the image and each BatchNorm."""
         image = x.detach().clone().requires_grad_()
         handles = [
-            m.register_forward_hook(_gradient_keeper(name, tensors)) for name, m in self._batch_norms.items()
+            m.register_forward_hook(_GradientKeeper(name, tensors)) for name, m in self._batch_norms.items()
         ]
         try:
             logits = self.model(image)
@@ -141,7 +141,7 @@ class TensorRecorder:
         return {name: value.detach().numpy() for name, value in values.items()}
 
 
-class _gradient_keeper:  # noqa: N801 - used as a function
+class _GradientKeeper:
     """A forward hook that keeps the gradient of a module's output under smdebug's name for it."""
 
     def __init__(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
