@@ -118,21 +118,20 @@ def _decide_begin(incident: Incident, world: World) -> Step | Refuse:
 
 
 def _look(diagnosis: Diagnosis, world: World) -> Seen:
+    if diagnosis.phase is Phase.EXPLAINING:
+        # The endpoint is its owner's again; only the job is still ours.
+        job = world.jobs.describe_processing_job(diagnosis.job) or {}
+        return Seen(None, None, job_status=job.get("ProcessingJobStatus"))
     endpoint = world.hosting.describe_endpoint(diagnosis.endpoint) or {}
-    recorded, job_status = 0, None
+    recorded = 0
     if diagnosis.phase in {Phase.OBSERVING, Phase.RESTORING}:
         keys = world.objects.list_objects(world.settings.evidence_bucket, diagnosis.tensors_prefix)
         recorded = sum("/index/" in key for key in keys)
-    if diagnosis.phase is Phase.EXPLAINING:
-        job = world.jobs.describe_processing_job(diagnosis.job) or {}
-        job_status = job.get("ProcessingJobStatus")
     hooked = (
         world.hosting.describe_endpoint_config(diagnosis.hooked_config) is not None
         or world.hosting.describe_model(diagnosis.hooked_model) is not None
     )
-    return Seen(
-        endpoint.get("EndpointConfigName"), endpoint.get("EndpointStatus"), hooked, recorded, job_status
-    )
+    return Seen(endpoint.get("EndpointConfigName"), endpoint.get("EndpointStatus"), hooked, recorded)
 
 
 def _claim(before: Diagnosis, step: Step, world: World) -> Diagnosis:

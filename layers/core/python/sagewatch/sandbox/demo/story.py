@@ -46,7 +46,7 @@ class Plan:
 
     baseline: int = 400
     clean: int = 520
-    attacked_images: int = 40
+    attacked_images: int = 24
     attacked_share: float = 0.8
     seed: int = 14
 
