@@ -108,7 +108,8 @@ def _caption(file: StepFile, explanation: Explanation, class_name: str, outside:
     verdict = error if explanation.complete else f"INCOMPLETE, do not trust: {error}"
     return (
         f"{class_name} (class {explanation.class_id}), probability {explanation.probability:.1%}",
-        f"{file.name} - {verdict} - {outside:.0%} of the relevance outside the middle",
+        f"{verdict}; {outside:.0%} of the relevance lies outside the middle",
+        file.name,
     )
 
 
