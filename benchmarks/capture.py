@@ -32,10 +32,17 @@ LOCATION = CaptureLocation(
 SPEC = CaptureSpec()
 
 
-def build_line(rng: random.Random, number: int, content_type: str, encoding: str, data: str, answer: str) -> str:
+def build_line(
+    rng: random.Random, number: int, content_type: str, encoding: str, data: str, answer: str
+) -> str:
     """One capture line in SageMaker's own layout."""
     sides = {
-        "endpointInput": {"observedContentType": content_type, "mode": "INPUT", "data": data, "encoding": encoding},
+        "endpointInput": {
+            "observedContentType": content_type,
+            "mode": "INPUT",
+            "data": data,
+            "encoding": encoding,
+        },
         "endpointOutput": {
             "observedContentType": "application/json",
             "mode": "OUTPUT",
@@ -43,7 +50,10 @@ def build_line(rng: random.Random, number: int, content_type: str, encoding: str
             "encoding": "JSON",
         },
     }
-    event = {"eventId": f"{rng.getrandbits(128):032x}", "inferenceTime": f"2026-11-21T10:{number // 60 % 60:02d}:00Z"}
+    event = {
+        "eventId": f"{rng.getrandbits(128):032x}",
+        "inferenceTime": f"2026-11-21T10:{number // 60 % 60:02d}:00Z",
+    }
     line = {"captureData": sides, "eventMetadata": event, "eventVersion": "0"}
     return json.dumps(line, separators=(",", ":")) + "\n"
 
@@ -141,7 +151,9 @@ def main() -> None:
             best = measure(path, count, turns)
             size = path.stat().st_size
             first = next(iter(best.values()))
-            print(f"{name}: {count} lines, {size / 1e6:.0f} MB, peak memory {measure_memory(path) / 1e6:.1f} MB")
+            print(
+                f"{name}: {count} lines, {size / 1e6:.0f} MB, peak memory {measure_memory(path) / 1e6:.1f} MB"
+            )
             for way, seconds in best.items():
                 speed = f"{size / seconds / 1e6:7.0f} MB/s  {seconds / count * 1e6:7.2f} us a line"
                 print(f"  {way:32} {first / seconds:5.1f}x  {speed}")

@@ -192,11 +192,11 @@ class _Fold:
             self.state.values, self.levels, at, stop, _tabulate_bets(self.state.mean_low), limit
         )
         self._change(values=values, steps=self.state.steps + end - at)
-        self._follow(at, end)
+        clean_from = self._follow(at, end)
         if sum(values) >= limit:
             self._alarm(end)
         else:
-            self._grow(at, end)
+            self._grow(clean_from, end)
         return end
 
     def _grow(self, start: int, end: int) -> None:
@@ -209,16 +209,18 @@ class _Fold:
         joined = self.state.learned.add(self.state.old)
         self.state = _bound(msgspec.structs.replace(self.state, learned=joined, old=young, young=Moments()))
 
-    def _follow(self, start: int, end: int) -> None:
+    def _follow(self, start: int, end: int) -> int:
+        """Carry the open episode on; clear it when it is over. From where on none was open."""
         if not self.state.open:
-            return
+            return start
         scores = {_SUBJECT: [CONFIDENCE_STEPS - level for level in self.levels[start:end]]}
         rejected = 0 if start else self.segment.rejected
-        still_open, over = follow_all(
+        still_open, over, until = follow_all(
             self.state.open, self.segment, self.positions[start:end], scores, rejected
         )
         self.changes += [Cleared(episode, self.segment.last_at) for episode in over]
         self._change(open=still_open)
+        return end if still_open else start + until
 
     def _alarm(self, end: int) -> None:
         statistic = sum(self.state.values) / len(BETS)
@@ -277,19 +279,20 @@ class _Fold:
         self.changes.append(Raised(episode))
 
     def _find_onset(self, recent: list[int]) -> int:
-        """How many predictions before the last the change began: the likeliest, given the best bet."""
-        best_bet = max(range(len(BETS)), key=self.state.values.__getitem__)
+        """How many predictions before the last the change began: the likeliest, over all bets."""
         table = _tabulate_bets(self.state.mean_low)
-        best, best_back, total, steps = -math.inf, 0, 0.0, 0
+        logs = [tuple(map(math.log, factors)) for factors in table]
+        best, best_back, steps = -math.inf, 0, 0
+        totals = [0.0] * len(BETS)
         for back, level in enumerate(reversed(recent)):
             if level == NO_CONFIDENCE:
                 continue
             if steps == self.state.steps:
                 break
             steps += 1
-            total += math.log(table[level][best_bet])
-            if total > best:
-                best, best_back = total, back
+            totals = [total + log for total, log in zip(totals, logs[level], strict=True)]
+            if max(totals) > best:
+                best, best_back = max(totals), back
         return best_back
 
     def _trace(self, statistic: float, walked: int) -> None:

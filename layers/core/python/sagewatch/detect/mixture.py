@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
@@ -57,14 +57,7 @@ class MixtureState(msgspec.Struct, frozen=True):
     deviations: bytes = b""
 
 
-class Peak(msgspec.Struct, frozen=True):
-    """The largest cell of the mixture: its row and its size of attack, and log10(mean M / threshold)."""
-
-    row: int
-    size: float
-    log10_excess: float
-
-
+@lru_cache(maxsize=8192)
 def build_gain(probability: float) -> Gain:
     """What predicting a class does to its row, given its probability without an attack."""
     factors = tuple(keep + size / probability for keep, size in zip(_KEEP, SIZES, strict=True))
@@ -167,13 +160,10 @@ class Mixture:
         """Mean of all M now."""
         return sum(map(sum, self._list_values())) / (_WIDTH * len(self._rows))
 
-    def find_peak(self) -> tuple[int, int]:
-        """Row and index into ``SIZES`` of the largest M now."""
-        values = self._list_values()
-        return max(
-            ((row, at) for row in range(len(values)) for at in range(_WIDTH)),
-            key=lambda cell: values[cell[0]][cell[1]],
-        )
+    def find_peak(self) -> int:
+        """The row with the largest M now, of whatever size."""
+        tops = [max(values) for values in self._list_values()]
+        return tops.index(max(tops))
 
     def _list_values(self) -> list[tuple[float, ...]]:
         decays = _tabulate_decays()

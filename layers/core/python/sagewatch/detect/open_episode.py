@@ -166,13 +166,20 @@ def follow_all(
     positions: Sequence[int],
     scores: Mapping[str, Sequence[int]],
     rejected: int,
-) -> tuple[tuple[OpenEpisode, ...], list[Episode]]:
-    """Carry open episodes on, each with the scores of its subject: those that stay open, and those that are over."""
-    still_open, over = [], []
+) -> tuple[tuple[OpenEpisode, ...], list[Episode], int]:
+    """Carry open episodes on, each with the scores of its subject.
+
+    Returns
+    -------
+    tuple
+        Those that stay open, those that are over, and how many predictions it took until the last was over.
+    """
+    still_open, over, until = [], [], 0
     for each in episodes:
         followed, taken = each.follow(segment, positions, scores[each.episode.subject], rejected)
         if taken is None:
             still_open.append(followed)
         else:
             over.append(followed.describe())
-    return tuple(still_open), over
+            until = max(until, taken)
+    return tuple(still_open), over, until
