@@ -130,7 +130,7 @@ def attack(
     # Unrounded, so that a step too small for any pixel to move is not lost but adds up with the next ones.
     wanted = pixels = original
     success, iterations = False, 0
-    for iterations in range(max_iterations + 1):  # noqa: B007 - counted for the result
+    for iterations in range(max_iterations + 1):
         x = pixels.clone().requires_grad_()
         logits = model((x / 255 - mean) / std)[0]
         others = torch.cat([logits[:target], logits[target + 1 :]])
