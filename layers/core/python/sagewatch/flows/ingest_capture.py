@@ -48,7 +48,9 @@ def ingest_capture(fact: Fact, world: World) -> None:
 
 def evaluate_stream(stream: Stream, world: World) -> None:
     """Fold the stream, publish what is new, move the checkpoint."""
-    view = view_stream(stream, world, settle_before=world.now() - LATENESS)
+    # By whole minutes: so the checkpoint moves, and writers cross each other, once a minute and not with every file.
+    settle_before = (world.now() - LATENESS).replace(second=0, microsecond=0)
+    view = view_stream(stream, world, settle_before=settle_before)
     if view is None:
         return
     fresh = [finding for finding in view.folded.findings if not world.state.was_told(finding)]
@@ -65,7 +67,8 @@ def evaluate_stream(stream: Stream, world: World) -> None:
                 decision=finding.severity.value,
             )
     _measure_evidence(stream, view, world)
-    world.state.save_checkpoint(stream, view.folded.checkpoint, view.version)
+    if view.moved:
+        world.state.save_checkpoint(stream, view.folded.checkpoint, view.version)
 
 
 def _locate(fact: CaptureLanded, world: World) -> CaptureLocation | None:

@@ -15,7 +15,7 @@ from sagewatch.detect.confidence import Confidence, ConfidenceConfig
 from sagewatch.detect.fixed_share import FixedShare, FixedShareConfig
 from sagewatch.detect.no_data import NoData, NoDataConfig
 from sagewatch.detect.rejected import Rejected, RejectedConfig
-from sagewatch.detect.stream import AnyDetector, Folded, fold_stream
+from sagewatch.detect.stream import AnyDetector, Checkpoint, Folded, fold_stream
 from sagewatch.finding import Stream
 from sagewatch.monitors import Detectors
 from sagewatch.world import World
@@ -27,10 +27,16 @@ LATENESS = timedelta(minutes=15)
 
 
 class View(msgspec.Struct, frozen=True):
-    """A fold, and the version of the checkpoint that it started from."""
+    """A fold, and the checkpoint that it started from, with its version."""
 
     folded: Folded
+    before: Checkpoint | None
     version: int
+
+    @property
+    def moved(self) -> bool:
+        """Whether the checkpoint is another one now."""
+        return self.folded.checkpoint != self.before
 
 
 def view_stream(stream: Stream, world: World, settle_before: datetime | None = None) -> View | None:
@@ -55,7 +61,7 @@ def view_stream(stream: Stream, world: World, settle_before: datetime | None = N
         settle_before=settle_before,
         now=world.now(),
     )
-    return View(folded, version)
+    return View(folded, checkpoint, version)
 
 
 def build_detectors(settings: Detectors, classes: tuple[str, ...]) -> list[AnyDetector]:

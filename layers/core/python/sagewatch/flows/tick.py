@@ -6,10 +6,9 @@ nothing itself: only ``advance_diagnosis`` may touch an endpoint.
 
 from __future__ import annotations
 
-from functools import partial
-
+from sagewatch.errors import ConflictError
 from sagewatch.events import DiagnosisChanged, Fact, Ticked
-from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.finding import Stream
 from sagewatch.flows.ingest_capture import evaluate_stream
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -21,11 +20,19 @@ def tick(fact: Fact, world: World) -> None:
         return
     for endpoint in world.monitors.endpoints:
         for stream in world.state.list_streams(endpoint):
-            retry_conflicts(partial(evaluate_stream, stream, world))
+            _judge_by_the_clock(stream, world)
     due = [change for endpoint in world.monitors.endpoints if (change := _find_due(endpoint, world))]
     if due:
         world.bus.publish(due, world.now())
     get_logger().debug("ticked", count=len(due))
+
+
+def _judge_by_the_clock(stream: Stream, world: World) -> None:
+    try:
+        evaluate_stream(stream, world)
+    except ConflictError:
+        # A capture file was folded at this very moment, with the clock in view: nothing is left to judge.
+        get_logger().debug("stream_judged_by_another", endpoint=stream.endpoint, variant=stream.variant)
 
 
 def _find_due(endpoint: str, world: World) -> DiagnosisChanged | None:
