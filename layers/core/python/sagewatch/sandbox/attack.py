@@ -1,8 +1,8 @@
 """Targeted DeepFool on the pixels an endpoint will see: AdvBox's role in the notebook.
 
-Own code, because the libraries that are maintained (Foolbox, ART, torchattacks, AutoAttack) have DeepFool without a
-target, and AdvBox, which has it, is not maintained and stops at the decision boundary: rounding to 8 bits then gives
-the class back (2 of 40 images kept it). So this iterates on the rounded image, until the target leads by a margin.
+Own code, because no maintained attack library was found that does DeepFool towards a target and survives rounding to
+8-bit pixels. AdvBox, which has the target, stops at the decision boundary: after rounding, 2 of 40 images kept the
+class. So this iterates on the rounded image, until the target leads by a margin.
 
 Needs torch, which is imported when an attack runs, and the model of `endpoint_code/model.py`.
 """
