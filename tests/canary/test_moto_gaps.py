@@ -94,6 +94,22 @@ def test_cloudformation_still_skips_a_type_that_we_fill(types: list[str], resour
     )
 
 
+def test_a_bus_that_a_template_refers_to_is_still_no_name(moto_client: Callable[[str], Any]) -> None:
+    template = {
+        "Resources": {
+            "Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": "canary-referred"}},
+            "Rule": {
+                "Type": "AWS::Events::Rule",
+                "Properties": {"EventBusName": {"Ref": "Bus"}, "EventPattern": {"source": ["canary"]}},
+            },
+        }
+    }
+    stack = {"StackName": "canary-bus", "TemplateBody": json.dumps(template)}
+    assert fails(lambda: moto_client("cloudformation").create_stack(**stack)), (
+        "moto resolves a reference to a bus now: delete event_buses.py"
+    )
+
+
 def test_cloudformation_still_drops_bucket_and_table_properties(moto_client: Callable[[str], Any]) -> None:
     key = [{"AttributeName": "pk", "KeyType": "HASH"}]
     template = {

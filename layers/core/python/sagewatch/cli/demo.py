@@ -39,12 +39,14 @@ def demo(images: Path | None, out: Path, seed: int, slack_port: int | None, *, a
         summarise,
         write_summary,
     )
+    from sagewatch.sandbox.guard.sitecustomize import install
     from sagewatch.sandbox.traffic import DrawnSigns, Photographs
 
     console = Console(stderr=as_json)
     narrator = Narrator(console)
     traffic = Photographs(images) if images else DrawnSigns()
     out = out.resolve()
+    install(str(out / ".sandbox" / "outbound.log"))  # this process too: the children are guarded anyway
     with set_up(Path.cwd(), out, slack_port, narrator.say) as stage:
         told = play(stage, traffic, Plan(seed=seed), narrator)
         summary = summarise(stage, told)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from sagewatch.sandbox.demo.driver import Driver, encode_png
 from sagewatch.sandbox.demo.narrator import Narrator
 from sagewatch.sandbox.demo.stage import Stage
 from sagewatch.sandbox.errors import SandboxError
+from sagewatch.sandbox.processes import GUARD_DIRECTORY, inherited_environment
 from sagewatch.sandbox.traffic import Traffic
 from sagewatch.state import State
 
@@ -123,7 +123,12 @@ def deploy_endpoint(stage: Stage, narrator: Narrator) -> None:
         "--role", stage.outputs["SageMakerRoleArn"],
         "--poll", "1",
     ]  # fmt: skip
-    environment = {**os.environ, **stage.aws.environment}  # noqa: TID251 (the child's)
+    environment = {
+        **inherited_environment(),
+        **stage.aws.environment,
+        "PYTHONPATH": str(GUARD_DIRECTORY),
+        "SANDBOX_OUTBOUND_LOG": str(stage.aws.outbound_log),
+    }
     done = subprocess.run(
         command, cwd=stage.root, env=environment, capture_output=True, text=True, check=False
     )
