@@ -12,6 +12,7 @@ OUT ?= demo-out
 IMAGES ?=
 # More words for pytest, such as TESTS=tests/unit or TESTS="-k outbox".
 TESTS ?=
+BENCH ?=
 
 BIN := .venv/bin
 
@@ -37,8 +38,8 @@ lint: setup ## Style, types, who imports whom, the template
 	@$(BIN)/python -m layers.package_stack --stage dev
 	@$(BIN)/cfn-lint .build/dev/package/cloudformation-template-update-stack.json
 
-bench: setup ## Measure what is promised to be fast
-	@shopt -s nullglob; for file in benchmarks/*.py; do $(BIN)/python $$file; done
+bench: setup ## Measure what is promised to be fast (BENCH=--quick for minutes instead of half an hour)
+	@for file in benchmarks/*.py; do printf '\n%s\n' "$$file"; PYTHONPATH=. $(BIN)/python $$file $(BENCH); done
 
 layers: setup ## The core layer for Lambda, in .build/layers (ARCHITECTURE=x86_64|arm64)
 	@$(BIN)/python -m layers.build_core --architecture $(ARCHITECTURE)

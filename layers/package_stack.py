@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from layers.build_core import PLATFORMS, ROOT, build_core, hash_of
+from layers.build_core import PLATFORMS, ROOT, alone_in, build_core, hash_of
 from sagewatch.errors import ConfigurationError
 from sagewatch.monitors import dump_monitors, parse_monitors
 
@@ -105,6 +105,13 @@ def run_osls(root: Path, out: Path, words: list[str]) -> None:
 def package_stack(root: Path, stage: str, architecture: str, monitors: Path, params: list[str]) -> Path:
     """Template and zips of the stage, fresh or from before; the folder they lie in."""
     build = root / ".build" / stage
+    with alone_in(build):
+        return _package_stack(root, build, stage, architecture, monitors, params)
+
+
+def _package_stack(
+    root: Path, build: Path, stage: str, architecture: str, monitors: Path, params: list[str]
+) -> Path:
     compiled, out, stamp = build / "monitors.json", build / "package", build / "package.inputs"
     compile_monitors(monitors, compiled)
     layer = build_core(root, architecture, root / ".build" / "layers")

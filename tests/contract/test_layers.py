@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from layers.build_core import LEFT_OUT, LIMIT_BYTES, build_core, list_product, write_zip
+from layers.build_core import LEFT_OUT, LIMIT_BYTES, build_core, find_runtime_python, list_product, write_zip
 from layers.pin_versions import build_pins
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,7 +22,7 @@ FUNCTIONS = sorted(file.parent.name for file in (ROOT / "functions").glob("*/han
 def layer(packaged):
     """The zip that the packaged stack names."""
     del packaged
-    return ROOT / ".build" / "layers" / "core.zip"
+    return ROOT / ".build" / "layers" / "core-x86_64.zip"
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,19 @@ def test_people_and_test_rooms_stay_out_of_the_layer(layer):
     assert {"sagewatch", "boto3", "msgspec", "aws_lambda_powertools"} <= tops
     assert not {"numpy", "scipy", "pandas", "torch", "moto", "bin"} & tops
     assert not [n for n in names if n.startswith(tuple(f"python/sagewatch/{room}/" for room in LEFT_OUT))]
-    assert not [n for n in names if n.endswith(".pyc")]
+
+
+def test_bytecode_ships_for_every_module_of_ours_and_says_where_lambda_has_it(layer):
+    if find_runtime_python() is None:
+        pytest.skip("no python3.13 here, which is what Lambda runs")
+    with zipfile.ZipFile(layer) as archive:
+        names = set(archive.namelist())
+        modules = [Path(n) for n in names if n.startswith("python/sagewatch/") and n.endswith(".py")]
+        compiled = {n: n.parent / "__pycache__" / f"{n.stem}.cpython-313.pyc" for n in modules}
+        assert {str(path) for path in compiled.values()} <= names
+        body = archive.read("python/sagewatch/__pycache__/errors.cpython-313.pyc")
+    assert b"/opt/python/sagewatch/errors.py" in body
+    assert int.from_bytes(body[4:8], "little") == 1, "bytecode is checked against times that Lambda sets"
 
 
 def test_the_layer_is_far_below_what_lambda_unpacks(layer):
@@ -85,20 +97,9 @@ def test_compiled_wheels_are_for_the_functions_runtime(layer):
     assert all("cpython-313-x86_64-linux-gnu" in n or ".abi3." in n for n in libraries), libraries
 
 
-def find_lambda_python():
-    """An interpreter of the functions' version: on the path, or one that pyenv keeps beside it."""
-    kept = sorted(Path.home().glob(".pyenv/versions/3.13*/bin/python3.13"))
-    for python in ("python3.13", *map(str, kept)):
-        found = shutil.which(python)
-        # pyenv's stand-in on the path is there even where no version is chosen.
-        if found and not subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
-            return found
-    return None
-
-
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_starts_from_the_layer_and_its_own_package_alone(name, unpacked, packaged, tmp_path):
-    python = find_lambda_python()
+    python = find_runtime_python()
     if python is None:
         pytest.skip("no python3.13 here, which is what Lambda runs")
     with zipfile.ZipFile(packaged / f"{name}.zip") as archive:
