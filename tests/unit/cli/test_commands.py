@@ -1,0 +1,71 @@
+"""Commands answer in sentences, with an exit code, with an example, and in JSON when asked."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from sagewatch.cli import cli, main
+from sagewatch.cli.model_archive import build_model_archive, name_content
+from sagewatch.errors import RejectedInputError
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_has_an_example_and_a_machine_readable_form(name):
+    command = cli.commands[name]
+    assert isinstance(command, click.Command)
+    assert (command.epilog or "").startswith(f"Example: sagewatch {name}")
+    assert "--json" in {option for parameter in command.params for option in parameter.opts}
+
+
+def test_a_right_monitors_file_is_said_to_be_right():
+    result = CliRunner().invoke(cli, ["check", str(ROOT / "monitors.yml"), "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.output)["endpoints"]
+
+
+def test_a_wrong_monitors_file_is_refused_with_file_line_and_key(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "monitors.yml"
+    path.write_text("version: 1\nendpoints:\n  signs:\n    detector: {}\n")
+    monkeypatch.setattr("sys.argv", ["sagewatch", "check", str(path)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert (
+        "line 4, endpoints.signs.detector: is not known here; did you mean detectors?"
+        in capsys.readouterr().err
+    )
+
+
+def test_the_demo_away_from_the_repository_says_where_to_run_it(tmp_path, monkeypatch, capsys):
+    from sagewatch.sandbox.demo.stage import RepositoryNotFoundError, set_up
+
+    with (
+        pytest.raises(RepositoryNotFoundError, match="run the demo from the repository's root"),
+        set_up(tmp_path, tmp_path / "out", None, print),
+    ):
+        pass
+
+
+def test_the_same_model_gives_the_same_archive_and_so_the_same_name():
+    code, weights = ROOT / "endpoint_code", ROOT / "endpoint_code" / "weights" / "resnet18_quarter_128.pt"
+    first, second = build_model_archive(code, weights), build_model_archive(code, weights)
+    assert name_content(first) == name_content(second)
+    with tarfile.open(fileobj=BytesIO(first)) as archive:
+        names = archive.getnames()
+    assert "code/inference.py" in names
+    assert weights.name in names
+    assert "code/train.py" not in names
+
+
+def test_a_model_without_its_inference_code_is_refused_naming_the_file(tmp_path):
+    with pytest.raises(RejectedInputError, match=r"inference\.py.*--code"):
+        build_model_archive(tmp_path, tmp_path / "weights.pt")
