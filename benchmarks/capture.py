@@ -96,12 +96,15 @@ def read_as_sagewatch(path: Path) -> int:
 
 
 def read_floor(path: Path) -> int:
-    """Fill a buffer and count newlines: nobody reads faster."""
+    """Fill a buffer and find the newlines: nobody reads faster."""
     buffer = bytearray(1 << 18)
     lines = 0
     with path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
-            lines += buffer.count(b"\n", 0, count)
+            at = buffer.find(b"\n", 0, count)
+            while at >= 0:
+                lines += 1
+                at = buffer.find(b"\n", at + 1, count)
     return lines
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import csv
+import re
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ LONGEST_LABEL = 128
 
 _CSV = "text/csv"
 _JSON = "application/json"
+_COLUMN = re.compile(r"\[\*\]\[([0-9]{1,4})\]")
 _LINES = ("jsonlines", "ndjson", "jsonl")
 _get_data = attrgetter("data")
 _decode_json = msgspec.json.Decoder().decode
@@ -53,6 +55,7 @@ class AnswerParser:
     def __init__(self, spec: CaptureSpec) -> None:
         self._prediction: Walk = compile_path(spec.prediction)
         self._confidence: Walk | None = None if spec.confidence is None else compile_path(spec.confidence)
+        self._columns = _read_columns(spec)
 
     def parse(self, output: Output) -> list[Prediction]:
         """Every prediction of an answer.
@@ -71,6 +74,8 @@ class AnswerParser:
 
     def read(self, document: Any) -> list[Prediction]:
         """Every prediction of a decoded answer; raises as ``parse`` does."""
+        if self._columns is not None and (single := _read_single_row(document, *self._columns)):
+            return single
         classes = _as_list(self._prediction(document))
         if not classes:
             raise UnreadableAnswerError("prediction_not_found")
@@ -153,6 +158,32 @@ def _read_csv(text: str) -> list[list[str]]:
         return [row for row in csv.reader(stripped.splitlines()) if row]
     except csv.Error as error:
         raise UnreadableAnswerError("output_not_csv") from error
+
+
+def _read_columns(spec: CaptureSpec) -> tuple[int, int] | None:
+    """Columns of class and confidence, where both paths are plain columns."""
+    columns = [
+        path if isinstance(path, int) else int(match[1]) if match else None
+        for path, match in (
+            (path, _COLUMN.fullmatch(path) if isinstance(path, str) else None)
+            for path in (spec.prediction, spec.confidence)
+        )
+    ]
+    label, confidence = columns
+    return None if label is None or confidence is None else (label, confidence)
+
+
+def _read_single_row(document: Any, label_at: int, confidence_at: int) -> list[Prediction] | None:
+    """The shape that nearly all answers have, ``[[14, 0.98]]``, without a walk; None for any other."""
+    if type(document) is not list or len(document) != 1:
+        return None
+    row = document[0]
+    if type(row) is not list or len(row) <= label_at or len(row) <= confidence_at:
+        return None
+    label, confidence = row[label_at], row[confidence_at]
+    if type(label) is int and type(confidence) is float and 0 <= confidence <= 1:
+        return [(str(label), confidence)]
+    return None
 
 
 def _as_list(value: Any) -> list[Any]:

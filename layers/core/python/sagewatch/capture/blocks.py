@@ -23,19 +23,32 @@ Source = Readable | Iterable[bytes]
 
 
 class Block(msgspec.Struct):
-    """Some whole lines. ``view`` is only valid until the next block is asked for.
+    """Some whole lines: ``buffer[begin:end]``, only valid until the next block is asked for.
 
     Attributes
     ----------
-    lines
-        How many lines it holds; the last line of a file may lack its newline.
+    ends
+        Where each line ends, its newline included; the last line of a file may lack one.
     too_long
         True for a line beyond the limit: it counts, its bytes are gone.
     """
 
-    view: memoryview
-    lines: int
+    buffer: bytearray
+    begin: int
+    ends: list[int]
     too_long: bool = False
+
+    @property
+    def end(self) -> int:
+        """Where the last line ends."""
+        return self.ends[-1]
+
+    def split(self) -> Iterator[bytes]:
+        """The lines, one by one, with their newlines."""
+        start = self.begin
+        for end in self.ends:
+            yield bytes(self.buffer[start:end])
+            start = end
 
 
 def iterate_blocks(source: Source, longest_line_bytes: int) -> Iterator[Block]:
@@ -53,35 +66,43 @@ def iterate_blocks(source: Source, longest_line_bytes: int) -> Iterator[Block]:
     filled = 0
     skipping = False
     while True:
-        with memoryview(buffer) as view:
-            count = stream.readinto(view[filled:]) or 0
+        with memoryview(buffer) as view, view[filled:] as free:
+            count = stream.readinto(free) or 0
         if not count:
             break
         start, filled = filled, filled + count
-        end = buffer.rfind(_NEWLINE, start, filled) + 1
-        if not end:
+        ends = _find_ends(buffer, start, filled)
+        if not ends:
             if filled == len(buffer):
                 if len(buffer) < longest_line_bytes:
                     buffer.extend(bytes(min(len(buffer), longest_line_bytes - len(buffer))))
                 else:
                     skipping, filled = True, 0
             continue
-        begin = 0
+        end, begin = ends[-1], 0
         if skipping:
-            begin = buffer.find(_NEWLINE, 0, end) + 1
-            skipping = False
-            yield Block(memoryview(b""), 1, too_long=True)
-        if end > begin:
-            # Released at once: a buffer with a view on it cannot grow for the next, longer line.
-            with memoryview(buffer) as view, view[begin:end] as whole_lines:
-                yield Block(whole_lines, buffer.count(_NEWLINE, begin, end))
+            begin, skipping = ends.pop(0), False
+            yield Block(buffer, 0, [0], too_long=True)
+        if ends:
+            yield Block(buffer, begin, ends)
         buffer[: filled - end] = buffer[end:filled]
         filled -= end
     if skipping:
-        yield Block(memoryview(b""), 1, too_long=True)
+        yield Block(buffer, 0, [0], too_long=True)
     elif filled:
-        with memoryview(buffer) as view, view[:filled] as last_line:
-            yield Block(last_line, 1)
+        yield Block(buffer, 0, [filled])
+
+
+def _find_ends(buffer: bytearray, start: int, stop: int) -> list[int]:
+    """Where lines end: a search for each is faster than ``bytearray.count``, which looks at every byte."""
+    ends = []
+    find = buffer.find
+    at = find(_NEWLINE, start, stop)
+    while at >= 0:
+        at += 1
+        ends.append(at)
+        at = find(_NEWLINE, at, stop)
+    return ends
 
 
 class _Chunks:

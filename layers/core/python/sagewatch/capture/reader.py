@@ -19,6 +19,7 @@ import msgspec
 
 from sagewatch.capture.answer import AnswerParser, Output, Prediction, UnreadableAnswerError, decode_together
 from sagewatch.capture.blocks import Block, Source, iterate_blocks
+from sagewatch.capture.excision import cut_payloads
 from sagewatch.capture.segment import CONFIDENCE_STEPS, NO_CONFIDENCE, REJECTED_LINES_NAMED, Segment
 
 if TYPE_CHECKING:
@@ -103,19 +104,21 @@ class _Answers(dict[Output, _Answer]):
         self._codes: dict[str, bytes] = {}
         self.plain = True
 
-    def meet(self, outputs: list[Output]) -> None:
-        """Parse the answers that are new, in order; plain JSON ones are decoded in one go."""
-        new = [output for output in dict.fromkeys(outputs) if output not in self]
+    def look_up(self, outputs: list[Output]) -> list[_Answer]:
+        """Each answer's predictions; those not met before are parsed, plain JSON ones decoded in one go."""
+        try:
+            return list(map(self.__getitem__, outputs))
+        except KeyError:
+            new = [output for output in dict.fromkeys(outputs) if output not in self]
         if len(self) + len(new) > _CACHED_ANSWERS:
             self.clear()
             new = list(dict.fromkeys(outputs))
         documents = decode_together(new)
         if documents is None:
-            for output in new:
-                self[output] = self._parse(output)
-            return
-        for output, document in zip(new, documents, strict=True):
-            self[output] = self._read(document)
+            self.update((output, self._parse(output)) for output in new)
+        else:
+            self.update(zip(new, map(self._read, documents), strict=True))
+        return list(map(self.__getitem__, outputs))
 
     def _parse(self, output: Output) -> _Answer:
         if output.content_type is None:
@@ -177,23 +180,18 @@ class _Reading:
             self.read_lines += 1
             self.reject("line_too_long")
             return
-        try:
-            rows = _decoder.decode_lines(block.view)
-        except (ValueError, RecursionError):
-            rows = []
-        if len(rows) == block.lines:
+        rows = _decode_lines(block)
+        if rows is not None:
             self.add_rows(rows)
             return
         # A broken or blank line, or two records on one line: find out which.
-        for line in _split(block):
+        for line in block.split():
             self.add_line(line)
 
     def add_rows(self, rows: list[_Line]) -> None:
         """Take in decoded lines, one after another."""
         self.last_inferred_at = rows[-1].metadata.inferred_at or self.last_inferred_at
-        outputs = list(map(_get_output, rows))
-        self.answers.meet(outputs)
-        answers = list(map(self.answers.__getitem__, outputs))
+        answers = self.answers.look_up(list(map(_get_output, rows)))
         if self.answers.plain and self.lines is None:
             self.read_lines += len(rows)
             self.classes += b"".join(map(_get_classes, answers))
@@ -308,9 +306,18 @@ def _to_byte(confidence: float | None) -> int:
     return NO_CONFIDENCE if confidence is None else round(CONFIDENCE_STEPS * confidence)
 
 
-def _split(block: Block) -> list[bytes]:
-    lines = bytes(block.view).split(b"\n")
-    return lines if len(lines) == block.lines else lines[:-1]
+def _decode_lines(block: Block) -> list[_Line] | None:
+    """One record for each line, or None if that is not what the block holds."""
+    shortened = cut_payloads(block)
+    try:
+        if shortened is not None:
+            rows = _decoder.decode_lines(shortened)
+        else:
+            with memoryview(block.buffer) as view, view[block.begin : block.end] as lines:
+                rows = _decoder.decode_lines(lines)
+    except (ValueError, RecursionError):
+        return None
+    return rows if len(rows) == len(block.ends) else None
 
 
 def _shorten_lines(lines: array[int] | None) -> tuple[int, ...]:

@@ -105,11 +105,12 @@ def pick_lines(
     picked: dict[int, bytes] = {}
     before = 0
     for block in iterate_blocks(source, longest_line_bytes):
-        here = wanted.intersection(range(before + 1, before + block.lines + 1))
+        count = len(block.ends)
+        here = wanted.intersection(range(before + 1, before + count + 1))
         if here and not block.too_long:
-            lines = bytes(block.view).split(b"\n")
-            picked.update((number, lines[number - before - 1]) for number in sorted(here))
-        before += block.lines
+            lines = list(block.split())
+            picked.update((number, lines[number - before - 1].rstrip(b"\n")) for number in sorted(here))
+        before += count
         if not any(number > before for number in wanted):
             break
     return picked
