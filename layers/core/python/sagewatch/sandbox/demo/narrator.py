@@ -46,7 +46,7 @@ class Narrator:
         """One line of the timeline."""
         elapsed = time.monotonic() - self._began
         console = self._progress.console if self._progress else self.console
-        console.print(f"[dim]{elapsed:6.1f} s[/dim]  {text}", style=style, highlight=False)
+        console.print(f"[dim]{elapsed:6.1f} s[/dim]  {text}", style=style, highlight=False, soft_wrap=True)
 
     def act(self, title: str) -> None:
         """A new part of the story."""
