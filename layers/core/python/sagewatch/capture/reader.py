@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sagewatch.capture.answer import AnswerParser, Output, Prediction, UnreadableAnswerError, decode_together
+from sagewatch.capture.answer import Output
+from sagewatch.capture.answers import ERROR_RESPONSE, Answer, Answers
 from sagewatch.capture.blocks import Block, Source, iterate_blocks
 from sagewatch.capture.excision import cut_payloads
-from sagewatch.capture.segment import CONFIDENCE_STEPS, NO_CONFIDENCE, REJECTED_LINES_NAMED, Segment
+from sagewatch.capture.segment import NO_CONFIDENCE, REJECTED_LINES_NAMED, Segment
 
 if TYPE_CHECKING:
     from sagewatch.capture.location import CaptureLocation
@@ -28,10 +29,6 @@ if TYPE_CHECKING:
 
 REJECTED_LINES_KEPT = 100
 """Rejected lines named one by one in a readout; all of them are counted."""
-
-_CACHED_ANSWERS = 8192
-_BYTES = [bytes([value]) for value in range(256)]
-_ERROR_RESPONSE = "error_response"
 
 
 class RejectedLine(msgspec.Struct, frozen=True):
@@ -78,86 +75,8 @@ _decoder = msgspec.json.Decoder(_Line)
 _get_output = attrgetter("data.output")
 
 
-class _Answer:
-    """A parsed answer: class indexes (2 bytes each) and confidence bytes, or why there are none."""
-
-    __slots__ = ("classes", "confidences", "count", "reason")
-
-    def __init__(self, classes: bytes, confidences: bytes, reason: str | None = None) -> None:
-        self.classes = classes
-        self.confidences = confidences
-        self.count = len(confidences)
-        self.reason = reason
-
-
 _get_classes = attrgetter("classes")
 _get_confidences = attrgetter("confidences")
-
-
-class _Answers(dict[Output, _Answer]):
-    """Each distinct answer of a file, parsed once. ``plain`` while each one held exactly one prediction."""
-
-    def __init__(self, spec: CaptureSpec) -> None:
-        super().__init__()
-        self._parser = AnswerParser(spec)
-        self._max_labels = spec.max_labels
-        self._codes: dict[str, bytes] = {}
-        self.plain = True
-
-    def look_up(self, outputs: list[Output]) -> list[_Answer]:
-        """Each answer's predictions; those not met before are parsed, plain JSON ones decoded in one go."""
-        try:
-            return list(map(self.__getitem__, outputs))
-        except KeyError:
-            new = [output for output in dict.fromkeys(outputs) if output not in self]
-        if len(self) + len(new) > _CACHED_ANSWERS:
-            self.clear()
-            new = list(dict.fromkeys(outputs))
-        documents = decode_together(new)
-        if documents is None:
-            self.update((output, self._parse(output)) for output in new)
-        else:
-            self.update(zip(new, map(self._read, documents), strict=True))
-        return list(map(self.__getitem__, outputs))
-
-    def _parse(self, output: Output) -> _Answer:
-        if output.content_type is None:
-            self.plain = False
-            return _Answer(b"", b"", _ERROR_RESPONSE)
-        try:
-            return self._index(self._parser.parse(output))
-        except UnreadableAnswerError as error:
-            self.plain = False
-            return _Answer(b"", b"", error.reason)
-
-    def _read(self, document: object) -> _Answer:
-        try:
-            return self._index(self._parser.read(document))
-        except UnreadableAnswerError as error:
-            self.plain = False
-            return _Answer(b"", b"", error.reason)
-
-    def _index(self, found: list[Prediction]) -> _Answer:
-        if len(found) == 1:
-            label, confidence = found[0]
-            known = self._codes.get(label)
-            if known is not None:
-                return _Answer(known, _BYTES[_to_byte(confidence)])
-        else:
-            self.plain = False
-        labels = dict.fromkeys(label for label, _ in found)
-        new = [label for label in labels if label not in self._codes]
-        if len(self._codes) + len(new) > self._max_labels:
-            raise UnreadableAnswerError("too_many_classes")
-        for label in new:
-            self._codes[label] = len(self._codes).to_bytes(2, "little")
-        classes = b"".join(self._codes[label] for label, _ in found)
-        return _Answer(classes, bytes(_to_byte(confidence) for _, confidence in found))
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Classes in the order of their first appearance."""
-        return tuple(self._codes)
 
 
 class _Reading:
@@ -165,7 +84,7 @@ class _Reading:
 
     def __init__(self, location: CaptureLocation, spec: CaptureSpec) -> None:
         self.location = location
-        self.answers = _Answers(spec)
+        self.answers = Answers(spec)
         self.classes = bytearray()
         self.confidences = bytearray()
         self.lines: array[int] | None = None  # None while prediction n stands on line n
@@ -221,7 +140,7 @@ class _Reading:
         self.read_lines += 1
         self.reject(reason)
 
-    def add_answer(self, answer: _Answer) -> None:
+    def add_answer(self, answer: Answer) -> None:
         """Take in the answer of the line just counted."""
         if answer.reason is not None:
             self.reject(answer.reason)
@@ -246,11 +165,11 @@ class _Reading:
 
     def build_readout(self) -> Readout:
         """Close the file."""
-        errors = self.reasons.pop(_ERROR_RESPONSE, 0)
+        errors = self.reasons.pop(ERROR_RESPONSE, 0)
         labels = self.answers.labels
         # The first label beyond 256 needs the second byte; until then every other byte is 0.
         classes = bytes(self.classes[::2]) if len(labels) <= 256 else bytes(self.classes)  # noqa: PLR2004
-        blank = self.confidences.count(_BYTES[NO_CONFIDENCE]) == len(self.confidences)
+        blank = self.confidences.count(NO_CONFIDENCE) == len(self.confidences)
         segment = Segment(
             bucket=self.location.bucket,
             key=self.location.key,
@@ -270,7 +189,7 @@ class _Reading:
         return Readout(segment, tuple(self.rejected), self.read_lines)
 
     def _name_rejected_lines(self) -> tuple[int, ...]:
-        unreadable = (each.line for each in self.rejected if each.reason != _ERROR_RESPONSE)
+        unreadable = (each.line for each in self.rejected if each.reason != ERROR_RESPONSE)
         return tuple(islice(unreadable, REJECTED_LINES_NAMED))
 
 
@@ -300,10 +219,6 @@ def read_capture(source: Source, location: CaptureLocation, spec: CaptureSpec) -
     for block in iterate_blocks(source, spec.longest_line_bytes):
         reading.add_block(block)
     return reading.build_readout()
-
-
-def _to_byte(confidence: float | None) -> int:
-    return NO_CONFIDENCE if confidence is None else round(CONFIDENCE_STEPS * confidence)
 
 
 def _decode_lines(block: Block) -> list[_Line] | None:

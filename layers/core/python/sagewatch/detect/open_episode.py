@@ -117,11 +117,21 @@ class OpenEpisode(msgspec.Struct, frozen=True, kw_only=True):
         )
         return followed, over
 
-    def alarm_again(self, log10_statistic: float) -> OpenEpisode:
-        """The statistic crossed its threshold once more: whatever seemed clean was not."""
-        return msgspec.structs.replace(
+    def alarm_again(self, log10_statistic: float) -> tuple[OpenEpisode, Episode | None]:
+        """The statistic crossed its threshold once more: whatever seemed clean was not.
+
+        Returns
+        -------
+        tuple of OpenEpisode and Episode or None
+            And the episode to announce, if it has become more severe.
+        """
+        extended = msgspec.structs.replace(
             self, log10_evidence=self.log10_evidence + log10_statistic, clean=0, clean_score=0
         )
+        episode = extended.describe()
+        if episode.severity.rank <= self.episode.severity.rank:
+            return extended, None
+        return msgspec.structs.replace(extended, episode=episode), episode
 
     def describe(self) -> Episode:
         """The episode as it stands now; its severity never falls."""

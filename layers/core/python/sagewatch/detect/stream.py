@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -21,7 +22,7 @@ import msgspec
 
 from sagewatch.capture import Segment
 from sagewatch.detect.detector import Change, Cleared, Detector, Episode, Raised
-from sagewatch.detect.trace import TracePoint
+from sagewatch.detect.trace import TracePoint, read_last
 from sagewatch.finding import DetectorRef, Finding, Place, Stream, build_content_key, build_fingerprint
 
 Position = tuple[datetime, str, int]
@@ -61,31 +62,46 @@ class Checkpoint(msgspec.Struct, frozen=True):
         return self.watermark[0] if self.watermark else None
 
 
-class Folded(msgspec.Struct, frozen=True):
-    """What a fold gave.
+AnyDetector = Detector[Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a fold has to say.
 
     Attributes
     ----------
-    checkpoint
-        To be kept, after the findings have been published.
     findings
         Raised and cleared since the old checkpoint, in order; most have been published by earlier folds.
     open
         Findings that are open now, with all evidence so far.
     late
         Segments from before the old checkpoint: too late to count.
-    traces
-        By detector: how its statistic went.
     """
 
-    checkpoint: Checkpoint
     findings: tuple[Finding, ...]
     open: tuple[Finding, ...]
     late: tuple[Segment, ...]
-    traces: dict[str, tuple[TracePoint, ...]]
+    _detectors: Sequence[AnyDetector]
+    _states: dict[str, Any]
+
+    @property
+    def traces(self) -> dict[str, tuple[TracePoint, ...]]:
+        """By detector: how its statistic went."""
+        return {each.name: each.list_trace(self._states[each.name]) for each in self._detectors}
+
+    @property
+    def latest(self) -> dict[str, TracePoint]:
+        """By detector that has a trace: where its statistic stands."""
+        points = {each.name: read_last(self._states[each.name]) for each in self._detectors}
+        return {name: point for name, point in points.items() if point is not None}
 
 
-AnyDetector = Detector[Any]
+@dataclass(frozen=True, kw_only=True)
+class Folded(Told):
+    """What a fold from a checkpoint has to say, and the checkpoint to keep after the findings are published."""
+
+    checkpoint: Checkpoint
 
 
 def fold_stream(
@@ -114,35 +130,122 @@ def fold_stream(
     now
         Let the clock speak too: hours that are over, silence. None asks for captures only.
     """
-    base = checkpoint or Checkpoint()
-    order, late = _sort_segments(segments, base.watermark)
-    states = {each.name: _load_state(each, base.detectors.get(each.name)) for each in detectors}
-    teller = _Teller(detectors, stream, place)
-    settled = _Tip(base.watermark, states, {}, [])
-    # A detector that is gone, or started anew, knows nothing of what was open: then it vanishes.
-    settled.open = {f.finding_id: base.open.get(f.finding_id, f) for f in teller.list_open(settled)}
-    at = 0
-    while settle_before is not None and at < len(order) and order[at].first_at < settle_before:
-        teller.fold(settled, order[at])
-        at += 1
-    tip = _Tip(settled.watermark, dict(settled.states), dict(settled.open), list(settled.findings))
-    for segment in order[at:]:
-        teller.fold(tip, segment)
-    if now is not None:
-        teller.close(tip, now)
-    gone = _clear_vanished(base.announced, tip, order[-1].last_at if order else now)
+    fold = StreamFold(detectors, checkpoint, stream=stream, place=place, remembers=False)
+    told = fold.take_in(segments, settle_before=settle_before, now=now)
+    fold.announce(told)
     return Folded(
-        checkpoint=Checkpoint(
-            settled.watermark,
-            {each.name: _save_state(each, settled.states[each.name]) for each in detectors},
-            {name: _shorten(finding) for name, finding in settled.open.items()},
-            {name: _shorten(finding) for name, finding in tip.open.items()},
-        ),
-        findings=(*tip.findings, *gone),
-        open=teller.list_open(tip),
-        late=late,
-        traces={each.name: each.list_trace(tip.states[each.name]) for each in detectors},
+        findings=told.findings,
+        open=told.open,
+        late=told.late,
+        _detectors=detectors,
+        _states=told._states,  # noqa: SLF001 (its own)
+        checkpoint=fold.rest(),
     )
+
+
+class StreamFold:
+    """A stream's detectors at work, from a checkpoint on.
+
+    Parameters
+    ----------
+    remembers
+        Keep the states after each segment that is not settled: the next call folds only what is new, or
+        what comes after a late file. Costs some 20 KB a segment, so it is for replays, not for Lambda.
+    """
+
+    def __init__(
+        self,
+        detectors: Sequence[AnyDetector],
+        checkpoint: Checkpoint | None,
+        *,
+        stream: Stream,
+        place: Place,
+        remembers: bool = True,
+    ) -> None:
+        base = checkpoint or Checkpoint()
+        self._detectors = detectors
+        self._teller = _Teller(detectors, stream, place)
+        self._remembers = remembers
+        self._announced = base.announced
+        states = {each.name: _load_state(each, base.detectors.get(each.name)) for each in detectors}
+        self._settled = _Tip(base.watermark, states, {}, [])
+        # A detector that is gone, or started anew, knows nothing of what was open: then it vanishes.
+        self._settled.open = {
+            f.finding_id: base.open.get(f.finding_id, f) for f in self._teller.list_open(self._settled)
+        }
+        self._steps: list[tuple[tuple[str, str, str, int], _Tip]] = []
+
+    @property
+    def since(self) -> datetime | None:
+        """Segments that begin before this are folded for good."""
+        return self._settled.watermark[0] if self._settled.watermark else None
+
+    def take_in(
+        self, segments: Iterable[Segment], *, settle_before: datetime | None = None, now: datetime | None = None
+    ) -> Told:
+        """Fold what is new among the segments since the watermark; parameters as in ``fold_stream``."""
+        order, late = _sort_segments(segments, self._settled.watermark)
+        known = self._find_known(order)
+        del self._steps[known:]
+        settling = sum(settle_before is not None and one.first_at < settle_before for one in order)
+        findings = [finding for _, tip in self._steps for finding in tip.findings]
+        tip = self._steps[-1][1] if self._steps else self._settled
+        if known < settling:
+            # What is settled at once needs no memory of the states between.
+            tip = tip.go_on()
+            for segment in order[known:settling]:
+                self._teller.fold(tip, segment)
+            findings += tip.findings
+            self._settled, self._steps = tip.go_on(), []
+        elif settling:
+            self._settled, self._steps = self._steps[settling - 1][1].go_on(), self._steps[settling:]
+        if self._remembers or not order[max(known, settling) :]:
+            tip = self._steps[-1][1] if self._steps else self._settled
+        tip = tip.go_on()
+        for segment in order[max(known, settling) :]:
+            if self._remembers:
+                tip = tip.go_on()
+            self._teller.fold(tip, segment)
+            if self._remembers:
+                self._steps.append((segment.identity, tip))
+                findings += tip.findings
+        if not self._remembers:
+            findings += tip.findings
+        end = tip.go_on()
+        if now is not None:
+            self._teller.close(end, now)
+        findings += end.findings
+        gone = _clear_vanished(self._announced, findings, end.open, order[-1].last_at if order else now)
+        return Told(
+            findings=(*findings, *gone),
+            open=self._teller.list_open(end),
+            late=late,
+            _detectors=self._detectors,
+            _states=end.states,
+        )
+
+    def announce(self, told: Told) -> None:
+        """Remember what the world has been told is open: should it vanish, it must be cleared."""
+        self._announced = {finding.finding_id: _shorten(finding) for finding in told.open}
+
+    def rest(self) -> Checkpoint:
+        """The checkpoint to go on from."""
+        settled = self._settled
+        return Checkpoint(
+            settled.watermark,
+            {each.name: _save_state(each, settled.states[each.name]) for each in self._detectors},
+            {name: _shorten(finding) for name, finding in settled.open.items()},
+            self._announced,
+        )
+
+    def _find_known(self, order: Sequence[Segment]) -> int:
+        """How many of the segments are folded already, in just this order."""
+        known = 0
+        for segment, (identity, _) in zip(order, self._steps, strict=False):
+            if segment.identity != identity:
+                break
+            known += 1
+        return known
 
 
 class _Tip:
@@ -159,6 +262,10 @@ class _Tip:
         self.states = states
         self.open = open_findings
         self.findings = findings
+
+    def go_on(self) -> _Tip:
+        """A fold that goes on from here, with nothing found yet."""
+        return _Tip(self.watermark, dict(self.states), dict(self.open), [])
 
 
 class _Teller:
@@ -239,9 +346,11 @@ def _sort_segments(
     return [segment for segment in order if segment.position > watermark], late
 
 
-def _clear_vanished(announced: dict[str, Finding], tip: _Tip, at: datetime | None) -> list[Finding]:
+def _clear_vanished(
+    announced: dict[str, Finding], found: Iterable[Finding], open_: dict[str, Finding], at: datetime | None
+) -> list[Finding]:
     """Clearings of findings that the world was told of and that no fold finds any more."""
-    told = {finding.finding_id for finding in tip.findings} | tip.open.keys()
+    told = {finding.finding_id for finding in found} | open_.keys()
     return [
         msgspec.structs.replace(finding, cleared_at=max(at or finding.window.end, finding.window.end))
         for name, finding in announced.items()

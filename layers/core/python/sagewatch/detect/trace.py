@@ -43,3 +43,9 @@ def read_trace(packed: bytes) -> tuple[TracePoint, ...]:
         TracePoint(datetime.fromtimestamp(seconds, UTC), predictions, excess)
         for seconds, predictions, excess in _POINT.iter_unpack(packed)
     )
+
+
+def read_last(state: msgspec.Struct) -> TracePoint | None:
+    """The last point of a detector's state, which keeps its trace in the field ``trace`` if it has one."""
+    packed: bytes = getattr(state, "trace", b"")
+    return read_trace(packed[-_POINT.size :])[0] if packed else None
