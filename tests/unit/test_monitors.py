@@ -1,0 +1,193 @@
+"""monitors.yml: small files watch well, and mistakes are named by file, line and key."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sagewatch.errors import ConfigurationError
+from sagewatch.monitors import dump_monitors, load_monitors, parse_monitors
+
+WHOLE = """\
+version: 1
+endpoints:
+  traffic-signs:
+    owner: perception
+    capture: {prediction: "[*][0]", confidence: "[*][1]", classes: signnames.csv}
+    detectors:
+      class-concentration: {one_false_alarm_in: 500000, baseline: {learn_from: 300}, clear_after: 80}
+      fixed-share: {threshold: 0.6, per: 30m, staged: true}
+      confidence: {one_false_alarm_in: 2000000}
+      rejected: {}
+      no-data: {after: 20m}
+    diagnosis: {mode: swap, observe: {requests: 25, at_most: 10m}, cooldown: 2h, per_day: 3}
+routes:
+  receiver: ml-on-call
+  routes:
+    - {match: ["severity=critical"], receiver: pager, continue: true}
+receivers:
+  ml-on-call: {slack: {channel: "#ml", token: "secret:sagewatch/slack"}, mail: {topic: alerts}}
+  pager: {mail: {}}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "signnames.csv").write_text("ClassId,SignName\n14,Stop\n2,Speed limit (50km/h)\n")
+    (tmp_path / "counts.json").write_text('{"14": 30, "2": 70}')
+    return tmp_path
+
+
+def parse(text, folder=None):
+    return parse_monitors(text, str(folder / "monitors.yml") if folder else "monitors.yml")
+
+
+def parse_endpoint(body, folder=None):
+    return parse(f"version: 1\nendpoints:\n  signs: {body}\n", folder).endpoints["signs"]
+
+
+def test_an_endpoint_that_is_only_named_is_watched_and_never_touched():
+    endpoint = parse_endpoint("{}")
+    assert endpoint.detectors.class_concentration is not None
+    assert endpoint.detectors.class_concentration.one_false_alarm_in == 1_000_000
+    assert endpoint.detectors.rejected is not None
+    assert endpoint.diagnosis.mode == "off"
+    assert endpoint.capture.spec.prediction == "[*][0]"
+
+
+def test_every_key_reaches_its_place(folder):
+    monitors = parse(WHOLE, folder)
+    endpoint = monitors.endpoints["traffic-signs"]
+    detectors = endpoint.detectors
+    assert endpoint.owner == "perception"
+    assert endpoint.capture.classes == {"14": "Stop", "2": "Speed limit (50km/h)"}
+    assert detectors.class_concentration.baseline.learn_from == 300
+    assert detectors.class_concentration.clear_after == 80
+    assert (detectors.fixed_share.threshold, detectors.fixed_share.per) == (0.6, timedelta(minutes=30))
+    assert detectors.fixed_share.staged
+    assert detectors.no_data.after == timedelta(minutes=20)
+    assert (endpoint.diagnosis.mode, endpoint.diagnosis.requests) == ("swap", 25)
+    assert (endpoint.diagnosis.at_most, endpoint.diagnosis.cooldown) == (
+        timedelta(minutes=10),
+        timedelta(hours=2),
+    )
+    assert endpoint.diagnosis.per_day == 3
+    assert monitors.route.receiver == "ml-on-call"
+    assert monitors.route.routes[0].continue_
+    assert monitors.slack_receivers["ml-on-call"].token == "sagewatch/slack"
+
+
+def test_the_compiled_form_reads_back_equal_and_is_the_same_bytes_each_time(folder):
+    monitors = parse(WHOLE, folder)
+    body = dump_monitors(monitors)
+    assert load_monitors(body, "monitors.json") == monitors
+    assert dump_monitors(load_monitors(body, "monitors.json")) == body
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"version": 1}', b"\xff"])
+def test_what_is_no_compiled_form_is_a_configuration_error(body):
+    with pytest.raises(ConfigurationError) as caught:
+        load_monitors(body, "monitors.json")
+    assert caught.value.where == "monitors.json"
+
+
+def test_a_baseline_comes_from_a_file_beside_monitors_yml(folder):
+    endpoint = parse_endpoint("{detectors: {class-concentration: {baseline: {file: counts.json}}}}", folder)
+    assert endpoint.detectors.class_concentration.baseline.counts == {"14": 30, "2": 70}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key", "hint"),
+    [
+        ("owner:", "ownr:", 4, "endpoints.traffic-signs.ownr", "did you mean owner?"),
+        ("prediction:", "predicton:", 5, "capture.predicton", "did you mean prediction?"),
+        (
+            "clear_after: 80",
+            "clear_afer: 80",
+            7,
+            "class-concentration.clear_afer",
+            "did you mean clear_after?",
+        ),
+        ("threshold: 0.6", "treshold: 0.6", 8, "fixed-share.treshold", "did you mean threshold?"),
+        ("no-data:", "no-date:", 11, "detectors.no-date", "did you mean no-data?"),
+        ("requests: 25", "request: 25", 12, "observe.request", "did you mean requests?"),
+        ("match:", "matches:", 16, "routes[0].matches", "did you mean match?"),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_line_and_the_nearest_known_one(folder, old, new, line, key, hint):
+    with pytest.raises(ConfigurationError) as caught:
+        parse(WHOLE.replace(old, new, 1), folder)
+    error = caught.value
+    assert (error.line, error.reason.endswith(hint)) == (line, True)
+    assert error.key.endswith(key)
+    assert error.where == str(folder / "monitors.yml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("per: 30m", "per: 30 minutes", 8),
+        ("per: 30m", "per: 1h30m", 8),
+        ("per: 30m", "per: 0s", 8),
+        ("threshold: 0.6", "threshold: 60%", 8),
+        ("threshold: 0.6", "threshold: 1.5", 8),
+        ("threshold: 0.6", "threshold: nan", 8),
+        ("learn_from: 300", "learn_from: 1e3", 7),
+        ("learn_from: 300", "learn_from: 0", 7),
+        ("clear_after: 80", "clear_after: -1", 7),
+        ("staged: true", "staged: yes", 8),
+        ("mode: swap", "mode: always", 12),
+        ("mode: swap", "mode: replay", 12),
+        ("version: 1", "version: 2", 1),
+        ("signnames.csv", "absent.csv", 5),
+        ("severity=critical", "severty=critical", 16),
+        ('token: "secret:sagewatch/slack"', "token: xoxb-12345", 18),
+        ("receiver: pager", "receiver: pagr", 16),
+        ("per_day: 3", "per_day: 3, per_day: 4", 12),
+    ],
+)
+def test_a_wrong_value_is_refused_at_its_line(folder, old, new, line):
+    with pytest.raises(ConfigurationError) as caught:
+        parse(WHOLE.replace(old, new, 1), folder)
+    assert caught.value.line == line
+
+
+@pytest.mark.parametrize(
+    "addition",
+    [
+        "inhibit: []",
+        "windows: {}",
+    ],
+)
+def test_what_nothing_acts_on_yet_is_refused_and_not_ignored(folder, addition):
+    with pytest.raises(ConfigurationError, match="not supported yet"):
+        parse(WHOLE + addition + "\n", folder)
+
+
+@pytest.mark.parametrize(
+    "body", ["{detectors: {class-concentration: {seasons: [day, night]}}}", "{sensitive: [id]}"]
+)
+def test_endpoint_keys_that_nothing_acts_on_yet_are_refused(body):
+    with pytest.raises(ConfigurationError, match="not supported yet"):
+        parse_endpoint(body)
+
+
+@pytest.mark.parametrize("text", ["", "- a\n", "a: [", "version: 1\nendpoints: 3\n", "\t", "a: b: c"])
+def test_what_is_no_such_yaml_is_a_configuration_error(text):
+    with pytest.raises(ConfigurationError):
+        parse(text)
+
+
+def test_the_secret_itself_is_never_in_the_message(folder):
+    with pytest.raises(ConfigurationError) as caught:
+        parse(WHOLE.replace("secret:sagewatch/slack", "xoxb-12345"), folder)
+    assert "xoxb" not in str(caught.value)
+
+
+def test_loading_the_compiled_form_does_not_import_yaml():
+    import subprocess
+    import sys
+
+    program = "import sys, sagewatch.monitors; sys.exit('yaml' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
