@@ -6,7 +6,7 @@ import pytest
 
 from tests.contract.calls import derive_actions
 
-FUNCTIONS = ("ingest_capture", "manage_incident", "advance_diagnosis", "deliver_alert", "tick")
+FUNCTIONS = ("ingest_capture", "ingest_report", "manage_incident", "advance_diagnosis", "deliver_alert", "tick")
 CHANGES_ENDPOINTS = {"UpdateEndpoint", "CreateEndpointConfig", "CreateModel", "CreateProcessingJob"}
 # What Lambda does for a function, and reading what a given key encrypted.
 RUNTIME = {

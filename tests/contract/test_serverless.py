@@ -13,7 +13,7 @@ from sagewatch.events.facts import DiagnosisChanged, IncidentChanged
 from sagewatch.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = {"ingest_capture", "manage_incident", "advance_diagnosis", "deliver_alert", "tick"}
+FUNCTIONS = {"ingest_capture", "ingest_report", "manage_incident", "advance_diagnosis", "deliver_alert", "tick"}
 
 
 def function_name(properties):
@@ -146,7 +146,7 @@ def test_real_events_of_sagemaker_match_as_published(of_type):
     }
     assert {name: rules for name, rules in matched.items() if rules} == {
         "endpoint_state_change": {"EndpointStateRule"},
-        "processing_job_state_change_debugger_rule": {"ExplainJobRule"},
+        "processing_job_state_change_debugger_rule": {"ExplainJobRule", "MonitoringJobRule"},
     }
 
 

@@ -46,7 +46,23 @@ EVIDENCE = {
         statistic=1260, threshold=300, log10_excess=0.62, effect_size=960, effect_unit="seconds",
         observed=1260, expected=12,
     ),
+    **{
+        kind: Evidence(
+            statistic=count, threshold=0, log10_excess=1.0, effect_size=count, effect_unit="violations",
+            observed=count, expected=0,
+        )
+        for kind, count in {"data-quality": 7, "model-quality": 2, "bias": 1, "attribution": 1, "job-failed": 1}.items()
+    },
 }  # fmt: skip
+
+REPORTED = {
+    "data-quality": {"Account Length": 3, "Day Mins": 2, "State_WV": 1, "Churn": 1},
+    "model-quality": {"r2": 1, "mae": 1},
+    "bias": {"Gender=female DPPL": 1},
+    "attribution": {"label0 shap": 1},
+    "job-failed": {"no_data": 1},
+}
+"""What monitoring jobs name: features, metrics, facets, labels, or the cause of a failure."""
 
 
 def at(seconds: float) -> datetime:
@@ -59,7 +75,8 @@ def build_finding(
 ) -> Finding:
     """A finding of class concentration, changed as asked."""
     kind = changes.pop("kind", "class-concentration")
-    subject = changes.pop("subject", "14" if kind in {"class-concentration", "fixed-share"} else "")
+    usual = "14" if kind in {"class-concentration", "fixed-share"} else "hourly" if kind in REPORTED else ""
+    subject = changes.pop("subject", usual)
     counted = kind in {"class-concentration", "fixed-share"}
     values: dict[str, Any] = {
         "finding_id": build_content_key(kind, episode),
@@ -73,17 +90,21 @@ def build_finding(
         "severity": Severity.CRITICAL,
         "evidence": EVIDENCE[kind],
         "window": Window(
-            start=START, end=at(end), predictions=0 if kind == "no-data" else 120,
+            start=START, end=at(end), predictions=0 if kind == "no-data" or kind in REPORTED else 120,
             rejected=80 if kind == "rejected" else 0,
         ),
-        "source": "s3://captures/traffic-signs/AllTraffic/2026/11/21/20/34-05-1.jsonl",
+        "source": (
+            "s3://reports/traffic-signs/hourly/2026/11/21/20"
+            if kind in REPORTED
+            else "s3://captures/traffic-signs/AllTraffic/2026/11/21/20/34-05-1.jsonl"
+        ),
         "detector": DetectorRef(name=kind, version="1", config_hash="9c1185a5c5e9fc54"),
         "raised_at": at(45),
-        "samples": tuple(
+        "samples": () if kind in REPORTED else tuple(
             Sample("captures", "traffic-signs/AllTraffic/2026/11/21/20/34-05-1.jsonl", line) for line in (3, 7)
         ),
         "cleared_at": None if cleared is None else at(cleared),
-        "counts": {"14": 100, "38": 6, "2": 5, "1": 4, "13": 3, "25": 2} if counted else {},
+        "counts": {"14": 100, "38": 6, "2": 5, "1": 4, "13": 3, "25": 2} if counted else REPORTED.get(kind, {}),
         "expected_shares": {
             "14": 0.021, "38": 0.053, "2": 0.058, "1": 0.057, "13": 0.055, "25": 0.039,
         } if counted else {},

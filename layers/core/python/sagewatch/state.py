@@ -12,6 +12,8 @@ pk / sk                                   holds
 ``incident#<id>`` / ``event#<time>#<n>``  its audit trail
 ``incident#<id>`` / ``outbox#<receiver>`` what the receiver has been told
 ``incident#<id>`` / ``diagnosis``         the diagnosis made for it
+``schedule#<name>`` / ``state``           the last run of a monitoring schedule, and what holds since
+``control#swaps`` / ``switch``            the kill switch of all swaps
 ``diagnosis#<endpoint>`` / ``lease``      who may swap the endpoint now, and what has been used today
 ========================================  ==========================================================
 """
@@ -26,14 +28,15 @@ import msgspec
 
 from sagewatch.capture import Segment, decode_segment, encode_segment
 from sagewatch.detect.stream import Checkpoint
-from sagewatch.diagnose.model import Diagnosis
+from sagewatch.diagnose.model import Diagnosis, Switch
 from sagewatch.errors import ConflictError
 from sagewatch.finding import Finding, Stream, build_content_key
 from sagewatch.incident.model import Debt, Entry, Incident, OpenRecord
 from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
+from sagewatch.report.judge import ScheduleState
 
 SEGMENT_KEPT = timedelta(days=2)
-V = TypeVar("V", Incident, OpenRecord, Debt, Diagnosis)
+V = TypeVar("V", Incident, OpenRecord, Debt, Diagnosis, ScheduleState)
 
 
 class State:
@@ -165,6 +168,17 @@ class State:
         self._items.write([write])
         return msgspec.structs.replace(debt, version=write.item.version)
 
+    # Schedules ----------------------------------------------------------------------------------------
+
+    def load_schedule(self, schedule: str) -> ScheduleState:
+        """What is known of a monitoring schedule."""
+        found = self._load_versioned(f"schedule#{schedule}", "state", ScheduleState)
+        return found or ScheduleState(schedule=schedule)
+
+    def save_schedule(self, state: ScheduleState) -> None:
+        """Write what is known; ``ConflictError`` where it was changed meanwhile."""
+        self._items.write([_write(f"schedule#{state.schedule}", "state", state, state.version)])
+
     # Diagnoses ----------------------------------------------------------------------------------------
 
     def load_diagnosis(self, endpoint: str) -> Diagnosis | None:
@@ -187,6 +201,15 @@ class State:
             ]
         )
         return msgspec.structs.replace(diagnosis, version=lease.item.version)
+
+    def load_switch(self) -> Switch:
+        """The kill switch; on where nobody ever threw it."""
+        item = self._items.get("control#swaps", "switch")
+        return msgspec.json.decode(item.body, type=Switch) if item else Switch()
+
+    def save_switch(self, switch: Switch) -> None:
+        """Throw the kill switch."""
+        self._items.write([_write("control#swaps", "switch", switch, ANY_VERSION)])
 
     def _load_versioned(self, pk: str, sk: str, type_: type[V]) -> V | None:
         item = self._items.get(pk, sk)

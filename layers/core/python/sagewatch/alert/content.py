@@ -10,6 +10,7 @@ import msgspec
 from sagewatch.alert.outbox import Kind
 from sagewatch.incident.amounts import clean_text, format_duration, format_share, format_time
 from sagewatch.incident.describe import NAME_LIMIT, describe, name_class
+from sagewatch.incident.describe_report import REPORT_KINDS
 from sagewatch.incident.doing import tell_doing
 from sagewatch.incident.model import Incident, State
 
@@ -138,7 +139,9 @@ def _build_facts(announcement: Announcement, how_bad: str) -> Iterator[tuple[str
     yield "Found", format_time(incident.opened_at)
     if finding.window.predictions:
         yield "Seen", f"{finding.window.predictions:,} predictions since it began"
-    if finding.counts:
+    if finding.kind in REPORT_KINDS:
+        yield "Report", clean_text(finding.source, _PATH_LIMIT)
+    elif finding.counts:
         yield "Most frequent", _tell_classes(announcement)
     if finding.samples:
         yield "Samples", _tell_samples(announcement)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from sagewatch.incident.amounts import (
     clean_text,
     format_count,
@@ -13,6 +11,8 @@ from sagewatch.incident.amounts import (
     format_points,
     format_share,
 )
+from sagewatch.incident.describe_report import REPORT_KINDS
+from sagewatch.incident.description import Description
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,31 +22,6 @@ if TYPE_CHECKING:
 _AS_GOOD_AS_NEVER = 1e15
 NAME_LIMIT = 60
 """Characters of a class's or endpoint's name that are shown."""
-
-
-class Description(msgspec.Struct, frozen=True):
-    """A finding in words. Plain text: each channel escapes it for itself.
-
-    Attributes
-    ----------
-    headline
-        What, in a few words, without the endpoint.
-    what, what_was
-        What, in one sentence, with the baseline: while it lasts, and looking back.
-    how_bad
-        Effect size and evidence.
-    over
-        What is true again once it is resolved.
-    next_step
-        What the engineer on call does first.
-    """
-
-    headline: str
-    what: str
-    what_was: str
-    how_bad: str
-    over: str
-    next_step: str
 
 
 def describe(finding: Finding, class_names: Mapping[str, str]) -> Description:
@@ -205,6 +180,7 @@ _KINDS: dict[str, Callable[[Finding, Mapping[str, str]], Description]] = {
     "confidence": _describe_confidence,
     "rejected": _describe_rejected,
     "no-data": _describe_no_data,
+    **REPORT_KINDS,
 }
 
 GATHERING = frozenset({"class-concentration", "confidence", "rejected"})

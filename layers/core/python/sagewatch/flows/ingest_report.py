@@ -1,0 +1,83 @@
+"""A monitoring job is over: its report becomes metrics and findings, its failure a cause and a next step.
+
+The event is a hint; the job is described before anything is believed.
+"""
+
+from __future__ import annotations
+
+from sagewatch.errors import RejectedInputError, RetryError
+from sagewatch.events import Fact, FindingReported, JobChanged
+from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.observability import get_logger
+from sagewatch.report.failure import Failure, classify_failure
+from sagewatch.report.judge import Judged, judge_run
+from sagewatch.report.run import NoRun, Run, recognise_run
+from sagewatch.report.violations import FILE_NAMES, Violation, parse_violations
+from sagewatch.world import World
+
+_S3 = "s3://"
+
+
+def ingest_report(fact: Fact, world: World) -> None:
+    """Judge the run that a finished job was, and say on the bus what it changes."""
+    if not isinstance(fact, JobChanged):
+        return
+    job = world.jobs.describe_processing_job(fact.job)
+    if job is None:
+        raise RetryError("job_not_visible_yet")
+    run = recognise_run(job)
+    if isinstance(run, NoRun) or run.endpoint not in world.monitors.endpoints:
+        reason = run.reason if isinstance(run, NoRun) else "endpoint_not_watched"
+        get_logger().info("job_ignored", job=fact.job, reason=reason)
+        return
+    outcome = load_outcome(run, world)
+    judged = retry_conflicts(lambda: _judge_and_tell(run, outcome, world))
+    violations = 0 if isinstance(outcome, Failure) else len(outcome)
+    _measure(run, violations, isinstance(outcome, Failure), world)
+    get_logger().info(
+        "run_judged",
+        job=run.job,
+        endpoint=run.endpoint,
+        variant=run.variant,
+        kind=run.kind,
+        decision=outcome.code if isinstance(outcome, Failure) else run.status,
+        reason=judged.reason,
+        count=violations,
+    )
+
+
+def load_outcome(run: Run, world: World) -> list[Violation] | Failure:
+    """The violations of a run that completed, or why it failed."""
+    if run.status != "Completed":
+        return classify_failure(run.status, run.message)
+    if not run.report_uri.startswith(_S3):
+        return []
+    bucket, _, prefix = run.report_uri.removeprefix(_S3).partition("/")
+    for name in FILE_NAMES:
+        key = f"{prefix.rstrip('/')}/{name}" if prefix else name
+        stream = world.objects.open_object(bucket, key)
+        if stream is not None:
+            try:
+                return parse_violations(stream.read(), f"{_S3}{bucket}/{key}")
+            except RejectedInputError as error:
+                get_logger().warning(
+                    "report_unreadable", where=error.where, key=error.key, reason=error.reason
+                )
+                return Failure("parse", f"The report cannot be read: {error}.")
+    # AWS writes no file where nothing is violated.
+    return []
+
+
+def _judge_and_tell(run: Run, outcome: list[Violation] | Failure, world: World) -> Judged:
+    state = world.state.load_schedule(run.schedule)
+    judged = judge_run(run, outcome, state, world.place)
+    # Told before it is remembered: a crash repeats the telling, and hearers know repetitions.
+    world.bus.publish([FindingReported(finding) for finding in judged.findings], world.now())
+    if judged.state != state:
+        world.state.save_schedule(judged.state)
+    return judged
+
+
+def _measure(run: Run, violations: int, failed: bool, world: World) -> None:
+    values = {"violation_count": float(violations), "failed_runs": float(failed)}
+    world.metrics.put(values, "Count", Endpoint=run.endpoint, MonitoringSchedule=run.schedule, Kind=run.kind)

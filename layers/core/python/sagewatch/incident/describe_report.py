@@ -1,0 +1,78 @@
+"""What monitoring jobs find, in words: the kinds that come from reports rather than from predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagewatch.incident.amounts import clean_text
+from sagewatch.incident.description import Description
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sagewatch.finding import Finding
+
+_NAME_LIMIT = 60
+_FEATURES_NAMED = 3
+_WHAT_IS_MONITORED = {
+    "data-quality": ("Data quality", "features", ("Compare the named features with their baseline: a change "
+                     "upstream (a unit, an encoding, a missing column) is the usual cause.")),
+    "model-quality": ("Model quality", "metrics", ("Compare predictions with their ground truth for the window: "
+                      "if inputs drifted as well, the model needs new data; if not, look at the labels.")),
+    "bias": ("Bias", "facets", ("Compare the facet's share among inputs and among favourable predictions with "
+             "the baseline analysis.")),
+    "attribution": ("Feature attribution", "rankings", ("Compare the ranking of features with the baseline's: "
+                    "a lower number is a larger change.")),
+}  # fmt: skip
+_CAUSES = {
+    "no_data": ("it had no data", "See whether the endpoint had traffic and whether its capture is on."),
+    "no_ground_truth": ("it found no ground truth", "Upload labels for the window, or let the schedule wait longer."),
+    "permission": ("its role lacks a right", "Give the job's role the right that the job's message names."),
+    "preprocess_script": ("its preprocessing script failed", "Run the script on a capture line by hand."),
+    "encoding": ("input and output have different encodings", "Use our analyzer, which takes each side on its own."),
+    "memory": ("it ran out of memory", "Give it a larger instance or sample less."),
+    "timeout": ("it ran out of time", "Raise MaxRuntimeInSeconds or use a larger instance."),
+    "parse": ("a file of it cannot be read", "Compare a capture line with dataset_format, and the report with its schema."),
+    "stopped": ("somebody stopped it", "Ask who did, or wait for the next run."),
+}  # fmt: skip
+
+
+def describe_violations(finding: Finding, _: Mapping[str, str]) -> Description:
+    """Violations that a monitoring job reported."""
+    name, things, next_step = _WHAT_IS_MONITORED[finding.kind]
+    number = round(finding.evidence.observed)
+    subjects = [clean_text(subject, _NAME_LIMIT) for subject in list(finding.counts)[:_FEATURES_NAMED]]
+    more = len(finding.counts) - len(subjects)
+    named = ", ".join(subjects) + (f" and {more} more" if more > 0 else "")
+    schedule = clean_text(finding.subject, _NAME_LIMIT)
+    constraints = "1 constraint" if number == 1 else f"{number:,} constraints"
+    return Description(
+        headline=f"{name}: {constraints} broken",
+        what=f"{constraints} of the schedule {schedule} {'is' if number == 1 else 'are'} broken: {named}.",
+        what_was=f"{constraints} of the schedule {schedule} {'was' if number == 1 else 'were'} broken: {named}.",
+        how_bad=f"{len(finding.counts):,} {things} concerned; the report names each with what was expected and seen.",
+        over=f"{name} is within its constraints again",
+        next_step=next_step,
+    )
+
+
+def describe_failure(finding: Finding, _: Mapping[str, str]) -> Description:
+    """A monitoring job that failed, with its cause."""
+    code = next(iter(finding.counts), "unknown")
+    unknown = ("for a reason that its log tells", "Read its log in /aws/sagemaker/ProcessingJobs.")
+    cause, next_step = _CAUSES.get(code, unknown)
+    schedule = clean_text(finding.subject, _NAME_LIMIT)
+    return Description(
+        headline=f"Monitoring job failed: {cause}",
+        what=f"The last run of {schedule} failed: {cause}.",
+        what_was=f"A run of {schedule} failed: {cause}.",
+        how_bad="While it fails, what it watches goes unwatched.",
+        over="The monitoring job runs again",
+        next_step=next_step,
+    )
+
+
+REPORT_KINDS = {
+    **dict.fromkeys(_WHAT_IS_MONITORED, describe_violations),
+    "job-failed": describe_failure,
+}

@@ -1,0 +1,138 @@
+"""What a run changes: findings raised, held and cleared, one a monitor kind and schedule.
+
+One finding a schedule, not one a feature: sixty features that drift together are one thing to be woken for;
+the features stand in its counts and on the page.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from sagewatch.finding import (
+    DetectorRef,
+    Evidence,
+    Finding,
+    Place,
+    Severity,
+    Stream,
+    Window,
+    build_content_key,
+    build_fingerprint,
+)
+from sagewatch.report.failure import Failure
+from sagewatch.report.run import Run
+from sagewatch.report.violations import Violation
+
+JOB_FAILED = "job-failed"
+KINDS = ("data-quality", "model-quality", "bias", "attribution", JOB_FAILED)
+COUNTS_KEPT = 20
+MANY = 10
+VERSION = "1"
+
+
+class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one schedule.
+
+    Attributes
+    ----------
+    last_job, last_ended_at
+        The latest run that was judged; older ones that come late change nothing.
+    open
+        Findings that hold, by kind.
+    """
+
+    schedule: str
+    last_job: str = ""
+    last_ended_at: datetime | None = None
+    open: dict[str, Finding] = {}
+    version: int = 0
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """The state after a run, and the findings to publish."""
+
+    state: ScheduleState
+    findings: tuple[Finding, ...]
+    reason: str
+
+
+def judge_run(run: Run, outcome: Sequence[Violation] | Failure, state: ScheduleState, place: Place) -> Judged:
+    """Fold one run into what is known of its schedule.
+
+    Parameters
+    ----------
+    outcome
+        The violations of a run that completed, or why it failed.
+    """
+    if state.last_ended_at is not None and run.ended_at < state.last_ended_at:
+        return Judged(state, (), "older_run")
+    if run.merge and not isinstance(outcome, Failure):
+        return Judged(state, (), "merge_went_well")
+    open_ = dict(state.open)
+    told: list[Finding] = []
+    broken = _build(run, outcome, place)
+    for kind in (run.kind, JOB_FAILED):
+        before = open_.get(kind)
+        if broken is not None and broken.kind == kind:
+            now = _continue(before, broken) if before else broken
+            open_[kind] = _shorten(now)
+            told.append(now)
+        elif before is not None and not (kind == run.kind and isinstance(outcome, Failure)):
+            # A run that failed says nothing of the data: what was found before it still holds.
+            told.append(msgspec.structs.replace(before, cleared_at=run.ended_at))
+            del open_[kind]
+    after = msgspec.structs.replace(state, last_job=run.job, last_ended_at=run.ended_at, open=open_)
+    return Judged(after, tuple(told), "violations" if broken else "no_violations")
+
+
+def _build(run: Run, outcome: Sequence[Violation] | Failure, place: Place) -> Finding | None:
+    if isinstance(outcome, Failure):
+        return _build_finding(run, JOB_FAILED, {outcome.code: 1}, Severity.WARNING, 1, place)
+    if not outcome:
+        return None
+    counts = dict(Counter(violation.subject for violation in outcome).most_common(COUNTS_KEPT))
+    severity = Severity.CRITICAL if len(outcome) >= MANY or run.kind == "model-quality" else Severity.WARNING
+    return _build_finding(run, run.kind, counts, severity, len(outcome), place)
+
+
+def _build_finding(
+    run: Run, kind: str, counts: dict[str, int], severity: Severity, number: int, place: Place
+) -> Finding:
+    fingerprint = build_fingerprint(Stream(run.endpoint, run.variant), kind, run.schedule)
+    return Finding(
+        finding_id=build_content_key(fingerprint, run.job),
+        fingerprint=fingerprint,
+        account=place.account,
+        region=place.region,
+        endpoint=run.endpoint,
+        variant=run.variant,
+        kind=kind,
+        subject=run.schedule,
+        severity=severity,
+        evidence=Evidence(
+            float(number), 0.0, math.log10(number), float(number), "violations", float(number), 0.0
+        ),
+        window=Window(run.start or run.ended_at, run.end or run.ended_at, 0),
+        source=run.report_uri or run.job,
+        detector=DetectorRef("monitoring-job", VERSION, build_content_key(run.schedule)),
+        raised_at=run.ended_at,
+        counts=counts,
+    )
+
+
+def _continue(before: Finding, now: Finding) -> Finding:
+    """The same episode goes on: its name and its beginning stay."""
+    worst = max(before.severity, now.severity, key=lambda severity: severity.rank)
+    window = Window(before.window.start, max(before.window.end, now.window.end), 0)
+    return msgspec.structs.replace(
+        now, finding_id=before.finding_id, raised_at=before.raised_at, window=window, severity=worst
+    )
+
+
+def _shorten(finding: Finding) -> Finding:
+    return msgspec.structs.replace(finding, samples=())

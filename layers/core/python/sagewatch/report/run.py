@@ -1,0 +1,155 @@
+"""Which monitoring job this was, read from DescribeProcessingJob: the event itself is only a hint.
+
+Source: DG "Schedule monitoring jobs" and "Container contract inputs"; names and shapes as the jobs of four
+public accounts have them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+OWN_JOBS = "sagewatch-explain-"
+_MERGE = re.compile(r"^groundtruth-merge-\d{12}-")
+_SCHEDULE_ARN = re.compile(r":monitoring-schedule/(?P<name>[^/]+)$")
+_ENDPOINT_PATH = re.compile(r"/endpoint/(?P<endpoint>[^/]+)/(?P<variant>[^/]+)(?:/|$)")
+_KIND_OF_PREFIX = {
+    "model-quality-monitoring": "model-quality",
+    "model-bias-monitoring": "bias",
+    "model-explainability-monitoring": "attribution",
+}
+
+
+class Run(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution of a monitor that is over.
+
+    Attributes
+    ----------
+    kind
+        ``data-quality``, ``model-quality``, ``bias`` or ``attribution``.
+    schedule
+        Name of the schedule; the job's own name where it was started by hand.
+    endpoint, variant
+        Whose traffic was looked at; the endpoint is empty where the job does not tell.
+    start, end
+        The window of traffic; None where the job had none.
+    report_uri
+        Where the report lies in S3.
+    merge
+        True for the job that only joins ground truth to captures: its failure matters, its success does not.
+    """
+
+    job: str
+    kind: str
+    schedule: str
+    endpoint: str
+    variant: str
+    status: str
+    message: str
+    report_uri: str
+    ended_at: datetime
+    start: datetime | None = None
+    end: datetime | None = None
+    merge: bool = False
+
+
+class NoRun(msgspec.Struct, frozen=True):
+    """A processing job that is no monitor's, and why we think so."""
+
+    reason: str
+
+
+def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
+    """The monitoring run that a processing job was.
+
+    Parameters
+    ----------
+    job
+        The answer of DescribeProcessingJob.
+
+    Examples
+    --------
+    >>> recognise_run({"ProcessingJobName": "sagewatch-explain-1", "ProcessingJobStatus": "Completed"})
+    NoRun(reason='saliency_job')
+    """
+    name = str(job.get("ProcessingJobName", ""))
+    environment: Mapping[str, str] = job.get("Environment") or {}
+    if name.startswith(OWN_JOBS):
+        return NoRun("saliency_job")
+    if job.get("ProcessingJobStatus") not in {"Completed", "Failed", "Stopped"}:
+        return NoRun("still_running")
+    schedule = _find_schedule(job, environment)
+    if schedule is None and not {"baseline_constraints", "THRESHOLD"} & environment.keys():
+        return NoRun("baselining" if "dataset_format" in environment else "no_monitor")
+    endpoint, variant = _find_stream(job, environment)
+    return Run(
+        job=name,
+        kind=_find_kind(name, environment),
+        schedule=schedule or name,
+        endpoint=endpoint,
+        variant=variant,
+        status=str(job["ProcessingJobStatus"]),
+        message=str(job.get("FailureReason") or job.get("ExitMessage") or ""),
+        report_uri=_find_report(job),
+        ended_at=_read_time(job.get("ProcessingEndTime") or job.get("LastModifiedTime"))
+        or datetime.min.replace(tzinfo=UTC),
+        start=_read_time(environment.get("start_time")),
+        end=_read_time(environment.get("end_time")),
+        merge=bool(_MERGE.match(name)),
+    )
+
+
+def _find_schedule(job: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
+    # The ARN has the name in lower case; the environment has it as it was given.
+    if environment.get("sagemaker_monitoring_schedule_name"):
+        return environment["sagemaker_monitoring_schedule_name"]
+    match = _SCHEDULE_ARN.search(str(job.get("MonitoringScheduleArn", "")))
+    return match["name"] if match else None
+
+
+def _find_kind(name: str, environment: Mapping[str, str]) -> str:
+    for prefix, kind in _KIND_OF_PREFIX.items():
+        if name.startswith(prefix):
+            return kind
+    if environment.get("analysis_type") == "MODEL_QUALITY" or _MERGE.match(name):
+        return "model-quality"
+    return "data-quality"
+
+
+def _find_stream(job: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[str, str]:
+    endpoint = environment.get("sagemaker_endpoint_name", "")
+    for item in job.get("ProcessingInputs") or []:
+        path = str((item.get("S3Input") or {}).get("LocalPath", "")) + "/"
+        match = _ENDPOINT_PATH.search(path)
+        if match and (not endpoint or match["endpoint"] == endpoint):
+            return match["endpoint"], match["variant"]
+    return endpoint, "AllTraffic"
+
+
+def _find_report(job: Mapping[str, Any]) -> str:
+    outputs = (job.get("ProcessingOutputConfig") or {}).get("Outputs") or []
+    named = {item.get("OutputName"): item for item in outputs}
+    for name in ("result", "monitoring_output"):
+        if name in named:
+            outputs = [named[name]]
+            break
+    return str((outputs[0].get("S3Output") or {}).get("S3Uri", "")) if outputs else ""
+
+
+def _read_time(value: object) -> datetime | None:
+    """A time as the API, the event or the environment spells it; the DG's sample has spaces in it."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)  # noqa: PLR2004 (ms)
+    if not isinstance(value, str) or not value:
+        return None
+    try:
+        moment = datetime.fromisoformat(value.replace(" ", ""))
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,154 @@
+"""From a finished monitoring job to a finding: once, in any order, with the cause of a failure."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from sagewatch.entry import handle
+from sagewatch.errors import RetryError
+from sagewatch.flows.ingest_report import ingest_report
+from tests.unit.flows.worlds import NOW, build_world
+
+HOURLY = "hourly-data-quality"
+
+
+def finish(world, hour, *, violations=None, failure=None, kind="model-monitoring", endpoint="signs"):
+    """A job ends; the event that tells of it."""
+    ended = NOW + timedelta(hours=hour)
+    name = f"{kind}-{ended:%Y%m%d%H%M}-259fee1f24dfb6ac09b389dd"
+    world.jobs.jobs[name] = {
+        "ProcessingJobName": name,
+        "ProcessingJobStatus": "Failed" if failure else "Completed",
+        **({"FailureReason": failure} if failure else {}),
+        "ProcessingEndTime": ended,
+        "Environment": {
+            "baseline_constraints": "/opt/ml/processing/baseline/constraints.json",
+            "sagemaker_endpoint_name": endpoint,
+            "sagemaker_monitoring_schedule_name": HOURLY,
+            "start_time": (ended - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "end_time": ended.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        },
+        "ProcessingOutputConfig": {
+            "Outputs": [{"OutputName": "result", "S3Output": {"S3Uri": f"s3://captures/reports/{hour}"}}]
+        },
+    }
+    if violations is not None:
+        rows = [
+            {"feature_name": name, "constraint_check_type": "baseline_drift_check",
+             "description": "Baseline drift distance: 0.5 exceeds threshold: 0.1"}
+            for name in violations
+        ]  # fmt: skip
+        body = json.dumps({"violations": rows}).encode()
+        world.objects.bodies["captures", f"reports/{hour}/constraint_violations.json"] = body
+    return {
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Processing Job State Change",
+        "time": ended.isoformat(),
+        "detail": {"ProcessingJobName": name, "ProcessingJobArn": f"arn:aws:sagemaker:r:1:processing-job/{name}",
+                   "ProcessingJobStatus": "Completed"},
+    }  # fmt: skip
+
+
+def told(world):
+    return [(event["detail-type"], event["detail"]["kind"]) for event in world.bus.events]
+
+
+def test_violations_raise_one_finding_that_names_the_features():
+    world = build_world()
+    handle(ingest_report, finish(world, 0, violations=["age", "age", "city"]), world)
+    assert told(world) == [("Finding Raised", "data-quality")]
+    finding = world.bus.events[0]["detail"]
+    assert finding["counts"] == {"age": 2, "city": 1}
+    assert finding["subject"] == HOURLY
+    assert finding["evidence"]["observed"] == 3
+    assert ("violation_count", 3.0) in [(name, value) for name, value, _, _ in world.metrics.values]
+
+
+def test_a_run_without_violations_raises_nothing_whether_it_wrote_a_file_or_not():
+    world = build_world()
+    handle(ingest_report, finish(world, 0, violations=[]), world)
+    handle(ingest_report, finish(world, 1), world)
+    assert told(world) == []
+
+
+def test_the_next_clean_run_clears_and_keeps_the_findings_name():
+    world = build_world()
+    for hour, violations in enumerate([["a"], ["a", "b"], []]):
+        handle(ingest_report, finish(world, hour, violations=violations), world)
+    assert [kind for kind, _ in told(world)] == ["Finding Raised", "Finding Raised", "Finding Cleared"]
+    assert len({event["detail"]["finding_id"] for event in world.bus.events}) == 1
+
+
+def test_a_failed_run_is_a_finding_of_its_own_and_says_nothing_of_the_data():
+    world = build_world()
+    handle(ingest_report, finish(world, 0, violations=["a"]), world)
+    handle(ingest_report, finish(world, 1, failure="Job inputs had no data"), world)
+    assert told(world)[1:] == [("Finding Raised", "job-failed")]
+    assert world.bus.events[1]["detail"]["counts"] == {"no_data": 1}
+    handle(ingest_report, finish(world, 2, violations=[]), world)
+    assert sorted(told(world)[2:]) == [("Finding Cleared", "data-quality"), ("Finding Cleared", "job-failed")]
+
+
+def test_events_that_come_twice_and_backwards_end_in_the_same():
+    world = build_world()
+    events = [finish(world, hour, violations=v) for hour, v in enumerate([["a"], ["a"], []])]
+    for event in [events[2], events[0], events[1], events[2], events[0]]:
+        handle(ingest_report, event, world)
+    assert world.state.load_schedule(HOURLY).open == {}
+    raised = {event["detail"]["finding_id"] for event in world.bus.events if "Raised" in event["detail-type"]}
+    assert raised == set()  # the run that is latest was clean, and it came first
+
+
+def test_a_redelivered_event_after_a_crash_tells_again_under_the_same_name():
+    world = build_world()
+    event = finish(world, 0, violations=["a"])
+    save, world.state.save_schedule = world.state.save_schedule, None
+    with pytest.raises(TypeError):
+        handle(ingest_report, event, world)
+    world.state.save_schedule = save
+    handle(ingest_report, event, world)
+    assert len({event["detail"]["finding_id"] for event in world.bus.events}) == 1
+    assert len(world.bus.events) == 2
+
+
+def test_a_report_that_cannot_be_read_is_said_so():
+    world = build_world()
+    event = finish(world, 0)
+    world.objects.bodies["captures", "reports/0/constraint_violations.json"] = b"<xml>"
+    handle(ingest_report, event, world)
+    assert world.bus.events[0]["detail"]["counts"] == {"parse": 1}
+
+
+def test_the_old_name_of_the_file_is_read_too():
+    world = build_world()
+    event = finish(world, 0, violations=["a"])
+    body = world.objects.bodies.pop(("captures", "reports/0/constraint_violations.json"))
+    world.objects.bodies["captures", "reports/0/constraints_violations.json"] = body
+    handle(ingest_report, event, world)
+    assert told(world) == [("Finding Raised", "data-quality")]
+
+
+def test_jobs_of_endpoints_that_nobody_watches_are_left_alone():
+    world = build_world()
+    handle(ingest_report, finish(world, 0, violations=["a"], endpoint="others"), world)
+    assert world.bus.events == []
+
+
+def test_a_job_that_cannot_be_described_yet_comes_again():
+    world = build_world()
+    event = finish(world, 0)
+    world.jobs.jobs.clear()
+    with pytest.raises(RetryError, match="job_not_visible_yet"):
+        handle(ingest_report, event, world)
+
+
+def test_a_merge_without_ground_truth_is_a_failure_of_the_model_quality_monitor():
+    world = build_world()
+    reason = 'No S3 objects found under S3 URL "s3://b/ground_truth_data/x"'
+    handle(ingest_report, finish(world, 0, failure=reason, kind="groundtruth-merge"), world)
+    assert told(world) == [("Finding Raised", "job-failed")]
+    assert world.bus.events[0]["detail"]["counts"] == {"no_ground_truth": 1}
+    assert world.state.load_schedule(HOURLY).last_ended_at == datetime(2026, 11, 21, 12, tzinfo=UTC)
