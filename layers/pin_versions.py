@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = ("explain", "cli", "sandbox", "dev")
+EXTRAS = ("explain", "quality", "cli", "sandbox", "dev")
 # What the CUDA builds of torch bring along. The project runs on CPUs; the CPU build has the same version.
 CUDA = re.compile(r"^(nvidia-|cuda-|triton$)")
 HEADER = """\

@@ -1,0 +1,165 @@
+"""The KLL sketch of AWS's analyzer: Deequ's deterministic ``QuantileNonSample``, item for item (CONTRACTS §2.3)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sagewatch.quality.statistics import SketchData, SketchParameters
+
+Floats = NDArray[np.float64]
+
+FIRST_LEVEL: Final = 2048
+SHRINKING: Final = 0.64
+
+
+class Sketch:
+    """A stream of numbers in a few thousand of them; level i holds items that stand for ``2 ** i`` values.
+
+    Up to 2,050 values it is the data itself, in order. The same values in the same order give the same sketch as
+    AWS's; merging is deterministic, and every order of merging stays within the same error of ranks.
+
+    Source: Karnin, Lang and Liberty 2016, arXiv 1603.05346; Deequ's variant never chooses at random.
+    """
+
+    def __init__(self, k: int = FIRST_LEVEL, c: float = SHRINKING) -> None:
+        self.k, self.c = k, c
+        self.levels: list[list[Floats]] = [[]]
+        self.compressed = [0]
+        self.offsets = [0]
+        self._sizes = [0]
+        self._capacity = self.capacity(0)
+
+    def capacity(self, level: int) -> int:
+        """How many items a level holds before it is halved; the first level is the largest."""
+        return 2 * (math.ceil(self.k * self.c**level / 2) + 1)
+
+    @property
+    def items(self) -> int:
+        """Items kept."""
+        return sum(self._sizes)
+
+    @property
+    def total(self) -> int:
+        """Values that the items stand for: all that were added."""
+        return sum(size << level for level, size in enumerate(self._sizes))
+
+    @property
+    def is_exact(self) -> bool:
+        """True while nothing was thrown away."""
+        return not any(self.compressed)
+
+    @property
+    def rank_error(self) -> float:
+        """How far a share read from the sketch may be off, in [0, 1]; measured in ``benchmarks/quality.py``."""
+        # The bound of DataSketches' KLL of the same k, which throws coins where Deequ's takes turns.
+        return 0.0 if self.is_exact else 2.296 / self.k**0.9021
+
+    def add(self, values: Floats) -> None:
+        """Take in finite numbers, in order."""
+        at = 0
+        while at < len(values):
+            # Deequ adds one value at a time and halves a level when there is one too many.
+            room = self._capacity - self.items + 1
+            piece = values[at : at + max(1, room)]
+            self.levels[0].append(np.array(piece, dtype=np.float64))
+            self._sizes[0] += len(piece)
+            at += len(piece)
+            if self.items > self._capacity:
+                self._condense()
+
+    def merge(self, other: Sketch) -> None:
+        """Take in another sketch, level by level."""
+        while len(self.levels) < len(other.levels):
+            self._expand()
+        for level, pieces in enumerate(other.levels):
+            self.levels[level].extend(pieces)
+            self._sizes[level] += other._sizes[level]
+        if not other.is_exact and self.is_exact:
+            self.compressed, self.offsets = list(other.compressed), list(other.offsets)
+        while self.items >= self._capacity and any(
+            size >= self.capacity(level) for level, size in enumerate(self._sizes)
+        ):
+            self._condense()
+
+    def level(self, number: int) -> Floats:
+        """The items of a level, in the order of their arrival."""
+        pieces = self.levels[number]
+        if len(pieces) > 1:
+            self.levels[number] = pieces = [np.concatenate(pieces)]
+        return pieces[0] if pieces else np.empty(0)
+
+    def weighted(self) -> tuple[Floats, NDArray[np.int64]]:
+        """Items and the number of values that each stands for, level by level."""
+        levels = [self.level(number) for number in range(len(self.levels))]
+        weights = [np.full(len(items), 1 << number, dtype=np.int64) for number, items in enumerate(levels)]
+        return np.concatenate(levels), np.concatenate(weights)
+
+    def to_data(self) -> SketchData:
+        """The sketch as ``statistics.json`` holds it."""
+        levels = [self.level(number).tolist() for number in range(len(self.levels))]
+        return SketchData(SketchParameters(self.c, float(self.k)), levels)
+
+    @classmethod
+    def from_data(cls, data: SketchData) -> Sketch:
+        """A sketch from the file; how often its levels were halved is not in there."""
+        sketch = cls(max(2, int(data.parameters.k)), data.parameters.c)
+        for level, items in enumerate(data.data):
+            if level:
+                sketch._expand()
+            sketch.levels[level] = [np.asarray(items, dtype=np.float64)]
+            sketch._sizes[level] = len(items)
+        if any(sketch._sizes[1:]):
+            sketch.compressed[0] = 1
+        return sketch
+
+    def to_state(self) -> dict[str, Any]:
+        """What another process needs to go on from here."""
+        return {
+            "k": self.k,
+            "c": self.c,
+            "levels": [self.level(number).astype("<f8").tobytes() for number in range(len(self.levels))],
+            "compressed": self.compressed,
+            "offsets": self.offsets,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Sketch:
+        """The sketch that ``to_state`` wrote."""
+        sketch = cls(state["k"], state["c"])
+        for level, content in enumerate(state["levels"]):
+            if level:
+                sketch._expand()
+            sketch.levels[level] = [np.frombuffer(content, dtype="<f8").astype(np.float64)]
+            sketch._sizes[level] = len(sketch.levels[level][0])
+        sketch.compressed, sketch.offsets = list(state["compressed"]), list(state["offsets"])
+        return sketch
+
+    def _expand(self) -> None:
+        self.levels.append([])
+        self.compressed.append(0)
+        self.offsets.append(0)
+        self._sizes.append(0)
+        self._capacity += self.capacity(len(self.levels) - 1)
+
+    def _condense(self) -> None:
+        """Halve the first level that is full: every other item of the sorted ones moves up."""
+        for level, size in enumerate(self._sizes):
+            if size < self.capacity(level):
+                continue
+            if level + 1 == len(self.levels):
+                self._expand()
+            items = self.level(level)
+            # The last of an odd number stays behind as it came, unsorted.
+            even = size - size % 2
+            if self.compressed[level] % 2:
+                self.offsets[level] = 1 - self.offsets[level]
+            moved = np.sort(items[:even])[self.offsets[level] :: 2]
+            self.levels[level], self._sizes[level] = [items[even:]], size - even
+            self.levels[level + 1].append(moved)
+            self._sizes[level + 1] += len(moved)
+            self.compressed[level] += 1
+            return

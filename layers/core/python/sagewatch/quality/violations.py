@@ -1,0 +1,131 @@
+"""``constraint_violations.json`` of all four kinds of monitor, and the sentences of data quality (CONTRACTS §2.6, §5)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from sagewatch.errors import RejectedInputError
+from sagewatch.quality.numerals import format_double
+
+DATA_TYPE: Final = "data_type_check"
+COMPLETENESS: Final = "completeness_check"
+CATEGORIES: Final = "categorical_values_check"
+DRIFT: Final = "baseline_drift_check"
+MISSING_COLUMNS: Final = "missing_column_check"
+EXTRA_COLUMNS: Final = "extra_column_check"
+# What AWS's analyzer never looks at.
+NEGATIVE: Final = "negative_values_check"
+ROW_COUNT: Final = "row_count_check"
+CLASS_SHARE: Final = "class_share_check"
+
+
+class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What exact mode knows about a violation beyond AWS's sentence.
+
+    Attributes
+    ----------
+    mode
+        ``exact`` or ``compat``: which arithmetic spoke.
+    statistic, threshold
+        The number that was compared, and the bound that it crossed.
+    effect_size, effect_unit
+        How far the data moved: ``share`` (largest difference of shares, in [0, 1]) or ``percent``.
+    sample_size, baseline_size
+        Values compared on either side.
+    mean_shift
+        Difference of the means in standard deviations of the baseline; drift of numbers only.
+    at
+        Where the distributions part most: a number or a category.
+    categories
+        Values that the baseline does not know, at most 20, most frequent first.
+    """
+
+    mode: str = "exact"
+    statistic: float | None = None
+    threshold: float | None = None
+    effect_size: float | None = None
+    effect_unit: str = "share"
+    sample_size: int | None = None
+    baseline_size: int | None = None
+    mean_shift: float | None = None
+    at: str | None = None
+    categories: list[str] = []
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """One violation. Which of the names is set depends on the kind of monitor that wrote it."""
+
+    feature_name: str | UnsetType = UNSET
+    label: str | UnsetType = UNSET
+    facet: str | UnsetType = UNSET
+    facet_value: str | UnsetType = UNSET
+    metric_name: str | UnsetType = UNSET
+    constraint_check_type: str = ""
+    description: str = ""
+    evidence: Evidence | UnsetType = msgspec.field(default=UNSET, name="sagewatch")
+
+    @property
+    def subject(self) -> str:
+        """What it is about: the feature, else facet, label and metric."""
+        if self.feature_name is not UNSET:
+            return self.feature_name
+        names = (self.facet, self.facet_value, self.label, self.metric_name)
+        return " ".join(name for name in names if name is not UNSET) or "data set"
+
+
+class Violations(msgspec.Struct, frozen=True):
+    """A whole ``constraint_violations.json``."""
+
+    violations: list[Violation] = []
+
+
+_decoder = msgspec.json.Decoder(Violations, strict=False)
+
+
+def parse_violations(content: bytes, where: str = "constraint_violations.json") -> Violations:
+    """Read the violations of a data quality, model quality, bias or attribution monitor, AWS's or ours.
+
+    Raises
+    ------
+    RejectedInputError
+        When it is no such file.
+    """
+    try:
+        return _decoder.decode(content)
+    except (ValueError, RecursionError) as error:
+        raise RejectedInputError(f"no violations ({error})", where=where) from error
+
+
+def render_violations(violations: Violations) -> bytes:
+    """The file's content, UTF-8; written also when there are none."""
+    return msgspec.json.format(msgspec.json.encode(violations), indent=2)
+
+
+def describe_data_type(expected: str, threshold: float, ratio: float) -> str:
+    """AWS's sentence on a share of values of the right type; both numbers in [0, 1]."""
+    wanted, seen = format_double(threshold * 100), format_double(ratio * 100)
+    return (
+        f"Data type match requirement is not met. Expected data type: {expected}, Expected match: {wanted}%. "
+        f"Observed: Only {seen}% of data is {expected}."
+    )
+
+
+def describe_value(value: float) -> str:
+    """AWS's sentence on completeness and on categories, its space at the end included."""
+    return f"Value: {format_double(value)} does not meet the constraint requirement! "
+
+
+def describe_drift(distance: float, threshold: float) -> str:
+    """AWS's sentence on drift, which its own pictures parse."""
+    return f"Baseline drift distance: {format_double(distance)} exceeds threshold: {format_double(threshold)}"
+
+
+def describe_columns(kind: str, current: int, expected: int) -> str:
+    """AWS's sentence on a number of columns; ``kind`` is ``missing`` or ``extra``."""
+    return (
+        f"There are {kind} columns in current dataset. Number of columns in current dataset: {current}, "
+        f"Number of columns in baseline constraints: {expected}"
+    )
