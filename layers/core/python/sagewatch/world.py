@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sagewatch.finding import Place
+from sagewatch.detect.stream import StreamFold
+from sagewatch.finding import Place, Stream
 from sagewatch.monitors import Monitors
 from sagewatch.ports import Bus, Chat, Clock, Hosting, Jobs, Mail, Metrics, Objects
 from sagewatch.settings import Settings
 from sagewatch.state import State
+
+
+Folds = dict[Stream, StreamFold]
+"""Detectors that stay at work between events, by stream."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +26,9 @@ class World:
         The account and region that findings and incidents carry.
     now
         The clock; flows read it once and pass the time on.
+    folds
+        Where one process plays everything (replay, backtest): detectors stay in memory. None on AWS, where
+        they rest in the table between events.
     """
 
     state: State
@@ -35,3 +43,4 @@ class World:
     monitors: Monitors
     settings: Settings
     place: Place
+    folds: Folds | None = None

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -82,18 +82,18 @@ class Told:
     findings: tuple[Finding, ...]
     open: tuple[Finding, ...]
     late: tuple[Segment, ...]
-    _detectors: Sequence[AnyDetector]
-    _states: dict[str, Any]
+    _detectors: Sequence[AnyDetector] = field(compare=False, repr=False)
+    _end: _Tip = field(compare=False, repr=False)
 
     @property
     def traces(self) -> dict[str, tuple[TracePoint, ...]]:
         """By detector: how its statistic went."""
-        return {each.name: each.list_trace(self._states[each.name]) for each in self._detectors}
+        return {each.name: each.list_trace(self._end.states[each.name]) for each in self._detectors}
 
     @property
     def latest(self) -> dict[str, TracePoint]:
         """By detector that has a trace: where its statistic stands."""
-        points = {each.name: read_last(self._states[each.name]) for each in self._detectors}
+        points = {each.name: read_last(self._end.states[each.name]) for each in self._detectors}
         return {name: point for name, point in points.items() if point is not None}
 
 
@@ -138,7 +138,7 @@ def fold_stream(
         open=told.open,
         late=told.late,
         _detectors=detectors,
-        _states=told._states,  # noqa: SLF001 (its own)
+        _end=told._end,  # noqa: SLF001 (its own)
         checkpoint=fold.rest(),
     )
 
@@ -181,7 +181,11 @@ class StreamFold:
         return self._settled.watermark[0] if self._settled.watermark else None
 
     def take_in(
-        self, segments: Iterable[Segment], *, settle_before: datetime | None = None, now: datetime | None = None
+        self,
+        segments: Iterable[Segment],
+        *,
+        settle_before: datetime | None = None,
+        now: datetime | None = None,
     ) -> Told:
         """Fold what is new among the segments since the watermark; parameters as in ``fold_stream``."""
         order, late = _sort_segments(segments, self._settled.watermark)
@@ -189,28 +193,18 @@ class StreamFold:
         del self._steps[known:]
         settling = sum(settle_before is not None and one.first_at < settle_before for one in order)
         findings = [finding for _, tip in self._steps for finding in tip.findings]
+        if settled := min(settling, known):
+            self._settled = self._steps[settled - 1][1]
+            del self._steps[:settled]
         tip = self._steps[-1][1] if self._steps else self._settled
-        if known < settling:
-            # What is settled at once needs no memory of the states between.
+        for number, segment in enumerate(order[known:], known):
             tip = tip.go_on()
-            for segment in order[known:settling]:
-                self._teller.fold(tip, segment)
-            findings += tip.findings
-            self._settled, self._steps = tip.go_on(), []
-        elif settling:
-            self._settled, self._steps = self._steps[settling - 1][1].go_on(), self._steps[settling:]
-        if self._remembers or not order[max(known, settling) :]:
-            tip = self._steps[-1][1] if self._steps else self._settled
-        tip = tip.go_on()
-        for segment in order[max(known, settling) :]:
-            if self._remembers:
-                tip = tip.go_on()
             self._teller.fold(tip, segment)
-            if self._remembers:
-                self._steps.append((segment.identity, tip))
-                findings += tip.findings
-        if not self._remembers:
             findings += tip.findings
+            if number < settling:
+                self._settled = tip
+            elif self._remembers:
+                self._steps.append((segment.identity, tip))
         end = tip.go_on()
         if now is not None:
             self._teller.close(end, now)
@@ -221,12 +215,12 @@ class StreamFold:
             open=self._teller.list_open(end),
             late=late,
             _detectors=self._detectors,
-            _states=end.states,
+            _end=end,
         )
 
     def announce(self, told: Told) -> None:
         """Remember what the world has been told is open: should it vanish, it must be cleared."""
-        self._announced = {finding.finding_id: _shorten(finding) for finding in told.open}
+        self._announced = {name: _shorten(finding) for name, finding in told._end.open.items()}  # noqa: SLF001
 
     def rest(self) -> Checkpoint:
         """The checkpoint to go on from."""

@@ -67,8 +67,8 @@ def evaluate_stream(stream: Stream, world: World) -> None:
                 decision=finding.severity.value,
             )
     _measure_evidence(stream, view, world)
-    if view.moved:
-        world.state.save_checkpoint(stream, view.folded.checkpoint, view.version)
+    if view.checkpoint is not None and view.moved:
+        world.state.save_checkpoint(stream, view.checkpoint, view.version)
 
 
 def _locate(fact: CaptureLanded, world: World) -> CaptureLocation | None:
@@ -125,12 +125,11 @@ def _list_most_frequent(segment: Segment) -> Iterable[tuple[str, int]]:
 
 def _measure_evidence(stream: Stream, view: View, world: World) -> None:
     """The detectors' statistics, for the dashboard: 0 is the alarm."""
-    for name, trace in view.folded.traces.items():
-        if trace:
-            world.metrics.put(
-                {"Log10Excess": trace[-1].log10_excess},
-                "None",
-                Endpoint=stream.endpoint,
-                Variant=stream.variant,
-                Detector=name,
-            )
+    for name, point in view.folded.latest.items():
+        world.metrics.put(
+            {"Log10Excess": point.log10_excess},
+            "None",
+            Endpoint=stream.endpoint,
+            Variant=stream.variant,
+            Detector=name,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -15,10 +16,10 @@ from sagewatch.detect.confidence import Confidence, ConfidenceConfig
 from sagewatch.detect.fixed_share import FixedShare, FixedShareConfig
 from sagewatch.detect.no_data import NoData, NoDataConfig
 from sagewatch.detect.rejected import Rejected, RejectedConfig
-from sagewatch.detect.stream import AnyDetector, Checkpoint, Folded, fold_stream
+from sagewatch.detect.stream import AnyDetector, Checkpoint, StreamFold, Told, fold_stream
 from sagewatch.finding import Stream
 from sagewatch.monitors import Detectors
-from sagewatch.world import World
+from sagewatch.world import Folds, World
 
 C = TypeVar("C")
 
@@ -26,17 +27,27 @@ LATENESS = timedelta(minutes=15)
 """How late a capture file may come and still be folded in its place (files take up to 4 minutes)."""
 
 
-class View(msgspec.Struct, frozen=True):
-    """A fold, and the checkpoint that it started from, with its version."""
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a stream's detectors say now, and the checkpoint that is to be saved.
 
-    folded: Folded
+    Attributes
+    ----------
+    checkpoint
+        Where the detectors stand now; None where they rest in memory.
+    version
+        Of the checkpoint that the fold started from.
+    """
+
+    folded: Told
+    checkpoint: Checkpoint | None
     before: Checkpoint | None
     version: int
 
     @property
     def moved(self) -> bool:
         """Whether the checkpoint is another one now."""
-        return self.folded.checkpoint != self.before
+        return self.checkpoint is not None and self.checkpoint != self.before
 
 
 def view_stream(stream: Stream, world: World, settle_before: datetime | None = None) -> View | None:
@@ -50,18 +61,34 @@ def view_stream(stream: Stream, world: World, settle_before: datetime | None = N
     watched = world.monitors.endpoints.get(stream.endpoint)
     if watched is None:
         return None
+    if world.folds is not None:
+        return _view_kept(stream, watched, world.folds, world, settle_before)
     checkpoint, version = world.state.load_checkpoint(stream)
-    segments = world.state.load_segments(stream, checkpoint.since if checkpoint else None)
     folded = fold_stream(
         build_detectors(watched.detectors, tuple(watched.capture.classes)),
         checkpoint,
-        segments,
+        world.state.load_segments(stream, checkpoint.since if checkpoint else None),
         stream=stream,
         place=world.place,
         settle_before=settle_before,
         now=world.now(),
     )
-    return View(folded, checkpoint, version)
+    return View(folded=folded, checkpoint=folded.checkpoint, before=checkpoint, version=version)
+
+
+def _view_kept(
+    stream: Stream, watched: monitors.Endpoint, folds: Folds, world: World, settle_before: datetime | None
+) -> View:
+    """The same from detectors that stay at work in this process: each segment is folded once."""
+    fold = folds.get(stream)
+    if fold is None:
+        detectors = build_detectors(watched.detectors, tuple(watched.capture.classes))
+        fold = folds[stream] = StreamFold(detectors, None, stream=stream, place=world.place)
+    segments = world.state.load_segments(stream, fold.since)
+    told = fold.take_in(segments, settle_before=settle_before, now=world.now())
+    if settle_before is not None:
+        fold.announce(told)
+    return View(folded=told, checkpoint=None, before=None, version=0)
 
 
 def build_detectors(settings: Detectors, classes: tuple[str, ...]) -> list[AnyDetector]:

@@ -72,7 +72,7 @@ def set_up(root: Path, out: Path, slack_port: int | None, say: Say) -> Iterator[
     """
     if not (root / "serverless.yml").is_file():
         raise RepositoryNotFoundError(root)
-    for old in ("slack", "mail", "heatmaps"):
+    for old in ("slack", "mail", "heatmaps", "captures"):
         shutil.rmtree(out / old, ignore_errors=True)
     work = out / ".sandbox"
     shutil.rmtree(work, ignore_errors=True)

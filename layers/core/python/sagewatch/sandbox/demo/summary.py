@@ -15,6 +15,7 @@ from sagewatch.diagnose.model import Diagnosis
 from sagewatch.diagnose.plan import build_explain_prefix
 from sagewatch.flows.evidence import build_page_key
 from sagewatch.incident.model import Entry
+from sagewatch.sandbox.demo.archive import keep_archive
 from sagewatch.sandbox.demo.stage import Stage
 from sagewatch.sandbox.demo.story import ENDPOINT, Told
 from sagewatch.sandbox.errors import SandboxError
@@ -71,6 +72,7 @@ def summarise(stage: Stage, told: Told) -> Summary:
     if diagnosis is None:
         raise DemoFailedError(["no diagnosis was made"])
     page = _fetch_evidence(stage, told.incident_id)
+    keep_archive(stage, ENDPOINT, told.incident_id, state)
     report = json.loads((stage.out / "explain" / "explanations.json").read_text(encoding="utf-8"))
     return Summary(
         incident_id=told.incident_id,
