@@ -113,6 +113,8 @@ def test_a_baseline_comes_from_a_file_beside_monitors_yml(folder):
         ("no-data:", "no-date:", 11, "detectors.no-date", "did you mean no-data?"),
         ("requests: 25", "request: 25", 12, "observe.request", "did you mean requests?"),
         ("match:", "matches:", 16, "routes[0].matches", "did you mean match?"),
+        ("channel:", "chanel:", 18, "slack.chanel", "did you mean channel?"),
+        ("routes:\n  rec", "rotes:\n  rec", 13, "rotes", "did you mean routes?"),
     ],
 )
 def test_an_unknown_key_is_named_with_its_line_and_the_nearest_known_one(folder, old, new, line, key, hint):
@@ -145,6 +147,10 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest_known_one(folder,
         ('token: "secret:sagewatch/slack"', "token: xoxb-12345", 18),
         ("receiver: pager", "receiver: pagr", 16),
         ("per_day: 3", "per_day: 3, per_day: 4", 12),
+        ('prediction: "[*][0]"', 'prediction: "[*"', 5),
+        ("one_false_alarm_in: 2000000", "baseline: {file: counts.json}", 9),
+        ("traffic-signs", "traffic_signs", 3),
+        ("owner: perception", "[a]: perception", 4),
     ],
 )
 def test_a_wrong_value_is_refused_at_its_line(folder, old, new, line):
@@ -177,6 +183,10 @@ def test_endpoint_keys_that_nothing_acts_on_yet_are_refused(body):
 def test_what_is_no_such_yaml_is_a_configuration_error(text):
     with pytest.raises(ConfigurationError):
         parse(text)
+
+
+def test_answers_without_a_confidence_are_said_so_with_null():
+    assert parse_endpoint("{capture: {prediction: 3, confidence: null}}").capture.spec.confidence is None
 
 
 def test_the_secret_itself_is_never_in_the_message(folder):

@@ -38,28 +38,27 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_receiver(section: Section) -> Receiver:
     """One receiver, with all its channels."""
-    receiver = Receiver(
+    section.expect("slack", "mail")
+    return Receiver(
         slack=read_optional(section, "slack", _read_slack), mail=read_optional(section, "mail", _read_mail)
     )
-    section.done("slack", "mail")
-    return receiver
 
 
 def _read_slack(section: Section) -> SlackReceiver:
+    section.expect("channel", "token", "api_url")
     channel = section.take("channel", read_text, "")
     token = section.take("token", _read_secret, "")
     if not channel or not token:
         raise section.fail("channel" if not channel else "token", "is missing")
     api_url = section.take("api_url", read_text, "https://slack.com/api/")
-    section.done("channel", "token", "api_url")
     return SlackReceiver(channel=channel, token=token, api_url=api_url)
 
 
 def _read_mail(section: Section) -> MailReceiver:
+    section.expect("topic")
     topic = section.take("topic", read_text, MAIL_TOPIC)
     if topic != MAIL_TOPIC:
         raise section.fail("topic", f"must be {MAIL_TOPIC}, the stack's own topic")
-    section.done("topic")
     return MailReceiver(topic=topic)
 
 
@@ -69,19 +68,18 @@ def read_route(section: Section | None, receivers: Mapping[str, Receiver], above
         if len(receivers) > 1:
             raise above.fail("routes", "is missing: there are several receivers, so say who hears what")
         return Route(receiver=next(iter(receivers), None))
+    section.expect("receiver", "match", "continue", "routes")
     receiver = section.take("receiver", read_text, None)
     if receiver is not None and receiver not in receivers:
         raise section.fail(
             "receiver", f"{receiver} is no receiver; there are {', '.join(receivers) or 'none'}"
         )
-    route = Route(
+    return Route(
         receiver=receiver,
         match=section.take("match", _read_matchers, ()),
         continue_=section.take("continue", read_switch, default=False),
         routes=tuple(read_route(one, receivers, section) for one in section.sections("routes", "route")),
     )
-    section.done("receiver", "match", "continue", "routes")
-    return route
 
 
 def _read_secret(value: Any) -> str:

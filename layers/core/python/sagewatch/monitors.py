@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,10 +17,12 @@ import msgspec
 
 from sagewatch.alerting import Receiver, SlackReceiver, read_receiver, read_route
 from sagewatch.capture import CaptureSpec
-from sagewatch.diagnose.model import Policy
+from sagewatch.capture.path import compile_path
+from sagewatch.diagnose.model import MOST_ALARMS, Policy
 from sagewatch.errors import ConfigurationError
 from sagewatch.incident.routing import Route
 from sagewatch.section import (
+    NOTHING,
     Section,
     read_all,
     read_count,
@@ -33,6 +36,8 @@ from sagewatch.section import (
 
 VERSION: Final = 1
 T = TypeVar("T")
+
+_ENDPOINT = re.compile("[A-Za-z0-9](?:-*[A-Za-z0-9]){0,62}")
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,116 +198,116 @@ def parse_monitors(text: str, where: str) -> Monitors:
 
 
 def _read_monitors(top: Section) -> Monitors:
+    top.expect("version", "endpoints", "routes", "receivers")
     version = top.take("version", read_count, 0)
     if version != VERSION:
         raise top.fail("version", f"must be {VERSION}")
     receivers = read_all(top.section("receivers", "receivers"), "receiver", read_receiver)
-    endpoints = read_all(top.section("endpoints", "endpoints"), "endpoint", _read_endpoint)
+    named = top.section("endpoints", "endpoints")
+    for name in named.names() if named else ():
+        if named and not _ENDPOINT.fullmatch(name):
+            raise named.fail(name, "is no endpoint name: up to 63 letters, digits and inner hyphens")
+    endpoints = read_all(named, "endpoint", _read_endpoint)
     route = read_route(top.section("routes", "route"), receivers, top)
-    top.done("version", "endpoints", "routes", "receivers")
     return Monitors(endpoints=endpoints, route=route, receivers=receivers)
 
 
 def _read_endpoint(section: Section) -> Endpoint:
-    endpoint = Endpoint(
+    section.expect("owner", "capture", "detectors", "diagnosis")
+    return Endpoint(
         owner=section.take("owner", read_text, ""),
         capture=_read_capture(section.section("capture", "capture")),
         detectors=_read_detectors(section.section("detectors", "detectors")),
         diagnosis=_read_diagnosis(section.section("diagnosis", "diagnosis")),
     )
-    section.done("owner", "capture", "detectors", "diagnosis")
-    return endpoint
 
 
 def _read_capture(section: Section | None) -> Capture:
     if section is None:
         return Capture()
+    section.expect("prediction", "confidence", "classes")
     plain = CaptureSpec()
     spec = CaptureSpec(
         prediction=section.take("prediction", _read_place, plain.prediction),
-        confidence=section.take("confidence", _read_place, plain.confidence),
+        confidence=section.take("confidence", _read_place_or_nothing, plain.confidence),
     )
     folder = Path(section.where).parent
     unnamed: dict[str, str] = {}
     classes = section.take("classes", lambda value: _read_classes(folder / read_text(value)), unnamed)
-    section.done("prediction", "confidence", "classes")
     return Capture(spec=spec, classes=classes)
 
 
 def _read_detectors(section: Section | None) -> Detectors:
     if section is None:
         return DEFAULT_DETECTORS
-    detectors = Detectors(
+    section.expect("class-concentration", "fixed-share", "confidence", "rejected", "no-data")
+    return Detectors(
         class_concentration=read_optional(section, "class-concentration", _read_class_concentration),
         fixed_share=read_optional(section, "fixed-share", _read_fixed_share),
         confidence=read_optional(section, "confidence", _read_confidence),
         rejected=read_optional(section, "rejected", _read_rejected),
         no_data=read_optional(section, "no-data", _read_no_data),
     )
-    section.done("class-concentration", "fixed-share", "confidence", "rejected", "no-data")
-    return detectors
 
 
 def _read_class_concentration(section: Section) -> ClassConcentration:
-    settings = ClassConcentration(
+    section.expect("one_false_alarm_in", "baseline", "clear_after", "staged")
+    return ClassConcentration(
         one_false_alarm_in=section.take("one_false_alarm_in", read_positive, 1_000_000),
         baseline=_read_baseline(section.section("baseline", "baseline")),
         clear_after=section.take("clear_after", read_positive, None),
         staged=section.take("staged", read_switch, default=False),
     )
-    section.done("one_false_alarm_in", "baseline", "clear_after", "staged")
-    return settings
 
 
 def _read_fixed_share(section: Section) -> FixedShare:
+    section.expect("threshold", "per", "staged")
     plain = FixedShare()
-    settings = FixedShare(
+    return FixedShare(
         threshold=section.take("threshold", read_share, 0.5),
         per=section.take("per", _read_batch, plain.per),
         staged=section.take("staged", read_switch, default=plain.staged),
     )
-    section.done("threshold", "per", "staged")
-    return settings
 
 
 def _read_confidence(section: Section) -> Confidence:
-    settings = Confidence(
+    section.expect("one_false_alarm_in", "baseline", "staged")
+    baseline = section.section("baseline", "baseline")
+    if baseline is not None and "file" in baseline.names():
+        raise baseline.fail("file", "counts classes; mean confidence is learned from traffic")
+    return Confidence(
         one_false_alarm_in=section.take("one_false_alarm_in", read_positive, 1_000_000),
-        baseline=_read_baseline(section.section("baseline", "baseline")),
+        baseline=_read_baseline(baseline),
         staged=section.take("staged", read_switch, default=False),
     )
-    section.done("one_false_alarm_in", "baseline", "staged")
-    return settings
 
 
 def _read_rejected(section: Section) -> Rejected:
-    settings = Rejected(
+    section.expect("one_false_alarm_in", "staged")
+    return Rejected(
         one_false_alarm_in=section.take("one_false_alarm_in", read_positive, 1_000_000),
         staged=section.take("staged", read_switch, default=False),
     )
-    section.done("one_false_alarm_in", "staged")
-    return settings
 
 
 def _read_no_data(section: Section) -> NoData:
-    settings = NoData(
+    section.expect("after", "staged")
+    return NoData(
         after=section.take("after", _read_silence, None),
         staged=section.take("staged", read_switch, default=False),
     )
-    section.done("after", "staged")
-    return settings
 
 
 def _read_baseline(section: Section | None) -> Baseline:
     if section is None:
         return Baseline()
+    section.expect("learn_from", "file")
     folder = Path(section.where).parent
     none: dict[str, int] = {}
     counts = section.take("file", lambda value: _read_counts(folder / read_text(value)), none)
     baseline = Baseline(
         learn_from=section.take("learn_from", read_positive, 0 if counts else 1000), counts=counts
     )
-    section.done("learn_from", "file")
     if counts and baseline.learn_from:
         raise section.fail("file", "and learn_from exclude each other")
     return baseline
@@ -312,33 +317,54 @@ def _read_diagnosis(section: Section | None) -> Policy:
     plain = Policy(mode="off")
     if section is None:
         return plain
+    section.expect(
+        "mode", "observe", "cooldown", "per_day", "swap_within", "explain_within", "canary", "rollback_alarms"
+    )
     observe = section.section("observe", "observe")
-    requests, at_most = plain.requests, plain.at_most
+    requests, at_most, every = plain.requests, plain.at_most, plain.every
     if observe is not None:
+        observe.expect("requests", "at_most", "every")
         requests = observe.take("requests", read_positive, requests)
         at_most = observe.take("at_most", read_duration, at_most)
-        observe.done("requests", "at_most")
-    policy = Policy(
+        every = observe.take("every", read_positive, every)
+    return Policy(
         mode=section.take("mode", _read_mode, "swap"),
         requests=requests,
         at_most=at_most,
+        every=every,
+        swap_within=section.take("swap_within", read_duration, plain.swap_within),
+        explain_within=section.take("explain_within", read_duration, plain.explain_within),
         cooldown=section.take("cooldown", read_duration, plain.cooldown),
         per_day=section.take("per_day", read_positive, plain.per_day),
+        canary=section.take("canary", read_switch, plain.canary),
+        rollback_alarms=section.take("rollback_alarms", _read_alarms, plain.rollback_alarms),
     )
-    section.done("mode", "observe", "cooldown", "per_day")
-    return policy
+
+
+def _read_alarms(value: Any) -> tuple[str, ...]:
+    names = tuple(value) if isinstance(value, list) else (value,)
+    if not all(isinstance(name, str) and name for name in names) or len(names) > MOST_ALARMS:
+        raise ValueError(f"must be a list of at most {MOST_ALARMS} names of CloudWatch alarms")
+    return names
 
 
 def _read_place(value: Any) -> str | int:
     text = read_text(value)
-    return int(text) if text.isdecimal() else text
+    place = int(text) if text.isdecimal() else text
+    try:
+        compile_path(place)
+    except ConfigurationError as error:
+        raise ValueError(f"is {error.reason}: {text}") from None
+    return place
+
+
+def _read_place_or_nothing(value: Any) -> str | int | None:
+    return None if value in NOTHING else _read_place(value)
 
 
 def _read_mode(value: Any) -> str:
-    if value == "replay":
-        raise ValueError("replay is not supported yet; swap or off")
-    if value not in {"swap", "off"}:
-        raise ValueError(f"must be swap or off, not {value!r}")
+    if value not in {"swap", "replay", "off"}:
+        raise ValueError(f"must be swap, replay or off, not {value!r}")
     return str(value)
 
 

@@ -15,6 +15,9 @@ from sagewatch.errors import ConfigurationError
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+NOTHING: Final = frozenset({"", "~", "null"})
+"""How YAML writes that there is nothing."""
+
 _LATER: Final = {
     "monitors.yml": ("inhibit", "windows"),
     "endpoint": ("quality", "sensitive"),
@@ -27,30 +30,30 @@ T = TypeVar("T")
 
 
 class Section:
-    """A mapping of the file: each key is taken once, what is left over is an error."""
+    """A mapping of the file: its keys are announced, then each is taken once."""
 
     def __init__(self, node: Any, where: str, path: str, kind: str) -> None:
         self.where, self.path, self.kind, self.line = where, path, kind, node.start_mark.line + 1
-        if node.id == "scalar" and node.value in {"", "~", "null"}:
-            self._nodes: dict[str, Any] = {}
+        self._nodes: dict[str, Any] = {}
+        self._lines: dict[str, int] = {}
+        if node.id == "scalar" and node.value in NOTHING:
             return
         if node.id != "mapping":
             raise ConfigurationError("must be a mapping (key: value)", where=where, line=self.line, key=path)
-        self._nodes = {}
         for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.id != "scalar":
+                raise ConfigurationError("has a key that is no text", where=where, line=line, key=path)
             if key.value in self._nodes:
-                raise ConfigurationError(
-                    "is given twice", where=where, line=key.start_mark.line + 1, key=self._name(key.value)
-                )
-            self._nodes[key.value] = value
-        self._lines = {key.value: key.start_mark.line + 1 for key, _ in node.value}
+                raise ConfigurationError("is given twice", where=where, line=line, key=self._name(key.value))
+            self._nodes[key.value], self._lines[key.value] = value, line
 
     def _name(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
 
     def fail(self, key: str, reason: str) -> ConfigurationError:
         """The error that this key is wrong, to be raised."""
-        line = self._lines.get(key, self.line) if self._nodes or hasattr(self, "_lines") else self.line
+        line = self._lines.get(key, self.line)
         return ConfigurationError(reason, where=self.where, line=line, key=self._name(key))
 
     def names(self) -> list[str]:
@@ -83,9 +86,11 @@ class Section:
             raise self.fail(key, "must be a list")
         return [Section(one, self.where, f"{self._name(key)}[{n}]", kind) for n, one in enumerate(node.value)]
 
-    def done(self, *known: str) -> None:
-        """Every key was taken; else the first that was not is an error."""
+    def expect(self, *known: str) -> None:
+        """Say which keys there are, before any is read: a misspelt one is told before what it leaves missing."""
         for key in self._nodes:
+            if key in known:
+                continue
             if key in _LATER.get(self.kind, ()):
                 raise self.fail(key, "is not supported yet; remove it")
             near = difflib.get_close_matches(key, known, n=1)
