@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sagewatch.detect.stream import StreamFold
+from sagewatch.alert_state import AlertState
 from sagewatch.finding import Place, Stream
 from sagewatch.monitors import Monitors
-from sagewatch.ports import Bus, Chat, Clock, Hosting, Jobs, Mail, Metrics, Objects
+from sagewatch.ports import Bus, Chat, Clock, Hosting, Jobs, Mail, Metrics, NoWakeups, Objects, Wakeups
 from sagewatch.settings import Settings
 from sagewatch.state import State
-
 
 Folds = dict[Stream, StreamFold]
 """Detectors that stay at work between events, by stream."""
@@ -22,6 +22,8 @@ class World:
 
     Attributes
     ----------
+    wakeups
+        Where a flow asks to be woken at a time; without it the minute's tick is soon enough.
     place
         The account and region that findings and incidents carry.
     now
@@ -44,3 +46,9 @@ class World:
     settings: Settings
     place: Place
     folds: Folds | None = None
+    wakeups: Wakeups = field(default_factory=NoWakeups)
+
+    @property
+    def alerts(self) -> AlertState:
+        """The rows that alerts are made of, in the same table."""
+        return AlertState(self.state.items)

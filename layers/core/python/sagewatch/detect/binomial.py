@@ -6,6 +6,7 @@ Source: Clopper and Pearson, Biometrika 26 (1934); incomplete beta by Lentz's co
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 _TINY = 1e-300
 _RELATIVE = 1e-15
@@ -80,6 +81,8 @@ def _compute_fraction(a: float, b: float, x: float) -> float:
     return value
 
 
+# A fleet asks for the same counts again and again: blocks of its baselines are all of one size.
+@lru_cache(maxsize=16_384)
 def _invert_beta(a: float, b: float, level: float) -> float:
     """The x with I_x(a, b) = level, by bisection with Newton steps inside it."""
     low, high = 0.0, 1.0

@@ -1,0 +1,178 @@
+"""What a play came to: findings, incidents with their trails, what would have been sent. Values, byte for byte."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+import msgspec
+
+from sagewatch.finding import Finding
+from sagewatch.incident.model import Entry, Incident
+from sagewatch.replay.play import Player
+from sagewatch.replay.recording import Event
+from sagewatch.replay.scene import Story
+
+_CHANGES_IN_PLACE = "updated"
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A message that would have gone out."""
+
+    at: datetime
+    incident_id: str
+    receiver: str
+    kind: str
+    reason: str
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident with its trail."""
+
+    incident: Incident
+    entries: tuple[Entry, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a play came to.
+
+    Attributes
+    ----------
+    findings
+        As they were raised, in order; cleared ones once more at their clearing.
+    sent
+        Messages that left the process: none ever does.
+    given_up
+        Messages that would be dead letters, with function and reason.
+    """
+
+    schema: int = 1
+    began: datetime | None
+    ended: datetime | None
+    predictions: int
+    events: int
+    findings: tuple[Finding, ...]
+    incidents: tuple[Told, ...]
+    messages: tuple[Message, ...]
+    sent: int = 0
+    given_up: tuple[tuple[str, str], ...] = ()
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Something of the recording that the play did not come to, or the other way round."""
+
+    what: str
+    recorded: str
+    played: str
+
+
+def gather(player: Player, events: int, began: datetime | None) -> Outcome:
+    """Read the outcome off a player."""
+    findings = []
+    opened: dict[str, None] = {}
+    for event in player.bus.events:
+        if event["detail-type"] in {"Finding Raised", "Finding Cleared"}:
+            findings.append(msgspec.convert(event["detail"], Finding))
+        elif event["detail-type"] == "Incident Opened":
+            opened[event["detail"]["incident_id"]] = None
+    incidents = tuple(told for one in opened if (told := _load(player, one)) is not None)
+    messages = [message for told in incidents for message in list_messages(told)]
+    return Outcome(
+        began=began,
+        ended=player.clock.now if began else None,
+        predictions=sum(count for (name, _), count in player.metrics.sums.items() if name == "Predictions"),
+        events=events,
+        findings=tuple(findings),
+        incidents=incidents,
+        messages=tuple(sorted(messages, key=lambda one: (one.at, one.incident_id, one.receiver))),
+        given_up=tuple(player.given_up),
+    )
+
+
+def list_messages(told: Told) -> list[Message]:
+    """What would have been sent about an incident."""
+    return [
+        Message(
+            entry.at,
+            told.incident.incident_id,
+            str(entry.data["receiver"]),
+            str(entry.data["kind"]),
+            entry.reason,
+        )
+        for entry in told.entries
+        if entry.what == "alert_sent"
+    ]
+
+
+def encode(outcome: Outcome) -> bytes:
+    """The outcome as JSON: equal plays give equal bytes."""
+    return msgspec.json.format(msgspec.json.encode(outcome, order="deterministic"), indent=2) + b"\n"
+
+
+def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story]) -> list[Difference]:
+    """What differs between a play and what was recorded; empty where it is reproduced.
+
+    Compared are findings (identity, kind, severity), incidents (identity, fingerprint, state) and the reasons in
+    the trail of each; not times, and not how often a message was changed in place, which depends on the
+    minute's luck.
+    """
+    differences = []
+    facts = [event for event in recorded if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
+    before = sorted({_tell_finding(msgspec.convert(event["detail"], Finding)) for event in facts})
+    after = sorted({_tell_finding(finding) for finding in outcome.findings})
+    if facts and before != after:
+        differences.append(Difference("findings", "; ".join(before), "; ".join(after)))
+    played = {told.incident.incident_id: told for told in outcome.incidents}
+    for story in stories:
+        name = story.incident.incident_id
+        told = played.pop(name, None)
+        if told is None:
+            differences.append(Difference(f"incident {name}", "opened", "not opened"))
+            continue
+        differences += _compare_trails(story, told)
+    return differences
+
+
+def list_reasons(entries: Iterable[Entry]) -> list[str]:
+    """What happened and why, without times: the story of an incident, for comparison."""
+    counts: Counter[str] = Counter()
+    for entry in entries:
+        receiver, kind = entry.data.get("receiver", ""), entry.data.get("kind", "")
+        if kind == _CHANGES_IN_PLACE and receiver:
+            continue
+        told = f" {kind} to {receiver}" if receiver else ""
+        counts[f"{entry.what} ({entry.reason}){told}"] += 1
+    return sorted(counts.elements())
+
+
+def _compare_trails(story: Story, told: Told) -> list[Difference]:
+    name = story.incident.incident_id
+    found = []
+    for field in ("fingerprint", "kind", "subject", "severity", "state"):
+        before, after = str(getattr(story.incident, field)), str(getattr(told.incident, field))
+        if before != after:
+            found.append(Difference(f"{field} of {name}", before, after))
+    before_reasons, after_reasons = Counter(list_reasons(story.entries)), Counter(list_reasons(told.entries))
+    missing, extra = before_reasons - after_reasons, after_reasons - before_reasons
+    if missing or extra:
+        found.append(
+            Difference(
+                f"reasons of {name}",
+                "; ".join(sorted(missing.elements())) or "nothing more",
+                "; ".join(sorted(extra.elements())) or "nothing more",
+            )
+        )
+    return found
+
+
+def _tell_finding(finding: Finding) -> str:
+    state = "cleared" if finding.cleared_at else f"raised as {finding.severity}"
+    return f"{finding.kind} {finding.subject} {finding.finding_id} {state}"
+
+
+def _load(player: Player, incident_id: str) -> Told | None:
+    incident = player.state.load_incident(incident_id)
+    if incident is None:
+        return None
+    return Told(incident=incident, entries=tuple(player.state.load_entries(incident_id)))

@@ -1,0 +1,229 @@
+"""The player: one event after the other to the flows that the stack's rules name, on a virtual clock.
+
+What flows publish is delivered at once, what SageMaker was asked for a while later, the tick every minute. A
+flow that asks for a retry gets its message again, as a queue would give it. Equal recordings give equal plays.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sagewatch.errors import RejectedInputError, RetryError
+from sagewatch.events import Ignored, parse_event
+from sagewatch.events.parse import parse_time
+from sagewatch.finding import Place
+from sagewatch.memory.state import MemoryState
+from sagewatch.memory.world import MemoryBus, MemoryChat, MemoryClock, MemoryMail
+from sagewatch.monitors import Monitors
+from sagewatch.replay.metrics import LastMetrics
+from sagewatch.replay.recording import Event, FolderObjects
+from sagewatch.replay.rules import FLOWS, Rule, build_rules, matches
+from sagewatch.replay.sagemaker import Pace, VirtualSageMaker, find_subject
+from sagewatch.replay.scene import Scene
+from sagewatch.settings import Settings
+from sagewatch.world import World
+
+ATTEMPTS = 8
+RETRY_AFTER = timedelta(seconds=30)
+MINUTE = timedelta(minutes=1)
+SEGMENTS_KEPT = timedelta(hours=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_OUTSIDE = ("tensors/", "/explain/")
+
+
+class Player:
+    """A stack in memory.
+
+    Parameters
+    ----------
+    monitors
+        What is watched, and who hears of it.
+    scene
+        The account of the recording.
+    objects
+        The captures.
+    pace
+        How long SageMaker takes where the recording does not say.
+
+    Attributes
+    ----------
+    world
+        The ports: what was found, opened and would have been sent is in them.
+    delivered
+        Messages by function.
+    given_up
+        Messages that would be dead letters: function and reason.
+    """
+
+    def __init__(
+        self, monitors: Monitors, scene: Scene, objects: FolderObjects, pace: Pace | None = None
+    ) -> None:
+        self.clock = MemoryClock(EPOCH)
+        self.bus = MemoryBus(scene.account, scene.region)
+        self.state = MemoryState()
+        self.metrics = LastMetrics()
+        self.sagemaker = VirtualSageMaker(self.clock, self._schedule, self._awaits, pace or Pace())
+        self.delivered: Counter[str] = Counter()
+        self.given_up: list[tuple[str, str]] = []
+        self._later: list[tuple[datetime, int, str, Event, int]] = []
+        self._number = 0
+        self._published = 0
+        self._ahead: Counter[tuple[str, str]] = Counter()
+        settings = build_settings(scene)
+        self._rules: dict[tuple[str, str], list[Rule]] = {}
+        for rule in build_rules(settings):
+            for source in rule.pattern["source"]:
+                for kind in rule.pattern["detail-type"]:
+                    self._rules.setdefault((source, kind), []).append(rule)
+        for name, hosted in scene.hosting.items():
+            self.sagemaker.host(name, hosted)
+        self.world = World(
+            state=self.state,
+            objects=objects,
+            bus=self.bus,
+            metrics=self.metrics,
+            hosting=self.sagemaker,
+            jobs=self.sagemaker,
+            mail=MemoryMail(),
+            chat=MemoryChat(),
+            now=self.clock,
+            monitors=monitors,
+            settings=settings,
+            place=Place(scene.account, scene.region),
+            folds={},
+        )
+
+    def play(self, events: Iterable[Event]) -> None:
+        """Deliver a recording, in its order, and what follows from it."""
+        events = [event for event in events if event["source"] != "sagewatch"]
+        self._ahead.update(subject for event in events if (subject := find_subject(event)))
+        for event in events:
+            at = self._read_time(event)
+            self._pass_time(at)
+            subject = find_subject(event)
+            if subject is not None:
+                self._ahead[subject] -= 1
+            self._deliver(event)
+        # What SageMaker was asked for still comes to its end; no more minutes are ticked, for nobody records them.
+        while self._later:
+            self._deliver_next()
+
+    def _read_time(self, event: Event) -> datetime:
+        at = parse_time(event.get("time"), where="event", key="time")
+        # Events are as they arrived: time never goes back.
+        return max(at, self.clock.now) if self.clock.now != EPOCH else at
+
+    def _pass_time(self, to: datetime) -> None:
+        """Whatever is due before a time, in order: minutes, ends of updates and jobs, retries."""
+        if self.clock.now == EPOCH:
+            self.clock.now = to
+            return
+        tick_at = self.clock.now.replace(second=0, microsecond=0) + MINUTE
+        while tick_at <= to:
+            self._deliver_due(tick_at)
+            self.clock.now = tick_at
+            self._deliver(_build_tick(tick_at))
+            self._forget()
+            tick_at += MINUTE
+        self._deliver_due(to)
+        self.clock.now = to
+
+    def _deliver_due(self, to: datetime) -> None:
+        while self._later and self._later[0][0] <= to:
+            self._deliver_next()
+
+    def _deliver_next(self) -> None:
+        at, _, function, event, attempt = heapq.heappop(self._later)
+        self.clock.now = max(self.clock.now, at)
+        if function:
+            self._give(function, event, attempt)
+            self._drain()
+        else:
+            self._deliver(event)
+
+    def _deliver(self, event: Event) -> None:
+        """One event to everybody whose rule it fits, and what they publish, until it is quiet."""
+        self._fan_out(event)
+        self._drain()
+
+    def _drain(self) -> None:
+        waiting: deque[Event] = deque()
+        while True:
+            waiting.extend(self.bus.events[self._published :])
+            self._published = len(self.bus.events)
+            if not waiting:
+                return
+            self._fan_out(waiting.popleft())
+
+    def _fan_out(self, event: Event) -> None:
+        if event["source"] == "aws.sagemaker":
+            self.sagemaker.hear(event)
+        elif event["source"] == "aws.s3":
+            self._note_object(event)
+        for rule in self._rules.get((event["source"], event["detail-type"]), ()):
+            if matches(rule.pattern, event):
+                self._give(rule.function, event, 1)
+
+    def _give(self, function: str, event: Event, attempt: int) -> None:
+        """A message to a function; again later where it asks for it, given up where nothing helps."""
+        self.delivered[function] += 1
+        try:
+            fact = parse_event(event)
+            if not isinstance(fact, Ignored):
+                FLOWS[function](fact, self.world)
+        except RetryError as error:
+            if attempt >= ATTEMPTS:
+                self.given_up.append((function, error.reason))
+                return
+            after = timedelta(seconds=error.after_seconds) if error.after_seconds else RETRY_AFTER
+            self._put_off(self.clock.now + after, function, event, attempt + 1)
+        except RejectedInputError as error:
+            self.given_up.append((function, error.reason))
+
+    def _note_object(self, event: Event) -> None:
+        """An object that the hooked endpoint or the saliency job wrote is there from now on."""
+        detail: Any = event["detail"]
+        bucket, key = str(detail["bucket"]["name"]), str(detail["object"]["key"])
+        objects = self.world.objects
+        ours = bucket == self.world.settings.evidence_bucket
+        if ours and any(part in key for part in _OUTSIDE) and objects.open_object(bucket, key) is None:
+            objects.put_object(bucket, key, b"", "application/octet-stream")
+
+    def _schedule(self, at: datetime, event: Event) -> None:
+        self._put_off(at, "", {**event, "time": at.isoformat()}, 1)
+
+    def _put_off(self, at: datetime, function: str, event: Event, attempt: int) -> None:
+        self._number += 1
+        heapq.heappush(self._later, (at, self._number, function, event, attempt))
+
+    def _awaits(self, kind: str, name: str) -> bool:
+        return self._ahead[kind, name] > 0
+
+    def _forget(self) -> None:
+        """Segments that are settled and that no page looks back to."""
+        if self.clock.now.minute == 0:
+            for stream in self.world.folds or {}:
+                self.state.forget_before(stream, self.clock.now - SEGMENTS_KEPT)
+
+
+def build_settings(scene: Scene) -> Settings:
+    """The settings of a stack that stands in the scene."""
+    return Settings(
+        region=scene.region,
+        state_table="memory",
+        event_bus="memory",
+        evidence_bucket=scene.evidence_bucket,
+        capture_bucket=scene.capture_bucket,
+        capture_prefix=scene.capture_prefix,
+        monitors_file=scene.monitors,
+        explain_image_uri="memory",
+        explain_role_arn="memory",
+    )
+
+
+def _build_tick(at: datetime) -> Event:
+    return {"source": "sagewatch", "detail-type": "Tick", "time": at.isoformat(), "detail": {}}

@@ -1,0 +1,128 @@
+"""What is played: recorded events in the order of their arrival, and captures from a folder laid out as in S3."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from sagewatch.capture import parse_key, read_record
+from sagewatch.errors import RejectedInputError
+from sagewatch.memory.world import MemoryObjects
+
+_TAIL_BYTES = 256 * 1024
+Event = dict[str, Any]
+
+
+def load_events(paths: Iterable[Path]) -> list[Event]:
+    """The events of files of JSON lines, in their order.
+
+    Raises
+    ------
+    RejectedInputError
+        A line is no event; names file and line.
+    """
+    events: list[Event] = []
+    for path in paths:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    events.append(_read_event(line, path, number))
+    return events
+
+
+def _read_event(line: str, path: Path, number: int) -> Event:
+    try:
+        event = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise RejectedInputError(f"is no JSON: {error.msg}", where=str(path), line=number) from None
+    if not isinstance(event, dict) or "detail-type" not in event or "source" not in event:
+        raise RejectedInputError("is no event (source, detail-type)", where=str(path), line=number)
+    return event
+
+
+def list_landings(folder: Path, bucket: str, prefix: str) -> list[Event]:
+    """An ``Object Created`` for each capture file of a folder, at the time of its last record, in that order."""
+    events = []
+    for path in sorted(folder.rglob("*.jsonl")):
+        key = path.relative_to(folder).as_posix()
+        try:
+            location = parse_key(key, prefix)
+        except RejectedInputError:
+            continue
+        at = find_last_time(path) or location.first_at
+        events.append(build_landing(bucket, key, path.stat().st_size, max(at, location.first_at)))
+    return sorted(events, key=lambda event: (event["time"], event["detail"]["object"]["key"]))
+
+
+def build_landing(bucket: str, key: str, size: int, at: datetime) -> Event:
+    """The event that a capture object makes; its name stands for its content."""
+    detail = {"bucket": {"name": bucket}, "object": {"key": key, "size": size, "etag": ""}}
+    return {"source": "aws.s3", "detail-type": "Object Created", "time": format_time(at), "detail": detail}
+
+
+def find_last_time(path: Path) -> datetime | None:
+    """When the last record of a capture file was answered; None where it does not say."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        lines = file.read().splitlines()
+    for line in reversed(lines):
+        # The time stands at the end of a line: the rest of a long one need not be there.
+        at = _find_time(line)
+        if at is not None:
+            return at
+    return None
+
+
+def _find_time(line: bytes) -> datetime | None:
+    mark = line.rfind(b'"inferenceTime"')
+    if mark >= 0:
+        quoted = line[mark + 15 :].split(b'"')
+        if len(quoted) > 1:
+            try:
+                at = datetime.fromisoformat(quoted[1].decode("ascii"))
+            except ValueError:
+                return None
+            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    try:
+        return read_record(line).inferred_at
+    except RejectedInputError:
+        return None
+
+
+def format_time(at: datetime) -> str:
+    """A time as events have it, to the microsecond."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class FolderObjects(MemoryObjects):
+    """S3 in memory, with one bucket that is read from a folder and never written to.
+
+    Parameters
+    ----------
+    bucket, folder
+        The bucket's name and where its objects lie.
+    """
+
+    def __init__(self, bucket: str, folder: Path | None) -> None:
+        super().__init__()
+        self._bucket = bucket
+        self._folder = folder.resolve() if folder else None
+
+    def open_object(self, bucket: str, key: str) -> BinaryIO | None:
+        """A stream over the object's bytes, or None."""
+        path = self._find(bucket, key)
+        return path.open("rb") if path is not None else super().open_object(bucket, key)
+
+    def _find(self, bucket: str, key: str) -> Path | None:
+        if self._folder is None or bucket != self._bucket or ".." in key.split("/"):
+            return None
+        path = self._folder / key
+        return path if path.is_file() else None
+
+
+def iterate_own(events: Iterable[Event]) -> Iterator[Event]:
+    """The facts that Sagewatch itself published while it was recorded: not played, but compared with."""
+    return (event for event in events if event.get("source") == "sagewatch")
