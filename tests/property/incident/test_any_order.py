@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sagewatch.alert.outbox import Hold, Kind, Policy, decide_announcement, settle
+from sagewatch.alert.outbox import Policy
 from sagewatch.incident.decision import Ignore
-from sagewatch.incident.model import Debt, State
+from sagewatch.incident.model import State
+from sagewatch.incident.routing import Timers
+from tests.unit.alert.test_outbox import Receiver
 from tests.unit.incident.story import World, at, build_finding
 
 EPISODES = 4
@@ -58,27 +62,30 @@ def test_story_heard_a_second_time_changes_nothing(story):
         assert isinstance(world.hear(finding), Ignore)
 
 
-@given(shuffled_stories(), st.lists(st.booleans(), min_size=24, max_size=24), st.booleans())
-def test_each_receiver_hears_one_firing_and_then_one_resolved_of_each_incident(story, asked, in_place):
+@given(
+    shuffled_stories(), st.lists(st.booleans(), min_size=24, max_size=24), st.booleans(), st.integers(0, 40)
+)
+def test_each_receiver_hears_one_firing_and_then_one_resolved_of_each_incident(story, asked, in_place, wait):
     """The receiver is told after some of the changes only, as when deliveries lag."""
-    world, debts, heard = World(), {}, []
-    policy = Policy(in_place=in_place)
+    world, receiver = World(), Receiver(Policy(in_place=in_place), Timers(wait=timedelta(seconds=wait)))
+    told = {}
 
-    def tell_all():
-        for incident_id, incident in world.incidents.items():
-            debt = debts.get(incident_id, Debt(incident_id=incident_id, receiver="r"))
-            while not isinstance(decision := decide_announcement(incident, debt, at(0), policy), Hold):
-                heard.append((incident_id, decision.kind))
-                debt = settle(debt, decision, at(0), thread="1700.1")
-            debts[incident_id] = debt
+    def tell_all(now):
+        receiver.tell(*world.incidents.values(), now=now)
+        for name, member in receiver.members.items():
+            states = told.setdefault(name, [])
+            if member.told is not None and member.told not in states:
+                states.append(member.told)
 
-    for finding, now in zip(story, asked, strict=False):
+    for step, (finding, now) in enumerate(zip(story, asked, strict=False)):
         world.hear(finding)
         if now:
-            tell_all()
+            tell_all(100 + step)
     for finding in story:
         world.hear(finding)
-    tell_all()
-    for incident_id in world.incidents:
-        kinds = [kind for told, kind in heard if told == incident_id and kind is not Kind.UPDATED]
-        assert kinds == [Kind.FIRING, Kind.RESOLVED]
+    tell_all(10_000)
+    tell_all(20_000)
+    assert set(told) == set(world.incidents)
+    assert {states[-1] for states in told.values()} == {"resolved"}
+    assert receiver.heard.count("resolved") <= receiver.heard.count("firing")
+    assert receiver.ledger.told == "resolved"

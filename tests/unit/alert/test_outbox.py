@@ -6,32 +6,75 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from sagewatch.alert.outbox import Hold, Kind, Policy, Send, decide_announcement, settle
-from sagewatch.incident.model import Debt, Progress
+from sagewatch.alert.outbox import (
+    Hold,
+    Kind,
+    Ledger,
+    Member,
+    Policy,
+    Send,
+    Spare,
+    build_content,
+    decide_announcement,
+    settle,
+)
+from sagewatch.finding import Severity
+from sagewatch.incident.model import Progress, State
+from sagewatch.incident.muting import Mute
+from sagewatch.incident.routing import Timers
 from tests.unit.incident.story import at, build_finding, build_incident, resolve
 
 MAIL = Policy()
 SLACK = Policy(in_place=True)
+ALONE = Timers()
+REPEAT = at(100) + ALONE.repeat
 
 
 class Receiver:
     """Somebody who is told, and remembers what."""
 
-    def __init__(self, policy):
-        self.policy = policy
-        self.debt = Debt(incident_id="i", receiver="r")
+    def __init__(self, policy, timers=ALONE):
+        self.policy, self.timers = policy, timers
+        self.ledger = Ledger(group="g", receiver="r")
+        self.members = {}
         self.heard = []
 
-    def tell(self, incident, now=100):
+    def tell(self, *incidents, now=100, muted=()):
+        for incident in incidents:
+            known = self.members.get(incident.incident_id)
+            self.members[incident.incident_id] = see(incident, known, now)
+        mutes = {one.incident_id: Mute("silenced", "x") for one in muted}
         for _ in range(10):
-            decision = decide_announcement(incident, self.debt, at(now), self.policy)
+            members = list(self.members.values())
+            decision = decide_announcement(self.ledger, members, mutes, at(now), self.timers, self.policy)
             if isinstance(decision, Hold):
                 return decision
+            if isinstance(decision, Spare):
+                for name in decision.incidents:
+                    self.members[name] = msgspec.structs.replace(self.members[name], told="spared")
+                continue
             self.heard.append(str(decision.kind))
-            self.debt = settle(
-                self.debt, decision, at(now), thread="1700.1" if self.policy.in_place else None
-            )
+            thread = "1700.1" if self.policy.in_place else None
+            self.ledger, changed = settle(self.ledger, members, decision, at(now), thread=thread)
+            self.members |= {one.incident_id: one for one in changed}
         raise AssertionError("never came to rest")
+
+
+def see(incident, known=None, now=100):
+    """The incident as a member of the group, told what it was told."""
+    seen = Member(
+        incident_id=incident.incident_id, labels={}, state=incident.state, severity=incident.severity,
+        headline="h", opened_at=incident.opened_at, joined_at=at(now), seen=1, content=build_content(incident),
+        acknowledged_at=incident.acknowledged_at,
+    )  # fmt: skip
+    if known is None:
+        return seen
+    kept = {name: getattr(known, name) for name in ("joined_at", "told", "told_at", "generation")}
+    return msgspec.structs.replace(seen, **kept)
+
+
+def another(name="b", **changes):
+    return msgspec.structs.replace(build_incident(), incident_id=name, **changes)
 
 
 def explain(incident, stage="finished", explained=24):
@@ -61,7 +104,7 @@ def test_incident_that_ended_before_it_was_told_is_told_as_both_in_order(policy)
 def test_mail_hears_nothing_between():
     receiver = Receiver(MAIL)
     receiver.tell(build_incident())
-    assert receiver.tell(explain(build_incident())) == Hold("no_new_messages_between")
+    assert receiver.tell(explain(build_incident())) == Hold("no_new_messages_between", REPEAT)
     receiver.tell(explain(resolve(build_incident())))
     assert receiver.heard == ["firing", "resolved"]
 
@@ -73,14 +116,14 @@ def test_slack_message_changes_in_place_with_the_diagnosis_also_after_the_end():
     receiver.tell(resolve(explain(build_incident(), "observing", 0)))
     receiver.tell(explain(resolve(build_incident())))
     assert receiver.heard == ["firing", "updated", "resolved", "updated"]
-    assert receiver.debt.told == "resolved"
-    assert receiver.debt.updates == 2
+    assert receiver.ledger.told == "resolved"
+    assert receiver.ledger.updates == 2
 
 
 def test_growing_evidence_of_a_known_finding_is_no_news():
     receiver = Receiver(SLACK)
     receiver.tell(build_incident())
-    assert receiver.tell(build_incident(end=900)) == Hold("already_told")
+    assert receiver.tell(build_incident(end=900)) == Hold("already_told", REPEAT)
 
 
 def test_second_finding_is_news():
@@ -107,16 +150,87 @@ def test_resolve_does_not_wait_for_the_distance_between_updates():
 
 
 def test_message_without_a_handle_cannot_be_changed():
-    told = Debt(incident_id="i", receiver="r", told="firing", content="old")
-    assert decide_announcement(build_incident(), told, at(0), SLACK) == Hold("no_new_messages_between")
+    receiver = Receiver(SLACK)
+    receiver.tell(build_incident())
+    receiver.ledger = msgspec.structs.replace(receiver.ledger, thread=None)
+    assert receiver.tell(explain(build_incident())).reason == "no_new_messages_between"
 
 
 def test_crash_between_send_and_record_repeats_the_message():
-    debt = Debt(incident_id="i", receiver="r")
-    first = decide_announcement(build_incident(), debt, at(0), MAIL)
-    again = decide_announcement(build_incident(), debt, at(1), MAIL)
+    ledger, members = Ledger(group="g", receiver="r"), [see(build_incident())]
+    first = decide_announcement(ledger, members, {}, at(0) + ALONE.repeat, ALONE, MAIL)
+    again = decide_announcement(ledger, members, {}, at(1) + ALONE.repeat, ALONE, MAIL)
     assert isinstance(first, Send)
     assert first == again
+
+
+def test_group_waits_for_company_and_tells_all_at_once():
+    receiver = Receiver(MAIL, Timers(wait=timedelta(seconds=30)))
+    assert receiver.tell(build_incident(), now=100) == Hold("group_wait", at(130))
+    assert receiver.tell(another(), now=110) == Hold("group_wait", at(130))
+    receiver.tell(now=130)
+    assert receiver.heard == ["firing"]
+    assert {one.told for one in receiver.members.values()} == {"firing"}
+
+
+def test_who_joins_later_is_told_after_the_interval():
+    receiver = Receiver(MAIL)
+    receiver.tell(build_incident(), now=100)
+    assert receiver.tell(another(), now=110) == Hold("group_interval", at(400))
+    receiver.tell(now=400)
+    assert receiver.heard == ["firing", "firing"]
+
+
+def test_a_worse_one_does_not_wait_for_the_interval():
+    receiver = Receiver(MAIL)
+    mild = msgspec.structs.replace(build_incident(), severity=Severity.WARNING)
+    receiver.tell(mild, now=100)
+    receiver.tell(another(severity=Severity.CRITICAL), now=110)
+    assert receiver.heard == ["firing", "firing"]
+
+
+def test_group_is_resolved_when_its_last_incident_is():
+    receiver = Receiver(MAIL)
+    other = another()
+    receiver.tell(build_incident(), other)
+    receiver.tell(resolve(build_incident()))
+    assert receiver.heard == ["firing"]
+    receiver.tell(msgspec.structs.replace(other, state=State.RESOLVED))
+    assert receiver.heard == ["firing", "resolved"]
+
+
+def test_what_nobody_acknowledges_is_spoken_of_again_and_what_is_acknowledged_later():
+    receiver = Receiver(MAIL, Timers(repeat=timedelta(seconds=100), remind=timedelta(seconds=500)))
+    receiver.tell(build_incident(), now=100)
+    receiver.tell(now=200)
+    taken = msgspec.structs.replace(build_incident(), state=State.ACKNOWLEDGED, acknowledged_at=at(250))
+    assert receiver.tell(taken, now=300).until == at(750)
+    receiver.tell(now=750)
+    assert receiver.heard == ["firing", "repeated", "repeated"]
+
+
+def test_nothing_is_told_of_what_is_muted_but_the_resolve_that_is_owed():
+    receiver = Receiver(SLACK)
+    receiver.tell(build_incident())
+    receiver.tell(explain(build_incident()), muted=[build_incident()], now=100_000)
+    assert receiver.heard == ["firing"]
+    receiver.tell(resolve(build_incident()), muted=[build_incident()], now=100_001)
+    assert receiver.heard == ["firing", "resolved"]
+
+
+def test_what_came_and_went_while_muted_is_told_to_nobody():
+    receiver = Receiver(MAIL)
+    assert receiver.tell(build_incident(), muted=[build_incident()]).reason == "silenced"
+    receiver.tell(resolve(build_incident()), muted=[build_incident()])
+    receiver.tell(now=5000)
+    assert receiver.heard == []
+
+
+def test_what_is_still_open_when_the_mute_ends_is_told_then():
+    receiver = Receiver(MAIL)
+    receiver.tell(build_incident(), muted=[build_incident()])
+    receiver.tell(now=5000)
+    assert receiver.heard == ["firing"]
 
 
 def test_no_order_of_states_tells_a_resolved_without_its_firing():
@@ -131,4 +245,4 @@ def test_no_order_of_states_tells_a_resolved_without_its_firing():
         for incident in order:
             receiver.tell(incident)
         assert receiver.heard == ["firing", "resolved"]
-        assert Kind(receiver.debt.told) is Kind.RESOLVED
+        assert Kind(receiver.ledger.told) is Kind.RESOLVED

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
 from sagewatch.errors import ConfigurationError
-from sagewatch.incident.routing import Route, Routed, build_labels, decide_receivers, parse_matcher
+from sagewatch.incident.matching import build_labels, parse_matcher
+from sagewatch.incident.routing import ALONE, Escalation, Route, Routed, Timers, build_group, decide_receivers
 from tests.unit.incident.story import build_incident
 
 CRITICAL = {"severity": "critical", "endpoint": "signs"}
@@ -65,13 +68,17 @@ def test_tree_without_any_receiver_tells_nobody():
         ("variant=", True),
         ("variant!=", False),
         ('severity="', False),
+        ("severity=~crit.*|info", True),
+        ("severity=~crit", False),
+        ("endpoint!~prod-.*", True),
+        ("variant=~", True),
     ],
 )
 def test_matcher_holds(text, holds):
     assert parse_matcher(text).holds(CRITICAL) is holds
 
 
-@pytest.mark.parametrize("text", ["severity", "colour=red", "severity=~crit.*", ""])
+@pytest.mark.parametrize("text", ["severity", "colour=red", "severity=~(", ""])
 def test_matcher_that_cannot_be_meant_names_itself(text):
     with pytest.raises(ConfigurationError) as refused:
         parse_matcher(text)
@@ -88,3 +95,41 @@ def test_route_reads_the_files_own_words():
 def test_every_label_of_an_incident_can_be_matched():
     for label, value in build_labels(build_incident()).items():
         assert parse_matcher(f"{label}={value}").holds(build_labels(build_incident()))
+
+
+def test_timers_are_inherited_and_overridden_one_by_one():
+    root = Route(
+        "on-call",
+        group_wait=timedelta(seconds=30),
+        group_by=("endpoint",),
+        routes=(Route(match=("severity=critical",), group_wait=timedelta(0)),),
+    )
+    (critical,) = decide_receivers(root, CRITICAL)
+    (warning,) = decide_receivers(root, WARNING)
+    assert critical.timers == Timers(group_by=("endpoint",), wait=timedelta(0))
+    assert warning.timers == Timers(group_by=("endpoint",), wait=timedelta(seconds=30))
+
+
+def test_escalation_names_who_hears_later_and_is_inherited():
+    later = Escalation(after=timedelta(minutes=15), receiver="boss", match=("severity=critical",))
+    root = Route("on-call", escalate=(later,), routes=(Route("team", match=("endpoint=signs",)),))
+    assert [(one.receiver, one.after) for one in decide_receivers(root, CRITICAL)] == [
+        ("team", timedelta(0)),
+        ("boss", timedelta(minutes=15)),
+    ]
+    assert name_receivers(root, WARNING) == ["team"]
+
+
+def test_who_hears_at_once_does_not_hear_again_by_escalation():
+    later = Escalation(after=timedelta(minutes=15), receiver="on-call")
+    assert decide_receivers(Route("on-call", escalate=(later,)), CRITICAL) == (Routed("on-call", "default"),)
+
+
+def test_group_is_what_agrees_in_its_labels_on_one_route():
+    shared = Routed("a", "default", Timers(group_by=("endpoint",)))
+    alone = Routed("a", "default", Timers(group_by=(ALONE,)))
+    assert build_group(shared, CRITICAL, "1") == build_group(shared, WARNING, "2")
+    assert build_group(shared, CRITICAL, "1") != build_group(shared, {"endpoint": "churn"}, "1")
+    assert build_group(alone, CRITICAL, "1") != build_group(alone, CRITICAL, "2")
+    other_way = Routed("a", "default > x", Timers(group_by=("endpoint",)))
+    assert build_group(shared, CRITICAL, "1") != build_group(other_way, CRITICAL, "1")

@@ -8,8 +8,9 @@ from typing import Any, Final
 import msgspec
 
 from sagewatch.errors import ConfigurationError
-from sagewatch.incident.routing import Route, parse_matcher
-from sagewatch.section import Section, read_optional, read_switch, read_text
+from sagewatch.incident.matching import parse_matcher
+from sagewatch.incident.routing import GROUPABLE, Escalation, Route
+from sagewatch.section import Section, read_duration, read_optional, read_switch, read_text, read_wait
 
 SECRET_SCHEME: Final = "secret:"  # noqa: S105 (it marks a name)
 MAIL_TOPIC: Final = "alerts"
@@ -68,18 +69,51 @@ def read_route(section: Section | None, receivers: Mapping[str, Receiver], above
         if len(receivers) > 1:
             raise above.fail("routes", "is missing: there are several receivers, so say who hears what")
         return Route(receiver=next(iter(receivers), None))
-    section.expect("receiver", "match", "continue", "routes")
+    section.expect(
+        "receiver", "match", "continue", "routes", "group_by", "group_wait", "group_interval", "repeat_interval",
+        "remind_interval", "escalate",
+    )  # fmt: skip
+    return Route(
+        receiver=_take_receiver(section, receivers),
+        match=section.take("match", _read_matchers, ()),
+        continue_=section.take("continue", read_switch, default=False),
+        group_by=section.take("group_by", _read_group_by, None),
+        group_wait=section.take("group_wait", read_wait, None),
+        group_interval=section.take("group_interval", read_wait, None),
+        repeat_interval=section.take("repeat_interval", read_duration, None),
+        remind_interval=section.take("remind_interval", read_duration, None),
+        escalate=_read_escalations(section, receivers),
+        routes=tuple(read_route(one, receivers, section) for one in section.sections("routes", "route")),
+    )
+
+
+def _take_receiver(section: Section, receivers: Mapping[str, Receiver]) -> str | None:
     receiver = section.take("receiver", read_text, None)
     if receiver is not None and receiver not in receivers:
         raise section.fail(
             "receiver", f"{receiver} is no receiver; there are {', '.join(receivers) or 'none'}"
         )
-    return Route(
-        receiver=receiver,
-        match=section.take("match", _read_matchers, ()),
-        continue_=section.take("continue", read_switch, default=False),
-        routes=tuple(read_route(one, receivers, section) for one in section.sections("routes", "route")),
-    )
+    return receiver
+
+
+def _read_escalations(section: Section, receivers: Mapping[str, Receiver]) -> tuple[Escalation, ...] | None:
+    given = "escalate" in section.names()
+    found = []
+    for one in section.sections("escalate", "escalate"):
+        one.expect("after", "receiver", "match")
+        receiver, after = _take_receiver(one, receivers), one.take("after", read_duration, None)
+        if receiver is None or after is None:
+            raise one.fail("receiver" if receiver is None else "after", "is missing")
+        found.append(Escalation(after=after, receiver=receiver, match=one.take("match", _read_matchers, ())))
+    return tuple(found) if given else None
+
+
+def _read_group_by(value: Any) -> tuple[str, ...]:
+    labels = (value,) if isinstance(value, str) else tuple(value)
+    for label in labels:
+        if label not in GROUPABLE:
+            raise ValueError(f"{label} is no label to group by; there are {', '.join(GROUPABLE)}")
+    return labels
 
 
 def _read_secret(value: Any) -> str:

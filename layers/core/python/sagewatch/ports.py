@@ -182,6 +182,10 @@ class Mail(Protocol):
 class Chat(Protocol):
     """A Slack workspace."""
 
+    def reply(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
+        """Post in the thread of a posted message. Raises ``DeliveryError``."""
+        ...
+
     def post_message(self, receiver: str, message: Mapping[str, Any]) -> str:
         """Post and return the message's timestamp, its handle. Raises ``DeliveryError``."""
         ...
@@ -189,6 +193,28 @@ class Chat(Protocol):
     def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
         """Change a posted message in place. Raises ``DeliveryError``."""
         ...
+
+
+class Wakeups(Protocol):
+    """The queue of ``deliver_alert``, as far as the flow itself writes to it."""
+
+    def wake(self, fact: OutgoingEvent, at: datetime, after_seconds: float) -> None:
+        """Deliver the fact after so long (at most 15 minutes; what is later is the tick's business)."""
+        ...
+
+    def give_up(self, fact: OutgoingEvent, at: datetime, reason: str) -> None:
+        """Keep the fact among the dead letters, with the reason in words; sent again, it is tried again."""
+        ...
+
+
+class NoWakeups:
+    """``Wakeups`` of a place that has no such queue: the tick wakes, and the trail keeps what was given up."""
+
+    def wake(self, fact: OutgoingEvent, at: datetime, after_seconds: float) -> None:
+        """Leave it to the tick."""
+
+    def give_up(self, fact: OutgoingEvent, at: datetime, reason: str) -> None:
+        """Leave it to the trail."""
 
 
 class Clock(Protocol):

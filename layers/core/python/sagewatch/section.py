@@ -22,7 +22,6 @@ _LATER: Final = {
     "monitors.yml": ("inhibit", "windows"),
     "endpoint": ("quality", "sensitive"),
     "class-concentration": ("seasons",),
-    "route": ("group_by", "group_wait", "group_interval", "repeat_interval"),
     "receiver": ("pagerduty", "webhook"),
     "slack": ("webhook",),
 }
@@ -181,3 +180,8 @@ def read_duration(value: Any) -> timedelta:
     if match is None or not float(match[1]):
         raise ValueError(f"must be a duration such as 30s, 20m, 1h or 4d, not {value!r}")
     return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+
+
+def read_wait(value: Any) -> timedelta:
+    """A duration that may be ``0s``: do not wait."""
+    return timedelta(0) if value in {"0", "0s"} else read_duration(value)

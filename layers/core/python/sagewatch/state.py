@@ -14,6 +14,7 @@ pk / sk                                   holds
 ``incident#<id>`` / ``diagnosis``         the diagnosis made for it
 ``schedule#<name>`` / ``state``           the last run of a monitoring schedule, and what holds since
 ``control#swaps`` / ``switch``            the kill switch of all swaps
+``open-incidents`` / ``<id>``              when the incident's alerts are to be looked at again
 ``diagnosis#<endpoint>`` / ``lease``      who may swap the endpoint now, and what has been used today
 ========================================  ==========================================================
 """
@@ -31,12 +32,36 @@ from sagewatch.detect.stream import Checkpoint
 from sagewatch.diagnose.model import Diagnosis, Switch
 from sagewatch.errors import ConflictError
 from sagewatch.finding import Finding, Stream, build_content_key
+from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Entry, Incident, OpenRecord
+from sagewatch.incident.model import State as Life
 from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
 from sagewatch.report.judge import ScheduleState
 
 SEGMENT_KEPT = timedelta(days=2)
-V = TypeVar("V", Incident, OpenRecord, Debt, Diagnosis, ScheduleState)
+OPEN_INCIDENTS = "open-incidents"
+FIRST_LOOK = timedelta(minutes=1)
+"""An incident that changed is looked at again after this, should the event that says so be lost."""
+
+V = TypeVar("V", Incident, OpenRecord, Diagnosis, ScheduleState)
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """When an incident's alerts are to be looked at again; the tick reads all of them.
+
+    Attributes
+    ----------
+    due_at
+        None: nobody is owed anything any more.
+    over, staged, labels
+        Of the incident, as inhibition asks for them.
+    """
+
+    incident_id: str
+    due_at: datetime | None
+    over: bool
+    staged: bool
+    labels: dict[str, str]
 
 
 class State:
@@ -50,6 +75,11 @@ class State:
 
     def __init__(self, items: Items) -> None:
         self._items = items
+
+    @property
+    def items(self) -> Items:
+        """The table itself, for those who keep other rows in it."""
+        return self._items
 
     # Streams ------------------------------------------------------------------------------------------
 
@@ -78,7 +108,7 @@ class State:
     def note_stream(self, stream: Stream) -> None:
         """Remember that the endpoint has this stream: the tick asks all of them."""
         self._items.write(
-            [_write(f"endpoint#{stream.endpoint}", f"stream#{stream.variant}", stream, ANY_VERSION)]
+            [write_row(f"endpoint#{stream.endpoint}", f"stream#{stream.variant}", stream, ANY_VERSION)]
         )
 
     def list_streams(self, endpoint: str) -> list[Stream]:
@@ -100,7 +130,7 @@ class State:
 
     def save_checkpoint(self, stream: Stream, checkpoint: Checkpoint, expect: int) -> None:
         """Keep the states; ``ConflictError`` where somebody else was faster."""
-        self._items.write([_write(_stream_pk(stream), "checkpoint", checkpoint, expect)])
+        self._items.write([write_row(_stream_pk(stream), "checkpoint", checkpoint, expect)])
 
     def was_told(self, finding: Finding) -> bool:
         """Whether this raising or clearing is on the bus already."""
@@ -109,7 +139,7 @@ class State:
     def mark_told(self, finding: Finding) -> None:
         """Remember that this raising or clearing is on the bus."""
         self._items.write(
-            [_write(_stream_pk(finding.stream), _told_sk(finding), finding.window, ANY_VERSION)]
+            [write_row(_stream_pk(finding.stream), _told_sk(finding), finding.window, ANY_VERSION)]
         )
 
     # Incidents ----------------------------------------------------------------------------------------
@@ -136,37 +166,27 @@ class State:
         """
         self._items.write(
             [
-                _write(f"incident#{incident.incident_id}", "meta", incident, incident.version),
+                write_row(f"incident#{incident.incident_id}", "meta", incident, incident.version),
                 _write_record(record),
-                *(_write_entry(incident.incident_id, entry) for entry in entries),
+                _write_due(incident),
+                *(write_entry(incident.incident_id, entry) for entry in entries),
             ]
         )
 
     def add_entries(self, incident_id: str, entries: Sequence[Entry]) -> None:
         """Add to the audit trail; the same entry twice is one entry."""
         if entries:
-            self._items.write([_write_entry(incident_id, entry) for entry in entries])
+            self._items.write([write_entry(incident_id, entry) for entry in entries])
 
     def load_entries(self, incident_id: str) -> list[Entry]:
         """The audit trail, in order of time."""
         rows = self._items.query(f"incident#{incident_id}", "event#", "event#\U0010ffff")
         return [msgspec.json.decode(row.body, type=Entry) for row in rows]
 
-    def load_debt(self, incident_id: str, receiver: str) -> Debt:
-        """What the receiver has been told of the incident."""
-        debt = self._load_versioned(f"incident#{incident_id}", f"outbox#{receiver}", Debt)
-        return debt or Debt(incident_id=incident_id, receiver=receiver)
-
     def load_debts(self, incident_id: str) -> list[Debt]:
         """What each receiver has been told of the incident."""
         rows = self._items.query(f"incident#{incident_id}", "outbox#", "outbox#\U0010ffff")
         return [msgspec.json.decode(row.body, type=Debt) for row in rows]
-
-    def save_debt(self, debt: Debt) -> Debt:
-        """Record what the receiver has been told; the debt to save next. ``ConflictError`` on a race."""
-        write = _write(f"incident#{debt.incident_id}", f"outbox#{debt.receiver}", debt, debt.version)
-        self._items.write([write])
-        return msgspec.structs.replace(debt, version=write.item.version)
 
     # Schedules ----------------------------------------------------------------------------------------
 
@@ -177,7 +197,7 @@ class State:
 
     def save_schedule(self, state: ScheduleState) -> None:
         """Write what is known; ``ConflictError`` where it was changed meanwhile."""
-        self._items.write([_write(f"schedule#{state.schedule}", "state", state, state.version)])
+        self._items.write([write_row(f"schedule#{state.schedule}", "state", state, state.version)])
 
     # Diagnoses ----------------------------------------------------------------------------------------
 
@@ -192,12 +212,12 @@ class State:
     def save_diagnosis(self, diagnosis: Diagnosis, entries: Sequence[Entry]) -> Diagnosis:
         """Write the lease, the incident's copy and its entries at once; the diagnosis to save next."""
         pk = f"incident#{diagnosis.incident_id}"
-        lease = _write(f"diagnosis#{diagnosis.endpoint}", "lease", diagnosis, diagnosis.version)
+        lease = write_row(f"diagnosis#{diagnosis.endpoint}", "lease", diagnosis, diagnosis.version)
         self._items.write(
             [
                 lease,
-                _write(pk, "diagnosis", diagnosis, ANY_VERSION),
-                *(_write_entry(diagnosis.incident_id, entry) for entry in entries),
+                write_row(pk, "diagnosis", diagnosis, ANY_VERSION),
+                *(write_entry(diagnosis.incident_id, entry) for entry in entries),
             ]
         )
         return msgspec.structs.replace(diagnosis, version=lease.item.version)
@@ -209,7 +229,7 @@ class State:
 
     def save_switch(self, switch: Switch) -> None:
         """Throw the kill switch."""
-        self._items.write([_write("control#swaps", "switch", switch, ANY_VERSION)])
+        self._items.write([write_row("control#swaps", "switch", switch, ANY_VERSION)])
 
     def _load_versioned(self, pk: str, sk: str, type_: type[V]) -> V | None:
         item = self._items.get(pk, sk)
@@ -218,19 +238,32 @@ class State:
         return msgspec.structs.replace(msgspec.json.decode(item.body, type=type_), version=item.version)
 
 
-def _write(pk: str, sk: str, value: object, expect: int) -> Write:
+def write_row(pk: str, sk: str, value: object, expect: int) -> Write:
+    """A value as a row of the table, to be written if the version there is the expected one."""
     version = 1 if expect == ANY_VERSION else expect + 1
     return Write(Item(pk, sk, msgspec.json.encode(value), version), expect)
 
 
 def _write_record(record: OpenRecord) -> Write:
-    return _write(f"open#{record.fingerprint}", "open", record, record.version)
+    return write_row(f"open#{record.fingerprint}", "open", record, record.version)
 
 
-def _write_entry(incident_id: str, entry: Entry) -> Write:
+def _write_due(incident: Incident) -> Write:
+    due = Due(
+        incident_id=incident.incident_id,
+        due_at=incident.updated_at + FIRST_LOOK,
+        over=incident.state is Life.RESOLVED,
+        staged=incident.staged,
+        labels=build_labels(incident),
+    )
+    return write_row(OPEN_INCIDENTS, incident.incident_id, due, ANY_VERSION)
+
+
+def write_entry(incident_id: str, entry: Entry) -> Write:
+    """A line of an incident's audit trail; the same line twice is one line."""
     # The content is in the key, so a redelivered fact writes the same row again instead of a second one.
     name = build_content_key(entry.what, entry.reason, entry.by, msgspec.json.encode(entry.data).decode())
-    return _write(f"incident#{incident_id}", f"event#{_sortable(entry.at)}#{name}", entry, ANY_VERSION)
+    return write_row(f"incident#{incident_id}", f"event#{_sortable(entry.at)}#{name}", entry, ANY_VERSION)
 
 
 def _stream_pk(stream: Stream) -> str:

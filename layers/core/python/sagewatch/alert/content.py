@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TOP_CLASSES = 3
 SAMPLES_SHOWN = 3
 _PATH_LIMIT = 300
+COMPANIONS_SHOWN = 5
+_HEADLINE_LIMIT = 120
 
 
 class Links(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +47,14 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     runbooks: str | None = None
 
 
+class Companion(msgspec.Struct, frozen=True, kw_only=True):
+    """Another incident of the same group, as one line."""
+
+    headline: str
+    over: bool
+    opened_at: datetime
+
+
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     """What a receiver is to be told.
 
@@ -52,6 +62,10 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     kind
         Firing, updated or resolved.
+    companions
+        The other incidents that the message is about, the worst first.
+    reason
+        Why it is told, as a reason code.
     class_names
         Name of each class, by the class as the model answers it.
     """
@@ -60,6 +74,8 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     incident: Incident
     links: Links = Links()
     class_names: dict[str, str] = {}
+    companions: tuple[Companion, ...] = ()
+    reason: str = ""
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -76,7 +92,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     state
-        ``FIRING`` or ``RESOLVED``: an update says in which of the two the incident is.
+        ``FIRING``, ``STILL FIRING`` or ``RESOLVED``: an update says in which of them the incident is.
     headline
         What, in a few words.
     what
@@ -104,10 +120,13 @@ def build_content(announcement: Announcement) -> Content:
     what = description.what
     if over:
         what = f"{description.over}. It lasted {_tell_length(incident)}. {description.what_was}"
+    headline = description.over if over else description.headline
+    more = f" and {len(announcement.companions):,} more" if announcement.companions else ""
+    still = announcement.kind is Kind.REPEATED and not over
     return Content(
-        state="RESOLVED" if over else "FIRING",
+        state="RESOLVED" if over else "STILL FIRING" if still else "FIRING",
         endpoint=clean_text(incident.endpoint, NAME_LIMIT),
-        headline=description.over if over else description.headline,
+        headline=headline + more,
         what=what,
         facts=tuple(_build_facts(announcement, description.how_bad)),
         doing=_tell_doing(announcement),
@@ -149,7 +168,20 @@ def _build_facts(announcement: Announcement, how_bad: str) -> Iterator[tuple[str
         yield "Acknowledged", f"by {clean_text(incident.acknowledged_by, NAME_LIMIT)}"
     if incident.resolved_at is not None and announcement.kind is not Kind.FIRING:
         yield "Resolved", f"{format_time(incident.resolved_at)}, {_tell_resolver(incident)}"
+    if announcement.companions:
+        yield "Together with", _tell_companions(announcement.companions)
     yield "Incident", incident.incident_id
+
+
+def _tell_companions(companions: tuple[Companion, ...]) -> str:
+    """The other incidents of the message, as many as are readable."""
+    told = [
+        f"{clean_text(one.headline, _HEADLINE_LIMIT)} "
+        f"({'over' if one.over else f'since {format_time(one.opened_at)}'})"
+        for one in companions[:COMPANIONS_SHOWN]
+    ]
+    left = len(companions) - len(told)
+    return "; ".join(told) + (f"; and {left:,} more" if left else "")
 
 
 def _tell_resolver(incident: Incident) -> str:

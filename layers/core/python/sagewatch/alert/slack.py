@@ -20,8 +20,12 @@ FIELDS_LIMIT = 10
 TEXT_LIMIT = 4000
 URL_LIMIT = 2500
 _SHORT = 420
-_WIDE = frozenset({"How bad", "Most frequent", "Samples", "Incident"})
-_SIGNS = {"FIRING": "\N{LARGE RED CIRCLE}", "RESOLVED": "\N{LARGE GREEN CIRCLE}"}
+_WIDE = frozenset({"How bad", "Most frequent", "Samples", "Together with", "Incident"})
+_SIGNS = {
+    "FIRING": "\N{LARGE RED CIRCLE}",
+    "STILL FIRING": "\N{LARGE RED CIRCLE}",
+    "RESOLVED": "\N{LARGE GREEN CIRCLE}",
+}
 
 
 def render_slack(announcement: Announcement) -> dict[str, Any]:

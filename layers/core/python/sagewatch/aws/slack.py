@@ -8,8 +8,8 @@ from typing import Any
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from sagewatch.alerting import SlackReceiver
 from sagewatch.errors import DeliveryError
-from sagewatch.monitors import SlackReceiver
 
 _HEALS = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
@@ -38,6 +38,11 @@ class SlackChat:
         )
         # chat.update wants the channel's id, which only the answer to the post tells.
         return f"{answer['channel']}:{answer['ts']}"
+
+    def reply(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
+        """Post in the message's thread."""
+        channel, ts = handle.split(":", 1)
+        self._call(receiver, "chat.postMessage", {**message, "channel": channel, "thread_ts": ts})
 
     def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
         """Change the message in place."""

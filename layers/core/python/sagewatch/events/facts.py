@@ -103,6 +103,34 @@ class IncidentChanged(msgspec.Struct, frozen=True, kw_only=True):
         return self
 
 
+class AlertDue(msgspec.Struct, frozen=True, kw_only=True):
+    """It is time to look again at what receivers are owed of an incident.
+
+    Attributes
+    ----------
+    forced
+        Try again what a receiver refused: somebody says that the cause is mended.
+    """
+
+    schema: int = SCHEMA
+    incident_id: str
+    account: str
+    region: str
+    endpoint: str
+    variant: str
+    forced: bool = False
+
+    @property
+    def detail_type(self) -> str:
+        """The event's name on the bus."""
+        return "Alert Due"
+
+    @property
+    def detail(self) -> object:
+        """The event's body on the bus."""
+        return self
+
+
 class DiagnosisChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A diagnosis started, finished or was abandoned, with which outcome; or it is due for another look."""
 
@@ -128,5 +156,5 @@ class DiagnosisChanged(msgspec.Struct, frozen=True, kw_only=True):
         return self
 
 
-OwnFact = FindingReported | IncidentChanged | DiagnosisChanged
+OwnFact = FindingReported | IncidentChanged | DiagnosisChanged | AlertDue
 Fact = CaptureLanded | TensorsLanded | EndpointChanged | JobChanged | Ticked | OwnFact | Ignored

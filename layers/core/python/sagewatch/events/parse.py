@@ -16,6 +16,7 @@ import msgspec
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.events.facts import (
+    AlertDue,
     CaptureLanded,
     DiagnosisChanged,
     EndpointChanged,
@@ -159,6 +160,10 @@ def _diagnosis(event: Mapping[str, Any]) -> Fact:
     return _detail(event, DiagnosisChanged)
 
 
+def _alert_due(event: Mapping[str, Any]) -> Fact:
+    return _detail(event, AlertDue)
+
+
 _Parser = Callable[[Mapping[str, Any]], Fact]
 _AWS: dict[tuple[str, str], _Parser] = {
     ("aws.s3", "Object Created"): _object_created,
@@ -166,6 +171,7 @@ _AWS: dict[tuple[str, str], _Parser] = {
     ("aws.sagemaker", "SageMaker Processing Job State Change"): _job_changed,
 }
 _OWN: dict[str, _Parser] = {
+    "Alert Due": _alert_due,
     "Finding Raised": _finding,
     "Finding Cleared": _finding,
     "Tick": lambda event: Ticked(_at(event)),

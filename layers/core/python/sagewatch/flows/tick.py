@@ -7,11 +7,14 @@ nothing itself: only ``advance_diagnosis`` may touch an endpoint.
 from __future__ import annotations
 
 from sagewatch.errors import ConflictError
-from sagewatch.events import DiagnosisChanged, Fact, Ticked
+from sagewatch.events import AlertDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows.ingest_capture import evaluate_stream
 from sagewatch.observability import get_logger
 from sagewatch.world import World
+
+ALERTS_AT_ONCE = 500
+"""More than that are told by the next ticks: a tick has less than a minute."""
 
 
 def tick(fact: Fact, world: World) -> None:
@@ -21,7 +24,10 @@ def tick(fact: Fact, world: World) -> None:
     for endpoint in world.monitors.endpoints:
         for stream in world.state.list_streams(endpoint):
             _judge_by_the_clock(stream, world)
-    due = [change for endpoint in world.monitors.endpoints if (change := _find_due(endpoint, world))]
+    due: list[DiagnosisChanged | AlertDue] = [
+        change for endpoint in world.monitors.endpoints if (change := _find_due(endpoint, world))
+    ]
+    due += _list_due_alerts(world)
     if due:
         world.bus.publish(due, world.now())
     get_logger().debug("ticked", count=len(due))
@@ -33,6 +39,23 @@ def _judge_by_the_clock(stream: Stream, world: World) -> None:
     except ConflictError:
         # A capture file was folded at this very moment, with the clock in view: nothing is left to judge.
         get_logger().debug("stream_judged_by_another", endpoint=stream.endpoint, variant=stream.variant)
+
+
+def _list_due_alerts(world: World) -> list[AlertDue]:
+    """The incidents whose time it is, the longest overdue first."""
+    now = world.now()
+    rows = [row for row in world.alerts.list_due() if row.due_at is not None and row.due_at <= now]
+    rows.sort(key=lambda row: (row.due_at or now, row.incident_id))
+    return [
+        AlertDue(
+            incident_id=row.incident_id,
+            account=row.labels["account"],
+            region=row.labels["region"],
+            endpoint=row.labels["endpoint"],
+            variant=row.labels["variant"],
+        )
+        for row in rows[:ALERTS_AT_ONCE]
+    ]
 
 
 def _find_due(endpoint: str, world: World) -> DiagnosisChanged | None:

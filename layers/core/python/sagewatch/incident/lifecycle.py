@@ -107,7 +107,9 @@ def acknowledge(incident: Incident, record: OpenRecord, *, by: str, now: datetim
     """Somebody says that they are looking after it."""
     if incident.state is not State.OPEN:
         return Ignore(reason=f"already_{incident.state}")
-    changed = msgspec.structs.replace(incident, state=State.ACKNOWLEDGED, acknowledged_by=by, updated_at=now)
+    changed = msgspec.structs.replace(
+        incident, state=State.ACKNOWLEDGED, acknowledged_by=by, acknowledged_at=now, updated_at=now
+    )
     entry = Entry(at=now, what="incident_acknowledged", reason="by_hand", by=by)
     return Update(incident=changed, record=record, entries=(entry,), reason="acknowledged")
 

@@ -72,6 +72,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         Sortable and readable: ``20261121T203405Z-<fingerprint>``.
     findings
         The findings that make it up, the latest state of each.
+    promoted_by
+        Who said that people are to be told, although its detector is on trial.
     diagnosis
         How far the diagnosis has come; None before one was asked for.
     version
@@ -96,8 +98,15 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     resolved_at: datetime | None = None
     resolved_by: str | None = None
     acknowledged_by: str | None = None
+    acknowledged_at: datetime | None = None
+    promoted_by: str | None = None
     diagnosis: Progress | None = None
     version: int = 0
+
+    @property
+    def staged(self) -> bool:
+        """Whether all that it knows comes from detectors on trial: it is recorded, nobody is told."""
+        return self.promoted_by is None and all(one.staged for one in self.findings)
 
     @property
     def stream(self) -> Stream:
@@ -138,28 +147,23 @@ class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Debt(msgspec.Struct, frozen=True, kw_only=True):
-    """What one receiver has been told of one incident, and so what it is still owed (the outbox).
+    """What one receiver has been told of one incident, for readers; ``alert.outbox`` keeps the books.
 
     Attributes
     ----------
+    receiver
+        Receiver and channel, such as ``ml-on-call/slack``.
+    group
+        The group in which it hears of the incident.
     told
-        The last state announced: None, ``firing`` or ``resolved``.
+        The last state announced: None, ``firing``, ``resolved``, or ``spared`` (it came and went muted).
     told_at
-        When the last message, or change of a message, was sent.
-    content
-        Content key of what was told: an equal key means there is nothing new to tell.
-    thread
-        The channel's own handle of the message (a Slack timestamp), for updates in place.
-    claimed_until
-        Somebody is sending right now; after this time it died on the way.
+        When that was.
     """
 
     incident_id: str
     receiver: str
+    group: str = ""
     told: str | None = None
     told_at: datetime | None = None
-    content: str | None = None
-    thread: str | None = None
-    updates: int = 0
-    claimed_until: datetime | None = None
     version: int = 0

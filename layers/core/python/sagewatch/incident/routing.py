@@ -1,110 +1,119 @@
-"""Who hears of an incident: a label tree as in Alertmanager, and why each receiver was chosen.
+"""Who hears of an incident, when, and together with what: a label tree as in Alertmanager, with its reasons.
 
 Source: Prometheus Alertmanager, ``dispatch/route.go`` (children first and in order, the first that matches
-unless it says ``continue``, a node's own receiver where no child matches).
+unless it says ``continue``, a node's own receiver where no child matches; timers are inherited).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 import msgspec
 
-from sagewatch.errors import ConfigurationError
+from sagewatch.finding import build_content_key
+from sagewatch.incident.matching import LABELS, all_hold
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+ALONE = "incident"
+"""In ``group_by``: every incident has its own message."""
 
-    from sagewatch.incident.model import Incident
+GROUPABLE = (*LABELS, ALONE)
 
-LABELS = ("account", "region", "endpoint", "variant", "kind", "subject", "severity")
-"""What a matcher may ask about."""
+
+class Timers(msgspec.Struct, frozen=True, kw_only=True):
+    """How the incidents of a route share messages, and when they are spoken of again.
+
+    Attributes
+    ----------
+    group_by
+        Incidents that agree in these labels share a message.
+    wait
+        How long the first message of a group waits for company.
+    interval
+        At least this much time lies between a message and the next one about new members.
+    repeat
+        An incident that nobody acknowledged is spoken of again after this.
+    remind
+        An acknowledged one that is still open is spoken of again after this.
+    """
+
+    group_by: tuple[str, ...] = ("endpoint", "kind")
+    wait: timedelta = timedelta(0)
+    interval: timedelta = timedelta(minutes=5)
+    repeat: timedelta = timedelta(hours=4)
+    remind: timedelta = timedelta(hours=24)
+
+
+class Escalation(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody else hears as well, once nobody has acknowledged for so long.
+
+    Attributes
+    ----------
+    after
+        Age of an incident that is still open and not acknowledged.
+    receiver
+        Who hears then.
+    match
+        Only incidents for which all of these hold.
+    """
+
+    after: timedelta
+    receiver: str
+    match: tuple[str, ...] = ()
 
 
 class Route(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"continue_": "continue"}):
-    """A node of the tree.
+    """A node of the tree. What is None is inherited.
 
     Attributes
     ----------
     receiver
-        Who hears of it; None takes the parent's.
+        Who hears of it.
     match
         Matchers such as ``severity=critical``; all must hold.
     continue_
         Ask the next sibling as well, although this one matched.
     routes
         Children, in order.
+    group_by, group_wait, group_interval, repeat_interval, remind_interval
+        See ``Timers``.
+    escalate
+        Who else hears if nobody acknowledges.
     """
 
     receiver: str | None = None
     match: tuple[str, ...] = ()
     continue_: bool = False
     routes: tuple[Route, ...] = ()
-
-
-class Matcher(msgspec.Struct, frozen=True):
-    """A label, and the value that it must or must not have."""
-
-    label: str
-    value: str
-    negated: bool
-
-    def holds(self, labels: Mapping[str, str]) -> bool:
-        """Whether the labels satisfy it; a label that is absent is empty."""
-        return (labels.get(self.label, "") == self.value) is not self.negated
+    group_by: tuple[str, ...] | None = None
+    group_wait: timedelta | None = None
+    group_interval: timedelta | None = None
+    repeat_interval: timedelta | None = None
+    remind_interval: timedelta | None = None
+    escalate: tuple[Escalation, ...] | None = None
 
 
 class Routed(msgspec.Struct, frozen=True):
-    """A receiver that hears of it, and the way through the tree that led there."""
+    """A receiver that hears of it, and the way through the tree that led there.
+
+    Attributes
+    ----------
+    reason
+        The matchers that led here.
+    timers
+        How it hears.
+    after
+        Only if nobody acknowledges for so long.
+    """
 
     receiver: str
     reason: str
-
-
-def parse_matcher(text: str) -> Matcher:
-    """Read ``label=value`` or ``label!=value``; the value may stand in double quotes.
-
-    Raises
-    ------
-    ConfigurationError
-        No operator, or a label that nothing has.
-
-    Examples
-    --------
-    >>> parse_matcher('severity!="info"')
-    Matcher(label='severity', value='info', negated=True)
-    """
-    label, operator, value = text.partition("=")
-    if not operator:
-        raise ConfigurationError("a matcher needs = or !=", where="routes", key=text)
-    negated = label.endswith("!")
-    label = label.removesuffix("!").strip()
-    if value.startswith("~"):
-        raise ConfigurationError("=~ and !~ are not supported", where="routes", key=text)
-    if label not in LABELS:
-        raise ConfigurationError(f"no such label; there are {', '.join(LABELS)}", where="routes", key=text)
-    value = value.strip()
-    quote = '"'
-    if len(value) > 1 and value.startswith(quote) and value.endswith(quote):
-        value = value[1:-1]
-    return Matcher(label=label, value=value, negated=negated)
-
-
-def build_labels(incident: Incident) -> dict[str, str]:
-    """What matchers ask about, for one incident."""
-    return {
-        "account": incident.account,
-        "region": incident.region,
-        "endpoint": incident.endpoint,
-        "variant": incident.variant,
-        "kind": incident.kind,
-        "subject": incident.subject,
-        "severity": incident.severity.value,
-    }
+    timers: Timers = Timers()
+    after: timedelta = timedelta(0)
 
 
 def decide_receivers(root: Route, labels: Mapping[str, str]) -> tuple[Routed, ...]:
-    """Everybody who hears of it, each once, in the order of the tree.
+    """Everybody who hears of it now or later, each once, in the order of the tree.
 
     The root takes all, whatever it says to match.
 
@@ -114,21 +123,56 @@ def decide_receivers(root: Route, labels: Mapping[str, str]) -> tuple[Routed, ..
         A matcher cannot be read.
     """
     chosen: dict[str, Routed] = {}
-    for routed in _walk(root, labels, inherited=None, way="default"):
+    found = list(_walk(root, labels, _Inherited(), way="default"))
+    for routed in sorted(found, key=lambda one: one.after):
         chosen.setdefault(routed.receiver, routed)
     return tuple(chosen.values())
 
 
-def _walk(route: Route, labels: Mapping[str, str], *, inherited: str | None, way: str) -> Iterator[Routed]:
-    receiver = route.receiver or inherited
+def build_group(routed: Routed, labels: Mapping[str, str], incident_id: str) -> str:
+    """The name of the group that an incident shares its message with, on one route to one receiver."""
+    values = [incident_id if label == ALONE else labels.get(label, "") for label in routed.timers.group_by]
+    return build_content_key(routed.receiver, routed.reason, *routed.timers.group_by, *values)
+
+
+class _Inherited(msgspec.Struct, frozen=True):
+    receiver: str | None = None
+    timers: Timers = Timers()
+    escalate: tuple[Escalation, ...] = ()
+
+    def take(self, route: Route) -> _Inherited:
+        """What holds at a node: what it says itself, else what its parent says."""
+        named = {
+            "group_by": route.group_by,
+            "wait": route.group_wait,
+            "interval": route.group_interval,
+            "repeat": route.repeat_interval,
+            "remind": route.remind_interval,
+        }
+        said = {name: value for name, value in named.items() if value is not None}
+        return _Inherited(
+            receiver=route.receiver or self.receiver,
+            timers=msgspec.structs.replace(self.timers, **said),
+            escalate=self.escalate if route.escalate is None else route.escalate,
+        )
+
+
+def _walk(route: Route, labels: Mapping[str, str], inherited: _Inherited, *, way: str) -> Iterator[Routed]:
+    here = inherited.take(route)
     matched = False
     for child in route.routes:
-        if not all(parse_matcher(text).holds(labels) for text in child.match):
+        if not all_hold(child.match, labels):
             continue
         matched = True
         step = ", ".join(child.match) or "everything"
-        yield from _walk(child, labels, inherited=receiver, way=f"{way} > {step}")
+        yield from _walk(child, labels, here, way=f"{way} > {step}")
         if not child.continue_:
             return
-    if not matched and receiver is not None:
-        yield Routed(receiver=receiver, reason=way)
+    if matched or here.receiver is None:
+        return
+    yield Routed(here.receiver, way, here.timers)
+    for escalation in here.escalate:
+        if all_hold(escalation.match, labels):
+            minutes = escalation.after.total_seconds() / 60
+            reason = f"{way} > not acknowledged for {minutes:g} min"
+            yield Routed(escalation.receiver, reason, here.timers, escalation.after)

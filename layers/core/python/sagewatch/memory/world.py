@@ -92,15 +92,36 @@ class MemoryChat:
     def __init__(self) -> None:
         self.posted: list[tuple[str, Mapping[str, Any]]] = []
         self.updated: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.replies: list[tuple[str, str, Mapping[str, Any]]] = []
 
     def post_message(self, receiver: str, message: Mapping[str, Any]) -> str:
         """Keep the message."""
         self.posted.append((receiver, message))
         return f"{len(self.posted)}.000000"
 
+    def reply(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
+        """Keep the reply."""
+        self.replies.append((receiver, handle, message))
+
     def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
         """Keep the update."""
         self.updated.append((receiver, handle, message))
+
+
+class MemoryWakeups:
+    """``Wakeups`` as a list of (time, event), and the dead letters beside it."""
+
+    def __init__(self) -> None:
+        self.pending: list[tuple[datetime, OutgoingEvent]] = []
+        self.dead: list[tuple[OutgoingEvent, str]] = []
+
+    def wake(self, fact: OutgoingEvent, at: datetime, after_seconds: float) -> None:
+        """Keep the fact until it is time."""
+        self.pending.append((at + timedelta(seconds=after_seconds), fact))
+
+    def give_up(self, fact: OutgoingEvent, at: datetime, reason: str) -> None:  # noqa: ARG002
+        """Keep the fact and the reason."""
+        self.dead.append((fact, reason))
 
 
 class MemoryClock:

@@ -60,7 +60,13 @@ def build_rules(settings: Settings) -> tuple[Rule, ...]:
         return {"source": ["sagewatch"], "detail-type": list(names)}
 
     changed: Pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Endpoint State Change"]}
-    incidents = ("Incident Opened", "Incident Updated", "Incident Resolved")
+    incidents = (
+        "Incident Opened",
+        "Incident Updated",
+        "Incident Acknowledged",
+        "Incident Resolved",
+        "Alert Due",
+    )
     diagnoses = ("Diagnosis Started", "Diagnosis Finished", "Diagnosis Abandoned")
     captures = landed(settings.capture_bucket, f"{settings.capture_prefix}/*.jsonl")
     return (

@@ -1,0 +1,220 @@
+"""The rows of the one table that alerts are made of: groups, what was told, silences, and what is due when.
+
+=======================================  ===========================================================
+pk / sk                                  holds
+=======================================  ===========================================================
+``group#<group>#<channel>`` / ``ledger`` the one message that a group has at a receiver's channel
+``group#...`` / ``member#<incident>``    an incident of the group, and what the receiver was told of it
+``incident#<id>`` / ``outbox#<target>``  in which group a receiver hears of the incident (a copy for readers)
+``open-incidents`` / ``<incident>``      when the incident's alerts are to be looked at again
+``silences`` / ``<silence>``             a silence; kept for a while after its end, for the record
+=======================================  ===========================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+import msgspec
+
+from sagewatch.alert.outbox import Ledger, Member
+from sagewatch.errors import ConflictError
+from sagewatch.incident.matching import build_labels
+from sagewatch.incident.model import Debt, Entry, Incident, State
+from sagewatch.incident.muting import Open, Silence
+from sagewatch.ports import ANY_VERSION, Item, Items, Write
+from sagewatch.state import OPEN_INCIDENTS, Due, write_entry, write_row
+
+MEMBER_KEPT = timedelta(days=2)
+SILENCE_KEPT = timedelta(days=30)
+SETTLED_KEPT = timedelta(hours=1)
+_AT_ONCE = 30  # members of a transaction: three rows each, and DynamoDB takes a hundred
+_ATTEMPTS = 8
+V = TypeVar("V", Ledger, Member)
+
+
+class Group(msgspec.Struct, frozen=True):
+    """A message and all that it may be about."""
+
+    ledger: Ledger
+    members: tuple[Member, ...]
+
+
+class AlertState:
+    """Typed reading and writing of what alerts remember.
+
+    Parameters
+    ----------
+    items
+        The table, in AWS or in memory.
+    """
+
+    def __init__(self, items: Items) -> None:
+        self._items = items
+
+    # Groups -------------------------------------------------------------------------------------------
+
+    def load_group(self, group: str, target: str) -> Group:
+        """The group's message at the target, and its members in the order of their names."""
+        ledger, members = Ledger(group=group, receiver=target), []
+        for row in self._items.query(_group_pk(group, target)):
+            if row.sk == "ledger":
+                ledger = _decode(row, Ledger)
+            else:
+                members.append(_decode(row, Member))
+        return Group(ledger, tuple(members))
+
+    def load_member(self, group: str, target: str, incident_id: str) -> Member | None:
+        """What the target was told of an incident, or None where it never joined."""
+        row = self._items.get(_group_pk(group, target), f"member#{incident_id}")
+        return None if row is None else _decode(row, Member)
+
+    def join_group(self, group: str, target: str, seen: Member) -> Member:
+        """Show the group the incident as it is now; what was told of it stays. Older sights change nothing."""
+        for _ in range(_ATTEMPTS):
+            known = self.load_member(group, target, seen.incident_id)
+            if known is not None and known.seen >= seen.seen:
+                return known
+            fresh = seen if known is None else _take_over(seen, known)
+            try:
+                self._items.write(_write_member(group, target, fresh, known is None))
+            except ConflictError:
+                continue
+            return msgspec.structs.replace(fresh, version=fresh.version + 1)
+        raise ConflictError("member_was_changed")
+
+    def save_ledger(self, ledger: Ledger) -> Ledger:
+        """Record what the message says; the ledger to save next. ``ConflictError`` on a race."""
+        pk = _group_pk(ledger.group, ledger.receiver)
+        write = write_row(pk, "ledger", ledger, ledger.version)
+        self._items.write([write])
+        return msgspec.structs.replace(ledger, version=write.item.version)
+
+    def record_told(
+        self, ledger: Ledger, told: Sequence[Member], build_entry: Callable[[str], Entry | None]
+    ) -> Ledger:
+        """After sending: what the message says, and what was told of each incident, in one transaction.
+
+        Of a group too large for one, the first part goes with the ledger; a crash before the rest repeats the
+        message to those who are left.
+
+        Parameters
+        ----------
+        build_entry
+            The line for the audit trail of an incident.
+        """
+        write = write_row(_group_pk(ledger.group, ledger.receiver), "ledger", ledger, ledger.version)
+        for start in range(0, max(len(told), 1), _AT_ONCE):
+            for _ in range(_ATTEMPTS):
+                part = [self._refresh(ledger, one) for one in told[start : start + _AT_ONCE]]
+                try:
+                    first = [write] if start == 0 else []
+                    self._items.write([*first, *_list_told(ledger, part, build_entry)])
+                except ConflictError:
+                    continue
+                break
+            else:
+                raise ConflictError("member_was_changed")
+        return msgspec.structs.replace(ledger, version=write.item.version)
+
+    def _refresh(self, ledger: Ledger, told: Member) -> Member:
+        """The member as it is stored now, told what was said of it."""
+        known = self.load_member(ledger.group, ledger.receiver, told.incident_id)
+        if known is None:
+            return told
+        return msgspec.structs.replace(
+            known, told=told.told, told_at=told.told_at, generation=told.generation
+        )
+
+    # What is due --------------------------------------------------------------------------------------
+
+    def save_due(self, incident: Incident, due_at: datetime | None, now: datetime) -> None:
+        """When the incident's alerts are to be looked at again; None: nothing is owed any more."""
+        due = Due(
+            incident_id=incident.incident_id,
+            due_at=due_at,
+            over=incident.state is State.RESOLVED,
+            staged=incident.staged,
+            labels=build_labels(incident),
+        )
+        row = Item(OPEN_INCIDENTS, incident.incident_id, msgspec.json.encode(due))
+        if due_at is None:
+            row = msgspec.structs.replace(row, expires_at=int((now + SETTLED_KEPT).timestamp()))
+        self._items.write([Write(row, ANY_VERSION)])
+
+    def list_due(self) -> list[Due]:
+        """The incidents that somebody may still be owed word of."""
+        rows = self._items.query(OPEN_INCIDENTS)
+        return [due for row in rows if (due := msgspec.json.decode(row.body, type=Due)).due_at is not None]
+
+    def list_open(self) -> tuple[Open, ...]:
+        """The incidents that are not resolved and not on trial, as inhibition asks for them."""
+        return tuple(
+            Open(due.incident_id, due.labels) for due in self.list_due() if not due.over and not due.staged
+        )
+
+    # Silences -----------------------------------------------------------------------------------------
+
+    def save_silence(self, silence: Silence) -> None:
+        """Keep a silence, or one whose end was moved."""
+        expires = int((silence.ends_at + SILENCE_KEPT).timestamp())
+        body = msgspec.json.encode(silence)
+        row = Item("silences", silence.silence_id, body, expires_at=expires)
+        self._items.write([Write(row, ANY_VERSION)])
+
+    def list_silences(self, now: datetime) -> tuple[Silence, ...]:
+        """The silences that have not ended, the earliest end first."""
+        rows = self._items.query("silences")
+        silences = [msgspec.json.decode(row.body, type=Silence) for row in rows]
+        return tuple(sorted((one for one in silences if one.ends_at > now), key=lambda one: one.ends_at))
+
+
+def _take_over(seen: Member, known: Member) -> Member:
+    return msgspec.structs.replace(
+        seen, joined_at=known.joined_at, told=known.told, told_at=known.told_at,
+        generation=known.generation, version=known.version,
+    )  # fmt: skip
+
+
+def _write_member(group: str, target: str, member: Member, is_new: bool) -> list[Write]:
+    write = write_row(_group_pk(group, target), f"member#{member.incident_id}", member, member.version)
+    if member.over:
+        ends = int(((member.resolved_at or member.joined_at) + MEMBER_KEPT).timestamp())
+        write = msgspec.structs.replace(write, item=msgspec.structs.replace(write.item, expires_at=ends))
+    if not is_new:
+        return [write]
+    return [write, _write_debt(group, target, member)]
+
+
+def _write_debt(group: str, target: str, member: Member) -> Write:
+    debt = Debt(
+        incident_id=member.incident_id,
+        receiver=target,
+        group=group,
+        told=member.told,
+        told_at=member.told_at,
+    )
+    return write_row(f"incident#{member.incident_id}", f"outbox#{target}", debt, ANY_VERSION)
+
+
+def _list_told(
+    ledger: Ledger, members: Sequence[Member], build_entry: Callable[[str], Entry | None]
+) -> list[Write]:
+    writes = []
+    for member in members:
+        # The copy for readers is written with it already: is_new or not, it says the same.
+        writes += _write_member(ledger.group, ledger.receiver, member, is_new=True)
+        entry = build_entry(member.incident_id)
+        if entry is not None:
+            writes.append(write_entry(member.incident_id, entry))
+    return writes
+
+
+def _group_pk(group: str, target: str) -> str:
+    return f"group#{group}#{target.rpartition('/')[2]}"
+
+
+def _decode(row: Item, type_: type[V]) -> V:
+    return msgspec.structs.replace(msgspec.json.decode(row.body, type=type_), version=row.version)

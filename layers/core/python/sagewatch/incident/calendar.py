@@ -1,0 +1,92 @@
+"""Stretches of the week that come again, such as ``Sun 02:00-04:00 Europe/Berlin``."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_FORM = re.compile(
+    r"(?P<days>daily|[A-Z][a-z]{2}(?:-[A-Z][a-z]{2}|(?:,[A-Z][a-z]{2})*))"
+    r" (?P<start>\d\d:\d\d)-(?P<end>\d\d:\d\d)(?: (?P<zone>[\w/+\-]+))?"
+)
+
+
+class Recurrence(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of some days of the week, in the clock of a place.
+
+    Attributes
+    ----------
+    days
+        Days on which it begins, Monday is 0.
+    start, end
+        Local times; an end that is not after the start lies on the next day.
+    zone
+        IANA name of the place's time.
+    """
+
+    days: tuple[int, ...]
+    start: time
+    end: time
+    zone: str = "UTC"
+
+    def find_end(self, at: datetime) -> datetime | None:
+        """When the stretch that ``at`` lies in ends, UTC; None where it lies in none.
+
+        A stretch that contains a change of the clock begins and ends when the clock on the wall says so.
+        """
+        zone = ZoneInfo(self.zone)
+        today = at.astimezone(zone).date()
+        for day in (today - timedelta(days=1), today):
+            if day.weekday() not in self.days:
+                continue
+            last = day if self.end > self.start else day + timedelta(days=1)
+            begins = datetime.combine(day, self.start, zone).astimezone(UTC)
+            ends = datetime.combine(last, self.end, zone).astimezone(UTC)
+            if begins <= at < ends:
+                return ends
+        return None
+
+
+def parse_recurrence(text: str) -> Recurrence:
+    """Read ``daily 22:00-06:00``, ``Mon-Fri 09:00-17:00 Europe/Berlin`` or ``Sat,Sun 00:00-00:00``.
+
+    Raises
+    ------
+    ValueError
+        It is none, or the place is unknown; says what would be right.
+
+    Examples
+    --------
+    >>> parse_recurrence("Sat-Sun 02:00-04:00 Europe/Berlin").days
+    (5, 6)
+    """
+    match = _FORM.fullmatch(text)
+    if match is None:
+        raise ValueError(f"must be like 'Sun 02:00-04:00 Europe/Berlin' or 'daily 22:00-06:00', not {text!r}")
+    zone = match["zone"] or "UTC"
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{zone} is no place's time; write it like Europe/Berlin") from None
+    try:
+        start, end = time.fromisoformat(match["start"]), time.fromisoformat(match["end"])
+    except ValueError:
+        raise ValueError(f"times lie between 00:00 and 23:59, not {text!r}") from None
+    return Recurrence(days=_read_days(match["days"]), start=start, end=end, zone=zone)
+
+
+def _read_days(text: str) -> tuple[int, ...]:
+    if text == "daily":
+        return tuple(range(7))
+    names = text.replace("-", ",").split(",")
+    if unknown := [name for name in names if name not in DAYS]:
+        raise ValueError(f"{unknown[0]} is no day; there are {', '.join(DAYS)}")
+    numbers = [DAYS.index(name) for name in names]
+    if "-" not in text:
+        return tuple(sorted(set(numbers)))
+    first, last = numbers
+    return tuple(sorted((first + step) % 7 for step in range((last - first) % 7 + 1)))

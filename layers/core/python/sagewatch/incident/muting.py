@@ -1,0 +1,188 @@
+"""Why nobody is told of an incident now: silences, maintenance windows, inhibition, staged detectors.
+
+Muted is not lost: who was told "firing" is told "resolved" all the same, and what is still open when the mute
+ends is told then. No automation begins for what is muted.
+
+Source: Prometheus Alertmanager, ``silence``, ``inhibit`` and ``timeinterval``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sagewatch.errors import RejectedInputError
+from sagewatch.finding import build_content_key
+from sagewatch.incident.calendar import Recurrence
+from sagewatch.incident.matching import all_hold, build_labels, parse_matcher
+
+if TYPE_CHECKING:
+    from sagewatch.incident.model import Incident
+
+
+class Silence(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody asked that nobody be told, for a while, and said why.
+
+    Attributes
+    ----------
+    matchers
+        All must hold of an incident.
+    starts_at, ends_at
+        UTC; the end is excluded.
+    every
+        Only within these stretches of the week; None means all the time.
+    by, reason
+        Who asked, and why: never empty.
+    """
+
+    silence_id: str
+    matchers: tuple[str, ...]
+    starts_at: datetime
+    ends_at: datetime
+    by: str
+    reason: str
+    every: Recurrence | None = None
+
+    def find_end(self, labels: Mapping[str, str], at: datetime) -> datetime | None:
+        """Until when it mutes these labels; None where it does not."""
+        if not (self.starts_at <= at < self.ends_at and all_hold(self.matchers, labels)):
+            return None
+        if self.every is None:
+            return self.ends_at
+        end = self.every.find_end(at)
+        return None if end is None else min(end, self.ends_at)
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """A maintenance window of monitors.yml: what it mutes, and when."""
+
+    name: str
+    mutes: tuple[str, ...]
+    every: Recurrence
+
+
+class Inhibition(msgspec.Struct, frozen=True, kw_only=True):
+    """While one incident is open, others that follow from it are not told.
+
+    Attributes
+    ----------
+    when
+        Matchers of the incident that explains.
+    mutes
+        Matchers of the incidents that it explains.
+    equal
+        Labels in which both must agree.
+    """
+
+    when: tuple[str, ...]
+    mutes: tuple[str, ...]
+    equal: tuple[str, ...] = ()
+
+
+class Open(msgspec.Struct, frozen=True):
+    """An incident that is not resolved, as far as inhibition asks."""
+
+    incident_id: str
+    labels: dict[str, str]
+
+
+class Mute(msgspec.Struct, frozen=True):
+    """Nobody is told now.
+
+    Attributes
+    ----------
+    reason
+        Reason code: ``silenced``, ``in_window``, ``inhibited`` or ``staged``.
+    words
+        By whom or what, and why.
+    until
+        When to ask again; None where only a change can end it.
+    """
+
+    reason: str
+    words: str
+    until: datetime | None = None
+
+
+class Quiet(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that can mute an incident, as it stands now."""
+
+    silences: tuple[Silence, ...] = ()
+    windows: tuple[Window, ...] = ()
+    inhibitions: tuple[Inhibition, ...] = ()
+    open: tuple[Open, ...] = ()
+
+
+def build_silence(
+    matchers: tuple[str, ...], starts_at: datetime, ends_at: datetime, *, by: str, reason: str,
+    every: Recurrence | None = None,
+) -> Silence:  # fmt: skip
+    """A silence; the same asked for twice is the same silence.
+
+    Raises
+    ------
+    RejectedInputError
+        No author, no reason, no matcher, or an end that is not after the start.
+    ConfigurationError
+        A matcher cannot be read.
+    """
+    wrong = {
+        "by": not by.strip(),
+        "reason": not reason.strip(),
+        "matchers": not matchers,
+        "ends_at": ends_at <= starts_at,
+    }
+    for key, is_wrong in wrong.items():
+        if is_wrong:
+            words = "must be after the start" if key == "ends_at" else "must not be empty"
+            raise RejectedInputError(words, where="silence", key=key)
+    for matcher in matchers:
+        parse_matcher(matcher)
+    return Silence(
+        silence_id=build_content_key(*matchers, starts_at.isoformat(), ends_at.isoformat(), by, reason),
+        matchers=matchers, starts_at=starts_at, ends_at=ends_at, by=by, reason=reason, every=every,
+    )  # fmt: skip
+
+
+def find_mute(incident_id: str, labels: Mapping[str, str], quiet: Quiet, now: datetime) -> Mute | None:
+    """Why nobody is told of the incident now; None where people are told."""
+    for silence in quiet.silences:
+        end = silence.find_end(labels, now)
+        if end is not None:
+            return Mute("silenced", f"by {silence.by}: {silence.reason}", end)
+    for window in quiet.windows:
+        end = window.every.find_end(now) if all_hold(window.mutes, labels) else None
+        if end is not None:
+            return Mute("in_window", window.name, end)
+    for rule in quiet.inhibitions:
+        source = _find_source(incident_id, labels, rule, quiet.open)
+        if source is not None:
+            return Mute("inhibited", f"by incident {source}")
+    return None
+
+
+def may_automate(incident: Incident, quiet: Quiet, now: datetime) -> Mute | None:
+    """Why no automation may begin for the incident; None where it may."""
+    if incident.staged:
+        return Mute("staged", "its detector is on trial")
+    return find_mute(incident.incident_id, build_labels(incident), quiet, now)
+
+
+def _find_source(
+    incident_id: str, labels: Mapping[str, str], rule: Inhibition, among: Iterable[Open]
+) -> str | None:
+    # As in Alertmanager, what matches both sides of a rule cannot mute what matches both: neither would be told.
+    if not all_hold(rule.mutes, labels):
+        return None
+    is_source_too = all_hold(rule.when, labels)
+    for other in among:
+        if other.incident_id == incident_id or not all_hold(rule.when, other.labels):
+            continue
+        if is_source_too and all_hold(rule.mutes, other.labels):
+            continue
+        if all(labels.get(label, "") == other.labels.get(label, "") for label in rule.equal):
+            return other.incident_id
+    return None

@@ -1,0 +1,85 @@
+"""Receivers that write down what they hear, and fail as they are told to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sagewatch.errors import DeliveryError
+from sagewatch.memory.world import MemoryClock
+
+
+class Killed(BaseException):
+    """The function is gone in the middle of its work."""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A message as it arrived."""
+
+    at: datetime
+    target: str
+    kind: str
+    text: str
+
+
+@dataclass
+class Ears:
+    """All receivers' channels: SNS mail and Slack."""
+
+    clock: MemoryClock
+    heard: list[Heard] = field(default_factory=list)
+    broken: dict[str, tuple[datetime, Callable[[str], DeliveryError]]] = field(default_factory=dict)
+    throttled: dict[str, list[int]] = field(default_factory=dict)
+    asked: list[tuple[datetime, str]] = field(default_factory=list)
+    topic: str = "on-call"
+
+    def break_until(self, target: str, end: datetime, build: Callable[[str], DeliveryError]) -> None:
+        self.broken[target] = (end, build)
+
+    def throttle(self, target: str, times: int, retry_after: int) -> None:
+        self.throttled[target] = [retry_after] * times
+
+    def hear(self, target: str, kind: str, text: str) -> None:
+        """Take a message, or fail."""
+        self.asked.append((self.clock.now, target))
+        if self.throttled.get(target):
+            seconds = self.throttled[target].pop()
+            raise DeliveryError(target, "ratelimited", recoverable=True, after_seconds=seconds)
+        end, build = self.broken.get(target, (self.clock.now, DeliveryError))
+        if self.clock.now < end:
+            raise build(target)
+        self.heard.append(Heard(self.clock.now, target, kind, text))
+
+    # Mail ---------------------------------------------------------------------------------------------
+
+    def publish_mail(self, subject: str, body: str) -> str:
+        state = subject[1:].split("]", maxsplit=1)[0]
+        kind = {"FIRING": "firing", "RESOLVED": "resolved", "STILL FIRING": "repeated"}.get(
+            state, state.lower()
+        )
+        self.hear(f"{self.topic}/mail", kind, subject + "\n" + body)
+        return "m"
+
+    # Chat ---------------------------------------------------------------------------------------------
+
+    def post_message(self, receiver: str, message: Mapping[str, Any]) -> str:
+        self.hear(f"{receiver}/slack", self._read_kind(message), json.dumps(message, ensure_ascii=False))
+        return f"C1:{len(self.heard)}"
+
+    def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
+        kind = self._read_kind(message)
+        kind = "updated" if kind == "firing" else kind
+        self.hear(f"{receiver}/slack", kind, json.dumps(message, ensure_ascii=False))
+
+    def reply(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
+        kind = "repeated" if message.get("reply_broadcast") else "thread"
+        if kind != "thread":
+            self.hear(f"{receiver}/slack", kind, json.dumps(message, ensure_ascii=False))
+
+    @staticmethod
+    def _read_kind(message: Mapping[str, Any]) -> str:
+        return "resolved" if " RESOLVED " in message["text"] else "firing"

@@ -1,0 +1,385 @@
+"""The acceptance language: what happens at which time, who is told what between which times, and nothing else.
+
+A story is written in virtual time, counted from its start::
+
+    story.at("0s").raises("stop")
+    story.at("10m").clears("stop")
+    story.expect("on-call/mail", "firing", "0s")
+    story.expect("on-call/mail", "resolved", "10m")
+    story.ends("1h")
+
+``ends`` plays it second by second where something happens, with a tick each minute that has anything due. Every
+message must be expected, and every expectation met exactly once; otherwise the whole story is told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from sagewatch.entry import handle
+from sagewatch.errors import ConflictError, DeliveryError, RetryError
+from sagewatch.events import AlertDue, FindingReported
+from sagewatch.finding import (
+    DetectorRef,
+    Evidence,
+    Finding,
+    Place,
+    Severity,
+    Stream,
+    Window,
+    build_content_key,
+    build_fingerprint,
+)
+from sagewatch.flows.deliver_alert import deliver_alert
+from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.flows.tick import tick
+from sagewatch.memory.sagemaker import MemorySageMaker
+from sagewatch.memory.world import MemoryBus, MemoryClock, MemoryMetrics, MemoryObjects, MemoryWakeups
+from sagewatch.monitors import parse_monitors
+from sagewatch.settings import Settings
+from sagewatch.state import State
+from sagewatch.world import World
+from tests.acceptance.ears import Ears, Killed
+
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)  # a Monday
+_TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_DELIVER = {
+    "Incident Opened", "Incident Updated", "Incident Acknowledged", "Incident Resolved", "Alert Due",
+}  # fmt: skip
+
+
+def read_time(text: str) -> timedelta:
+    """``1h30m`` as a length of time."""
+    match = _TIME.fullmatch(text)
+    assert match, f"{text} is no time"
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
+
+
+@dataclass
+class Expected:
+    """One message that must come, and by when."""
+
+    target: str
+    kind: str
+    earliest: timedelta
+    latest: timedelta
+    contains: str
+    met: bool = False
+
+    def __str__(self) -> str:
+        return (
+            f"{self.target} hears {self.kind} between {self.earliest} and {self.latest} ({self.contains!r})"
+        )
+
+
+@dataclass
+class Story:
+    """What happens and what is expected, over one store.
+
+    Attributes
+    ----------
+    items
+        The table: in memory, or DynamoDB.
+    monitors
+        monitors.yml.
+    """
+
+    items: object
+    monitors: str
+    happenings: list = field(default_factory=list)
+    expected: list[Expected] = field(default_factory=list)
+    episodes: dict[str, int] = field(default_factory=dict)
+    known: dict[str, Finding] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.clock = MemoryClock(START)
+        self.ears = Ears(self.clock)
+        self.bus = MemoryBus()
+        self.wakeups = MemoryWakeups()
+        self.redelivered: list = []
+        self.lost = False
+        sagemaker = MemorySageMaker()
+        self.world = World(
+            state=State(self.items),
+            objects=MemoryObjects(),
+            bus=self.bus,
+            metrics=MemoryMetrics(),
+            hosting=sagemaker,
+            jobs=sagemaker,
+            mail=self.ears,
+            chat=self.ears,
+            now=self.clock,
+            monitors=parse_monitors(self.monitors, "monitors.yml"),
+            settings=Settings(
+                region="eu-central-1", state_table="state", event_bus="sagewatch", evidence_bucket="evidence",
+                capture_bucket="captures", capture_prefix="capture", monitors_file="monitors.json",
+            ),
+            place=Place("123456789012", "eu-central-1"),
+            wakeups=self.wakeups,
+        )  # fmt: skip
+        self._delivered = 0
+
+    # What happens -------------------------------------------------------------------------------------
+
+    def at(self, time: str) -> Moment:
+        """At this time..."""
+        return Moment(self, read_time(time))
+
+    # What is expected ---------------------------------------------------------------------------------
+
+    def expect(self, target: str, kind: str, earliest: str, latest: str = "", *, contains: str = "") -> None:
+        """A message comes within the times (within the same second if only one is given)."""
+        start = read_time(earliest)
+        end = read_time(latest) if latest else start
+        self.expected.append(Expected(target, kind, start, end, contains))
+
+    def expect_all(self, kind: str, earliest: str, latest: str = "", *, contains: str = "") -> None:
+        """Both channels of ``on-call`` are told."""
+        for target in ("on-call/slack", "on-call/mail"):
+            self.expect(target, kind, earliest, latest, contains=contains)
+
+    def ends(self, time: str) -> Story:
+        """Play until then, and compare what was heard with what was expected."""
+        self.play(read_time(time))
+        self.check()
+        return self
+
+    # How it is played ---------------------------------------------------------------------------------
+
+    def play(self, until: timedelta) -> None:
+        """Let the time pass, from one happening to the next."""
+        happenings = sorted(self.happenings, key=lambda one: one[0])
+        end = START + until
+        self.happenings = []
+        while True:
+            following = [START + happenings[0][0]] if happenings else []
+            following += [at for at, _ in self.wakeups.pending]
+            tick_at = self._find_next_tick()
+            if tick_at is not None:
+                following.append(tick_at)
+            now = min((at for at in following if at <= end), default=None)
+            if now is None:
+                break
+            self.clock.now = max(now, self.clock.now)
+            while happenings and START + happenings[0][0] <= now:
+                self._happen(happenings.pop(0)[1])
+            self._wake()
+            if tick_at == now:
+                self._tick()
+        self.clock.now = end
+
+    def _happen(self, act) -> None:
+        try:
+            act()
+        except Killed:
+            self.redelivered += self._take_events()
+        self.pump()
+
+    def _find_next_tick(self) -> datetime | None:
+        """The first whole minute from now on that has something due: a tick with nothing due changes nothing."""
+        rows = [row.due_at for row in self.world.alerts.list_due()]
+        if self.redelivered:
+            rows.append(self.clock.now + timedelta(seconds=180))
+        if not rows:
+            return None
+        due = max(min(rows), self.clock.now)
+        minutes = -(-(due - START).total_seconds() // 60)
+        at = START + timedelta(minutes=minutes)
+        return at if at > self.clock.now else at + timedelta(minutes=1)
+
+    def _tick(self) -> None:
+        again, self.redelivered = self.redelivered, []
+        for event in again:
+            self._deliver(event)
+        with contextlib.suppress(Killed):
+            self._pass_tick()
+        self.pump()
+
+    def _pass_tick(self) -> None:
+        event = {"source": "sagewatch", "detail-type": "Tick", "id": "t", "detail": {}}
+        handle(tick, {**event, "time": self.clock.now.isoformat()}, self.world)
+
+    def _wake(self) -> None:
+        due = [fact for at, fact in self.wakeups.pending if at <= self.clock.now]
+        self.wakeups.pending = [(at, fact) for at, fact in self.wakeups.pending if at > self.clock.now]
+        for fact in due:
+            assert isinstance(fact, AlertDue)
+            self.bus.publish([fact], self.clock.now)
+        self.pump()
+
+    def pump(self) -> None:
+        """Deliver what is on the bus."""
+        for event in self._take_events():
+            if event["detail-type"] in _DELIVER and not self.lost:
+                self._deliver(event)
+
+    def _take_events(self) -> list:
+        events = self.bus.events[self._delivered :]
+        self._delivered = len(self.bus.events)
+        return events
+
+    def _deliver(self, event) -> None:
+        flow = manage_incident if event["detail-type"].startswith("Finding") else deliver_alert
+        try:
+            handle(flow, event, self.world)
+        except (RetryError, ConflictError, Killed):
+            self.redelivered.append(event)
+
+    def report(self, finding: Finding) -> None:
+        """A finding reaches manage_incident, as the queue brings it."""
+        fact = FindingReported(finding)
+        self._deliver(
+            {
+                "id": "f", "source": "sagewatch", "detail-type": fact.detail_type, "time": self.clock.now.isoformat(),
+                "detail": json.loads(msgspec.json.encode(finding)),
+            }
+        )  # fmt: skip
+
+    def check(self) -> None:
+        """Every message was expected, every expectation met once."""
+        unexpected = []
+        for heard in self.ears.heard:
+            since = heard.at - START
+            match = next(
+                (
+                    one
+                    for one in self.expected
+                    if not one.met
+                    and (one.target, one.kind) == (heard.target, heard.kind)
+                    and one.earliest <= since <= one.latest
+                    and one.contains in heard.text
+                ),
+                None,
+            )
+            if match is None:
+                unexpected.append(heard)
+            else:
+                match.met = True
+        missing = [one for one in self.expected if not one.met]
+        if missing or unexpected:
+            raise AssertionError(self._tell(missing, unexpected))
+
+    def _tell(self, missing, unexpected) -> str:
+        lines = ["", "missing:", *(f"  {one}" for one in missing), "unexpected:"]
+        lines += [f"  {one.at - START} {one.target} {one.kind}: {one.text[:150]!r}" for one in unexpected]
+        lines += ["heard:", *(f"  {one.at - START} {one.target} {one.kind}" for one in self.ears.heard)]
+        return "\n".join(lines)
+
+
+@dataclass
+class Moment:
+    """A time of the story, at which something happens."""
+
+    story: Story
+    time: timedelta
+
+    def _plan(self, act) -> Moment:
+        self.story.happenings.append((self.time, act))
+        return self
+
+    @property
+    def now(self) -> datetime:
+        return START + self.time
+
+    def does(self, act) -> Moment:
+        """Anything else."""
+        return self._plan(lambda: act(self.story))
+
+    def raises(
+        self,
+        name: str,
+        *,
+        severity: str = "critical",
+        kind: str = "class-concentration",
+        endpoint: str = "signs",
+        times: int = 1,
+        **changes: object,
+    ) -> Moment:
+        """A detector raises the finding of this name (its subject), perhaps more than once."""
+
+        def act() -> None:
+            story = self.story
+            known = story.known.get(name)
+            if known is None or known.cleared_at is not None:
+                story.episodes[name] = story.episodes.get(name, 0) + 1
+            finding = build_finding(name, story.episodes[name], self.now, severity, kind, endpoint)
+            if known is not None and known.cleared_at is None:
+                finding = msgspec.structs.replace(
+                    finding, raised_at=known.raised_at, finding_id=known.finding_id
+                )
+            story.known[name] = msgspec.structs.replace(finding, **changes)
+            for _ in range(times):
+                story.report(story.known[name])
+
+        return self._plan(act)
+
+    def clears(self, name: str, *, times: int = 1) -> Moment:
+        """The evidence of the finding of this name falls back."""
+
+        def act() -> None:
+            story = self.story
+            story.known[name] = msgspec.structs.replace(story.known[name], cleared_at=self.now)
+            for _ in range(times):
+                story.report(story.known[name])
+
+        return self._plan(act)
+
+    def goes_down(self, target: str, *, back: str) -> Moment:
+        """A receiver's channel does not answer until then."""
+        return self._plan(
+            lambda: self.story.ears.break_until(target, START + read_time(back), self._unreachable)
+        )
+
+    def throttles(self, target: str, *, times: int, retry_after: int) -> Moment:
+        """A receiver's channel says 429 so many times."""
+        return self._plan(lambda: self.story.ears.throttle(target, times, retry_after))
+
+    def refuses(self, target: str, reason: str, *, back: str = "365d") -> Moment:
+        """A receiver's channel refuses for good."""
+        end = START + read_time(back)
+        return self._plan(
+            lambda: self.story.ears.break_until(
+                target, end, lambda name: DeliveryError(name, reason, recoverable=False)
+            )
+        )
+
+    def loses_events(self, *, until: str) -> Moment:
+        """No event reaches deliver_alert for a while; only ticks do their work."""
+
+        def lose(lost: bool) -> None:
+            self.story.lost = lost
+
+        self.story.happenings.append((read_time(until), lambda: lose(False)))
+        return self._plan(lambda: lose(True))
+
+    @staticmethod
+    def _unreachable(name: str) -> DeliveryError:
+        return DeliveryError(name, "unreachable", recoverable=True)
+
+
+def build_finding(name: str, episode: int, now: datetime, severity: str, kind: str, endpoint: str) -> Finding:
+    """A finding of the named subject."""
+    stream = Stream(endpoint, "AllTraffic")
+    return Finding(
+        finding_id=build_content_key(endpoint, kind, name, str(episode)),
+        fingerprint=build_fingerprint(stream, kind, name),
+        account="123456789012",
+        region="eu-central-1",
+        endpoint=endpoint,
+        variant=stream.variant,
+        kind=kind,
+        subject=name,
+        severity=Severity(severity),
+        evidence=Evidence(2e6, 1e6, 0.3, 0.7, "share", 0.72, 0.02),
+        window=Window(now - timedelta(minutes=1), now, 25),
+        source="capture/signs/AllTraffic/x.jsonl",
+        detector=DetectorRef(kind, "1", "abc"),
+        raised_at=now,
+    )

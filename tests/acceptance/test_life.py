@@ -1,0 +1,78 @@
+"""One incident, from beginning to end, whatever happens on the way."""
+
+from __future__ import annotations
+
+
+def test_one_finding_is_told_once_and_resolved_once(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("10m").clears("stop")
+    story.expect_all("firing", "0s")
+    story.expect_all("resolved", "10m")
+    story.ends("1h")
+
+
+def test_what_comes_three_times_is_told_once(tell):
+    story = tell()
+    story.at("0s").raises("stop", times=3)
+    story.at("10m").clears("stop", times=3)
+    story.expect_all("firing", "0s")
+    story.expect_all("resolved", "10m")
+    story.ends("1h")
+
+
+def test_growing_evidence_is_no_news(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    for minute in range(1, 10):
+        story.at(f"{minute}m").raises("stop")
+    story.expect_all("firing", "0s")
+    story.ends("20m")
+
+
+def test_a_second_episode_is_a_second_message(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("10m").clears("stop")
+    story.at("30m").raises("stop")
+    story.at("40m").clears("stop")
+    for begin, end in (("0s", "10m"), ("30m", "40m")):
+        story.expect_all("firing", begin)
+        story.expect_all("resolved", end)
+    story.ends("1h")
+
+
+def test_severity_that_rises_is_shown_where_a_message_can_change(tell):
+    story = tell()
+    story.at("0s").raises("stop", severity="warning")
+    story.at("2m").raises("stop", severity="critical")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/slack", "updated", "2m", contains="critical")
+    story.ends("1h")
+
+
+def test_a_resolve_whose_event_is_lost_is_told_by_the_tick(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("9m").loses_events(until="10m30s")
+    story.at("10m").clears("stop")
+    story.expect_all("firing", "0s")
+    story.expect_all("resolved", "10m30s", "16m")
+    story.ends("1h")
+
+
+def test_an_opening_whose_event_is_lost_is_told_by_the_tick(tell):
+    story = tell()
+    story.at("0s").loses_events(until="30s")
+    story.at("1s").raises("stop")
+    story.expect_all("firing", "30s", "2m")
+    story.ends("1h")
+
+
+def test_a_tick_with_nothing_due_says_nothing(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    for minute in range(1, 60):
+        story.at(f"{minute}m").does(lambda told: told._pass_tick())
+    story.expect_all("firing", "0s")
+    story.ends("1h")
