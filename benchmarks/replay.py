@@ -77,7 +77,7 @@ def main() -> None:
             events = list_landings(Path(folder), "captures", "capture")
             player = Player(monitors, Scene(), FolderObjects("captures", Path(folder)))
             player.play(events)
-            outcome = gather(player, len(events), None)
+            outcome = gather(player, len(events))
             wall, used = time.monotonic() - began, time.process_time() - cpu
             results.append(encode(outcome))
             memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024

@@ -12,6 +12,9 @@ from PIL import Image
 from rich.console import Console
 
 from sagewatch.aws.dynamodb import DynamoItems
+from sagewatch.replay.load import build_player, load_recording
+from sagewatch.replay.outcome import compare, encode, gather
+from sagewatch.replay.recording import iterate_own
 from sagewatch.sandbox.demo.narrator import Narrator
 from sagewatch.sandbox.demo.stage import set_up
 from sagewatch.sandbox.demo.story import ENDPOINT, Plan, play
@@ -152,6 +155,21 @@ def list_foreign_listeners() -> list[str]:
             if state == "0A" and f"socket:[{inode}]" in mine and address != "0100007F":
                 foreign.append(row)
     return foreign
+
+
+def test_a_replay_of_what_it_left_reproduces_its_incident_and_sends_nothing(played):
+    """Before the log is resent: the same fingerprint, the same reasons, twice the same bytes."""
+    stage, told, _ = played
+    recording = load_recording([stage.out], None, None)
+    outcomes = []
+    for _ in range(2):
+        player = build_player(recording)
+        player.play(recording.events)
+        outcomes.append(gather(player, len(recording.events)))
+    assert compare(outcomes[0], iterate_own(recording.events), recording.stories) == []
+    assert [one.incident.incident_id for one in outcomes[0].incidents] == [told.incident_id]
+    assert outcomes[0].sent == 0
+    assert encode(outcomes[0]) == encode(outcomes[1])
 
 
 def test_the_whole_event_log_doubled_and_shuffled_changes_nothing(played):

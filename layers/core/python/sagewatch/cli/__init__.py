@@ -13,6 +13,7 @@ import click
 from sagewatch.cli.check import check
 from sagewatch.cli.demo import demo
 from sagewatch.cli.deploy_endpoint import deploy_endpoint
+from sagewatch.cli.replay import replay
 from sagewatch.errors import ConfigurationError, SagewatchError
 
 
@@ -28,6 +29,7 @@ def cli() -> None:
 cli.add_command(check)
 cli.add_command(demo)
 cli.add_command(deploy_endpoint)
+cli.add_command(replay)
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ class Difference(msgspec.Struct, frozen=True):
     played: str
 
 
-def gather(player: Player, events: int, began: datetime | None) -> Outcome:
+def gather(player: Player, events: int) -> Outcome:
     """Read the outcome off a player."""
     findings = []
     opened: dict[str, None] = {}
@@ -79,8 +79,8 @@ def gather(player: Player, events: int, began: datetime | None) -> Outcome:
     incidents = tuple(told for one in opened if (told := _load(player, one)) is not None)
     messages = [message for told in incidents for message in list_messages(told)]
     return Outcome(
-        began=began,
-        ended=player.clock.now if began else None,
+        began=player.began,
+        ended=player.clock.now if player.began else None,
         predictions=sum(count for (name, _), count in player.metrics.sums.items() if name == "Predictions"),
         events=events,
         findings=tuple(findings),

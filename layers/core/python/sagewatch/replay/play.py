@@ -57,6 +57,8 @@ class Player:
         Messages by function.
     given_up
         Messages that would be dead letters: function and reason.
+    began
+        The first event's time; None before it.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Player:
         self.delivered: Counter[str] = Counter()
         self.given_up: list[tuple[str, str]] = []
         self._later: list[tuple[datetime, int, str, Event, int]] = []
+        self.began: datetime | None = None
         self._number = 0
         self._published = 0
         self._ahead: Counter[tuple[str, str]] = Counter()
@@ -115,12 +118,12 @@ class Player:
     def _read_time(self, event: Event) -> datetime:
         at = parse_time(event.get("time"), where="event", key="time")
         # Events are as they arrived: time never goes back.
-        return max(at, self.clock.now) if self.clock.now != EPOCH else at
+        return max(at, self.clock.now)
 
     def _pass_time(self, to: datetime) -> None:
         """Whatever is due before a time, in order: minutes, ends of updates and jobs, retries."""
-        if self.clock.now == EPOCH:
-            self.clock.now = to
+        if self.began is None:
+            self.began = self.clock.now = to
             return
         tick_at = self.clock.now.replace(second=0, microsecond=0) + MINUTE
         while tick_at <= to:

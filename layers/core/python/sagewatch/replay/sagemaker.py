@@ -50,9 +50,10 @@ class VirtualSageMaker(MemorySageMaker):
 
     def host(self, name: str, hosted: HostedEndpoint) -> None:
         """Put an endpoint into service as it was recorded."""
-        self.models[str(hosted.model["ModelName"])] = dict(hosted.model)
-        config = str(hosted.config["EndpointConfigName"])
-        self.configs[config] = dict(hosted.config)
+        model, config = str(hosted.model["ModelName"]), str(hosted.config["EndpointConfigName"])
+        arn = "arn:aws:sagemaker:eu-west-1:123456789012"
+        self.models[model] = {"ModelArn": f"{arn}:model/{model}", **hosted.model}
+        self.configs[config] = {"EndpointConfigArn": f"{arn}:endpoint-config/{config}", **hosted.config}
         self.endpoints[name] = {
             "EndpointName": name,
             "EndpointConfigName": config,
@@ -81,7 +82,10 @@ class VirtualSageMaker(MemorySageMaker):
     def hear(self, event: Mapping[str, Any]) -> None:
         """An event is about to be delivered: what it says is true from now on."""
         detail = event["detail"]
-        if event["detail-type"] == ENDPOINT_CHANGE and detail["EndpointStatus"] in {"IN_SERVICE", "InService"}:
+        if event["detail-type"] == ENDPOINT_CHANGE and detail["EndpointStatus"] in {
+            "IN_SERVICE",
+            "InService",
+        }:
             self._settle_endpoint(str(detail["EndpointName"]))
         if event["detail-type"] == JOB_CHANGE:
             job = self.jobs.get(str(detail["ProcessingJobName"]))

@@ -1,0 +1,115 @@
+"""``sagewatch replay``: recorded events and captures through the real flows, in memory, on a virtual clock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sagewatch.errors import SagewatchError
+
+if TYPE_CHECKING:
+    from sagewatch.replay.outcome import Difference, Outcome
+    from sagewatch.replay.play import Player
+
+_PATH = click.Path(exists=True, path_type=Path)
+
+
+class NotReproducedError(SagewatchError):
+    """A replay did not come to what was recorded."""
+
+    def __init__(self, differences: list[Difference]) -> None:
+        told = "; ".join(f"{one.what}: recorded {one.recorded}, played {one.played}" for one in differences)
+        super().__init__(f"The replay differs from the recording: {told}.")
+        self.differences = differences
+
+
+@click.command(epilog="Example: sagewatch replay demo-out")
+@click.argument("paths", nargs=-1, type=_PATH, metavar="FILE...")
+@click.option("--captures", type=_PATH, help="Folder of captures, laid out as in S3.")
+@click.option(
+    "--monitors", type=_PATH, help="What is watched; default: monitors.yml beside the events, or here."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder for outcome.json and the incident pages."
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the whole outcome as JSON, the same bytes each time."
+)
+def replay(
+    paths: tuple[Path, ...], captures: Path | None, monitors: Path | None, out: Path | None, *, as_json: bool
+) -> None:
+    """Play recorded events and captures again, as the stack would take them. Nothing is sent.
+
+    FILE is a file of events (one JSON object a line), a folder with events.jsonl such as the demo leaves, or a
+    folder of captures. Where the recording tells how its incidents went, exit code 1 says that the replay came
+    to something else, and to what.
+    """
+    from sagewatch.observability import get_logger
+    from sagewatch.replay.load import build_player, load_recording
+    from sagewatch.replay.outcome import compare, encode, gather
+    from sagewatch.replay.recording import iterate_own
+
+    get_logger().setLevel("ERROR")
+    recording = load_recording(list(paths), captures, monitors)
+    player = build_player(recording)
+    player.play(recording.events)
+    outcome = gather(player, len(recording.events))
+    differences = compare(outcome, iterate_own(recording.events), recording.stories)
+    if out is not None:
+        write_outcome(player, outcome, out)
+    if as_json:
+        click.echo(encode(outcome), nl=False)
+    else:
+        show_outcome(outcome, reproduced=bool(recording.stories) and not differences)
+    if differences:
+        raise NotReproducedError(differences)
+
+
+def write_outcome(player: Player, outcome: Outcome, out: Path) -> None:
+    """Write ``outcome.json`` and the page of each incident."""
+    from sagewatch.flows.evidence import build_page_key
+    from sagewatch.replay.outcome import encode
+
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "outcome.json").write_bytes(encode(outcome))
+    for told in outcome.incidents:
+        name = told.incident.incident_id
+        bucket = player.world.settings.evidence_bucket
+        stream = player.world.objects.open_object(bucket, build_page_key(name))
+        if stream is not None:
+            (out / f"{name}.html").write_bytes(stream.read())
+
+
+def show_outcome(outcome: Outcome, *, reproduced: bool) -> None:
+    """The outcome for the eye."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    console = Console()
+    if outcome.began is not None and outcome.ended is not None:
+        console.print(
+            f"{outcome.events:,} events, {outcome.predictions:,} predictions, "
+            f"{outcome.began:%Y-%m-%d %H:%M:%S} to {outcome.ended:%Y-%m-%d %H:%M:%S} UTC",
+            highlight=False,
+        )
+    table = Table(Column("Incident", overflow="fold"), "Severity", "Opened", "Resolved", "Diagnosis", title_justify="left")
+    for told in outcome.incidents:
+        one = told.incident
+        resolved = f"{one.resolved_at:%H:%M:%S}" if one.resolved_at else "-"
+        diagnosis = f"{one.diagnosis.stage} ({one.diagnosis.reason})" if one.diagnosis else "-"
+        name = f"{one.endpoint} {one.kind} {one.subject}\n{one.incident_id}"
+        table.add_row(name, one.severity.value, f"{one.opened_at:%m-%d %H:%M:%S}", resolved, diagnosis)
+    if outcome.incidents:
+        console.print(table)
+    else:
+        console.print("No incident.")
+    for message in outcome.messages:
+        told_when = f"{message.at:%m-%d %H:%M:%S}"
+        console.print(
+            f"{told_when}  {message.kind} to {message.receiver} ({message.reason})", highlight=False
+        )
+    for function, reason in outcome.given_up:
+        console.print(f"given up by {function}: {reason}", style="red", highlight=False)
+    console.print("Nothing was sent." + (" The recorded incident is reproduced." if reproduced else ""))

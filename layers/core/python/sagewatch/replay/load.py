@@ -1,0 +1,124 @@
+"""From files to a player that is ready: an archive of the demo, files of events, or a folder of captures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from sagewatch.diagnose.plan import HOOKED_PREFIX
+from sagewatch.errors import RejectedInputError
+from sagewatch.monitors import Monitors, parse_monitors
+from sagewatch.replay.play import Player
+from sagewatch.replay.recording import Event, FolderObjects, list_landings, load_events
+from sagewatch.replay.scene import SCENE_FILE, HostedEndpoint, Scene, Story, load_scene, load_story
+
+EVENTS_FILE = "events.jsonl"
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be played.
+
+    Attributes
+    ----------
+    events
+        All that was recorded, Sagewatch's own facts included.
+    folder
+        Where files that the scene names lie; None where there is no scene.
+    captures
+        The folder of captures; None where there is none.
+    stories
+        How its incidents went.
+    """
+
+    scene: Scene
+    monitors: Monitors
+    events: tuple[Event, ...]
+    folder: Path | None = None
+    captures: Path | None = None
+    stories: tuple[Story, ...] = ()
+
+
+def load_recording(paths: list[Path], captures: Path | None, monitors: Path | None) -> Recording:
+    """Read a recording.
+
+    Parameters
+    ----------
+    paths
+        Files of events, or folders that hold ``events.jsonl``; what lies beside them (scene, captures,
+        monitors.yml) is taken too. A folder without events is a folder of captures.
+    captures, monitors
+        In place of those beside the events.
+
+    Raises
+    ------
+    RejectedInputError
+        Nothing is there to be played, or a file cannot be read.
+    ConfigurationError
+        The monitors file is wrong.
+    """
+    files = [
+        path / EVENTS_FILE if path.is_dir() and (path / EVENTS_FILE).is_file() else path for path in paths
+    ]
+    bare = [path for path in files if path.is_dir()]
+    files = [path for path in files if path.is_file()]
+    beside = next((path.parent for path in files if (path.parent / SCENE_FILE).is_file()), None)
+    scene = load_scene(beside / SCENE_FILE) if beside else Scene()
+    folder = captures or (beside / scene.captures if beside else next(iter(bare), None))
+    file = monitors or (beside / scene.monitors if beside else Path("monitors.yml"))
+    if not file.is_file():
+        raise RejectedInputError(
+            "is not there; name the file that says what is watched: --monitors", where=str(file)
+        )
+    watched = parse_monitors(file.read_text(encoding="utf-8"), str(file))
+    events = load_events(files)
+    if not files and folder is not None:
+        events = list_landings(folder, scene.capture_bucket, scene.capture_prefix)
+    if not events:
+        raise RejectedInputError(
+            "holds neither events nor captures", where=", ".join(map(str, paths)) or "nothing"
+        )
+    return Recording(
+        scene=_host_what_is_swapped(scene, watched),
+        monitors=watched,
+        events=tuple(events),
+        folder=beside,
+        captures=folder,
+        stories=tuple(load_story(beside / name) for name in scene.stories) if beside else (),
+    )
+
+
+def build_player(recording: Recording, monitors: Monitors | None = None) -> Player:
+    """A player with the recording's captures and evidence; perhaps with other monitors."""
+    scene = recording.scene
+    objects = FolderObjects(scene.capture_bucket, recording.captures)
+    if recording.folder is not None:
+        for key, name in scene.evidence.items():
+            body = (recording.folder / name).read_bytes()
+            objects.put_object(scene.evidence_bucket, key, body, "application/json")
+    return Player(monitors or recording.monitors, scene, objects)
+
+
+def _host_what_is_swapped(scene: Scene, monitors: Monitors) -> Scene:
+    """Endpoints that a diagnosis may swap stand somewhere; of those that nobody recorded, a plain one does."""
+    missing = {
+        name: _build_plain(name)
+        for name, endpoint in monitors.endpoints.items()
+        if endpoint.diagnosis.mode != "off" and name not in scene.hosting
+    }
+    return msgspec.structs.replace(scene, hosting={**scene.hosting, **missing})
+
+
+def _build_plain(name: str) -> HostedEndpoint:
+    model = f"{name}-model"
+    if name.startswith(HOOKED_PREFIX):
+        raise RejectedInputError("is a name that Sagewatch keeps for itself", where=f"endpoint {name}")
+    variant = {"VariantName": "AllTraffic", "ModelName": model, "InitialInstanceCount": 1}
+    return HostedEndpoint(
+        config={
+            "EndpointConfigName": f"{name}-config",
+            "ProductionVariants": [variant],
+            "DataCaptureConfig": {"EnableCapture": True},
+        },
+        model={"ModelName": model, "PrimaryContainer": {"Image": "image", "Environment": {}}},
+    )

@@ -1,0 +1,98 @@
+"""A recording played again comes to the same, byte for byte, and nothing leaves the process."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import msgspec
+import pytest
+
+from sagewatch.errors import RejectedInputError
+from sagewatch.finding import Stream
+from sagewatch.flows.streams import view_stream
+from sagewatch.replay.load import build_player, load_recording
+from sagewatch.replay.outcome import compare, encode, gather
+from sagewatch.replay.recording import iterate_own
+from sagewatch.replay.scene import load_story
+from tests.unit.replay.recordings import MONITORS, write_archive, write_captures
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    return write_archive(tmp_path_factory.mktemp("archive"))
+
+
+def play(*paths, **options):
+    recording = load_recording(list(paths), options.get("captures"), options.get("monitors"))
+    player = build_player(recording)
+    player.play(options.get("events", recording.events))
+    return recording, player, gather(player, len(recording.events))
+
+
+def test_the_same_recording_gives_the_same_bytes(archive):
+    assert encode(play(archive)[2]) == encode(play(archive)[2])
+
+
+def test_a_recorded_incident_is_reproduced_with_its_fingerprint_and_reasons_and_nothing_is_sent(archive):
+    recording, player, outcome = play(archive)
+    assert compare(outcome, iterate_own(recording.events), recording.stories) == []
+    assert outcome.sent == 0
+    assert {message.kind for message in outcome.messages} >= {"firing", "resolved"}
+    assert outcome.given_up == ()
+    assert player.sagemaker.endpoints["signs"]["EndpointConfigName"] == "signs-config"
+
+
+def test_another_recorded_story_is_told_apart(archive):
+    outcome = play(archive)[2]
+    story = load_story(archive / "incident.json")
+    other = msgspec.structs.replace(story, incident=msgspec.structs.replace(story.incident, fingerprint="0"))
+    assert [one.what for one in compare(outcome, [], [other])] == [
+        f"fingerprint of {story.incident.incident_id}"
+    ]
+
+
+def test_captures_alone_are_a_recording(tmp_path):
+    (tmp_path / "monitors.yml").write_text(MONITORS)
+    folder = write_captures(tmp_path / "captures")
+    _, _, outcome = play(folder, monitors=tmp_path / "monitors.yml")
+    assert outcome.predictions == 560
+    assert [told.incident.subject for told in outcome.incidents] == ["14"]
+
+
+def test_events_that_were_doubled_and_came_in_another_order_find_the_same(archive):
+    recording, _, straight = play(archive)
+    events = [event for event in recording.events if event["source"] == "aws.s3"]
+    shaken = []
+    for start in range(0, len(events), 8):
+        some = events[start : start + 8] * 2
+        random.Random(start).shuffle(some)
+        shaken += some
+    outcome = play(archive, events=shaken)[2]
+    last = {finding.finding_id: finding for finding in outcome.findings}
+    assert last.keys() == {finding.finding_id for finding in straight.findings}
+    assert all(finding.cleared_at for finding in last.values())
+
+
+def test_detectors_that_stay_at_work_see_what_detectors_from_the_table_see(archive):
+    """The replay's shortcut, against the way that the functions go."""
+    recording, player, _ = play(archive)
+    stream = Stream("signs", "AllTraffic")
+    kept = view_stream(stream, player.world).folded
+    plain = build_player(recording)
+    object.__setattr__(plain.world, "folds", None)
+    plain.play(recording.events)
+    assert view_stream(stream, plain.world).folded.traces == kept.traces
+    assert [e["detail"]["finding_id"] for e in plain.bus.events if e["detail-type"] == "Finding Raised"] == [
+        e["detail"]["finding_id"] for e in player.bus.events if e["detail-type"] == "Finding Raised"
+    ]
+
+
+def test_a_line_that_is_no_event_is_named(tmp_path):
+    (tmp_path / "monitors.yml").write_text(MONITORS)
+    path = tmp_path / "events.jsonl"
+    path.write_text(
+        json.dumps({"source": "a", "detail-type": "b", "time": "2026-01-01T00:00:00Z"}) + "\n{}\n"
+    )
+    with pytest.raises(RejectedInputError, match=r"events\.jsonl, line 2"):
+        play(path, monitors=tmp_path / "monitors.yml")
