@@ -118,3 +118,18 @@ class Seen(msgspec.Struct, frozen=True):
     hooked_exists: bool = False
     recorded: int = 0
     job_status: str | None = None
+
+
+class Switch(msgspec.Struct, frozen=True):
+    """The kill switch: while it is off, no endpoint is swapped and every hooked one goes back.
+
+    Attributes
+    ----------
+    by, reason
+        Who threw it, and why.
+    """
+
+    on: bool = True
+    by: str = ""
+    reason: str = ""
+    at: datetime | None = None
