@@ -14,7 +14,10 @@ REAL = Path(__file__).resolve().parents[4] / "shared" / "real"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="../shared/real is not there")
 
 
-def batch_of(columns, shape=Shape(0)):
+NAMED = Shape(0)
+
+
+def batch_of(columns, shape=NAMED):
     arrays = tuple(pa.array(list(values), pa.string()) for values in columns.values())
     return Batch(shape, tuple(columns), arrays, len(arrays[0]) if arrays else 0)
 

@@ -40,11 +40,14 @@ class CheckSettings(msgspec.Struct, frozen=True):
         Rows that such a window usually holds; fewer than ``fewest_rows`` of them is a collapse. None: no check.
     fewest_rows
         Share of the expected rows, in [0, 1].
+    categorical_drift_method
+        ``LInfinity`` or ``ChiSquared``: goes before the constraints'.
     """
 
     drift: DriftSettings = DriftSettings()
     expected_rows: int | None = None
     fewest_rows: float = 0.1
+    categorical_drift_method: str | None = None
 
     @property
     def is_exact(self) -> bool:
@@ -218,6 +221,9 @@ def _check_drift(
         config = constraints.config_of(feature)
         column, baseline = table.columns.get(feature.name), known.get(feature.name)
         comparison = config.distribution_constraints
+        if settings.categorical_drift_method is not None:
+            method = settings.categorical_drift_method
+            comparison = msgspec.structs.replace(comparison, categorical_drift_method=method)
         enabled = config.evaluate_constraints == ENABLED and comparison.perform_comparison == ENABLED
         if enabled and column is not None and baseline is not None and is_comparable(column, baseline):
             compared.append((feature.name, column, baseline, comparison))

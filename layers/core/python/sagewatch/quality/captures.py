@@ -1,0 +1,266 @@
+"""Capture files, merged ground truth and captured batch transforms: records to rows (CONTRACTS §1.5, §6.3).
+
+Reason codes of rejected lines: ``not_json``, ``not_utf8``, ``not_a_capture``, ``line_too_long``, ``nothing_captured``,
+``rows_do_not_match`` and those of ``parse_payload``.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from sagewatch.errors import SagewatchError
+from sagewatch.quality.align import Mode
+from sagewatch.quality.dataset_format import INPUT, OUTPUT
+from sagewatch.quality.payload import Row, UnreadablePayloadError, parse_payload
+from sagewatch.quality.profile import Shape
+from sagewatch.quality.readout import Readout
+from sagewatch.quality.rows import RowGatherer, count_cells
+from sagewatch.quality.script import CapturedData, Preprocessor
+
+BINARY: Final = "binary_payload"
+
+
+class EncodingMismatchError(SagewatchError):
+    """AWS's analyzer ends here, and in compat mode so do we: the two sides of a request differ in encoding."""
+
+    def __init__(self, sent: str, answered: str) -> None:
+        super().__init__(
+            f"Error: Encoding mismatch: Encoding is {sent} for endpointInput, but Encoding is {answered} for "
+            "endpointOutput. We currently only support the same type of input and output encoding at the moment."
+        )
+        self.sent = sent
+        self.answered = answered
+
+
+class Side(msgspec.Struct, frozen=True, gc=False):
+    """One side of a request, as captured; the content type may be null, or not there at all."""
+
+    data: str | None = None
+    encoding: str | None = None
+    content_type: str | UnsetType | None = msgspec.field(default=UNSET, name="observedContentType")
+
+
+class _Sides(msgspec.Struct, frozen=True, gc=False):
+    input: Side | None = msgspec.field(default=None, name="endpointInput")
+    output: Side | None = msgspec.field(default=None, name="endpointOutput")
+    transform: Side | None = msgspec.field(default=None, name="batchTransformOutput")
+
+
+class _Metadata(msgspec.Struct, frozen=True, gc=False):
+    inferred_at: str | None = msgspec.field(default=None, name="inferenceTime")
+
+
+class _Record(msgspec.Struct, frozen=True, gc=False):
+    sides: _Sides | None = msgspec.field(default=None, name="captureData")
+    truth: Side | None = msgspec.field(default=None, name="groundTruthData")
+    metadata: _Metadata = msgspec.field(default=_Metadata(), name="eventMetadata")
+
+
+class Window(msgspec.Struct, frozen=True):
+    """From when to when, the end excluded; None: open."""
+
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def holds(self, at: datetime) -> bool:
+        """True for a time inside."""
+        return (self.start is None or at >= self.start) and (self.end is None or at < self.end)
+
+    @property
+    def is_open(self) -> bool:
+        """True where every time is inside."""
+        return self.start is None and self.end is None
+
+
+_decoder = msgspec.json.Decoder(_Record)
+
+
+class CaptureReader:
+    """Turns capture lines into rows: the model's answer first, then what was asked."""
+
+    def __init__(
+        self,
+        readout: Readout,
+        sides: tuple[str, ...] = (OUTPUT, INPUT),
+        window: Window | None = None,
+        mode: Mode = Mode.EXACT,
+        preprocessor: Preprocessor | None = None,
+    ) -> None:
+        self._readout = readout
+        self._sides = sides
+        self._window = window or Window()
+        self._mode = mode
+        self._preprocessor = preprocessor
+        self._rows = RowGatherer(readout)
+
+    def add_block(self, block: bytes, where: str, first_line: int, hour: datetime | None = None) -> int:
+        """Take in whole lines; the answer is their number.
+
+        Parameters
+        ----------
+        where
+            The file's name in reports of rejected lines.
+        first_line
+            Number of the block's first line, from 1.
+        hour
+            The time that the file's path tells; stands in for records that tell none.
+        """
+        lines = block.count(b"\n") + (not block.endswith(b"\n"))
+        self._readout.counts.lines += lines
+        records: list[_Record] = []
+        if self._preprocessor is None:
+            try:
+                records = _decoder.decode_lines(block)
+            except (ValueError, RecursionError):
+                records = []
+        if len(records) == lines:
+            for number, record in enumerate(records, first_line):
+                self._add_record(record, where, number, hour)
+            return lines
+        # A broken or blank line, or a script that wants each line whole.
+        for number, line in enumerate(block.split(b"\n")[:lines], first_line):
+            self._add_line(line, where, number, hour)
+        return lines
+
+    def flush(self) -> None:
+        """Hand over what was gathered."""
+        self._rows.flush()
+
+    def _add_line(self, line: bytes, where: str, number: int, hour: datetime | None) -> None:
+        if not line.strip():
+            return
+        try:
+            record = _decoder.decode(line)
+        except (ValueError, RecursionError):
+            self._readout.reject(where, number, _blame(line))
+            return
+        if self._preprocessor is not None and self._is_inside(record, hour):
+            given = self._preprocessor.run(CapturedData(msgspec.json.decode(line)), where, number)
+            if given is not None:
+                self._readout.counts.dropped += not given
+                for row in given:
+                    self._rows.add_cells(row, 0, where, number)
+                return
+        self._add_record(record, where, number, hour)
+
+    def _is_inside(self, record: _Record, hour: datetime | None) -> bool:
+        at = read_time(record.metadata.inferred_at) or hour
+        return self._window.is_open or at is None or self._window.holds(at)
+
+    def _add_record(self, record: _Record, where: str, line: int, hour: datetime | None) -> None:
+        if not self._window.is_open and not self._is_inside(record, hour):
+            self._readout.counts.outside_window += 1
+            return
+        sides = record.sides or _Sides(output=record.truth)
+        sent = sides.input if INPUT in self._sides else None
+        answered = (sides.output or sides.transform) if OUTPUT in self._sides else None
+        if answered is not None and answered.content_type is None:
+            self._readout.counts.error_responses += 1
+            return
+        if self._mode is Mode.COMPAT:
+            _refuse_mismatch(sent, answered)
+        try:
+            if not self._add_plain(sent, answered, where, line):
+                self._add_parsed(sent, answered, where, line)
+        except UnreadablePayloadError as error:
+            self._readout.reject(where, line, error.reason)
+
+    def _add_plain(self, sent: Side | None, answered: Side | None, where: str, line: int) -> bool:
+        """The common case, fast: a line of CSV on both sides, or several lines on both."""
+        if sent is None or answered is None or sent.encoding != "CSV" or answered.encoding != "CSV":
+            return False
+        asked, said = (sent.data or "").strip("\r\n"), (answered.data or "").strip("\r\n")
+        if not asked or not said or '"' in asked or '"' in said or "\r" in asked or "\r" in said:
+            return False
+        if "\n" in asked or "\n" in said:
+            if self._mode is Mode.COMPAT:
+                # AWS sees one value where several rows were sent.
+                self._rows.add_cells([(None, asked)], 0, where, line)
+                return True
+            questions, answers = asked.split("\n"), said.split("\n")
+            if len(questions) != len(answers) or "" in questions or "" in answers:
+                return False
+        else:
+            questions, answers = [asked], [said]
+        for question, answer in zip(questions, answers, strict=True):
+            outputs = count_cells(answer)
+            shape = Shape(outputs + count_cells(question), outputs)
+            self._rows.add_text(f"{answer},{question}", shape, where, line)
+        return True
+
+    def _add_parsed(self, sent: Side | None, answered: Side | None, where: str, line: int) -> None:
+        answers = _parse(answered)
+        try:
+            questions = _parse(sent)
+        except UnreadablePayloadError as error:
+            # An image has no columns; what the model made of it has.
+            if error.reason != BINARY or answers is None:
+                raise
+            questions = None
+        for row, outputs in _join(questions, answers):
+            self._rows.add_cells(row, outputs, where, line)
+
+
+def read_time(text: str | None) -> datetime | None:
+    """A time in ISO 8601, in UTC where it says nothing; None where it is none."""
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text.replace(" ", ""))
+    except ValueError:
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _parse(side: Side | None) -> list[Row] | None:
+    if side is None or side.data is None:
+        return None
+    rows = parse_payload(side.data, side.encoding, side.content_type or None)
+    return [row for row in rows if row]
+
+
+def _join(questions: list[Row] | None, answers: list[Row] | None) -> list[tuple[Row, int]]:
+    """Rows of both sides side by side, answers first, with the number of the answer's cells."""
+    if not questions and not answers:
+        raise UnreadablePayloadError("nothing_captured")
+    if not questions or not answers:
+        return [(row, len(row) if answers else 0) for row in answers or questions or []]
+    if len(answers) == 1 and len(questions) > 1 and len(answers[0]) == len(questions):
+        # One line of answers to several rows.
+        answers = [[cell] for cell in answers[0]]
+    if len(questions) == 1 and len(answers) > 1:
+        answers = [[cell for row in answers for cell in row]]
+    if len(questions) != len(answers):
+        raise UnreadablePayloadError("rows_do_not_match")
+    return [
+        ([*_distinguish(answer, question), *question], len(answer))
+        for question, answer in zip(questions, answers, strict=True)
+    ]
+
+
+def _distinguish(answer: Row, question: Row) -> Row:
+    """A name that both sides use belongs to the question, as in the training data."""
+    taken = {name for name, _ in question}
+    return [
+        (f"output.{name}" if name is not None and name in taken else name, value) for name, value in answer
+    ]
+
+
+def _refuse_mismatch(sent: Side | None, answered: Side | None) -> None:
+    if sent is None or answered is None or sent.encoding == answered.encoding:
+        return
+    raise EncodingMismatchError(str(sent.encoding), str(answered.encoding))
+
+
+def _blame(line: bytes) -> str:
+    try:
+        msgspec.json.decode(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        return "not_utf8"
+    except (ValueError, RecursionError):
+        return "not_json"
+    return "not_a_capture"

@@ -1,0 +1,71 @@
+"""Parquet: typed columns as the strings that type inference expects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sagewatch.errors import RejectedInputError
+from sagewatch.quality.payload import spell
+from sagewatch.quality.profile import MOST_COLUMNS, Batch, Shape
+from sagewatch.quality.readout import Readout
+from sagewatch.quality.rows import ROWS_A_BATCH
+
+
+def read_parquet(path: Path, readout: Readout, progress: Callable[[int], None]) -> None:
+    """Read a Parquet file, batch by batch.
+
+    Raises
+    ------
+    RejectedInputError
+        When it is none, or has too many columns.
+    """
+    try:
+        with pq.ParquetFile(path) as file:
+            names = tuple(file.schema_arrow.names)
+            if len(names) > MOST_COLUMNS or len(set(names)) < len(names):
+                raise RejectedInputError("too many columns, or two of one name", where=str(path))
+            rows = max(1, file.metadata.num_rows)
+            for batch in file.iter_batches(batch_size=ROWS_A_BATCH, use_threads=False):
+                columns = tuple(spell_column(column) for column in batch.columns)
+                readout.counts.lines += batch.num_rows
+                readout.add(Batch(Shape(0), names, columns, batch.num_rows), str(path), 1)
+                progress(path.stat().st_size * batch.num_rows // rows)
+    except (pa.ArrowException, OSError) as error:
+        raise RejectedInputError(f"no Parquet ({error})", where=str(path)) from error
+
+
+def spell_column(column: pa.Array) -> pa.StringArray:
+    """A typed column as strings; NaN and infinities are missing, a float keeps its point, a truth value is lower case.
+
+    Examples
+    --------
+    >>> import pyarrow
+    >>> spell_column(pyarrow.array([1.0, 0.5, float("nan"), None])).to_pylist()
+    ['1.0', '0.5', None, None]
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_floating(column.type):
+        values = pc.cast(column, pa.float64())
+        finite = pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+        text = pc.cast(finite, pa.string())
+        bare = pc.invert(pc.match_substring_regex(text, "[.eE]"))
+        return _whole(pc.if_else(bare, pc.binary_join_element_wise(text, ".0", ""), text))
+    try:
+        return _whole(pc.cast(column, pa.string()))
+    except pa.ArrowException:
+        return pa.array([_spell(value) for value in column.to_pylist()], pa.string())
+
+
+def _whole(column: pa.Array | pa.ChunkedArray) -> pa.StringArray:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _spell(value: object) -> str | None:
+    """Nested values and bytes: as Python writes them, for there is no other way to tell them apart."""
+    return spell(value) if isinstance(value, str | int | float | bool | None) else str(value)

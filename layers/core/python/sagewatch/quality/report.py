@@ -1,0 +1,81 @@
+"""The files that an analysis leaves behind, each written whole, and the sentence that tells how it went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from sagewatch.quality.analysis import Analysis
+from sagewatch.quality.constraints import render_constraints
+from sagewatch.quality.readout import Readout
+from sagewatch.quality.statistics import render_statistics
+from sagewatch.quality.violations import Violations, render_violations
+
+STATISTICS: Final = "statistics.json"
+CONSTRAINTS: Final = "constraints.json"
+VIOLATIONS: Final = "constraint_violations.json"
+REJECTED: Final = "rejected_records.jsonl"
+
+
+def write_report(folder: Path, analysis: Analysis, readout: Readout, *, with_violations: bool) -> list[Path]:
+    """Write the reports in AWS's order, and the rejected lines where there are any.
+
+    Parameters
+    ----------
+    with_violations
+        True for a monitoring job: the file is written also when there are none. A baseline has no such file.
+
+    Raises
+    ------
+    OSError
+        When the folder cannot be written.
+    """
+    contents = {
+        CONSTRAINTS: render_constraints(analysis.constraints),
+        STATISTICS: render_statistics(analysis.statistics),
+    }
+    if with_violations:
+        contents[VIOLATIONS] = render_violations(Violations(analysis.violations))
+    if readout.rejected:
+        contents[REJECTED] = b"".join(msgspec.json.encode(line) + b"\n" for line in readout.rejected)
+    for name, content in contents.items():
+        write_whole(folder / name, content)
+    return [folder / name for name in contents]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that no reader sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def describe_outcome(violations: int) -> str:
+    """AWS's sentence, from which the execution's status is told.
+
+    Examples
+    --------
+    >>> describe_outcome(1)
+    'CompletedWithViolations: Job completed successfully with 1 violations.'
+    """
+    if not violations:
+        return "Completed: Job completed successfully with no violations."
+    return f"CompletedWithViolations: Job completed successfully with {violations} violations."
+
+
+def describe_rejected(readout: Readout) -> str:
+    """What could not be read, in one sentence; empty where all could."""
+    counts = readout.counts
+    said = []
+    if counts.rejected:
+        first = readout.rejected[0]
+        reasons = ", ".join(f"{count} {reason}" for reason, count in readout.reasons.most_common(3))
+        said.append(
+            f"{counts.rejected} of {counts.lines} lines were rejected ({reasons}; first: {first.where}, line {first.line})."
+        )
+    if counts.error_responses:
+        said.append(f"{counts.error_responses} records are error responses.")
+    return " ".join(said)

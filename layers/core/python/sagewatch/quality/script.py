@@ -1,0 +1,176 @@
+"""Preprocess and postprocess scripts on AWS's documented contract (CONTRACTS §4)."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import logging
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sagewatch.errors import SagewatchError
+from sagewatch.quality.payload import Row, spell
+
+_log = logging.getLogger(__name__)
+
+
+class ScriptError(SagewatchError):
+    """A user's script cannot be loaded, raised, or returned what the contract does not know.
+
+    Parameters
+    ----------
+    script
+        File name of the script.
+    cause
+        What happened, with the script's own line where it has one.
+    where, line, record_id
+        The record that it was called with.
+    """
+
+    def __init__(
+        self, script: str, cause: str, *, where: str = "", line: int | None = None, record_id: str = ""
+    ) -> None:
+        record = f" at {where}, line {line}" if where else ""
+        record += f" (record {record_id})" if record_id else ""
+        super().__init__(f"{script}: {cause}{record}")
+        self.script, self.cause, self.where, self.line, self.record_id = script, cause, where, line, record_id
+
+
+class EventData:
+    """One side of a record, as a script sees it."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.encoding = given.get("encoding")
+        self.data = given.get("data")
+        self.observedContentType = given.get("observedContentType")
+        self.mode = given.get("mode")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The documented three fields."""
+        return {"encoding": self.encoding, "data": self.data, "observedContentType": self.observedContentType}
+
+
+class EventMetadata:
+    """When and as what a record was inferred."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self.event_id = given.get("eventId")
+        self.event_time = given.get("inferenceTime")
+        self.custom_attribute = given.get("customAttributes")
+
+
+class CapturedData:
+    """A capture record, as a script sees it; a part that was not captured is None."""
+
+    def __init__(self, event_dict: dict[str, Any]) -> None:
+        captured = event_dict.get("captureData") or {}
+        self.event_dict = event_dict
+        self.event_version = event_dict.get("eventVersion")
+        self.event_metadata = EventMetadata(event_dict.get("eventMetadata") or {})
+        self.endpoint_input = _side(captured.get("endpointInput"))
+        self.endpoint_output = _side(captured.get("endpointOutput"))
+        self.batch_transform_output = _side(captured.get("batchTransformOutput"))
+        self.ground_truth = _side(event_dict.get("groundTruthData"))
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record as it was captured."""
+        return self.event_dict
+
+    def __str__(self) -> str:
+        return str(self.event_dict)
+
+
+class Preprocessor:
+    """The script's ``preprocess_handler``, called with every record."""
+
+    def __init__(self, script: Path) -> None:
+        self._name = script.name
+        self._handler = _load_handler(script, "preprocess_handler")
+        self._wants_logger = len(inspect.signature(self._handler).parameters) > 1
+
+    def run(self, record: CapturedData | str | dict[str, Any], where: str, line: int) -> list[Row] | None:
+        """The rows that the script makes of a record, its keys sorted as text; None: the record as it is.
+
+        Raises
+        ------
+        ScriptError
+            When the script raises, or returns what is no row.
+        """
+        known = record.event_metadata.event_id if isinstance(record, CapturedData) else None
+        record_id = str(known or "")
+        try:
+            given = self._handler(record, _log) if self._wants_logger else self._handler(record)
+        except Exception as error:
+            cause = _describe(error, self._name)
+            raise ScriptError(self._name, cause, where=where, line=line, record_id=record_id) from error
+        if given is record:
+            return None
+        rows = given if isinstance(given, list) else [given]
+        odd = [type(row).__name__ for row in rows if not isinstance(row, Mapping)]
+        if odd:
+            cause = f"returned {odd[0]}, and neither a record nor a list of records"
+            raise ScriptError(self._name, cause, where=where, line=line, record_id=record_id)
+        return [_read_row(row) for row in rows if row]
+
+
+def run_postprocessor(script: Path) -> None:
+    """Call the script's ``postprocess_handler()`` after a successful analysis.
+
+    Raises
+    ------
+    ScriptError
+        When it cannot be loaded, or raises.
+    """
+    handler = _load_handler(script, "postprocess_handler")
+    try:
+        handler()
+    except Exception as error:
+        raise ScriptError(script.name, _describe(error, script.name)) from error
+
+
+def _side(given: Any) -> EventData | None:
+    return EventData(given) if isinstance(given, Mapping) else None
+
+
+def _read_row(given: Mapping[Any, Any]) -> Row:
+    """AWS sorts the keys as text: that is why its examples pad numbers with zeros."""
+    cells = {str(key): value for key, value in given.items()}
+    return [(key, _spell(cells[key])) for key in sorted(cells)]
+
+
+def _spell(value: Any) -> str | None:
+    return spell(value) if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def _load_handler(script: Path, name: str) -> Callable[..., Any]:
+    try:
+        handler = getattr(_load(script), name, None)
+    except ScriptError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ScriptError(script.name, _describe(error, script.name)) from error
+    if not callable(handler):
+        raise ScriptError(script.name, f"has no function {name}")
+    return handler  # type: ignore[no-any-return]
+
+
+def _load(script: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"sagewatch_script_{script.stem}", script)
+    if spec is None or spec.loader is None or not script.is_file():
+        raise ScriptError(script.name, "is no Python file that is there")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _describe(error: BaseException, script: str) -> str:
+    """The error with the line of the script in which it arose."""
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == script
+    ]
+    line = frames[-1].lineno if frames else getattr(error, "lineno", None)
+    said = f"{type(error).__name__}: {error}"
+    return f"line {line}: {said}" if line else said

@@ -1,0 +1,153 @@
+"""The monitoring job: profiles captured data and compares them with a baseline, inside a processing container.
+
+In (below `CONTAINER_ROOT`, `/` where that is not set), everything optional:
+
+- the environment of SageMaker Model Monitor's contract (`dataset_source`, `dataset_format`, `output_path`,
+  `baseline_statistics`, `baseline_constraints`, `start_time`, `end_time`, `metric_time`, scripts, ...); what the
+  process's environment lacks is taken from `opt/ml/config/processingjobconfig.json`
+- `THRESHOLD`: the class-count check, where there is no baseline: no class above that share of the predictions
+- `SAGEWATCH_MODE` (`exact`, `compat`), `SAGEWATCH_FALSE_ALARMS` (0.001), `SAGEWATCH_EXPECTED_ROWS`
+- `opt/ml/config/resourceconfig.json`: which of several instances this is
+
+Out, below `output_path`: `constraints.json` and `statistics.json`; with a baseline or a window also
+`constraint_violations.json`; `rejected_records.jsonl` where lines could not be read. On one of several instances with
+data of its own (`ShardedByS3Key`): a partial profile instead, which this program merges when given them all as data.
+Exit code 0, with or without violations, or 1; `opt/ml/output/message` says how it went or what the cause is.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from sagewatch.errors import SagewatchError
+from sagewatch.quality.analysis import Analysis, Baseline, analyze, build_baseline
+from sagewatch.quality.class_share import count_classes, find_class_violations
+from sagewatch.quality.constraints import parse_constraints
+from sagewatch.quality.dataset_format import OUTPUT, DatasetFormat, FileKind
+from sagewatch.quality.files import PARTIAL_SUFFIX, NoDataError, find_files, sniff_format
+from sagewatch.quality.job import Job, read_job
+from sagewatch.quality.metrics import build_metrics
+from sagewatch.quality.reading import ReadSettings
+from sagewatch.quality.readout import Readout
+from sagewatch.quality.report import describe_outcome, describe_rejected, write_report, write_whole
+from sagewatch.quality.script import run_postprocessor
+from sagewatch.quality.statistics import parse_statistics
+from sagewatch.quality.workers import read_dataset
+
+MESSAGE: Final = "opt/ml/output/message"
+METRICS: Final = "opt/ml/output/metrics/cloudwatch/cloudwatch_metrics.jsonl"
+CLASSES: Final = "opt/ml/processing/input/classes"
+# SageMaker keeps the first kilobyte of the message.
+MESSAGE_BYTES: Final = 1024
+
+
+def run_job(job: Job, root: Path, now: datetime, workers: int) -> str:
+    """Do the job; the answer is its message.
+
+    Raises
+    ------
+    SagewatchError
+        When there are no data, none can be read, a baseline is none, or a script fails.
+    OSError
+        When something cannot be read or written.
+    """
+    if job.is_bystander:
+        return f"Completed: {job.host} holds the same data as {job.writer}, which writes the report."
+    readout = _read(job, workers)
+    if job.is_shard:
+        path = job.output / f"{job.host}{PARTIAL_SUFFIX}"
+        write_whole(path, readout.encode())
+        return f"Completed: {job.host} wrote a partial profile of {readout.tables.rows} rows."
+    if not readout.tables.rows:
+        said = (
+            describe_rejected(readout) or f"{readout.counts.outside_window} records lie outside the window."
+        )
+        raise NoDataError(f"Job inputs had no data: {said}", where=str(job.source))
+    baseline = _read_baseline(job)
+    analysis = _analyze(job, readout, baseline, root)
+    write_report(job.output, analysis, readout, with_violations=job.is_monitoring)
+    if job.publishes:
+        at = job.metric_time or job.window.end or now
+        metrics = build_metrics(analysis, baseline.constraints if baseline else None, at, job.dimensions)
+        write_whole(root / METRICS, metrics.encode())
+    if job.postprocessor is not None:
+        run_postprocessor(job.postprocessor)
+    return " ".join(filter(None, [describe_outcome(len(analysis.violations)), describe_rejected(readout)]))
+
+
+def read_class_names(folder: Path) -> dict[str, str]:
+    """Class names from the CSV files of a folder; files of another shape are passed over, since names are a comfort."""
+    names: dict[str, str] = {}
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+            for row in csv.DictReader(lines):
+                number, name = row.get("ClassId"), row.get("SignName")
+                if number and name:
+                    names[number.strip()] = name
+    return names
+
+
+def main(root: Path, environment: Mapping[str, str], now: datetime, workers: int) -> int:
+    """Run the job, leave its message, and return the exit code."""
+    try:
+        message, code = run_job(read_job(root, environment), root, now, workers), 0
+    except (SagewatchError, OSError) as error:
+        message, code = str(error), 1
+    cut = message.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", errors="ignore")
+    print(cut, file=sys.stderr if code else sys.stdout, flush=True)
+    try:
+        write_whole(root / MESSAGE, cut.encode())
+    except OSError as error:
+        print(f"the message could not be written: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return code
+
+
+def _read(job: Job, workers: int) -> Readout:
+    try:
+        files = find_files(job.source)
+    except NoDataError:
+        if job.is_shard:
+            return Readout()
+        raise
+    kind = sniff_format(files[0]) if job.format is None else job.format
+    if files[0].name.endswith(PARTIAL_SUFFIX):
+        kind = DatasetFormat(FileKind.PARTIAL)
+    elif job.class_threshold is not None:
+        kind = DatasetFormat(FileKind.CAPTURE, sides=(OUTPUT,))
+    script = str(job.preprocessor) if job.preprocessor is not None else None
+    return read_dataset(files, ReadSettings(kind, job.window, job.settings.drift.mode, script), workers)
+
+
+def _read_baseline(job: Job) -> Baseline | None:
+    constraints = statistics = None
+    if job.baseline_constraints is not None:
+        path = job.baseline_constraints
+        constraints = parse_constraints(path.read_bytes(), str(path))
+    if job.baseline_statistics is not None:
+        path = job.baseline_statistics
+        statistics = parse_statistics(path.read_bytes(), str(path))
+    return build_baseline(constraints, statistics)
+
+
+def _analyze(job: Job, readout: Readout, baseline: Baseline | None, root: Path) -> Analysis:
+    analysis = analyze(readout, baseline, job.settings, job.excluded)
+    if job.class_threshold is None:
+        return analysis
+    counts = count_classes(readout.tables)
+    print(f"Predicted classes {counts}", flush=True)  # noqa: T201 - the first notebook reads it from the log
+    found = find_class_violations(counts, job.class_threshold, read_class_names(root / CLASSES))
+    return Analysis(analysis.statistics, analysis.constraints, found, {}, {})
+
+
+if __name__ == "__main__":
+    # The container's own edge: settings.py belongs to the Lambda functions.
+    surroundings = dict(os.environ)  # noqa: TID251
+    place = Path(surroundings.get("CONTAINER_ROOT") or "/")
+    sys.exit(main(place, surroundings, datetime.now(UTC), os.cpu_count() or 1))  # noqa: TID251

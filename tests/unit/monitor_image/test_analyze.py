@@ -1,0 +1,284 @@
+"""The monitoring job on the container contract: what it is given, what it leaves, how it ends."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from monitor_image.analyze import MESSAGE_BYTES, main
+from sagewatch.quality.constraints import parse_constraints
+from sagewatch.quality.statistics import parse_statistics
+from sagewatch.quality.violations import parse_violations
+from tests.unit.quality.records import capture_line, write_captures
+from tests.unit.quality.tables import REAL, needs_real
+
+NOW = datetime(2026, 6, 12, 11, 5, tzinfo=UTC)
+DATA = "opt/ml/processing/input/endpoint"
+CAPTURE = '{"sagemakerCaptureJson":{"captureIndexNames":["endpointInput","endpointOutput"]}}'
+CSV = '{"csv": {"header": true, "output_columns_position": "START"}}'
+
+
+class Container:
+    """A container's file system and environment."""
+
+    def __init__(self, root):
+        self.root = root
+        self.environment = {}
+
+    def config(self, **content):
+        self._write("opt/ml/config/processingjobconfig.json", content)
+
+    def resources(self, host, *hosts):
+        self._write("opt/ml/config/resourceconfig.json", {"current_host": host, "hosts": list(hosts)})
+
+    def captures(self, lines):
+        return write_captures(self.root / DATA, lines)
+
+    def run(self, **environment):
+        return main(self.root, {**self.environment, **environment}, NOW, 1)
+
+    @property
+    def message(self):
+        return (self.root / "opt/ml/output/message").read_text()
+
+    def output(self, name, folder="opt/ml/processing/output"):
+        return (self.root / folder / name).read_bytes()
+
+    def files(self, folder="opt/ml/processing/output"):
+        return sorted(path.name for path in (self.root / folder).iterdir())
+
+    def _write(self, path, content):
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content))
+
+
+@pytest.fixture
+def container(tmp_path):
+    return Container(tmp_path)
+
+
+def rows(count, seed, low=0.0):
+    rng = np.random.default_rng(seed)
+    return [(repr(a), str(b), c) for a, b, c in zip(
+        rng.normal(low, 1, count).tolist(), rng.integers(0, 9, count).tolist(), rng.choice(["x", "y"], count), strict=True
+    )]  # fmt: skip
+
+
+def make_baseline(container, count=400):
+    """Run the baselining job as suggest_baseline starts it, and give its files to the next job."""
+    folder = container.root / "opt/ml/processing/input/baseline_dataset_input"
+    folder.mkdir(parents=True)
+    (folder / "train.csv").write_text(
+        "score,age,kind\n" + "".join(",".join(row) + "\n" for row in rows(count, 1))
+    )
+    container.config(
+        Environment={
+            "dataset_format": CSV,
+            "dataset_source": "/opt/ml/processing/input/baseline_dataset_input",
+            "output_path": "/opt/ml/processing/baseline",
+            "publish_cloudwatch_metrics": "Disabled",
+        },
+        ProcessingInputs=None,
+        ProcessingOutputConfig=None,
+    )
+    assert container.run() == 0, container.message
+    assert container.message == "Completed: Job completed successfully with no violations."
+    assert container.files("opt/ml/processing/baseline") == ["constraints.json", "statistics.json"]
+    container.config(
+        Environment={
+            "dataset_format": CAPTURE,
+            "dataset_source": "/opt/ml/processing/input/endpoint",
+            "output_path": "/opt/ml/processing/output",
+            "baseline_constraints": "/opt/ml/processing/baseline/constraints.json",
+            "baseline_statistics": "/opt/ml/processing/baseline/statistics.json",
+            "start_time": "2026-06-12T10: 00: 00Z",
+            "end_time": "2026-06-12T11:00:00Z",
+            "publish_cloudwatch_metrics": "Enabled",
+            "sagemaker_endpoint_name": "tabular",
+            "sagemaker_monitoring_schedule_name": "hourly",
+        }
+    )
+
+
+def captured(table):
+    return [capture_line(f"{age},{kind}", score) for score, age, kind in table]
+
+
+def test_a_baseline_and_a_quiet_hour(container):
+    make_baseline(container)
+    container.captures(captured(rows(60, 2)))
+    assert container.run() == 0
+    assert container.message == "Completed: Job completed successfully with no violations."
+    assert container.files() == ["constraint_violations.json", "constraints.json", "statistics.json"]
+    assert json.loads(container.output("constraint_violations.json")) == {"violations": []}
+    assert parse_statistics(container.output("statistics.json")).dataset.item_count == 60
+    assert parse_constraints(container.output("constraints.json")).names == ("score", "age", "kind")
+
+
+def test_a_drifted_hour_ends_with_violations_and_exit_code_0(container):
+    make_baseline(container)
+    container.captures([*captured(rows(200, 3, low=2.0)), "nonsense"])
+    assert container.run() == 0
+    found = parse_violations(container.output("constraint_violations.json")).violations
+    assert [each.feature_name for each in found] == ["score"]
+    assert container.message.startswith(
+        "CompletedWithViolations: Job completed successfully with 1 violations. 1 of 201 lines were rejected (1 not_json;"
+    )
+    rejected = json.loads(container.output("rejected_records.jsonl"))
+    assert (rejected["line"], rejected["reason"]) == (201, "not_json")
+
+
+def test_metrics_are_written_for_cloudwatch(container):
+    make_baseline(container)
+    container.captures(captured(rows(60, 2)))
+    assert container.run(metric_time="2026-06-12T10:00:00Z") == 0
+    lines = (
+        container.output("cloudwatch_metrics.jsonl", "opt/ml/output/metrics/cloudwatch").decode().splitlines()
+    )
+    metrics = {metric["MetricName"]: metric for metric in map(json.loads, lines)}
+    assert metrics["violation_count"] == {
+        "MetricName": "violation_count",
+        "Timestamp": "2026-06-12T10:00:00Z",
+        "Dimensions": [
+            {"Name": "Endpoint", "Value": "tabular"},
+            {"Name": "MonitoringSchedule", "Value": "hourly"},
+        ],
+        "Value": 0.0,
+        "Unit": "Count",
+    }
+    assert metrics["feature_data_age"]["StatisticValues"]["SampleCount"] == 60.0
+    assert 0 < metrics["feature_baseline_drift_score"]["Value"] < 0.3
+    assert "feature_non_null_kind" in metrics
+    assert "feature_data_kind" not in metrics
+
+
+def test_the_processes_environment_goes_before_the_platforms_file(container):
+    make_baseline(container)
+    container.captures(captured(rows(60, 2)))
+    assert container.run(output_path="/opt/ml/elsewhere", publish_cloudwatch_metrics="Disabled") == 0
+    assert "statistics.json" in container.files("opt/ml/elsewhere")
+    assert not (container.root / "opt/ml/output/metrics").exists()
+
+
+def test_the_first_notebooks_job_needs_a_threshold_and_nothing_else(container, capsys):
+    answered = ("JSON", "application/json")
+    container.captures(
+        [capture_line("k05VTVBZ", "[[14]]", sent_as=("BASE64", "application/x-npy"), answered_as=answered)]
+        * 8
+        + [capture_line("k05VTVBZ", "[[2]]", sent_as=("BASE64", "application/x-npy"), answered_as=answered)]
+        * 2
+    )
+    classes = container.root / "opt/ml/processing/input/classes/signnames.csv"
+    classes.parent.mkdir(parents=True)
+    classes.write_text("ClassId,SignName\n14,Stop sign\n")
+    container.config(
+        Environment={"THRESHOLD": "0.5"},
+        ProcessingOutputConfig={"Outputs": [{"S3Output": {"LocalPath": "/opt/ml/processing/outputs"}}]},
+    )
+    assert container.run() == 0, container.message
+    assert container.message == "CompletedWithViolations: Job completed successfully with 1 violations."
+    found = parse_violations(
+        container.output("constraint_violations.json", "opt/ml/processing/outputs")
+    ).violations
+    assert [(each.feature_name, each.constraint_check_type) for each in found] == [
+        ("14", "class_share_check")
+    ]
+    assert (
+        found[0].description
+        == "Class 14 ('Stop sign') predicted 80.0 % of the time which is above the threshold of 50.0 %"
+    )
+    assert "Predicted classes {'14': 8, '2': 2}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"dataset_format": "{"}, "dataset_format"),
+        ({"start_time": "yesterday"}, "start_time"),
+        ({"SAGEWATCH_MODE": "wrong"}, "SAGEWATCH_MODE"),
+        ({"SAGEWATCH_FALSE_ALARMS": "2"}, "SAGEWATCH_FALSE_ALARMS"),
+        ({"analysis_type": "MODEL_QUALITY"}, "analysis_type"),
+        ({"baseline_constraints": "/opt/nothing.json"}, "nothing.json"),
+        ({"record_preprocessor_script": "/opt/none.py"}, "none.py"),
+        ({"start_time": "2030-01-01T00:00:00Z"}, "Job inputs had no data: 1 records lie outside the window."),
+        ({"dataset_source": "/opt/nowhere"}, "no such file or directory"),
+    ],
+)
+def test_a_failure_names_its_cause_in_the_message(container, environment, said):
+    container.captures([capture_line()])
+    assert container.run(**environment) == 1
+    assert said in container.message
+    assert len(container.message.encode()) <= MESSAGE_BYTES
+
+
+def test_a_long_cause_is_cut_to_a_kilobyte_of_whole_characters(container):
+    script = container.root / "opt/s.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("def preprocess_handler(r):\n    raise ValueError('é' * 4000)\n")
+    container.captures([capture_line()])
+    assert container.run(record_preprocessor_script="/opt/s.py") == 1
+    assert MESSAGE_BYTES - 2 < len((container.root / "opt/ml/output/message").read_bytes()) <= MESSAGE_BYTES
+    assert container.message.startswith("s.py: line 2: ValueError")
+
+
+def test_the_postprocessor_runs_after_the_reports_are_there(container):
+    script = container.root / "opt/post.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(
+        "import pathlib\n"
+        f"OUT = pathlib.Path({str(container.root)!r}) / 'opt/ml/processing/output'\n"
+        "def postprocess_handler():\n    (OUT / 'seen').write_text(str((OUT / 'statistics.json').exists()))\n"
+    )
+    container.captures([capture_line()])
+    assert container.run(post_analytics_processor_script="/opt/post.py") == 0
+    assert container.output("seen") == b"True"
+
+
+def test_one_of_several_instances_with_the_same_data_writes(container):
+    container.captures([capture_line()])
+    container.resources("algo-2", "algo-10", "algo-2", "algo-1")
+    assert container.run() == 0
+    assert "algo-1, which writes the report" in container.message
+    assert not (container.root / "opt/ml/processing/output").exists()
+    container.resources("algo-1", "algo-10", "algo-2", "algo-1")
+    assert container.run() == 0
+    assert "statistics.json" in container.files()
+
+
+def test_shards_write_partial_profiles_and_one_merge_makes_the_report(container):
+    table = rows(300, 4)
+    mounted = {"S3Input": {"LocalPath": f"/{DATA}", "S3DataDistributionType": "ShardedByS3Key"}}
+    container.config(Environment={}, ProcessingInputs=[mounted])
+    for host, part in (("algo-1", table[:200]), ("algo-2", table[200:]), ("algo-3", [])):
+        path = container.captures(captured(part))
+        container.resources(host, "algo-1", "algo-2", "algo-3")
+        assert container.run() == 0, container.message
+        path.unlink()
+    profiles = [f"algo-{number}.sagewatch-profile" for number in (1, 2, 3)]
+    assert container.files() == profiles
+    container.resources("algo-1", "algo-1")
+    assert container.run(dataset_source="/opt/ml/processing/output", output_path="/opt/merged") == 0, (
+        container.message
+    )
+    statistics = parse_statistics(container.output("statistics.json", "opt/merged"))
+    assert statistics.dataset.item_count == 300
+    assert statistics.features[0].sketch.data == [[float(score) for score, _, _ in table]]
+
+
+@needs_real
+@pytest.mark.real
+def test_a_real_job_config_is_understood(container):
+    content = json.loads(
+        (REAL / "events/api_responses/processingjobconfig_baselining_churn.json").read_text()
+    )
+    container.config(**content)
+    folder = container.root / "opt/ml/processing/input/baseline_dataset_input"
+    folder.mkdir(parents=True)
+    (folder / "train.csv").write_bytes((REAL / "churn/training-dataset-with-header.csv").read_bytes())
+    assert container.run() == 0, container.message
+    theirs = parse_constraints((REAL / "reports/churn_xgb/constraints.json").read_bytes())
+    assert parse_constraints(container.output("constraints.json")).features == theirs.features
