@@ -10,17 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sagewatch.diagnose.machine import (
-    ATTEMPTS,
+from sagewatch.diagnose.commands import (
     DeleteHooked,
     EnsureHooked,
     Refuse,
     StartJob,
     Step,
+    StopJob,
     UpdateEndpoint,
-    decide_next,
-    decide_start,
 )
+from sagewatch.diagnose.machine import ATTEMPTS, decide_next, decide_refused, decide_start
 from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -64,7 +63,6 @@ def test_an_idle_endpoint_is_leased_to_the_first_incident():
     ("lease", "policy", "reason"),
     [
         (None, Policy(mode="off"), "mode_is_off"),
-        (None, Policy(mode="replay"), "mode_is_replay"),
         (build(), POLICY, "already_diagnosed"),
         (build(incident_id="i0"), POLICY, "endpoint_is_leased"),
         (build(Phase.FINISHED, incident_id="i0", cooldown_until=NOW + timedelta(1)), POLICY, "cooling_down"),
@@ -87,7 +85,7 @@ def test_the_budget_of_yesterday_is_no_budget_of_today():
     [
         (build(), see(), "swapping", (EnsureHooked(), UpdateEndpoint(HOOKED)), "swap_asked_for"),
         (build(), see(LIVE, "Updating"), "swapping", (), "waiting_for_endpoint"),
-        (build(due=NOW), see(LIVE, "RollingBack"), "swapping", (), "waiting_overdue"),
+        (build(due=NOW), see(LIVE, "RollingBack"), "swapping", (), "endpoint_is_stuck"),
         (build(attempts=1), see(HOOKED), "observing", (), "hooked_config_verified"),
         (build(attempts=ATTEMPTS), see(), "restoring", (), "update_rolled_back"),
         (build(due=NOW), see(), "restoring", (), "swap_overdue"),
@@ -106,14 +104,14 @@ def test_the_budget_of_yesterday_is_no_budget_of_today():
             build(Phase.OBSERVING),
             see(HOOKED, recorded=40),
             "restoring",
-            (StartJob(), UpdateEndpoint(LIVE)),
+            (UpdateEndpoint(LIVE),),
             "enough_recorded",
         ),
         (
             build(Phase.OBSERVING, due=NOW),
             see(HOOKED, recorded=3),
             "restoring",
-            (StartJob(), UpdateEndpoint(LIVE)),
+            (UpdateEndpoint(LIVE),),
             "observation_over",
         ),
         (
@@ -123,7 +121,42 @@ def test_the_budget_of_yesterday_is_no_budget_of_today():
             (UpdateEndpoint(LIVE),),
             "observation_over",
         ),
-        (build(Phase.OBSERVING), see(LIVE, recorded=9), "restoring", (StartJob(),), "restored_by_somebody"),
+        (build(Phase.OBSERVING), see(LIVE, recorded=9), "restoring", (), "restored_by_somebody"),
+        (
+            build(Phase.OBSERVING),
+            see(HOOKED, recorded=3, stop="incident_resolved"),
+            "restoring",
+            (UpdateEndpoint(LIVE),),
+            "incident_resolved",
+        ),
+        (build(), see(stop="switched_off"), "restoring", (), "switched_off"),
+        (build(), see(HOOKED, stop="switched_off"), "observing", (), "hooked_config_verified"),
+        (build(), see(LIVE, "Updating", stop="switched_off"), "swapping", (), "waiting_for_endpoint"),
+        (
+            build(Phase.RESTORING, explains=True),
+            see(HOOKED, "Updating"),
+            "restoring",
+            (StartJob(),),
+            "job_begun",
+        ),
+        (
+            build(Phase.RESTORING, restores=1),
+            see(HOOKED),
+            "restoring",
+            (UpdateEndpoint(LIVE, carefully=False),),
+            "restore_asked_for",
+        ),
+        (build(Phase.RESTORING, due=NOW), see(HOOKED), "restoring", (), "restore_overdue"),
+        (
+            build(Phase.RESTORING, cannot_delete=True, explains=True),
+            see(hooked_exists=True),
+            "explaining",
+            (),
+            "could_not_delete",
+        ),
+        (build(), see(LIVE, "Failed", hooked_exists=True), "swapping", (DeleteHooked(),), "endpoint_failed"),
+        (build(), see(HOOKED, "Failed", hooked_exists=True), "abandoned", (), "endpoint_failed"),
+        (build(), see(LIVE, "UpdateRollbackFailed", hooked_exists=True), "abandoned", (), "endpoint_failed"),
         (build(Phase.RESTORING), see(HOOKED), "restoring", (UpdateEndpoint(LIVE),), "restore_asked_for"),
         (
             build(Phase.RESTORING),
@@ -132,13 +165,31 @@ def test_the_budget_of_yesterday_is_no_budget_of_today():
             (DeleteHooked(),),
             "original_config_verified",
         ),
-        (build(Phase.RESTORING, job_started=True), see(), "explaining", (), "nothing_of_ours_left"),
+        (build(Phase.RESTORING, explains=True), see(), "explaining", (), "nothing_of_ours_left"),
         (build(Phase.RESTORING, outcome="no_tensors"), see(), "finished", (), "no_tensors"),
         (build(Phase.EXPLAINING), see(job_status="InProgress"), "explaining", (), "waiting_for_job"),
-        (build(Phase.EXPLAINING), see(), "explaining", (StartJob(),), "job_was_missing"),
-        (build(Phase.EXPLAINING), see(job_status="Completed"), "finished", (), "explained"),
+        (build(Phase.EXPLAINING), see(), "explaining", (StartJob(),), "job_begun"),
+        (build(Phase.EXPLAINING, job_started=True), see(), "explaining", (StartJob(),), "job_was_missing"),
+        (build(Phase.EXPLAINING, due=NOW), see(), "finished", (), "job_never_started"),
+        (build(Phase.EXPLAINING), see(job_status="Completed", explained=4), "finished", (), "explained"),
+        (build(Phase.EXPLAINING), see(job_status="Completed"), "finished", (), "job_left_nothing"),
         (build(Phase.EXPLAINING), see(job_status="Failed"), "finished", (), "job_failed"),
-        (build(Phase.EXPLAINING, due=NOW), see(job_status="InProgress"), "finished", (), "job_overdue"),
+        (
+            build(Phase.EXPLAINING, due=NOW),
+            see(job_status="InProgress"),
+            "explaining",
+            (StopJob(),),
+            "job_overdue",
+        ),
+        (build(Phase.EXPLAINING, due=NOW), see(job_status="Stopping"), "explaining", (), "waiting_for_job"),
+        (build(Phase.EXPLAINING, due=NOW), see(job_status="Stopped"), "finished", (), "job_overdue"),
+        (
+            build(Phase.EXPLAINING, due=NOW - timedelta(hours=1)),
+            see(job_status="Stopping"),
+            "finished",
+            (),
+            "job_overdue",
+        ),
     ],
 )
 def test_the_next_step_follows_from_phase_and_sight(diagnosis, seen, phase, commands, reason):
@@ -146,14 +197,45 @@ def test_the_next_step_follows_from_phase_and_sight(diagnosis, seen, phase, comm
     assert (step.diagnosis.phase.value, step.commands, step.reason) == (phase, commands, reason)
 
 
+@pytest.mark.parametrize(
+    ("diagnosis", "command", "phase", "outcome"),
+    [
+        (build(), EnsureHooked(), "restoring", "swap_refused"),
+        (build(), UpdateEndpoint(HOOKED), "restoring", "swap_refused"),
+        (build(Phase.RESTORING, explains=True), StartJob(), "restoring", "job_refused"),
+        (build(Phase.EXPLAINING), StartJob(), "finished", "job_refused"),
+        (build(Phase.EXPLAINING), StopJob(), "finished", "job_overdue"),
+        (build(Phase.RESTORING, outcome="no_tensors"), DeleteHooked(), "restoring", "no_tensors"),
+    ],
+)
+def test_what_aws_refuses_for_good_ends_the_attempt_and_never_the_restore(diagnosis, command, phase, outcome):
+    step = decide_refused(diagnosis, command, POLICY, NOW)
+    assert (step.diagnosis.phase, step.diagnosis.outcome, step.commands) == (phase, outcome, ())
+
+
+def test_a_refused_way_back_is_tried_for_ever():
+    assert decide_refused(build(Phase.RESTORING), UpdateEndpoint(LIVE), POLICY, NOW) is None
+    assert decide_refused(build(Phase.OBSERVING), UpdateEndpoint(LIVE), POLICY, NOW) is None
+
+
 SIGHTS = [
-    Seen(config, status, hooked, recorded, job)
-    for config, status, hooked, recorded, job in product(
+    Seen(config, status, hooked, recorded, job, explained=recorded, stop=stop)
+    for config, status, hooked, recorded, job, stop in product(
         [LIVE, HOOKED, FOREIGN, None],
-        ["InService", "Updating", "RollingBack", "Failed", "OutOfService", "Deleting", None],
+        [
+            "InService",
+            "Updating",
+            "RollingBack",
+            "Failed",
+            "OutOfService",
+            "UpdateRollbackFailed",
+            "Deleting",
+            None,
+        ],
         [False, True],
         [0, 40],
-        [None, "InProgress", "Completed", "Failed", "Stopped"],
+        [None, "InProgress", "Stopping", "Completed", "Failed", "Stopped"],
+        ["", "switched_off"],
     )
     if (config is None) == (status is None)  # an endpoint is there or it is not
 ]
@@ -168,6 +250,7 @@ def test_every_pair_of_phase_and_sight_is_decided_and_safe(phase, late):
             if isinstance(command, UpdateEndpoint):
                 assert seen.status == "InService", "a moving endpoint is never told to move"
                 assert seen.config in {LIVE, HOOKED}, "an operator's configuration is never replaced"
+                assert not (seen.stop and command.config == HOOKED), "what is stopped is not swapped"
             if isinstance(command, DeleteHooked):
                 assert seen.config != HOOKED, "what is live is never deleted"
         if (
@@ -184,7 +267,7 @@ class LocalEndpoint:
 
     def __init__(self) -> None:
         self.config, self.status, self.target = LIVE, "InService", LIVE
-        self.hooked_exists, self.recorded, self.job = False, 0, None
+        self.hooked_exists, self.recorded, self.job, self.stop = False, 0, None, ""
 
     def give(self, command) -> None:
         if isinstance(command, EnsureHooked):
@@ -193,16 +276,32 @@ class LocalEndpoint:
             self.status, self.target = "Updating", command.config
         elif isinstance(command, StartJob):
             self.job = self.job or "InProgress"
+        elif isinstance(command, StopJob):
+            self.job = "Stopped"
         else:
             self.hooked_exists = False
 
     def see(self) -> Seen:
-        return Seen(self.config, self.status, self.hooked_exists, self.recorded, self.job)
+        return Seen(
+            self.config, self.status, self.hooked_exists, self.recorded, self.job, explained=4, stop=self.stop
+        )
 
 
 EVENTS = st.lists(
     st.sampled_from(
-        ["wake", "settle", "roll_back", "record", "job_done", "job_fails", "crash", "time", "operator"]
+        [
+            "wake",
+            "settle",
+            "roll_back",
+            "record",
+            "job_done",
+            "job_fails",
+            "crash",
+            "time",
+            "operator",
+            "switch",
+            "refuse",
+        ]
     ),
     max_size=40,
 )
@@ -210,7 +309,7 @@ EVENTS = st.lists(
 
 @settings(max_examples=300, deadline=None)
 @given(EVENTS)
-def test_whatever_happens_the_endpoint_ends_on_its_own_or_its_operators_config(events):
+def test_whatever_happens_the_endpoint_ends_on_its_own_or_its_operators_config(events):  # noqa: C901 (one branch an event)
     endpoint, diagnosis, now, mine = LocalEndpoint(), build(), NOW, LIVE
     ending = ["settle", "wake", "wake", "time"] * 30 + ["job_done", "wake", "wake", "wake"]
     for event in [*events, *ending]:
@@ -220,6 +319,14 @@ def test_whatever_happens_the_endpoint_ends_on_its_own_or_its_operators_config(e
             # The crash falls after the claim and after the first command.
             for command in step.commands[: 1 if event == "crash" else None]:
                 endpoint.give(command)
+        elif event == "refuse":
+            # AWS refuses the first command for good, after the claim.
+            step = decide_next(diagnosis, endpoint.see(), POLICY, now)
+            if step.commands:
+                answer = decide_refused(step.diagnosis, step.commands[0], POLICY, now)
+                diagnosis = answer.diagnosis if answer else diagnosis
+        elif event == "switch":
+            endpoint.stop = "" if endpoint.stop else "switched_off"
         elif event == "settle" and endpoint.status == "Updating":
             endpoint.config, endpoint.status = endpoint.target, "InService"
         elif event == "roll_back" and endpoint.status == "Updating":
@@ -234,4 +341,4 @@ def test_whatever_happens_the_endpoint_ends_on_its_own_or_its_operators_config(e
             endpoint.config = mine = FOREIGN
     assert diagnosis.phase.over
     assert (endpoint.config, endpoint.status) == (mine, "InService")
-    assert not endpoint.hooked_exists
+    assert diagnosis.cannot_delete or not endpoint.hooked_exists

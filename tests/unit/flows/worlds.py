@@ -121,7 +121,7 @@ LISTENERS = {
     "Finding Cleared": (manage_incident,),
     "Incident Opened": (advance_diagnosis, deliver_alert),
     "Incident Updated": (deliver_alert,),
-    "Incident Resolved": (deliver_alert,),
+    "Incident Resolved": (advance_diagnosis, deliver_alert),
     "Diagnosis Started": (deliver_alert,),
     "Diagnosis Finished": (deliver_alert,),
     "Diagnosis Abandoned": (deliver_alert,),
@@ -148,17 +148,19 @@ class Pump:
 
 
 def record_and_settle(world: World, rounds: int = 6) -> None:
-    """Let AWS get on: updates end, the hooked endpoint records, the saliency job leaves its report."""
+    """Let AWS get on: updates end, the hooked endpoint records, the saliency job leaves its report and ends."""
+    objects, hosting = world.objects.bodies, world.hosting
     for round_ in range(rounds):
-        world.hosting.settle()
-        diagnosis = world.state.load_diagnosis("signs")
-        if world.hosting.endpoints["signs"]["EndpointConfigName"].startswith("sagewatch-"):
-            for n in range(4):
-                key = f"{diagnosis.tensors_prefix}w/index/000000000/{n:012d}_worker_0.json"
-                world.objects.bodies["evidence", key] = b"{}"
-        if diagnosis is not None and diagnosis.job in world.hosting.jobs:
-            key = f"incidents/{diagnosis.incident_id}/explain/explanations.json"
+        for job in hosting.jobs:
+            incident_id = job.removeprefix("sagewatch-explain-")
             row = {"input": "inputs/1.png", "overlay": "overlays/1.png"}
-            world.objects.bodies["evidence", key] = json.dumps({"images": [row]}).encode()
+            key = f"incidents/{incident_id}/explain/explanations.json"
+            objects["evidence", key] = json.dumps({"images": [row]}).encode()
+        hosting.settle()
+        live = hosting.endpoints["signs"]["EndpointConfigName"]
+        if live.startswith("sagewatch-hooked-"):
+            for n in range(4):
+                prefix = f"tensors/{live.removeprefix('sagewatch-hooked-')}/w/index/000000000"
+                objects["evidence", f"{prefix}/{n:012d}_worker_0.json"] = b"{}"
         advance_endpoint("signs", world)
         world.now.move(timedelta(seconds=1 + round_))

@@ -31,6 +31,24 @@ class ConflictError(RetryError):
     """Somebody else wrote the same item first: load again, decide again."""
 
 
+class RefusedError(SagewatchError):
+    """AWS said no, and waiting does not mend it: a right, a role or a value is wrong.
+
+    Parameters
+    ----------
+    operation
+        What was asked for, such as ``CreateModel``.
+    code, message
+        AWS's own.
+    """
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        super().__init__(f"{operation}: {code}: {message}")
+        self.operation = operation
+        self.code = code
+        self.message = message
+
+
 class RejectedInputError(SagewatchError):
     """Input from outside that can never be worked on: count it, quarantine it, go on.
 

@@ -18,7 +18,7 @@ import msgspec
 from sagewatch.alerting import Receiver, SlackReceiver, read_receiver, read_route
 from sagewatch.capture import CaptureSpec
 from sagewatch.capture.path import compile_path
-from sagewatch.diagnose.model import Policy
+from sagewatch.diagnose.model import MOST_ALARMS, Policy
 from sagewatch.errors import ConfigurationError
 from sagewatch.incident.routing import Route
 from sagewatch.section import (
@@ -317,20 +317,35 @@ def _read_diagnosis(section: Section | None) -> Policy:
     plain = Policy(mode="off")
     if section is None:
         return plain
-    section.expect("mode", "observe", "cooldown", "per_day")
+    section.expect(
+        "mode", "observe", "cooldown", "per_day", "swap_within", "explain_within", "canary", "rollback_alarms"
+    )
     observe = section.section("observe", "observe")
-    requests, at_most = plain.requests, plain.at_most
+    requests, at_most, every = plain.requests, plain.at_most, plain.every
     if observe is not None:
-        observe.expect("requests", "at_most")
+        observe.expect("requests", "at_most", "every")
         requests = observe.take("requests", read_positive, requests)
         at_most = observe.take("at_most", read_duration, at_most)
+        every = observe.take("every", read_positive, every)
     return Policy(
         mode=section.take("mode", _read_mode, "swap"),
         requests=requests,
         at_most=at_most,
+        every=every,
+        swap_within=section.take("swap_within", read_duration, plain.swap_within),
+        explain_within=section.take("explain_within", read_duration, plain.explain_within),
         cooldown=section.take("cooldown", read_duration, plain.cooldown),
         per_day=section.take("per_day", read_positive, plain.per_day),
+        canary=section.take("canary", read_switch, plain.canary),
+        rollback_alarms=section.take("rollback_alarms", _read_alarms, plain.rollback_alarms),
     )
+
+
+def _read_alarms(value: Any) -> tuple[str, ...]:
+    names = tuple(value) if isinstance(value, list) else (value,)
+    if not all(isinstance(name, str) and name for name in names) or len(names) > MOST_ALARMS:
+        raise ValueError(f"must be a list of at most {MOST_ALARMS} names of CloudWatch alarms")
+    return names
 
 
 def _read_place(value: Any) -> str | int:
@@ -348,10 +363,8 @@ def _read_place_or_nothing(value: Any) -> str | int | None:
 
 
 def _read_mode(value: Any) -> str:
-    if value == "replay":
-        raise ValueError("replay is not supported yet; swap or off")
-    if value not in {"swap", "off"}:
-        raise ValueError(f"must be swap or off, not {value!r}")
+    if value not in {"swap", "replay", "off"}:
+        raise ValueError(f"must be swap, replay or off, not {value!r}")
     return str(value)
 
 

@@ -124,7 +124,10 @@ class Metrics(Protocol):
 
 
 class Hosting(Protocol):
-    """SageMaker endpoints. Dicts are AWS's own, as boto3 has them."""
+    """SageMaker endpoints. Dicts are AWS's own, as boto3 has them.
+
+    What AWS refuses for good is a ``RefusedError``.
+    """
 
     def describe_endpoint(self, name: str) -> dict[str, Any] | None:
         """The endpoint as it is now."""
@@ -138,6 +141,10 @@ class Hosting(Protocol):
         """The model."""
         ...
 
+    def list_tags(self, arn: str) -> dict[str, str]:
+        """A resource's tags."""
+        ...
+
     def create_model(self, request: Mapping[str, Any]) -> None:
         """Make the model; one of that name that exists already is left as it is."""
         ...
@@ -146,8 +153,11 @@ class Hosting(Protocol):
         """Make the configuration; one of that name that exists already is left as it is."""
         ...
 
-    def update_endpoint(self, name: str, config_name: str) -> None:
-        """Start moving the endpoint to another configuration; ``RetryError`` while it is busy."""
+    def update_endpoint(self, name: str, config_name: str, deployment: Mapping[str, Any]) -> None:
+        """Start moving the endpoint to another configuration; ``RetryError`` while it is busy.
+
+        ``deployment`` is AWS's DeploymentConfig; empty moves all at once.
+        """
         ...
 
     def delete_endpoint_config(self, name: str) -> None:
@@ -168,6 +178,10 @@ class Jobs(Protocol):
 
     def describe_processing_job(self, name: str) -> dict[str, Any] | None:
         """The job as it is now."""
+        ...
+
+    def stop_processing_job(self, name: str) -> None:
+        """Ask the job to stop; one that has ended is left as it is."""
         ...
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ParamValidationError
 
 from sagewatch.aws.client import build_client, read_code, sorting_errors
-from sagewatch.errors import RetryError
+from sagewatch.errors import RefusedError, RetryError
 
 
 class SageMakerHosting:
@@ -29,29 +29,37 @@ class SageMakerHosting:
         """The model."""
         return _describe(self._client.describe_model, ModelName=name)
 
+    def list_tags(self, arn: str) -> dict[str, str]:
+        """The resource's tags."""
+        with sorting_errors():
+            pages = self._client.get_paginator("list_tags").paginate(ResourceArn=arn)
+            return {row["Key"]: row["Value"] for page in pages for row in page["Tags"]}
+
     def create_model(self, request: Mapping[str, Any]) -> None:
         """Make the model, unless it exists."""
-        if self.describe_model(request["ModelName"]) is None:
-            _change(self._client.create_model, **request)
+        name = request["ModelName"]
+        _create(self._client.create_model, request, lambda: self.describe_model(name))
 
     def create_endpoint_config(self, request: Mapping[str, Any]) -> None:
         """Make the configuration, unless it exists."""
-        if self.describe_endpoint_config(request["EndpointConfigName"]) is None:
-            _change(self._client.create_endpoint_config, **request)
+        name = request["EndpointConfigName"]
+        _create(self._client.create_endpoint_config, request, lambda: self.describe_endpoint_config(name))
 
-    def update_endpoint(self, name: str, config_name: str) -> None:
+    def update_endpoint(self, name: str, config_name: str, deployment: Mapping[str, Any]) -> None:
         """Start the move. Weights and instance counts that autoscaling set stay (matched by variant name)."""
+        request: dict[str, Any] = {
+            "EndpointName": name,
+            "EndpointConfigName": config_name,
+            "RetainAllVariantProperties": True,
+        }
+        if deployment:
+            request["DeploymentConfig"] = dict(deployment)
         try:
-            _change(
-                self._client.update_endpoint,
-                EndpointName=name,
-                EndpointConfigName=config_name,
-                RetainAllVariantProperties=True,
-            )
-        except ClientError as error:
-            # The API has one code for "busy now" and for "config not visible yet"; both heal with time,
-            # and what does not heal ends in the dead-letter queue with this error in its log.
-            if read_code(error) == "ValidationException":
+            _change(self._client.update_endpoint, **request)
+        except RefusedError as error:
+            # The API has one code for "busy now" and for "config not visible yet"; both heal with time, and
+            # what does not heal ends with the diagnosis's own deadline.
+            if error.code == "ValidationException":
                 raise RetryError("update_refused") from error
             raise
 
@@ -74,12 +82,18 @@ class SageMakerJobs:
 
     def create_processing_job(self, request: Mapping[str, Any]) -> None:
         """Start the job, unless there is one of that name."""
-        if self.describe_processing_job(request["ProcessingJobName"]) is None:
-            _change(self._client.create_processing_job, **request)
+        name = request["ProcessingJobName"]
+        _create(self._client.create_processing_job, request, lambda: self.describe_processing_job(name))
 
     def describe_processing_job(self, name: str) -> dict[str, Any] | None:
         """The job as it is now."""
         return _describe(self._client.describe_processing_job, ProcessingJobName=name)
+
+    def stop_processing_job(self, name: str) -> None:
+        """Ask the job to stop, unless it has ended."""
+        job = self.describe_processing_job(name)
+        if job is not None and job["ProcessingJobStatus"] == "InProgress":
+            _change(self._client.stop_processing_job, ProcessingJobName=name)
 
 
 def _describe(call: Callable[..., dict[str, Any]], **names: str) -> dict[str, Any] | None:
@@ -94,6 +108,26 @@ def _describe(call: Callable[..., dict[str, Any]], **names: str) -> dict[str, An
         raise
 
 
+def _create(
+    call: Callable[..., Any], request: Mapping[str, Any], describe: Callable[[], dict[str, Any] | None]
+) -> None:
+    if describe() is not None:
+        return
+    try:
+        _change(call, **request)
+    except (RefusedError, RetryError):
+        # "Already exists" has the code of any other mistake, and another worker may have been faster.
+        if describe() is None:
+            raise
+
+
 def _change(call: Callable[..., Any], **request: Any) -> None:
-    with sorting_errors():
-        call(**request)
+    try:
+        with sorting_errors():
+            call(**request)
+    except ClientError as error:
+        message = str(error.response.get("Error", {}).get("Message", ""))
+        raise RefusedError(error.operation_name, read_code(error), message) from error
+    except ParamValidationError as error:
+        # The SDK knows the API better than whoever wrote the live configuration's clone.
+        raise RefusedError(call.__name__, "ParamValidation", str(error)) from error

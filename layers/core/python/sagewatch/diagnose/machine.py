@@ -7,7 +7,8 @@ A step is claimed by writing it down (conditionally) BEFORE its commands are giv
 woke at once, or of one that slept through the whole story, only the winner of the write acts. A crash
 after the claim leaves a sight that asks for the same command again, and every command is safe to repeat.
 
-Success of a swap is the configuration's NAME: a failed update returns to ``InService`` silently.
+Success of a swap is the configuration's NAME: a failed update returns to ``InService`` silently. The way
+back never waits for anything else, least of all for the saliency job.
 """
 
 from __future__ import annotations
@@ -17,59 +18,25 @@ from typing import assert_never
 
 import msgspec
 
+from sagewatch.diagnose.commands import (
+    Command,
+    DeleteHooked,
+    EnsureHooked,
+    Refuse,
+    StartJob,
+    Step,
+    StopJob,
+    UpdateEndpoint,
+)
+from sagewatch.diagnose.explaining import decide_explaining
+from sagewatch.diagnose.leaving import leave
 from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
 
 IN_SERVICE = "InService"
 ATTEMPTS = 3
-MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
-
-
-class EnsureHooked(msgspec.Struct, frozen=True):
-    """Make the hooked model and configuration, where they do not exist yet."""
-
-
-class UpdateEndpoint(msgspec.Struct, frozen=True):
-    """Ask for the endpoint to move to a configuration."""
-
-    config: str
-
-
-class StartJob(msgspec.Struct, frozen=True):
-    """Start the saliency job on what was recorded."""
-
-
-class DeleteHooked(msgspec.Struct, frozen=True):
-    """Remove the hooked configuration and model: ours, and no longer in use."""
-
-
-Command = EnsureHooked | UpdateEndpoint | StartJob | DeleteHooked
-
-
-class Step(msgspec.Struct, frozen=True):
-    """What to do now and what to remember afterwards.
-
-    Attributes
-    ----------
-    commands
-        To be given in this order, once ``diagnosis`` has been written.
-    reason
-        Why, as a reason code; the audit trail keeps it when the phase changes.
-    """
-
-    diagnosis: Diagnosis
-    commands: tuple[Command, ...]
-    reason: str
-
-    @property
-    def waits(self) -> bool:
-        """Whether there is nothing to do until the world changes."""
-        return not self.commands and self.reason.startswith("waiting")
-
-
-class Refuse(msgspec.Struct, frozen=True):
-    """No diagnosis is begun, and why."""
-
-    reason: str
+MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
+MIXED = "UpdateRollbackFailed"
+MODES = frozenset({"swap", "replay"})
 
 
 def decide_start(
@@ -80,7 +47,7 @@ def decide_start(
     Parameters
     ----------
     lease
-        What the endpoint's lease holds; None if it was never swapped.
+        What the endpoint's lease holds; None if it was never diagnosed.
     wanted
         The diagnosis as it would begin (see ``plan_diagnosis``).
     seen
@@ -91,10 +58,12 @@ def decide_start(
     Step or Refuse
         The first step, which must be written conditionally: that write is the lease.
     """
-    if policy.mode != "swap":
+    if policy.mode not in MODES:
         return Refuse(f"mode_is_{policy.mode}")
     if seen.config is None:
         return Refuse("endpoint_is_gone")
+    if seen.stop:
+        return Refuse(seen.stop)
     if lease is not None:
         if lease.incident_id == wanted.incident_id:
             return Refuse("already_diagnosed")
@@ -119,20 +88,49 @@ def decide_next(diagnosis: Diagnosis, seen: Seen, policy: Policy, now: datetime)
         case Phase.FINISHED | Phase.ABANDONED:
             return Step(diagnosis, (), "waiting_for_nothing")
         case Phase.EXPLAINING:
-            return _explain(diagnosis, seen, policy, now)
+            return decide_explaining(diagnosis, seen, policy, now)
         case Phase.SWAPPING | Phase.OBSERVING | Phase.RESTORING:
             return _hosting_step(diagnosis, seen, policy, now)
         case _:
             assert_never(diagnosis.phase)
 
 
+def decide_refused(diagnosis: Diagnosis, command: Command, policy: Policy, now: datetime) -> Step | None:
+    """What a final refusal of AWS means for the diagnosis; None where nothing but trying again is left.
+
+    Parameters
+    ----------
+    command
+        What AWS said no to, in a way that waiting does not mend.
+    """
+    match command:
+        case DeleteHooked():
+            return Step(msgspec.structs.replace(diagnosis, cannot_delete=True), (), "could_not_delete")
+        case StartJob() if diagnosis.phase is Phase.EXPLAINING:
+            return leave(diagnosis, Phase.FINISHED, "job_refused", policy, now)
+        case StartJob():
+            changed = msgspec.structs.replace(diagnosis, explains=False, outcome="job_refused")
+            return Step(changed, (), "job_refused")
+        case StopJob():
+            return leave(diagnosis, Phase.FINISHED, "job_overdue", policy, now)
+        case EnsureHooked() | UpdateEndpoint():
+            if diagnosis.phase is Phase.SWAPPING:
+                return Step(_restoring(diagnosis, "swap_refused", policy, now), (), "swap_refused")
+            return None
+        case _:
+            assert_never(command)
+
+
 def _hosting_step(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     if seen.status is None or seen.config is None:
         return _leave_clean(d, seen, Phase.ABANDONED, "endpoint_is_gone", policy, now)
     if seen.status in MOVING:
-        return Step(d, (), "waiting_overdue" if now >= d.due else "waiting_for_endpoint")
+        return _wait_for_endpoint(d, policy, now)
     if seen.status != IN_SERVICE:
-        return _leave(d, Phase.ABANDONED, "endpoint_failed", policy, now)
+        # A failed endpoint is its owner's to mend. What it may still run on is never deleted.
+        if seen.config == d.hooked_config or seen.status == MIXED:
+            return leave(d, Phase.ABANDONED, "endpoint_failed", policy, now)
+        return _leave_clean(d, seen, Phase.ABANDONED, "endpoint_failed", policy, now)
     if seen.config not in {d.original_config, d.hooked_config}:
         # An operator's own update: hands off. Our clone is in nobody's use now.
         return _leave_clean(d, seen, Phase.ABANDONED, "operator_changed_endpoint", policy, now)
@@ -143,10 +141,20 @@ def _hosting_step(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> St
     return _restore(d, seen, policy, now)
 
 
+def _wait_for_endpoint(d: Diagnosis, policy: Policy, now: datetime) -> Step:
+    if d.phase is Phase.RESTORING and d.explains and not d.job_started:
+        return Step(msgspec.structs.replace(d, job_started=True), (StartJob(),), "job_begun")
+    if now >= d.due:
+        return Step(msgspec.structs.replace(d, due=now + policy.swap_within), (), "endpoint_is_stuck")
+    return Step(d, (), "waiting_for_endpoint")
+
+
 def _swap(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     if seen.config == d.hooked_config:
         changed = msgspec.structs.replace(d, phase=Phase.OBSERVING, hooked_at=now, due=now + policy.at_most)
         return Step(changed, (), "hooked_config_verified")
+    if seen.stop:
+        return Step(_restoring(d, seen.stop, policy, now), (), seen.stop)
     if d.attempts >= ATTEMPTS:
         return Step(_restoring(d, "rolled_back", policy, now), (), "update_rolled_back")
     if now >= d.due:
@@ -156,54 +164,52 @@ def _swap(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
 
 
 def _observe(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
-    enough, late = d.recorded >= policy.requests, now >= d.due
     restored = seen.config == d.original_config
-    if not (enough or late or restored):
+    if d.recorded >= policy.requests:
+        reason = "enough_recorded"
+    elif restored:
+        reason = "restored_by_somebody"
+    elif seen.stop:
+        reason = seen.stop
+    elif now >= d.due:
+        reason = "observation_over"
+    else:
         return Step(d, (), "waiting_for_tensors")
-    reason = "enough_recorded" if enough else "observation_over" if late else "restored_by_somebody"
-    back: tuple[Command, ...] = () if restored else (UpdateEndpoint(d.original_config),)
-    if d.recorded == 0:
-        return Step(_restoring(d, "no_tensors", policy, now), back, reason)
-    changed = msgspec.structs.replace(_restoring(d, "", policy, now), job_started=True)
-    return Step(changed, (StartJob(), *back), reason)
+    outcome = "" if d.recorded else seen.stop or "no_tensors"
+    changed = _restoring(d, outcome, policy, now)
+    if restored:
+        return Step(changed, (), reason)
+    changed = msgspec.structs.replace(changed, restores=1)
+    return Step(changed, (UpdateEndpoint(d.original_config),), reason)
 
 
 def _restore(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     if seen.config == d.hooked_config:
-        return Step(d, (UpdateEndpoint(d.original_config),), "restore_asked_for")
+        if now >= d.due:
+            return Step(msgspec.structs.replace(d, due=now + policy.swap_within), (), "restore_overdue")
+        # The endpoint's own policy may roll the way back back, by an alarm that rings for the very incident.
+        back = UpdateEndpoint(d.original_config, carefully=d.restores == 0)
+        return Step(msgspec.structs.replace(d, restores=d.restores + 1), (back,), "restore_asked_for")
     d = msgspec.structs.replace(d, restored_at=d.restored_at or now)
-    if seen.hooked_exists:
+    if seen.hooked_exists and not d.cannot_delete:
         return Step(d, (DeleteHooked(),), "original_config_verified")
-    if not d.job_started:
-        return _leave(d, Phase.FINISHED, d.outcome, policy, now)
+    if not d.explains:
+        return leave(d, Phase.FINISHED, d.outcome, policy, now)
     changed = msgspec.structs.replace(d, phase=Phase.EXPLAINING, due=now + policy.explain_within)
-    return Step(changed, (), "nothing_of_ours_left")
-
-
-def _explain(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
-    if seen.job_status == "Completed":
-        return _leave(d, Phase.FINISHED, "explained", policy, now)
-    if seen.job_status in {"Failed", "Stopped"}:
-        return _leave(d, Phase.FINISHED, "job_failed", policy, now)
-    if now >= d.due:
-        return _leave(d, Phase.FINISHED, "job_overdue", policy, now)
-    if seen.job_status is None:
-        return Step(d, (StartJob(),), "job_was_missing")
-    return Step(d, (), "waiting_for_job")
+    return Step(changed, (), "could_not_delete" if seen.hooked_exists else "nothing_of_ours_left")
 
 
 def _restoring(d: Diagnosis, outcome: str, policy: Policy, now: datetime) -> Diagnosis:
-    return msgspec.structs.replace(d, phase=Phase.RESTORING, outcome=outcome, due=now + policy.swap_within)
+    return msgspec.structs.replace(
+        d,
+        phase=Phase.RESTORING,
+        outcome=outcome,
+        explains=d.phase is Phase.OBSERVING and not outcome,
+        due=now + policy.swap_within,
+    )
 
 
 def _leave_clean(d: Diagnosis, seen: Seen, phase: Phase, outcome: str, policy: Policy, now: datetime) -> Step:
-    if seen.hooked_exists:
+    if seen.hooked_exists and not d.cannot_delete:
         return Step(d, (DeleteHooked(),), outcome)
-    return _leave(d, phase, outcome, policy, now)
-
-
-def _leave(d: Diagnosis, phase: Phase, outcome: str, policy: Policy, now: datetime) -> Step:
-    changed = msgspec.structs.replace(
-        d, phase=phase, outcome=outcome, finished_at=now, cooldown_until=now + policy.cooldown
-    )
-    return Step(changed, (), outcome)
+    return leave(d, phase, outcome, policy, now)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import enum
 from datetime import datetime, timedelta
+from typing import Any
 
 import msgspec
+
+MOST_ALARMS = 10
+"""Alarms that a deployment takes (AutoRollbackConfig)."""
 
 
 class Phase(enum.StrEnum):
@@ -29,23 +33,35 @@ class Policy(msgspec.Struct, frozen=True):
 
     Attributes
     ----------
+    mode
+        ``swap`` (the endpoint records live requests), ``replay`` (captured requests are run through the model
+        inside the saliency job, the endpoint is never touched) or ``off``.
     requests, at_most
         Observe until so many requests were recorded, or for so long.
+    every
+        Record one request in so many.
     swap_within
         How long one move of the endpoint may take before it counts as stuck.
     explain_within
         How long the saliency job may take.
     cooldown, per_day
         Rest between two diagnoses of one endpoint, and their number a day (UTC).
+    canary
+        Whether a swap of a variant of two or more instances begins with one of them.
+    rollback_alarms
+        CloudWatch alarms that make SageMaker take a swap back.
     """
 
     mode: str = "swap"
     requests: int = 40
     at_most: timedelta = timedelta(minutes=20)
+    every: int = 1
     swap_within: timedelta = timedelta(minutes=30)
     explain_within: timedelta = timedelta(minutes=60)
     cooldown: timedelta = timedelta(hours=6)
     per_day: int = 2
+    canary: bool = True
+    rollback_alarms: tuple[str, ...] = ()
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,8 +69,14 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    mode
+        ``swap`` or ``replay``, as it was when the diagnosis began.
     original_config, hooked_config
         Names of the endpoint's own configuration and of our clone of it.
+    instances
+        How many instances the variant had.
+    deployment
+        The endpoint's own deployment configuration, as AWS describes it; empty where it has none.
     tensors_prefix
         Key prefix in the evidence bucket under which the hook records.
     outcome
@@ -62,8 +84,14 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         ``operator_changed_endpoint``...; empty while nothing is decided.
     due
         When the present phase counts as stuck.
-    attempts
-        How often the move to the hooked configuration was claimed: a silent rollback is tried once more.
+    attempts, restores
+        How often the move to the hooked configuration, and the way back, were claimed: both can be rolled back.
+    explains
+        Whether there is something recorded to explain.
+    cannot_delete
+        AWS refused to delete what we made; a person has to.
+    held_up
+        Why the last attempt of a step could not be made (throttled, endpoint busy); empty where it could.
     told
         Whether the end of it has been told.
     used_on, used_today
@@ -75,6 +103,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     variant: str
     subject: str
+    mode: str = "swap"
     phase: Phase
     original_config: str
     original_model: str
@@ -88,11 +117,17 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     used_today: int
     outcome: str = ""
     attempts: int = 0
+    restores: int = 0
+    instances: int = 1
+    deployment: dict[str, Any] = {}
+    cannot_delete: bool = False
+    held_up: str = ""
     hooked_at: datetime | None = None
     restored_at: datetime | None = None
     finished_at: datetime | None = None
     cooldown_until: datetime | None = None
     recorded: int = 0
+    explains: bool = False
     job_started: bool = False
     told: bool = False
     version: int = 0
@@ -111,6 +146,11 @@ class Seen(msgspec.Struct, frozen=True):
         How many requests the hook has recorded.
     job_status
         The saliency job's status; None where there is no such job.
+    explained
+        How many inputs the saliency job's report explains.
+    stop
+        Why the endpoint shall be its owner's again at once (kill switch, incident resolved, diagnosis switched
+        off in monitors.yml), as a reason code; empty where it need not.
     """
 
     config: str | None
@@ -118,6 +158,8 @@ class Seen(msgspec.Struct, frozen=True):
     hooked_exists: bool = False
     recorded: int = 0
     job_status: str | None = None
+    explained: int = 0
+    stop: str = ""
 
 
 class Switch(msgspec.Struct, frozen=True):

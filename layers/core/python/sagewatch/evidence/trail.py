@@ -31,10 +31,22 @@ _FACTS = {
     "diagnosis_finished": "Diagnosis finished",
     "diagnosis_abandoned": "Diagnosis abandoned",
     "diagnosis_off": "No diagnosis",
+    "diagnosis_impossible": "The endpoint cannot be diagnosed",
+    "diagnosis_refused": "AWS refused a step of the diagnosis",
+    "diagnosis_held_up": "AWS is busy: tried again until it works",
+    "diagnosis_cost": "What the diagnosis cost",
 }
 
 _BY_REASON = {
-    "enough_recorded": "Enough recorded: moving the endpoint back, heat maps begin",
+    "enough_recorded": "Enough recorded: moving the endpoint back",
+    "incident_resolved": "The incident is over: moving the endpoint back",
+    "switched_off": "Swaps are switched off: moving the endpoint back",
+    "restored_by_somebody": "Somebody else moved the endpoint back",
+    "job_begun": "Heat maps begin",
+    "job_overdue": "The saliency job takes too long and is stopped",
+    "endpoint_is_stuck": "The endpoint has been changing for too long; nothing can be done but wait",
+    "restore_overdue": "The endpoint is not back in time; asked again",
+    "could_not_delete": "AWS refused to delete the recording configuration: a person has to",
     "observation_over": "Time to record is up: moving the endpoint back",
     "original_config_verified": "Original configuration verified in service",
     "nothing_of_ours_left": "Recording configuration deleted; computing heat maps",
@@ -46,7 +58,7 @@ _BY_REASON = {
 
 _SAYS_NOTHING = frozenset({
     "new_incident", "explained", "news", "resolve_owed", "lease_taken", "swap_asked_for", "hooked_config_verified",
-    "restore_asked_for", *_BY_REASON,
+    "restore_asked_for", "measured", "endpoint_cannot_be_hooked", *_BY_REASON,
 })  # fmt: skip
 _UNTOLD = frozenset({"finding_id", "kind", "receiver"})
 
@@ -94,7 +106,9 @@ def _tell_fact(entry: Entry) -> str:
     if entry.what == "alert_sent" and entry.data.get("kind") == "updated":
         return "Alert changed in place"
     known = _FACTS.get(entry.what)
-    if entry.what.startswith("diagnosis_") and not entry.what.endswith(("_finished", "_off")):
+    if entry.what.startswith("diagnosis_") and not entry.what.endswith(
+        ("_finished", "_off", "_held_up", "_refused", "_impossible", "_cost")
+    ):
         known = _BY_REASON.get(entry.reason, known)
     return known or clean_text(entry.what, 80).replace("_", " ").capitalize()
 

@@ -6,31 +6,13 @@ what a crash leaves undone is seen and done by the next wake-up, the minute's ti
 
 from __future__ import annotations
 
-from typing import assert_never
-
 import msgspec
 
-from sagewatch.diagnose.machine import (
-    Command,
-    DeleteHooked,
-    EnsureHooked,
-    Refuse,
-    StartJob,
-    Step,
-    UpdateEndpoint,
-    decide_next,
-    decide_start,
-)
-from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
-from sagewatch.diagnose.plan import (
-    JOB_PREFIX,
-    JobPlan,
-    build_explain_job,
-    build_hooked_config,
-    build_hooked_model,
-    plan_diagnosis,
-)
-from sagewatch.errors import RejectedInputError, RetryError
+from sagewatch.diagnose.commands import Command, Refuse, Step
+from sagewatch.diagnose.machine import decide_next, decide_refused, decide_start
+from sagewatch.diagnose.model import Diagnosis, Phase, Seen
+from sagewatch.diagnose.plan import JOB_PREFIX, find_variant, plan_diagnosis
+from sagewatch.errors import RefusedError, RejectedInputError, RetryError
 from sagewatch.events import (
     DiagnosisChanged,
     EndpointChanged,
@@ -40,7 +22,10 @@ from sagewatch.events import (
     TensorsLanded,
 )
 from sagewatch.flows.conflicts import retry_conflicts
-from sagewatch.flows.evidence import count_explained, write_classes, write_configs, write_page
+from sagewatch.flows.diagnosis_commands import apply_command
+from sagewatch.flows.diagnosis_cost import note_cost
+from sagewatch.flows.diagnosis_sight import find_stop, get_policy, look
+from sagewatch.flows.evidence import count_explained, write_page
 from sagewatch.flows.manage_incident import build_change
 from sagewatch.incident.decision import Ignore
 from sagewatch.incident.lifecycle import note_progress
@@ -50,7 +35,7 @@ from sagewatch.world import World
 
 BY = "advance_diagnosis"
 DIAGNOSABLE = frozenset({"class-concentration", "fixed-share", "confidence"})
-_STEPS_AT_ONCE = 8  # more than a diagnosis has; a bound against a loop that a wrong table would make
+_STEPS_AT_ONCE = 12  # more than a diagnosis has; a bound against a loop that a wrong table would make
 
 
 def advance_diagnosis(fact: Fact, world: World) -> None:
@@ -71,17 +56,11 @@ def advance_endpoint(endpoint: str, world: World) -> None:
         if diagnosis.phase.over:
             _finish(diagnosis, world)
             return
-        step = decide_next(diagnosis, _look(diagnosis, world), get_policy(endpoint, world), world.now())
+        step = decide_next(diagnosis, look(diagnosis, world), get_policy(endpoint, world), world.now())
         if step.waits:
             return
         claimed = _claim(diagnosis, step, world)
         _carry_out(diagnosis, claimed, step, world)
-
-
-def get_policy(endpoint: str, world: World) -> Policy:
-    """What the endpoint's owner allows now; an endpoint that is no longer listed is only cleaned up."""
-    watched = world.monitors.endpoints.get(endpoint)
-    return watched.diagnosis if watched else Policy(mode="off")
 
 
 def _begin(incident_id: str, world: World) -> None:
@@ -99,114 +78,112 @@ def _begin(incident_id: str, world: World) -> None:
 
 
 def _decide_begin(incident: Incident, world: World) -> Step | Refuse:
-    policy, now = get_policy(incident.endpoint, world), world.now()
-    endpoint = world.hosting.describe_endpoint(incident.endpoint)
+    policy, now, hosting = get_policy(incident.endpoint, world), world.now(), world.hosting
+    if policy.mode == "off":
+        return Refuse("mode_is_off")
+    if world.state.load_diagnosis_of(incident.incident_id) is not None:
+        # The lease may be another incident's by now; archives replay, and nothing is diagnosed twice.
+        return Refuse("already_diagnosed")
+    lease = world.state.load_diagnosis(incident.endpoint)
+    if lease is not None and not lease.phase.over:
+        return Refuse("endpoint_is_leased")  # before a look at what it made of the endpoint
+    endpoint = hosting.describe_endpoint(incident.endpoint)
     if endpoint is None:
         return Refuse("endpoint_is_gone")
-    config = world.hosting.describe_endpoint_config(endpoint["EndpointConfigName"])
-    lease = world.state.load_diagnosis(incident.endpoint)
+    config = hosting.describe_endpoint_config(endpoint["EndpointConfigName"])
     if config is None:
         return Refuse("config_is_gone")
     try:
+        variant = find_variant(config, incident.variant, where=f"endpoint {incident.endpoint}")
+        model = hosting.describe_model(variant["ModelName"])
+        if model is None:
+            return Refuse("model_is_gone")
         wanted = plan_diagnosis(
-            incident.incident_id, incident.endpoint, incident.variant, incident.subject, config, policy, now
+            incident.incident_id, incident.variant, incident.subject, endpoint, config, model, policy, now
         )
     except RejectedInputError as error:
-        get_logger().warning("diagnosis_impossible", reason=error.reason, endpoint=incident.endpoint)
+        _note_impossible(incident, error, world)
         return Refuse("endpoint_cannot_be_hooked")
-    return decide_start(lease, wanted, Seen(wanted.original_config, endpoint["EndpointStatus"]), policy, now)
+    seen = Seen(wanted.original_config, endpoint["EndpointStatus"], stop=find_stop(wanted, world))
+    return decide_start(lease, wanted, seen, policy, now)
 
 
-def _look(diagnosis: Diagnosis, world: World) -> Seen:
-    if diagnosis.phase is Phase.EXPLAINING:
-        # The endpoint is its owner's again; only the job is still ours.
-        job = world.jobs.describe_processing_job(diagnosis.job) or {}
-        return Seen(None, None, job_status=job.get("ProcessingJobStatus"))
-    endpoint = world.hosting.describe_endpoint(diagnosis.endpoint) or {}
-    recorded = 0
-    if diagnosis.phase in {Phase.OBSERVING, Phase.RESTORING}:
-        keys = world.objects.list_objects(world.settings.evidence_bucket, diagnosis.tensors_prefix)
-        recorded = sum("/index/" in key for key in keys)
-    hooked = (
-        world.hosting.describe_endpoint_config(diagnosis.hooked_config) is not None
-        or world.hosting.describe_model(diagnosis.hooked_model) is not None
+def _note_impossible(incident: Incident, error: RejectedInputError, world: World) -> None:
+    get_logger().warning("diagnosis_impossible", reason=error.reason, endpoint=incident.endpoint)
+    data: dict[str, str | int | float | bool | None] = {"why": str(error)}
+    entry = Entry(
+        at=incident.opened_at,
+        what="diagnosis_impossible",
+        reason="endpoint_cannot_be_hooked",
+        by=BY,
+        data=data,
     )
-    return Seen(endpoint.get("EndpointConfigName"), endpoint.get("EndpointStatus"), hooked, recorded)
+    world.state.add_entries(incident.incident_id, [entry])
 
 
 def _claim(before: Diagnosis, step: Step, world: World) -> Diagnosis:
-    entries = []
-    if step.commands or step.diagnosis.phase is not before.phase:
-        what = f"diagnosis_{step.diagnosis.phase}"
-        data: dict[str, str | int | float | bool | None] = {"recorded": step.diagnosis.recorded}
-        entries.append(Entry(at=world.now(), what=what, reason=step.reason, by=BY, data=data))
+    after = msgspec.structs.replace(step.diagnosis, held_up="")
+    is_news = bool(step.commands) or after.phase is not before.phase or after.due != before.due
+    # What was held up was written down when it was first asked for.
+    entries = [_build_entry(after, step.reason, world)] if is_news and not before.held_up else []
     get_logger().info(
         "diagnosis_step",
         endpoint=before.endpoint,
         incident_id=before.incident_id,
-        decision=step.diagnosis.phase.value,
+        decision=after.phase.value,
         reason=step.reason,
     )
-    return world.state.save_diagnosis(step.diagnosis, entries)
+    return world.state.save_diagnosis(after, entries)
 
 
 def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) -> None:
-    try:
-        for command in step.commands:
-            _apply(command, claimed, world)
-    except RetryError:
-        # Nothing was done that the next attempt would not do again: give the claim back.
-        world.state.save_diagnosis(msgspec.structs.replace(before, version=claimed.version), [])
-        raise
-    if claimed.phase is not before.phase and not claimed.phase.over:
-        stage = Progress(stage=claimed.phase.value, reason=step.reason, at=world.now())
-        _note(claimed.incident_id, stage, world)
+    for command in step.commands:
+        try:
+            apply_command(command, claimed, world)
+        except RefusedError as error:
+            _take_refusal(before, claimed, command, error, world)
+            return
+        except RetryError as error:
+            _give_back(before, claimed, error.reason, world)
+            raise
+    if claimed.phase.over or (claimed.phase is before.phase and claimed.due == before.due):
+        return
+    stage = Progress(stage=claimed.phase.value, reason=step.reason, at=world.now())
+    _note(claimed.incident_id, stage, world)
 
 
-def _apply(command: Command, diagnosis: Diagnosis, world: World) -> None:
-    hosting = world.hosting
-    match command:
-        case EnsureHooked():
-            _ensure_hooked(diagnosis, world)
-        case UpdateEndpoint(config):
-            hosting.update_endpoint(diagnosis.endpoint, config)
-        case StartJob():
-            classes = write_classes(diagnosis.endpoint, world)
-            world.jobs.create_processing_job(
-                build_explain_job(diagnosis, _plan_job(diagnosis, classes, world))
-            )
-        case DeleteHooked():
-            hosting.delete_endpoint_config(diagnosis.hooked_config)
-            hosting.delete_model(diagnosis.hooked_model)
-        case _:
-            assert_never(command)
+def _give_back(before: Diagnosis, claimed: Diagnosis, reason: str, world: World) -> None:
+    """Undo the claim: nothing was done that the next attempt would not do again."""
+    waiting = msgspec.structs.replace(before, version=claimed.version, held_up=reason)
+    entries = []
+    if before.held_up != reason:
+        entry = _build_entry(waiting, reason, world)
+        entries = [msgspec.structs.replace(entry, what="diagnosis_held_up")]
+    world.state.save_diagnosis(waiting, entries)
 
 
-def _ensure_hooked(diagnosis: Diagnosis, world: World) -> None:
-    model = world.hosting.describe_model(diagnosis.original_model)
-    config = world.hosting.describe_endpoint_config(diagnosis.original_config)
-    if model is None or config is None:
-        raise RetryError("original_model_or_config_not_visible")
-    hooked_model = build_hooked_model(model, diagnosis, world.settings.evidence_bucket)
-    hooked_config = build_hooked_config(config, diagnosis)
-    write_configs(
-        diagnosis.incident_id, {**config, "Model": model}, {**hooked_config, "Model": hooked_model}, world
+def _take_refusal(
+    before: Diagnosis, claimed: Diagnosis, command: Command, error: RefusedError, world: World
+) -> None:
+    get_logger().warning(
+        "diagnosis_refused", endpoint=claimed.endpoint, reason=error.code, operation=error.operation
     )
-    world.hosting.create_model(hooked_model)
-    world.hosting.create_endpoint_config(hooked_config)
+    step = decide_refused(claimed, command, get_policy(claimed.endpoint, world), world.now())
+    if step is None:
+        _give_back(before, claimed, error.code, world)
+        raise RetryError(error.code) from error
+    entry = _build_entry(claimed, step.reason, world)
+    data: dict[str, str | int | float | bool | None] = {"operation": error.operation, "why": error.message}
+    refused = msgspec.structs.replace(entry, what="diagnosis_refused", data=data)
+    entries = [refused]
+    if step.diagnosis.phase is not claimed.phase:
+        entries.append(_build_entry(step.diagnosis, step.reason, world))
+    world.state.save_diagnosis(step.diagnosis, entries)
 
 
-def _plan_job(diagnosis: Diagnosis, classes_key: str, world: World) -> JobPlan:
-    policy, settings = get_policy(diagnosis.endpoint, world), world.settings
-    return JobPlan(
-        image_uri=settings.explain_image_uri,
-        role_arn=settings.explain_role_arn,
-        instance_type=settings.explain_instance_type,
-        bucket=settings.evidence_bucket,
-        max_images=policy.requests,
-        max_runtime_seconds=int(policy.explain_within.total_seconds()),
-        classes_key=classes_key,
-    )
+def _build_entry(diagnosis: Diagnosis, reason: str, world: World) -> Entry:
+    data: dict[str, str | int | float | bool | None] = {"recorded": diagnosis.recorded}
+    return Entry(at=world.now(), what=f"diagnosis_{diagnosis.phase}", reason=reason, by=BY, data=data)
 
 
 def _finish(diagnosis: Diagnosis, world: World) -> None:
@@ -214,6 +191,7 @@ def _finish(diagnosis: Diagnosis, world: World) -> None:
     at = diagnosis.finished_at or world.now()
     explained = count_explained(diagnosis.incident_id, world)
     stage = Progress(stage=diagnosis.phase.value, reason=diagnosis.outcome, at=at, explained=explained)
+    note_cost(diagnosis, BY, world)
     _note(diagnosis.incident_id, stage, world)
     write_page(diagnosis.incident_id, world)
     _tell(diagnosis, "abandoned" if diagnosis.phase is Phase.ABANDONED else "finished", world)

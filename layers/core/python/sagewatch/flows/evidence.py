@@ -14,8 +14,8 @@ from urllib.parse import quote
 import msgspec
 
 from sagewatch.alert.content import Links
+from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.diagnose.model import Diagnosis
-from sagewatch.diagnose.plan import build_explain_prefix
 from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest
 from sagewatch.evidence.model import (
     Dossier,
@@ -88,7 +88,7 @@ def write_page(incident_id: str, world: World) -> None:
 
 def count_explained(incident_id: str, world: World) -> int:
     """How many inputs have a heat map."""
-    return len(_load_report(incident_id, world).get("images", []))
+    return len(load_report(incident_id, world).get("images", []))
 
 
 def write_configs(
@@ -114,7 +114,7 @@ def write_classes(endpoint: str, world: World) -> str:
 
 
 def _gather(incident: Incident, pictures: Mapping[str, bytes], now: datetime, world: World) -> Dossier:
-    report = _load_report(incident.incident_id, world)
+    report = load_report(incident.incident_id, world)
     diagnosis = world.state.load_diagnosis_of(incident.incident_id)
     links = build_links(incident, now, world)
     entries = world.state.load_entries(incident.incident_id)
@@ -135,7 +135,8 @@ def _gather(incident: Incident, pictures: Mapping[str, bytes], now: datetime, wo
     )
 
 
-def _load_report(incident_id: str, world: World) -> dict[str, Any]:
+def load_report(incident_id: str, world: World) -> dict[str, Any]:
+    """What the saliency job says of its pictures; empty where it left nothing."""
     key = f"{build_explain_prefix(incident_id)}explanations.json"
     stream = world.objects.open_object(world.settings.evidence_bucket, key)
     return dict(json.loads(stream.read())) if stream else {}

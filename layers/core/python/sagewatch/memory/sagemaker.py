@@ -31,9 +31,8 @@ class MemorySageMaker:
 
     def deploy(self, endpoint: str, variant: str = "AllTraffic", **config: Any) -> None:
         """An endpoint in service, with a model and a configuration of its own."""
-        self.create_model(
-            {"ModelName": f"{endpoint}-model", "PrimaryContainer": {"Image": "image", "Environment": {}}}
-        )
+        container = {"Image": "image", "ModelDataUrl": f"s3://models/{endpoint}.tar.gz", "Environment": {}}
+        self.create_model({"ModelName": f"{endpoint}-model", "PrimaryContainer": container})
         variants = [{"VariantName": variant, "ModelName": f"{endpoint}-model", "InitialInstanceCount": 1}]
         self.create_endpoint_config(
             {"EndpointConfigName": f"{endpoint}-config", "ProductionVariants": variants, **config}
@@ -54,8 +53,9 @@ class MemorySageMaker:
                 endpoint["EndpointConfigName"] = config
         self._target.clear()
         for job in self.jobs.values():
-            if job["ProcessingJobStatus"] == "InProgress":
-                job["ProcessingJobStatus"] = "Completed"
+            if job["ProcessingJobStatus"] in {"InProgress", "Stopping"}:
+                ended = job["ProcessingJobStatus"] == "InProgress"
+                job["ProcessingJobStatus"] = "Completed" if ended else "Stopped"
 
     def describe_endpoint(self, name: str) -> dict[str, Any] | None:
         """The endpoint as it is now."""
@@ -69,23 +69,34 @@ class MemorySageMaker:
         """The model."""
         return copy.deepcopy(self.models.get(name))
 
+    def list_tags(self, arn: str) -> dict[str, str]:
+        """The tags that models and configurations were made with."""
+        everything = [*self.models.values(), *self.configs.values()]
+        found = [one for one in everything if one.get("ModelArn", one.get("EndpointConfigArn")) == arn]
+        return {tag["Key"]: tag["Value"] for one in found for tag in one.get("Tags", [])}
+
     def create_model(self, request: Mapping[str, Any]) -> None:
         """Make the model unless there is one."""
         self.calls.append(("CreateModel", request["ModelName"]))
-        self.models.setdefault(request["ModelName"], dict(request))
+        arn = f"arn:aws:sagemaker:eu-west-1:123456789012:model/{request['ModelName']}"
+        self.models.setdefault(request["ModelName"], {**request, "ModelArn": arn})
 
     def create_endpoint_config(self, request: Mapping[str, Any]) -> None:
         """Make the configuration unless there is one."""
         self.calls.append(("CreateEndpointConfig", request["EndpointConfigName"]))
-        self.configs.setdefault(request["EndpointConfigName"], dict(request))
+        arn = f"arn:aws:sagemaker:eu-west-1:123456789012:endpoint-config/{request['EndpointConfigName']}"
+        self.configs.setdefault(request["EndpointConfigName"], {**request, "EndpointConfigArn": arn})
 
-    def update_endpoint(self, name: str, config_name: str) -> None:
+    def update_endpoint(self, name: str, config_name: str, deployment: Mapping[str, Any]) -> None:
         """Start an update; busy while one is under way."""
         self.calls.append(("UpdateEndpoint", config_name))
         endpoint = self.endpoints[name]
         if endpoint["EndpointStatus"] != "InService" or config_name not in self.configs:
             raise RetryError("endpoint_is_busy")
         endpoint["EndpointStatus"] = "Updating"
+        endpoint["LastDeploymentConfig"] = dict(deployment)
+        if not deployment:
+            del endpoint["LastDeploymentConfig"]
         self._target[name] = config_name
 
     def delete_endpoint_config(self, name: str) -> None:
@@ -106,3 +117,9 @@ class MemorySageMaker:
     def describe_processing_job(self, name: str) -> dict[str, Any] | None:
         """The job as it is now."""
         return copy.deepcopy(self.jobs.get(name))
+
+    def stop_processing_job(self, name: str) -> None:
+        """Stop the job, unless it has ended."""
+        self.calls.append(("StopProcessingJob", name))
+        if name in self.jobs and self.jobs[name]["ProcessingJobStatus"] == "InProgress":
+            self.jobs[name]["ProcessingJobStatus"] = "Stopping"

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from sagewatch.diagnose.plan import build_explain_prefix
+from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.replay.scene import SCENE_FILE, HostedEndpoint, Scene, Story
 from sagewatch.sandbox.demo.stage import Stage
 from sagewatch.sandbox.moto_server import ACCOUNT_ID

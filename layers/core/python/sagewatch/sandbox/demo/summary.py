@@ -11,8 +11,8 @@ from typing import Any
 from rich.table import Table
 
 from sagewatch.aws.dynamodb import DynamoItems
+from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.diagnose.model import Diagnosis
-from sagewatch.diagnose.plan import build_explain_prefix
 from sagewatch.flows.evidence import build_page_key
 from sagewatch.incident.model import Entry
 from sagewatch.sandbox.demo.archive import keep_archive

@@ -1,0 +1,90 @@
+"""The saliency job: the request that starts it, and where its files lie."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from sagewatch.diagnose.model import Diagnosis
+from sagewatch.diagnose.plan import INCIDENT_TAG
+
+
+class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How the saliency job is to run.
+
+    Attributes
+    ----------
+    classes_key
+        Key prefix of the class names; empty where there are none.
+    model_data_url
+        For a replay: the live model's archive.
+    """
+
+    image_uri: str
+    role_arn: str
+    instance_type: str
+    bucket: str
+    max_images: int
+    max_runtime_seconds: int
+    classes_key: str = ""
+    model_data_url: str = ""
+
+
+def build_explain_job(diagnosis: Diagnosis, plan: JobPlan) -> dict[str, Any]:
+    """The CreateProcessingJob request of the saliency job (``monitor_image/explain.py``).
+
+    After a swap it gets what the endpoint recorded; in a replay it gets the model and captured requests, and
+    records for itself.
+    """
+    base = f"s3://{plan.bucket}/"
+    if diagnosis.mode == "replay":
+        requests = build_replay_prefix(diagnosis.incident_id)
+        inputs = [_build_input("model", plan.model_data_url), _build_input("requests", base + requests)]
+    else:
+        inputs = [_build_input("tensors", base + diagnosis.tensors_prefix)]
+    if plan.classes_key:
+        inputs.append(_build_input("classes", base + plan.classes_key))
+    output = {
+        "S3Uri": f"{base}{build_explain_prefix(diagnosis.incident_id)}",
+        "LocalPath": "/opt/ml/processing/output",
+        "S3UploadMode": "EndOfJob",
+    }
+    return {
+        "ProcessingJobName": diagnosis.job,
+        "AppSpecification": {
+            "ImageUri": plan.image_uri,
+            "ContainerEntrypoint": ["python3", "/opt/program/explain.py"],
+        },
+        "Environment": {"MAX_IMAGES": str(plan.max_images), "SUSPECT_CLASS": diagnosis.subject},
+        "ProcessingInputs": inputs,
+        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "explanations", "S3Output": output}]},
+        "ProcessingResources": {
+            "ClusterConfig": {"InstanceCount": 1, "InstanceType": plan.instance_type, "VolumeSizeInGB": 20}
+        },
+        "RoleArn": plan.role_arn,
+        "StoppingCondition": {"MaxRuntimeInSeconds": plan.max_runtime_seconds},
+        "Tags": [{"Key": INCIDENT_TAG, "Value": diagnosis.incident_id}],
+    }
+
+
+def build_explain_prefix(incident_id: str) -> str:
+    """Where the saliency job's output lies in the evidence bucket."""
+    return f"incidents/{incident_id}/explain/"
+
+
+def build_replay_prefix(incident_id: str) -> str:
+    """Where the captured requests lie that a replay runs through the model."""
+    return f"incidents/{incident_id}/replay/"
+
+
+def _build_input(name: str, uri: str) -> dict[str, Any]:
+    return {
+        "InputName": name,
+        "S3Input": {
+            "S3Uri": uri,
+            "LocalPath": f"/opt/ml/processing/input/{name}",
+            "S3DataType": "S3Prefix",
+            "S3InputMode": "File",
+        },
+    }

@@ -1,0 +1,92 @@
+"""A diagnosis's commands, carried out: the only code that changes an endpoint."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from sagewatch.diagnose.commands import (
+    Command,
+    DeleteHooked,
+    EnsureHooked,
+    StartJob,
+    StopJob,
+    UpdateEndpoint,
+)
+from sagewatch.diagnose.job import JobPlan, build_explain_job
+from sagewatch.diagnose.model import Diagnosis
+from sagewatch.diagnose.plan import build_deployment, build_hooked_config, build_hooked_model
+from sagewatch.errors import RetryError
+from sagewatch.flows.diagnosis_sight import get_policy
+from sagewatch.flows.evidence import write_classes, write_configs
+from sagewatch.flows.replay_requests import write_requests
+from sagewatch.world import World
+
+
+def apply_command(command: Command, diagnosis: Diagnosis, world: World) -> None:
+    """Do what the state machine ordered; doing it twice does it once.
+
+    Raises
+    ------
+    RetryError
+        It could not be done now.
+    RefusedError
+        AWS will not do it.
+    """
+    match command:
+        case EnsureHooked():
+            _ensure_hooked(diagnosis, world)
+        case UpdateEndpoint(config, carefully):
+            deployment = build_deployment(
+                diagnosis,
+                get_policy(diagnosis.endpoint, world),
+                carefully=carefully,
+                hooks=config == diagnosis.hooked_config,
+            )
+            world.hosting.update_endpoint(diagnosis.endpoint, config, deployment)
+        case StartJob():
+            _start_job(diagnosis, world)
+        case StopJob():
+            world.jobs.stop_processing_job(diagnosis.job)
+        case DeleteHooked():
+            world.hosting.delete_endpoint_config(diagnosis.hooked_config)
+            world.hosting.delete_model(diagnosis.hooked_model)
+        case _:
+            assert_never(command)
+
+
+def _ensure_hooked(diagnosis: Diagnosis, world: World) -> None:
+    hosting, policy = world.hosting, get_policy(diagnosis.endpoint, world)
+    model = hosting.describe_model(diagnosis.original_model)
+    config = hosting.describe_endpoint_config(diagnosis.original_config)
+    if model is None or config is None:
+        raise RetryError("original_model_or_config_not_visible")
+    bucket = world.settings.evidence_bucket
+    hooked_model = build_hooked_model(model, hosting.list_tags(model["ModelArn"]), diagnosis, bucket, policy)
+    hooked_config = build_hooked_config(config, hosting.list_tags(config["EndpointConfigArn"]), diagnosis)
+    write_configs(
+        diagnosis.incident_id, {**config, "Model": model}, {**hooked_config, "Model": hooked_model}, world
+    )
+    hosting.create_model(hooked_model)
+    hosting.create_endpoint_config(hooked_config)
+
+
+def _start_job(diagnosis: Diagnosis, world: World) -> None:
+    policy, settings = get_policy(diagnosis.endpoint, world), world.settings
+    model_data_url = ""
+    if diagnosis.mode == "replay":
+        model = world.hosting.describe_model(diagnosis.original_model)
+        if model is None:
+            raise RetryError("original_model_not_visible")
+        model_data_url = model["PrimaryContainer"]["ModelDataUrl"]
+        write_requests(diagnosis, model["PrimaryContainer"].get("Environment", {}), policy.requests, world)
+    plan = JobPlan(
+        image_uri=settings.explain_image_uri,
+        role_arn=settings.explain_role_arn,
+        instance_type=settings.explain_instance_type,
+        bucket=settings.evidence_bucket,
+        max_images=policy.requests,
+        max_runtime_seconds=int(policy.explain_within.total_seconds()),
+        classes_key=write_classes(diagnosis.endpoint, world),
+        model_data_url=model_data_url,
+    )
+    world.jobs.create_processing_job(build_explain_job(diagnosis, plan))

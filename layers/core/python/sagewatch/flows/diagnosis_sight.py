@@ -1,0 +1,53 @@
+"""The world as a diagnosis finds it, described just now."""
+
+from __future__ import annotations
+
+from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
+from sagewatch.flows.evidence import count_explained
+from sagewatch.incident.model import State
+from sagewatch.world import World
+
+
+def look(diagnosis: Diagnosis, world: World) -> Seen:
+    """What the diagnosis's next step depends on, and nothing more: every call is paid for."""
+    if diagnosis.phase is Phase.EXPLAINING:
+        # The endpoint is its owner's again; only the job is still ours.
+        job = world.jobs.describe_processing_job(diagnosis.job) or {}
+        status = job.get("ProcessingJobStatus")
+        explained = count_explained(diagnosis.incident_id, world) if status == "Completed" else 0
+        return Seen(None, None, job_status=status, explained=explained)
+    endpoint = world.hosting.describe_endpoint(diagnosis.endpoint) or {}
+    recorded = 0
+    if diagnosis.phase in {Phase.OBSERVING, Phase.RESTORING}:
+        keys = world.objects.list_objects(world.settings.evidence_bucket, diagnosis.tensors_prefix)
+        recorded = sum("/index/" in key for key in keys)
+    hooked = (
+        world.hosting.describe_endpoint_config(diagnosis.hooked_config) is not None
+        or world.hosting.describe_model(diagnosis.hooked_model) is not None
+    )
+    return Seen(
+        endpoint.get("EndpointConfigName"),
+        endpoint.get("EndpointStatus"),
+        hooked,
+        recorded,
+        stop=find_stop(diagnosis, world) if diagnosis.phase is not Phase.RESTORING else "",
+    )
+
+
+def find_stop(diagnosis: Diagnosis, world: World) -> str:
+    """Why the endpoint shall be its owner's again at once, as a reason code; empty where it need not."""
+    if not world.state.load_switch().on:
+        return "switched_off"
+    policy = get_policy(diagnosis.endpoint, world)
+    if policy.mode != diagnosis.mode:
+        return f"mode_is_{policy.mode}"
+    incident = world.state.load_incident(diagnosis.incident_id)
+    if incident is not None and incident.state is State.RESOLVED:
+        return "incident_resolved"
+    return ""
+
+
+def get_policy(endpoint: str, world: World) -> Policy:
+    """What the endpoint's owner allows now; an endpoint that is no longer listed is only cleaned up."""
+    watched = world.monitors.endpoints.get(endpoint)
+    return watched.diagnosis if watched else Policy(mode="off")

@@ -1,0 +1,166 @@
+"""A diagnosis whose every single call to AWS, reading or changing, goes wrong in turn: enumerated, not chosen."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+
+import pytest
+
+from sagewatch.entry import handle
+from sagewatch.errors import ConflictError, RefusedError, RetryError
+from sagewatch.events import Ticked
+from sagewatch.flows.advance_diagnosis import advance_diagnosis
+from sagewatch.flows.ingest_capture import ingest_capture
+from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.flows.tick import tick
+from tests.unit.flows.captures import put_file
+from tests.unit.flows.worlds import (
+    MONITORS,
+    NOW,
+    Pump,
+    build_event,
+    build_finding,
+    build_world,
+    record_and_settle,
+)
+
+CALLS = {
+    "items": ("get", "query", "write"),
+    "bus": ("publish",),
+    "objects": ("open_object", "put_object", "list_objects", "presign"),
+    "hosting": (
+        "describe_endpoint", "describe_endpoint_config", "describe_model", "list_tags", "create_model",
+        "create_endpoint_config", "update_endpoint", "delete_endpoint_config", "delete_model",
+        "create_processing_job", "describe_processing_job", "stop_processing_job",
+    ),
+}  # fmt: skip
+CHANGING_SAGEMAKER = frozenset(name for name in CALLS["hosting"] if not name.startswith(("describe", "list")))
+REPLAY = MONITORS.replace("mode: swap", "mode: replay")
+
+
+class Killed(BaseException):
+    """The function is gone."""
+
+
+class Counter:
+    """Lets the nth call go wrong: before it is done (an error), or after it (a kill)."""
+
+    def __init__(self, world, limit, error=None, names=None):
+        self.count, self.limit, self.error, self.hit = 0, limit, error, ""
+        owners = {
+            "items": world.state._items,
+            "bus": world.bus,
+            "objects": world.objects,
+            "hosting": world.hosting,
+        }
+        for owner, calls in CALLS.items():
+            for name in calls:
+                if names is None or name in names:
+                    setattr(owners[owner], name, self.watch(getattr(owners[owner], name), name))
+
+    def watch(self, method, name):
+        def call(*args, **kwargs):
+            self.count += 1
+            if self.count != self.limit:
+                return method(*args, **kwargs)
+            self.hit = name
+            if self.error is not None:
+                raise self.error
+            method(*args, **kwargs)
+            raise Killed
+
+        return call
+
+
+def play(world):
+    """The story of one diagnosis, told by the functions that a kill or an error can strike."""
+    pump = Pump(world)
+    handle(manage_incident, build_event(build_finding()), world)
+    pump.run()
+    record_and_settle(world)
+
+
+def recover(world):
+    """What AWS does by itself: the queue delivers again, the tick comes every minute."""
+    for _ in range(4):
+        world.now.move(timedelta(minutes=2))
+        for event in [build_event(build_finding()), *world.bus.events]:
+            for flow in (manage_incident, advance_diagnosis):
+                try:
+                    handle(flow, event, world)
+                except RetryError:
+                    world.now.move(timedelta(minutes=1))
+        record_and_settle(world)
+        tick(Ticked(world.now()), world)
+
+
+def check_end(world, note):
+    endpoint = world.hosting.endpoints["signs"]
+    assert (endpoint["EndpointConfigName"], endpoint["EndpointStatus"]) == ("signs-config", "InService"), note
+    assert sorted(world.hosting.configs) == ["signs-config"], note
+    assert sorted(world.hosting.models) == ["signs-model"], note
+    assert {job["ProcessingJobStatus"] for job in world.hosting.jobs.values()} <= {"Completed", "Stopped"}, (
+        note
+    )
+    diagnosis = world.state.load_diagnosis("signs")
+    assert diagnosis is not None, note
+    assert diagnosis.phase.over, note
+    assert diagnosis.told, note
+    incident = world.state.load_incident(diagnosis.incident_id)
+    assert (incident.diagnosis.stage, incident.diagnosis.reason) == (diagnosis.phase, diagnosis.outcome), note
+    trail = [entry.what for entry in world.state.load_entries(diagnosis.incident_id)]
+    assert trail.count(f"diagnosis_{diagnosis.phase}") == 1, (note, trail)
+    return diagnosis
+
+
+def enumerate_calls(error=None, names=None, monitors=MONITORS):
+    """Every world in which one more call went wrong, until none is left to go wrong."""
+    for limit in range(1, 2000):
+        world = build_world(monitors)
+        for event in (
+            put_file(world, ["2", "14"] * 3, NOW - timedelta(hours=1)),
+            put_file(world, ["14"] * 6, NOW, number=1),
+        ):
+            handle(ingest_capture, event, world)
+        counter = Counter(world, limit, error, names)
+        with contextlib.suppress(Killed, RetryError, RefusedError):
+            play(world)
+        if not counter.hit:
+            return
+        recover(world)
+        yield world, f"{counter.hit}, call {limit}"
+    raise AssertionError("the story never ended")
+
+
+@pytest.mark.parametrize("monitors", [MONITORS, REPLAY], ids=["swap", "replay"])
+def test_killed_after_any_single_call_it_ends_as_if_nothing_had_happened(monitors):
+    notes = []
+    for world, note in enumerate_calls(monitors=monitors):
+        notes.append(note.partition(",")[0])
+        assert check_end(world, note).outcome == "explained", note
+    assert len(notes) > (150 if monitors is MONITORS else 50)
+
+
+def test_throttled_at_any_single_call_it_ends_as_if_nothing_had_happened():
+    for world, note in enumerate_calls(RetryError("ThrottlingException")):
+        assert check_end(world, note).outcome == "explained", note
+
+
+def test_crossed_by_another_writer_at_any_write_it_ends_as_if_nothing_had_happened():
+    for world, note in enumerate_calls(ConflictError("item_was_changed"), {"write"}):
+        assert check_end(world, note).outcome == "explained", note
+
+
+def test_refused_for_good_at_any_change_it_leaves_the_endpoint_as_it_was_and_says_so():
+    outcomes = set()
+    for world, note in enumerate_calls(RefusedError("X", "AccessDenied", "no right"), CHANGING_SAGEMAKER):
+        diagnosis = world.state.load_diagnosis("signs")
+        if diagnosis.cannot_delete:
+            world.hosting.configs.pop(diagnosis.hooked_config, None)  # a person has to, and is told
+            world.hosting.models.pop(diagnosis.hooked_model, None)
+        outcomes.add(check_end(world, note).outcome)
+        trail = world.state.load_entries(diagnosis.incident_id)
+        told = [e for e in trail if e.what in {"diagnosis_refused", "diagnosis_held_up"}]
+        assert told, note
+    assert outcomes == {"explained", "swap_refused", "job_refused"}
