@@ -14,6 +14,7 @@ pk / sk                                   holds
 ``incident#<id>`` / ``diagnosis``         the diagnosis made for it
 ``schedule#<name>`` / ``state``           the last run of a monitoring schedule, and what holds since
 ``control#swaps`` / ``switch``            the kill switch of all swaps
+``incidents`` / ``<id>``                  an incident in a line: ids sort by time, so this is the list of all
 ``open-incidents`` / ``<id>``              when the incident's alerts are to be looked at again
 ``diagnosis#<endpoint>`` / ``lease``      who may swap the endpoint now, and what has been used today
 ========================================  ==========================================================
@@ -31,7 +32,7 @@ from sagewatch.capture import Segment, decode_segment, encode_segment
 from sagewatch.detect.stream import Checkpoint
 from sagewatch.diagnose.model import Diagnosis, Switch
 from sagewatch.errors import ConflictError
-from sagewatch.finding import Finding, Stream, build_content_key
+from sagewatch.finding import Finding, Severity, Stream, build_content_key
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Entry, Incident, OpenRecord
 from sagewatch.incident.model import State as Life
@@ -40,6 +41,7 @@ from sagewatch.report.judge import ScheduleState
 
 SEGMENT_KEPT = timedelta(days=2)
 OPEN_INCIDENTS = "open-incidents"
+INCIDENTS = "incidents"
 FIRST_LOOK = timedelta(minutes=1)
 """An incident that changed is looked at again after this, should the event that says so be lost."""
 
@@ -62,6 +64,21 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     over: bool
     staged: bool
     labels: dict[str, str]
+
+
+class Listed(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident in a line, for lists: what people filter by."""
+
+    incident_id: str
+    endpoint: str
+    variant: str
+    kind: str
+    subject: str
+    severity: Severity
+    state: Life
+    opened_at: datetime
+    resolved_at: datetime | None = None
+    acknowledged_by: str | None = None
 
 
 class State:
@@ -169,9 +186,15 @@ class State:
                 write_row(f"incident#{incident.incident_id}", "meta", incident, incident.version),
                 _write_record(record),
                 _write_due(incident),
+                _write_listed(incident),
                 *(write_entry(incident.incident_id, entry) for entry in entries),
             ]
         )
+
+    def list_incidents(self, since: datetime | None = None) -> list[Listed]:
+        """All incidents, or those opened at or after a time, the latest first."""
+        rows = self._items.query(INCIDENTS, f"{since:%Y%m%dT%H%M%SZ}" if since else "")
+        return [msgspec.json.decode(row.body, type=Listed) for row in reversed(rows)]
 
     def add_entries(self, incident_id: str, entries: Sequence[Entry]) -> None:
         """Add to the audit trail; the same entry twice is one entry."""
@@ -246,6 +269,11 @@ def write_row(pk: str, sk: str, value: object, expect: int) -> Write:
 
 def _write_record(record: OpenRecord) -> Write:
     return write_row(f"open#{record.fingerprint}", "open", record, record.version)
+
+
+def _write_listed(incident: Incident) -> Write:
+    listed = Listed(**{name: getattr(incident, name) for name in Listed.__struct_fields__})
+    return write_row(INCIDENTS, incident.incident_id, listed, ANY_VERSION)
 
 
 def _write_due(incident: Incident) -> Write:

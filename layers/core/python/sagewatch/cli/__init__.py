@@ -13,7 +13,9 @@ import click
 from sagewatch.cli.check import check
 from sagewatch.cli.demo import demo
 from sagewatch.cli.deploy_endpoint import deploy_endpoint
+from sagewatch.cli.incidents import incidents
 from sagewatch.cli.replay import replay
+from sagewatch.cli.tail import tail
 from sagewatch.errors import ConfigurationError, SagewatchError
 
 
@@ -29,7 +31,9 @@ def cli() -> None:
 cli.add_command(check)
 cli.add_command(demo)
 cli.add_command(deploy_endpoint)
+cli.add_command(incidents)
 cli.add_command(replay)
+cli.add_command(tail)
 
 
 def main() -> None:

@@ -94,7 +94,14 @@ def show_outcome(outcome: Outcome, *, reproduced: bool) -> None:
             f"{outcome.began:%Y-%m-%d %H:%M:%S} to {outcome.ended:%Y-%m-%d %H:%M:%S} UTC",
             highlight=False,
         )
-    table = Table(Column("Incident", overflow="fold"), "Severity", "Opened", "Resolved", "Diagnosis", title_justify="left")
+    table = Table(
+        Column("Incident", overflow="fold"),
+        "Severity",
+        "Opened",
+        "Resolved",
+        "Diagnosis",
+        title_justify="left",
+    )
     for told in outcome.incidents:
         one = told.incident
         resolved = f"{one.resolved_at:%H:%M:%S}" if one.resolved_at else "-"

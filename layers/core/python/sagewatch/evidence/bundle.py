@@ -80,6 +80,16 @@ def encode_manifest(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
+def find_wrong_files(files: Mapping[str, bytes]) -> list[str]:
+    """Paths of a bundle that its manifest names and that are not there, or not as they were."""
+    manifest = msgspec.json.decode(files[MANIFEST], type=Manifest)
+    return [
+        one.path
+        for one in manifest.files
+        if one.path not in files or hashlib.sha256(files[one.path]).hexdigest() != one.sha256
+    ]
+
+
 def find_media_type(path: str) -> str:
     """What a file of the bundle is, by its ending.
 

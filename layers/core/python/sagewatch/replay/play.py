@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.events import Ignored, parse_event
 from sagewatch.events.parse import parse_time
@@ -19,6 +21,7 @@ from sagewatch.finding import Place
 from sagewatch.memory.state import MemoryState
 from sagewatch.memory.world import MemoryBus, MemoryChat, MemoryClock, MemoryMail
 from sagewatch.monitors import Monitors
+from sagewatch.ports import OutgoingEvent
 from sagewatch.replay.metrics import LastMetrics
 from sagewatch.replay.recording import Event, FolderObjects
 from sagewatch.replay.rules import FLOWS, Rule, build_rules, matches
@@ -98,7 +101,17 @@ class Player:
             settings=settings,
             place=Place(scene.account, scene.region),
             folds={},
+            wakeups=self,
         )
+
+    def wake(self, fact: OutgoingEvent, at: datetime, after_seconds: float) -> None:
+        """``Wakeups``: the fact comes to ``deliver_alert`` after so long."""
+        self._put_off(at + timedelta(seconds=after_seconds), "deliver_alert", _wrap(fact, at), 1)
+
+    def give_up(self, fact: OutgoingEvent, at: datetime, reason: str) -> None:
+        """``Wakeups``: the fact would be a dead letter."""
+        del fact, at
+        self.given_up.append(("deliver_alert", reason))
 
     def play(self, events: Iterable[Event]) -> None:
         """Deliver a recording, in its order, and what follows from it."""
@@ -226,6 +239,11 @@ def build_settings(scene: Scene) -> Settings:
         explain_image_uri="memory",
         explain_role_arn="memory",
     )
+
+
+def _wrap(fact: OutgoingEvent, at: datetime) -> Event:
+    detail = msgspec.to_builtins(fact.detail)
+    return {"source": "sagewatch", "detail-type": fact.detail_type, "time": at.isoformat(), "detail": detail}
 
 
 def _build_tick(at: datetime) -> Event:

@@ -1,0 +1,288 @@
+"""``sagewatch incidents``: what is wrong, what was done, and what a person decides about it."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from sagewatch.cli.store import Store, open_store, stack_option
+from sagewatch.errors import ConfigurationError, RejectedInputError
+
+if TYPE_CHECKING:
+    from sagewatch.incident.model import Incident
+    from sagewatch.state import Listed
+
+PRESIGNED_SECONDS = 3600
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
+by_option = click.option("--by", default=getpass.getuser, show_default="you", help="Who decides.")
+
+
+@click.group()
+def incidents() -> None:
+    """List, read and decide incidents of a stack."""
+
+
+@incidents.command("list", epilog="Example: sagewatch incidents list --state open --endpoint traffic-signs")
+@stack_option
+@click.option("--endpoint", help="Only this endpoint's.")
+@click.option("--kind", help="Only of this kind, such as class-concentration.")
+@click.option("--state", type=click.Choice(["open", "acknowledged", "resolved"]), help="Only in this state.")
+@click.option("--limit", default=30, show_default=True, help="At most so many, the latest first.")
+@as_json_option
+def list_(
+    stack: str, endpoint: str | None, kind: str | None, state: str | None, limit: int, *, as_json: bool
+) -> None:
+    """Incidents, the latest first."""
+    wanted = {"endpoint": endpoint, "kind": kind, "state": state}
+    found = [
+        one
+        for one in open_store(stack).state.list_incidents()
+        if all(value is None or getattr(one, name) == value for name, value in wanted.items())
+    ][:limit]
+    if as_json:
+        _print_json(found)
+        return
+    if not found:
+        click.echo("No incident.")
+        return
+    for one in found:
+        click.echo(tell_listed(one))
+
+
+def tell_listed(one: Listed) -> str:
+    """An incident in one line."""
+    subject = f" {one.subject}" if one.subject else ""
+    state = f"{one.state} by {one.acknowledged_by}" if one.state == "acknowledged" else str(one.state)
+    return (
+        f"{one.incident_id}  {one.severity:<8}  {state:<9}  {one.endpoint}/{one.variant}  {one.kind}{subject}"
+    )
+
+
+@incidents.command("show", epilog="Example: sagewatch incidents show 20261121T203405Z-d70a35fb2065c43a")
+@click.argument("incident_id", metavar="ID")
+@stack_option
+@as_json_option
+def show(incident_id: str, stack: str, *, as_json: bool) -> None:
+    """An incident with its trail: what happened, why, who did it, who was told."""
+    from sagewatch.incident.amounts import format_time
+    from sagewatch.incident.describe import describe
+    from sagewatch.incident.doing import tell_doing
+
+    store = open_store(stack)
+    incident = load(incident_id, store)
+    entries = store.state.load_entries(incident.incident_id)
+    if as_json:
+        _print_json({"incident": incident, "entries": entries, "page": find_page(incident, store)})
+        return
+    description = describe(incident.latest, {})
+    click.echo(f"{incident.incident_id}: {incident.state}, {incident.severity}")
+    click.echo(f"{incident.endpoint}/{incident.variant}: {description.what}")
+    click.echo(description.how_bad)
+    click.echo(tell_doing(incident))
+    click.echo(f"Next: {description.next_step}")
+    click.echo("")
+    for entry in entries:
+        data = ", ".join(f"{key}={value}" for key, value in entry.data.items() if key != "finding_id")
+        click.echo(
+            f"{format_time(entry.at)}  {entry.what} ({entry.reason}) by {entry.by}{f': {data}' if data else ''}"
+        )
+    click.echo("")
+    click.echo(f"Page: {find_page(incident, store)}")
+
+
+@incidents.command(
+    "ack", epilog="Example: sagewatch incidents ack 20261121T203405Z-d70a35fb2065c43a --by ada"
+)
+@click.argument("incident_id", metavar="ID")
+@by_option
+@stack_option
+@as_json_option
+def ack(incident_id: str, by: str, stack: str, *, as_json: bool) -> None:
+    """Say that you look after it: everybody who was told sees your name."""
+    from sagewatch.flows.by_hand import acknowledge_incident
+
+    store = open_store(stack)
+    name = load(incident_id, store).incident_id
+    reason = acknowledge_incident(name, by=by, state=store.state, bus=store.bus, now=store.now())
+    _tell_change(name, reason, as_json=as_json)
+
+
+@incidents.command(
+    "resolve",
+    epilog='Example: sagewatch incidents resolve 20261121T203405Z-d70a35fb2065c43a --reason "camera was turned"',
+)
+@click.argument("incident_id", metavar="ID")
+@click.option("--reason", required=True, help="Why it is over; stays in the trail.")
+@by_option
+@stack_option
+@as_json_option
+def resolve(incident_id: str, reason: str, by: str, stack: str, *, as_json: bool) -> None:
+    """End it by hand. Its findings open nothing again; a new episode does."""
+    from sagewatch.flows.by_hand import resolve_incident
+
+    store = open_store(stack)
+    name = load(incident_id, store).incident_id
+    code = resolve_incident(name, by=by, reason=reason, state=store.state, bus=store.bus, now=store.now())
+    _tell_change(name, code, as_json=as_json)
+
+
+@incidents.command(
+    "silence",
+    epilog='Example: sagewatch incidents silence --match endpoint=traffic-signs --for 2h --reason "new camera"',
+)
+@click.argument("incident_id", metavar="[ID]", required=False)
+@click.option("--match", "matchers", multiple=True, help="label=value or label!=value; all must hold.")
+@click.option("--for", "length", default="2h", show_default=True, help="How long: 30m, 2h, 1d.")
+@click.option("--reason", required=True, help="Why; shown wherever it mutes.")
+@by_option
+@stack_option
+@as_json_option
+def silence(
+    incident_id: str | None,
+    matchers: tuple[str, ...],
+    length: str,
+    reason: str,
+    by: str,
+    stack: str,
+    *,
+    as_json: bool,
+) -> None:
+    """Tell nobody for a while: of one incident's fingerprint, or of what matches. Findings are kept all the same."""
+    from sagewatch.incident.muting import build_silence
+
+    store = open_store(stack)
+    if incident_id is not None:
+        incident = load(incident_id, store)
+        labels = ("endpoint", "variant", "kind", "subject")
+        matchers = (*matchers, *(f'{label}="{getattr(incident, label)}"' for label in labels))
+    made = build_silence(matchers, store.now(), store.now() + _read_length(length), by=by, reason=reason)
+    store.alerts.save_silence(made)
+    if as_json:
+        _print_json(made)
+        return
+    click.echo(
+        f"{made.silence_id}: {' and '.join(made.matchers)} silent until {made.ends_at:%Y-%m-%d %H:%M} UTC."
+    )
+
+
+@incidents.command(
+    "report", epilog="Example: sagewatch incidents report 20261121T203405Z-d70a35fb2065c43a --out bundle"
+)
+@click.argument("incident_id", metavar="ID")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to."
+)
+@stack_option
+@as_json_option
+def report(incident_id: str, out: Path, stack: str, *, as_json: bool) -> None:
+    """Fetch the page and the evidence bundle, each file checked against the manifest's SHA-256."""
+    store = open_store(stack)
+    name = load(incident_id, store).incident_id
+    written = fetch_bundle(name, out / name, store)
+    if as_json:
+        _print_json({"incident_id": name, "folder": str(out / name), "files": written})
+        return
+    click.echo(f"{len(written)} files in {out / name}; start with {out / name / 'index.html'}")
+
+
+@incidents.command("open", epilog="Example: sagewatch incidents open 20261121T203405Z-d70a35fb2065c43a")
+@click.argument("incident_id", metavar="ID")
+@click.option("--print", "only_print", is_flag=True, help="Print the link instead of opening a browser.")
+@stack_option
+@as_json_option
+def open_(incident_id: str, stack: str, *, only_print: bool, as_json: bool) -> None:
+    """Open the incident's page in a browser, by a link that works for an hour."""
+    store = open_store(stack)
+    url = find_page(load(incident_id, store), store)
+    if as_json:
+        _print_json({"url": url})
+    elif only_print or click.launch(url) != 0:
+        click.echo(url)
+
+
+def load(incident_id: str, store: Store) -> Incident:
+    """The incident, by its id or the beginning of one that is enough.
+
+    Raises
+    ------
+    RejectedInputError
+        None, or several begin so.
+    """
+    incident = store.state.load_incident(incident_id)
+    if incident is not None:
+        return incident
+    near = [
+        one.incident_id for one in store.state.list_incidents() if one.incident_id.startswith(incident_id)
+    ]
+    found = store.state.load_incident(near[0]) if len(near) == 1 else None
+    if found is None:
+        several = (
+            f"begins {len(near)} ids" if near else "is not known here; `sagewatch incidents list` shows all"
+        )
+        raise RejectedInputError(several, where=f"incident {incident_id}")
+    return found
+
+
+def find_page(incident: Incident, store: Store) -> str:
+    """A link to the page that works for an hour."""
+    from sagewatch.flows.evidence import build_page_key
+
+    return store.objects.presign(
+        store.evidence_bucket, build_page_key(incident.incident_id), PRESIGNED_SECONDS
+    )
+
+
+def fetch_bundle(incident_id: str, folder: Path, store: Store) -> list[str]:
+    """Write the bundle into a folder; the names of its files.
+
+    Raises
+    ------
+    RejectedInputError
+        There is no bundle yet, or a file is not what the manifest says.
+    """
+    from sagewatch.evidence.bundle import MANIFEST, find_wrong_files
+
+    prefix = f"incidents/{incident_id}/"
+    files: dict[str, bytes] = {}
+    for key in store.objects.list_objects(store.evidence_bucket, prefix):
+        stream = store.objects.open_object(store.evidence_bucket, key)
+        if stream is not None:
+            files[key.removeprefix(prefix)] = stream.read()
+    if MANIFEST not in files:
+        raise RejectedInputError("has no evidence bundle yet", where=f"incident {incident_id}")
+    for name, body in files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(body)
+    wrong = find_wrong_files(files)
+    if wrong:
+        raise RejectedInputError(
+            f"not as the manifest says: {', '.join(wrong)}", where=f"bundle of {incident_id}"
+        )
+    return sorted(files)
+
+
+def _read_length(text: str) -> timedelta:
+    from sagewatch.section import read_duration
+
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise ConfigurationError(str(error), where="command line", key="--for") from None
+
+
+def _tell_change(incident_id: str, reason: str, *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"incident_id": incident_id, "reason": reason})
+        return
+    click.echo(f"{incident_id}: {reason.replace('_', ' ')}")
+
+
+def _print_json(value: Any) -> None:
+    click.echo(json.dumps(json.loads(msgspec.json.encode(value)), indent=2))
