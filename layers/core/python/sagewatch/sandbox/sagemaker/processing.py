@@ -66,6 +66,7 @@ def describe_job(record: JobRecord) -> dict[str, Any]:
         "LastModifiedTime": record.modified,
         "ProcessingStartTime": record.started,
         "ProcessingEndTime": record.ended,
+        "MonitoringScheduleArn": record.schedule_arn,
     }
     return only_members("DescribeProcessingJob", values)
 
@@ -95,8 +96,8 @@ class ProcessingOperations:
             "ListProcessingJobs": self.list_jobs,
         }
 
-    def create(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Begin a job; answered at once."""
+    def create(self, request: Mapping[str, Any], *, schedule_arn: str | None = None) -> dict[str, Any]:
+        """Begin a job, perhaps for a monitoring schedule; answered at once."""
         name = request["ProcessingJobName"]
         arn = self._store.arn("processing-job", name)
         if name in self._store.jobs:
@@ -108,7 +109,7 @@ class ProcessingOperations:
         arguments = program_arguments(request["AppSpecification"], self._programs)
         job_files.refuse_unsupported(request)
         now = time.time()  # noqa: TID251  an edge
-        record = JobRecord(request, arn, "InProgress", now, now, started=now)
+        record = JobRecord(request, arn, "InProgress", now, now, started=now, schedule_arn=schedule_arn)
         self._store.jobs[name] = record
         self._store.tag(arn, request.get("Tags"))
         self._announce(record)

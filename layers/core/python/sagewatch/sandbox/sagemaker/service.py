@@ -2,7 +2,8 @@
 
 Admin, for tests in another process: `GET /_admin/faults`, `POST /_admin/faults` with
 `{"fault": "throttle", "times": 2, "operation": "UpdateEndpoint", "seconds": 0}`, `DELETE /_admin/faults`,
-`POST /_admin/flush` (writes the captures that are held).
+`POST /_admin/flush` (writes the captures that are held), `POST /_admin/schedules` with `{"schedule": "name"}` and
+perhaps `"start"` and `"end"` in ISO 8601 (runs a monitoring schedule now).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import logging
 import re
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from sagewatch.sandbox.sagemaker.endpoints import EndpointOperations
 from sagewatch.sandbox.sagemaker.events import EventSender
 from sagewatch.sandbox.sagemaker.faults import Fault, Faults
 from sagewatch.sandbox.sagemaker.models import ModelOperations
+from sagewatch.sandbox.sagemaker.monitoring import MonitoringOperations
 from sagewatch.sandbox.sagemaker.processing import ProcessingOperations
 from sagewatch.sandbox.sagemaker.protocol import ApiError
 from sagewatch.sandbox.sagemaker.runtime import ModelError, Runtime, parse_invocation
@@ -54,6 +57,8 @@ class SageMakerSettings:
         For sampling, routing and shuffled events.
     programs
         What `/opt/program` is in the image of processing jobs.
+    schedule_speed_up
+        An hourly monitoring schedule runs every 3600 / schedule_speed_up seconds.
     """
 
     capture_flush_records: int = 10
@@ -61,6 +66,7 @@ class SageMakerSettings:
     startup_timeout_seconds: float = 60.0
     seed: int = 0
     programs: Path = REPOSITORY / "monitor_image"
+    schedule_speed_up: float = 30.0
 
 
 class SageMakerService:
@@ -106,8 +112,17 @@ class SageMakerService:
             self.faults,
         )
         self._jobs = ProcessingOperations(self.store, self._aws, self._sender, self.faults, settings.programs)
-        self._operations = {**models.operations, **self._endpoints.operations, **self._jobs.operations}
+        self.monitoring = MonitoringOperations(
+            self.store, self._jobs, self.captures, self._aws.client("s3"), settings.schedule_speed_up
+        )
+        self._operations = {
+            **models.operations,
+            **self._endpoints.operations,
+            **self._jobs.operations,
+            **self.monitoring.operations,
+        }
         self.captures.start()
+        self.monitoring.start()
         self._server = Server(self._listener, self)
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
 
@@ -139,6 +154,7 @@ class SageMakerService:
             return
         self._server.shutdown()
         self._server.server_close()
+        self.monitoring.stop()
         self._jobs.stop()
         self.captures.stop()
         self._endpoints.stop()
@@ -226,6 +242,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._answer_json(200, {})
             return
         wanted = json.loads(body)
+        if self.path == "/_admin/schedules":
+            self._fire(wanted)
+            return
         service.faults.inject(
             Fault(wanted["fault"]),
             times=wanted.get("times", 1),
@@ -233,6 +252,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
             seconds=float(wanted.get("seconds", 0)),
         )
         self._answer_json(200, service.faults.waiting())
+
+    def _fire(self, wanted: Mapping[str, str]) -> None:
+        window = {side: datetime.fromisoformat(wanted[side]) for side in ("start", "end") if side in wanted}
+        try:
+            answer = self.server.service.monitoring.fire(wanted["schedule"], **window)
+        except ApiError as error:
+            self._answer_json(error.status, {"message": error.message})
+            return
+        self._answer_json(200, answer)
 
     def _answer_json(self, status: int, content: Any) -> None:
         self._answer(status, "application/x-amz-json-1.1", json.dumps(content).encode())

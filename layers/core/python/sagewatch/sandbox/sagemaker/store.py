@@ -49,7 +49,7 @@ class EndpointRecord:
 
 @dataclass(slots=True)
 class JobRecord:
-    """A processing job now: its request, and what became of it."""
+    """A processing job now: its request, what became of it, and the monitoring schedule that started it."""
 
     request: Mapping[str, Any]
     arn: str
@@ -60,6 +60,7 @@ class JobRecord:
     ended: float | None = None
     exit_message: str | None = None
     failure_reason: str | None = None
+    schedule_arn: str | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
 

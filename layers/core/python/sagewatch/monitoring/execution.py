@@ -1,0 +1,115 @@
+"""What a schedule itself says of its runs: the failures that no processing job, and so no event, tells of.
+
+Source: SageMaker API reference, ListMonitoringExecutions; a window without captures is an execution that Failed
+with "Job inputs had no data" and has no job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import msgspec
+
+from sagewatch.report.failure import Failure
+from sagewatch.report.run import Run
+
+STOPPED: Final = "schedule_stopped"
+_KINDS: Final = {
+    "DataQuality": "data-quality",
+    "ModelQuality": "model-quality",
+    "ModelBias": "bias",
+    "ModelExplainability": "attribution",
+}
+
+
+class Watch(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a schedule's rhythm.
+
+    Attributes
+    ----------
+    since
+        When it was first looked at: what was before is nobody's loss.
+    last_end
+        End of the latest window that a run was started for, or that had no data; None before the first.
+    """
+
+    schedule: str
+    since: datetime
+    last_end: datetime | None = None
+    version: int = 0
+
+
+def read_lost_run(execution: Mapping[str, Any]) -> Run | None:
+    """The run that an execution without a job was to be; None where there is a job, which tells for itself.
+
+    Parameters
+    ----------
+    execution
+        One of ListMonitoringExecutions' summaries.
+
+    Examples
+    --------
+    >>> when = datetime(2026, 11, 21, 10, tzinfo=UTC)
+    >>> run = read_lost_run({"MonitoringScheduleName": "s", "ScheduledTime": when, "LastModifiedTime": when,
+    ...     "MonitoringExecutionStatus": "Failed", "FailureReason": "Job inputs had no data", "EndpointName": "churn"})
+    >>> run.job, run.message
+    ('s@2026-11-21T10:00:00+00:00', 'Job inputs had no data')
+    """
+    if execution.get("MonitoringExecutionStatus") != "Failed" or execution.get("ProcessingJobArn"):
+        return None
+    scheduled: datetime = execution["ScheduledTime"]
+    return _build_run(
+        schedule=str(execution["MonitoringScheduleName"]),
+        endpoint=str(execution.get("EndpointName", "")),
+        at=execution["LastModifiedTime"].astimezone(UTC),
+        kind=_KINDS.get(str(execution.get("MonitoringType")), "data-quality"),
+        job=f"{execution['MonitoringScheduleName']}@{scheduled.astimezone(UTC).isoformat()}",
+        message=str(execution.get("FailureReason") or ""),
+    )
+
+
+def build_lost_run(schedule: str, endpoint: str, at: datetime, message: str, end: datetime) -> Run:
+    """A run of ours that was to look at the window up to ``end`` and never began."""
+    job = f"{schedule}@{end.astimezone(UTC).isoformat()}"
+    return _build_run(
+        schedule=schedule, endpoint=endpoint, at=at, kind="data-quality", job=job, message=message
+    )
+
+
+def judge_rhythm(watch: Watch, every: timedelta, now: datetime) -> Failure | None:
+    """Why a schedule counts as stopped: nothing was started for two windows beyond the one that is due.
+
+    Examples
+    --------
+    >>> watch = Watch(schedule="s", since=datetime(2026, 11, 21, 0, tzinfo=UTC))
+    >>> judge_rhythm(watch, timedelta(hours=1), datetime(2026, 11, 21, 2, tzinfo=UTC)) is None
+    True
+    >>> judge_rhythm(watch, timedelta(hours=1), datetime(2026, 11, 21, 3, 30, tzinfo=UTC)).code
+    'schedule_stopped'
+    """
+    last = max(watch.since, watch.last_end or watch.since)
+    return build_stopped() if now - last > 3 * every else None
+
+
+def build_stopped() -> Failure:
+    """The cause of a schedule that is there and does not run, or is not there at all."""
+    return Failure(
+        STOPPED,
+        "See `sagewatch monitor list`; `sagewatch monitor create ENDPOINT` makes the schedule (again).",
+    )
+
+
+def _build_run(*, schedule: str, endpoint: str, at: datetime, kind: str, job: str, message: str) -> Run:
+    return Run(
+        job=job,
+        kind=kind,
+        schedule=schedule,
+        endpoint=endpoint,
+        variant="AllTraffic",
+        status="Failed",
+        message=message,
+        report_uri="",
+        ended_at=at,
+    )

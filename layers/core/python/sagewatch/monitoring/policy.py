@@ -1,0 +1,49 @@
+"""What monitors.yml says under ``quality``: how often an endpoint's data is looked at, by whom, against what."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+EVENTBRIDGE: Final = "eventbridge"
+MODEL_MONITOR: Final = "model-monitor"
+SCHEDULERS: Final = (EVENTBRIDGE, MODEL_MONITOR)
+MODES: Final = ("exact", "compat")
+DAY: Final = timedelta(days=1)
+_NAME_LIMIT: Final = 63
+_SUFFIX: Final = "-data-quality"
+
+
+class Quality(msgspec.Struct, frozen=True, kw_only=True):
+    """The monitoring of one endpoint's data.
+
+    Attributes
+    ----------
+    baseline
+        ``s3://bucket/prefix`` below which statistics.json and constraints.json lie.
+    every
+        Length of a window of traffic, and the time between two runs.
+    scheduler
+        ``eventbridge`` starts the job by itself; ``model-monitor`` leaves it to a SageMaker schedule, which
+        accounts that are new since 2026-07-30 cannot have.
+    mode
+        ``exact``, or ``compat`` for AWS's own verdicts, its errors included.
+    """
+
+    baseline: str
+    every: timedelta = timedelta(hours=1)
+    scheduler: str = EVENTBRIDGE
+    mode: str = "exact"
+
+
+def name_schedule(endpoint: str) -> str:
+    """The schedule's name, the same for both schedulers; a name has at most 63 letters.
+
+    Examples
+    --------
+    >>> name_schedule("churn")
+    'churn-data-quality'
+    """
+    return endpoint[: _NAME_LIMIT - len(_SUFFIX)].rstrip("-") + _SUFFIX

@@ -1,0 +1,1 @@
+"""What runs in the inference container of the tabular demo; it imports nothing of ours."""

@@ -1,0 +1,324 @@
+"""Monitoring schedules: CreateMonitoringSchedule and its like, their executions, and the clock that fires them.
+
+A run begins by cron, its hours shortened by the speed-up, or by `fire`. A window without captures ends it there:
+its execution Failed, no job is made, no event is sent, as in AWS.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sagewatch.monitoring.window import Span, list_hours
+from sagewatch.sandbox.sagemaker.job_files import split_uri
+from sagewatch.sandbox.sagemaker.listing import build_page
+from sagewatch.sandbox.sagemaker.monitoring_clock import DAILY, NOW, next_run, parse_offset, parse_period
+from sagewatch.sandbox.sagemaker.monitoring_definitions import (
+    DefinitionOperations,
+    read_endpoint_input,
+    to_inline,
+)
+from sagewatch.sandbox.sagemaker.monitoring_records import NO_DATA, ExecutionRecord, ScheduleRecord
+from sagewatch.sandbox.sagemaker.monitoring_run import PlannedRun, build_request
+from sagewatch.sandbox.sagemaker.protocol import ApiError, only_members, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sagewatch.sandbox.sagemaker.capture_writer import CaptureWriter
+    from sagewatch.sandbox.sagemaker.processing import ProcessingOperations
+    from sagewatch.sandbox.sagemaker.store import Store
+
+LOG = logging.getLogger(__name__)
+LOOK_SECONDS = 0.2
+
+
+class MonitoringOperations:
+    """Schedules, their executions and the thread that fires them.
+
+    Parameters
+    ----------
+    s3
+        A boto3 client, to see whether a window has captures.
+    speed_up
+        An hourly schedule runs every 3600 / speed_up seconds, each run on the traffic since the run before.
+    """
+
+    def __init__(
+        self, store: Store, jobs: ProcessingOperations, captures: CaptureWriter, s3: Any, speed_up: float
+    ) -> None:
+        self._store = store
+        self._jobs = jobs
+        self._captures = captures
+        self._s3 = s3
+        self._speed_up = speed_up
+        self._schedules: dict[str, ScheduleRecord] = {}
+        self._history: list[ExecutionRecord] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch_the_clock, name="monitoring", daemon=True)
+        self._definitions = DefinitionOperations(store, self._list_users)
+        self.operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+            "CreateMonitoringSchedule": self.create,
+            "DescribeMonitoringSchedule": self.describe,
+            "UpdateMonitoringSchedule": self.update,
+            "StartMonitoringSchedule": self.start_schedule,
+            "StopMonitoringSchedule": self.stop_schedule,
+            "DeleteMonitoringSchedule": self.delete,
+            "ListMonitoringSchedules": self.list_schedules,
+            "ListMonitoringExecutions": self.list_executions,
+            **self._definitions.operations,
+        }
+
+    def start(self) -> None:
+        """Begin to look at the clock."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Fire nothing any more."""
+        self._stop.set()
+        self._thread.join()
+
+    def create(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Write a schedule down; it runs from now on."""
+        name = request["MonitoringScheduleName"]
+        if name in self._schedules:
+            raise ApiError(
+                "ResourceInUse", f"Monitoring Schedule {self._schedules[name].arn} already exists."
+            )
+        config = request["MonitoringScheduleConfig"]
+        endpoint = self._check_config(config)
+        arn = self._store.arn("monitoring-schedule", name)
+        now = time.time()  # noqa: TID251  an edge
+        self._schedules[name] = ScheduleRecord(
+            name, arn, config, endpoint, now, now, due_from=datetime.fromtimestamp(now, UTC)
+        )
+        self._store.tag(arn, request.get("Tags"))
+        return {"MonitoringScheduleArn": arn}
+
+    def schedule(self, name: str) -> ScheduleRecord:
+        """A schedule by name, or the error of its absence."""
+        found = self._schedules.get(name)
+        if found is None:
+            raise ApiError("ResourceNotFound", f"Monitoring Schedule {name} not found.")
+        return found
+
+    def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The schedule now."""
+        described = self.schedule(request["MonitoringScheduleName"]).describe()
+        return only_members("DescribeMonitoringSchedule", described)
+
+    def update(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace the whole config."""
+        record = self.schedule(request["MonitoringScheduleName"])
+        record.endpoint = self._check_config(request["MonitoringScheduleConfig"])
+        record.config = request["MonitoringScheduleConfig"]
+        record.ran_once = False
+        self._touch(record)
+        return {"MonitoringScheduleArn": record.arn}
+
+    def start_schedule(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Let it run again."""
+        record = self.schedule(request["MonitoringScheduleName"])
+        record.stopped = False
+        record.due_from = datetime.now(tz=UTC)  # noqa: TID251  an edge
+        self._touch(record)
+        return {}
+
+    def stop_schedule(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Let it rest."""
+        record = self.schedule(request["MonitoringScheduleName"])
+        record.stopped = True
+        self._touch(record)
+        return {}
+
+    def delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Forget the schedule; what its executions were stays."""
+        record = self.schedule(request["MonitoringScheduleName"])
+        del self._schedules[record.name]
+        self._store.tags.pop(record.arn, None)
+        return {}
+
+    def list_schedules(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """All schedules, or those of an endpoint, a job definition or a status."""
+        found = [
+            only_members_of_summary(record.describe())
+            for record in self._schedules.values()
+            if request.get("EndpointName") in {None, record.endpoint}
+        ]
+        wanted = request.get("MonitoringJobDefinitionName")
+        return build_page(
+            request,
+            [one for one in found if wanted in {None, one.get("MonitoringJobDefinitionName")}],
+            answer_key="MonitoringScheduleSummaries",
+            name_key="MonitoringScheduleName",
+            status_key="MonitoringScheduleStatus",
+        )
+
+    def list_executions(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """What became of the runs."""
+        summaries = [record.summarise() for record in self._history]
+        for key in ("MonitoringScheduleName", "EndpointName"):
+            summaries = [one for one in summaries if request.get(key) in {None, one[key]}]
+        for key in ("ScheduledTime", "CreationTime", "LastModifiedTime"):
+            before, after = request.get(f"{key}Before"), request.get(f"{key}After")
+            summaries = [
+                one
+                for one in summaries
+                if (before is None or one[key] < before) and (after is None or one[key] > after)
+            ]
+        return build_page(
+            request,
+            summaries,
+            answer_key="MonitoringExecutionSummaries",
+            name_key="MonitoringScheduleName",
+            status_key="MonitoringExecutionStatus",
+        )
+
+    def fire(self, name: str, start: datetime | None = None, end: datetime | None = None) -> dict[str, Any]:
+        """Run a schedule now, as its clock would; what ListMonitoringExecutions will say of it.
+
+        Parameters
+        ----------
+        start, end
+            The window; default: since the last run's (at first, one period long) until now.
+
+        Raises
+        ------
+        ApiError
+            There is no such schedule, or its endpoint is gone.
+        """
+        with self._store.lock:
+            record = self.schedule(name)
+            now = datetime.now(tz=UTC)  # noqa: TID251  an edge
+            span = self._choose_span(record, start, end, now)
+            # AWS waits up to twenty minutes for captures that come late; here they are simply written.
+            self._captures.flush(record.endpoint)
+            execution = self._run(record, span, now)
+            record.executions.append(execution)
+            self._history.append(execution)
+            record.due_from = now
+            return execution.summarise()
+
+    def _run(self, record: ScheduleRecord, span: Span, now: datetime) -> ExecutionRecord:
+        moment = now.timestamp()
+        execution = ExecutionRecord(
+            schedule=record.name,
+            endpoint=record.endpoint,
+            scheduled=now.replace(microsecond=0),
+            created=moment,
+            modified=moment,
+            window_end=span.end,
+            definition_name=record.config.get("MonitoringJobDefinitionName"),
+        )
+        capture_uri, variants = self._find_captures(record.endpoint)
+        folders = self._list_folders(record.endpoint, capture_uri, variants, span)
+        if not folders:
+            execution.failure_reason = NO_DATA
+            LOG.info("execution_without_data schedule=%s", record.name)
+            return execution
+        job_name = f"model-monitoring-{now:%Y%m%d%H%M}-{uuid.uuid4().hex[:24]}"  # noqa: TID251  an edge
+        inline = self._read_inline(record.config)
+        planned = PlannedRun(record.name, job_name, inline, span, capture_uri, folders)
+        self._jobs.create(build_request(planned), schedule_arn=record.arn)
+        execution.job = self._store.jobs[job_name]
+        return execution
+
+    def _choose_span(
+        self, record: ScheduleRecord, start: datetime | None, end: datetime | None, now: datetime
+    ) -> Span:
+        config = record.config.get("ScheduleConfig", {})
+        until = end or now.replace(microsecond=0)
+        period = parse_period(record.expression or DAILY)
+        if period is None and start is None:
+            offsets = [parse_offset(config[f"DataAnalysis{side}Time"]) for side in ("Start", "End")]
+            return Span(until + offsets[0], until + offsets[1])
+        if start is None:
+            ends = [one.window_end for one in record.executions]
+            start = ends[-1] if ends else until - (period or timedelta(hours=1))
+        return Span(start, until)
+
+    def _list_folders(self, endpoint: str, capture_uri: str, variants: list[str], span: Span) -> list[str]:
+        bucket, prefix = split_uri(capture_uri)
+        folders = [f"{endpoint}/{variant}/{hour}" for variant in variants for hour in list_hours(span)]
+        return [
+            folder
+            for folder in folders
+            if self._s3.list_objects_v2(
+                Bucket=bucket, Prefix=f"{prefix}/{folder}/".lstrip("/"), MaxKeys=1
+            ).get("KeyCount")
+        ]
+
+    def _find_captures(self, endpoint: str) -> tuple[str, list[str]]:
+        record = self._store.endpoints.get(endpoint)
+        capture = record.config.get("DataCaptureConfig") if record else None
+        if record is None or not capture:
+            raise refused(f'Endpoint "{endpoint}" does not exist, or has no data capture.')
+        uri = str(capture["DestinationS3Uri"]).rstrip("/")
+        return uri, [variant["VariantName"] for variant in record.config["ProductionVariants"]]
+
+    def _read_inline(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        if "MonitoringJobDefinition" in config:
+            return dict(config["MonitoringJobDefinition"])
+        return to_inline(self._definitions.definition(config["MonitoringJobDefinitionName"]))
+
+    def _check_config(self, config: Mapping[str, Any]) -> str:
+        """The endpoint that is watched, or the error of a config that SageMaker would refuse."""
+        if ("MonitoringJobDefinition" in config) == ("MonitoringJobDefinitionName" in config):
+            raise refused("Either MonitoringJobDefinition or MonitoringJobDefinitionName must be given.")
+        schedule = config.get("ScheduleConfig", {})
+        if schedule.get("ScheduleExpression") == NOW:
+            for side in ("Start", "End"):
+                parse_offset(schedule.get(f"DataAnalysis{side}Time", ""))
+        parse_period(schedule.get("ScheduleExpression", DAILY))
+        endpoint = str(read_endpoint_input(self._read_inline(config))["EndpointName"])
+        self._find_captures(endpoint)
+        return endpoint
+
+    def _touch(self, record: ScheduleRecord) -> None:
+        record.modified = time.time()  # noqa: TID251  an edge
+
+    def _list_users(self, definition: str) -> list[str]:
+        return [
+            record.name
+            for record in self._schedules.values()
+            if record.config.get("MonitoringJobDefinitionName") == definition
+        ]
+
+    def _watch_the_clock(self) -> None:
+        while not self._stop.wait(LOOK_SECONDS):
+            with self._store.lock:
+                due = [record.name for record in self._schedules.values() if self._is_due(record)]
+            for name in due:
+                try:
+                    self.fire(name)
+                except ApiError as error:
+                    LOG.warning("schedule_could_not_run schedule=%s %s", name, error)
+
+    def _is_due(self, record: ScheduleRecord) -> bool:
+        if record.status != "Scheduled":
+            return False
+        period = parse_period(record.expression or DAILY)
+        if period is None:
+            first, record.ran_once = not record.ran_once, True
+            return first
+        due = next_run(record.due_from, period, self._speed_up)
+        return datetime.now(tz=UTC) >= due  # noqa: TID251  an edge
+
+
+def only_members_of_summary(described: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a description that ListMonitoringSchedules answers."""
+    keys = (
+        "MonitoringScheduleName",
+        "MonitoringScheduleArn",
+        "CreationTime",
+        "LastModifiedTime",
+        "MonitoringScheduleStatus",
+        "EndpointName",
+        "MonitoringJobDefinitionName",
+        "MonitoringType",
+    )
+    return {key: described[key] for key in keys if described.get(key) is not None}
