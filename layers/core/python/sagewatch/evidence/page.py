@@ -1,20 +1,16 @@
 """The incident page: one HTML file that asks nobody for anything, from the dossier alone.
 
-The Content-Security-Policy in it allows the one style, the one script (both by their hashes) and inline
-pictures; a browser refuses all else, whatever a name in the incident holds.
+``document`` says what a browser lets it do.
 """
 
 from __future__ import annotations
 
-import base64
-import functools
-import hashlib
 from datetime import timedelta
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from sagewatch.evidence import sections
-from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, join, raw, tag
+from sagewatch.evidence.document import build_document
+from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, tag
 from sagewatch.evidence.pictures import build_heat_maps, build_samples
 from sagewatch.evidence.plots import tell_factor
 from sagewatch.evidence.timeline import find_stages
@@ -55,28 +51,13 @@ def build_page(dossier: Dossier) -> bytes:
         ),
         sections.build_about(dossier),
     )
-    return join((Markup("<!doctype html>\n"), _build_document(dossier, description, body))).encode()
+    return _build_document(dossier, description, body).encode()
 
 
 def _build_document(dossier: Dossier, description: Description, body: Child) -> Markup:
-    style, script = _read("page.css"), _read("page.js")
-    policy = (
-        "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; "
-        f"style-src '{_hash(style)}'; script-src '{_hash(script)}'"
-    )
     endpoint = clean_text(dossier.incident.endpoint, NAME_LIMIT)
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=policy),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", f"{description.headline} · {endpoint} · Sagewatch"),
-        tag("style", raw(style)),
-    )
     look = "over" if dossier.incident.state is State.RESOLVED else dossier.incident.severity.value
-    return tag("html", head, tag("body", body, tag("script", raw(script)), class_=look), lang="en")
+    return build_document(f"{description.headline} · {endpoint} · Sagewatch", body, look=look)
 
 
 def _build_hero(dossier: Dossier, description: Description) -> Markup:
@@ -173,12 +154,3 @@ def _build_steps(dossier: Dossier) -> Markup | None:
             look, told = "todo", "to come" if progress.stage in RUNNING else "left out"
         items.append(tag("li", tag("span", name), tag("small", told), class_=look))
     return tag("ol", items, class_="steps")
-
-
-@functools.cache
-def _read(name: str) -> str:
-    return resources.files("sagewatch.evidence").joinpath(name).read_text(encoding="utf-8")
-
-
-def _hash(source: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from datetime import datetime
 
 from sagewatch.capture import Segment
@@ -14,10 +15,17 @@ _Place = tuple[datetime, tuple[str, str, str, int]]
 
 
 class MemoryState(State):
-    """``State`` for replays of whole days: the same answers, at a fraction of the work."""
+    """``State`` for replays of whole days: the same answers, at a fraction of the work.
+
+    Attributes
+    ----------
+    before_counting
+        What a backtest makes of a segment before it counts.
+    """
 
     def __init__(self) -> None:
         super().__init__(MemoryItems())
+        self.before_counting: Callable[[Segment], Segment] = _leave
         self._segments: dict[tuple[str, str, str, int], Segment] = {}
         self._places: dict[Stream, list[_Place]] = {}
 
@@ -26,7 +34,7 @@ class MemoryState(State):
         del now
         if segment.identity in self._segments:
             return False
-        self._segments[segment.identity] = segment
+        self._segments[segment.identity] = self.before_counting(segment)
         insort(self._places.setdefault(segment.stream, []), (segment.first_at, segment.identity))
         return True
 
@@ -47,3 +55,7 @@ class MemoryState(State):
 
 def _get_time(place: _Place) -> datetime:
     return place[0]
+
+
+def _leave(segment: Segment) -> Segment:
+    return segment

@@ -39,7 +39,9 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     stories: tuple[Story, ...] = ()
 
 
-def load_recording(paths: list[Path], captures: Path | None, monitors: Path | None) -> Recording:
+def load_recording(
+    paths: list[Path], captures: Path | None, monitors: Path | None, prefix: str | None = None
+) -> Recording:
     """Read a recording.
 
     Parameters
@@ -49,6 +51,8 @@ def load_recording(paths: list[Path], captures: Path | None, monitors: Path | No
         monitors.yml) is taken too. A folder without events is a folder of captures.
     captures, monitors
         In place of those beside the events.
+    prefix
+        Key prefix of captures, where the scene does not say.
 
     Raises
     ------
@@ -63,7 +67,7 @@ def load_recording(paths: list[Path], captures: Path | None, monitors: Path | No
     bare = [path for path in files if path.is_dir()]
     files = [path for path in files if path.is_file()]
     beside = next((path.parent for path in files if (path.parent / SCENE_FILE).is_file()), None)
-    scene = load_scene(beside / SCENE_FILE) if beside else Scene()
+    scene = load_scene(beside / SCENE_FILE) if beside else Scene(capture_prefix=prefix or "capture")
     folder = captures or (beside / scene.captures if beside else next(iter(bare), None))
     file = monitors or (beside / scene.monitors if beside else Path("monitors.yml"))
     if not file.is_file():

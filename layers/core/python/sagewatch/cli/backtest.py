@@ -1,0 +1,128 @@
+"""``sagewatch backtest``: try a change of thresholds on recorded traffic before it wakes anybody."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from sagewatch.errors import SagewatchError
+
+if TYPE_CHECKING:
+    from sagewatch.replay.backtest import Backtest
+    from sagewatch.replay.injection import Injection
+    from sagewatch.replay.load import Recording
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+class BacktestFailedError(SagewatchError):
+    """A configuration would send too much, or miss what was injected."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("; ".join(reasons) + ".")
+        self.reasons = reasons
+
+
+@click.command(
+    epilog="Example: sagewatch backtest captures --config stricter.yml --against monitors.yml --max-alerts 3"
+)
+@click.argument("captures", type=_FOLDER)
+@click.option("--config", required=True, type=_FILE, help="The monitors file that is tried.")
+@click.option("--against", type=_FILE, help="Another one, to compare with.")
+@click.option("--max-alerts", type=int, help="Exit code 1 where the tried one would send more alerts.")
+@click.option(
+    "--inject", help="An attack: class=14,share=0.3,from=2026-11-02T10:00Z[,to=...][,endpoint=...]."
+)
+@click.option(
+    "--prefix", default="capture", show_default=True, help="Key prefix of the captures below the folder."
+)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write the page to this file.")
+@click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
+def backtest(
+    captures: Path,
+    config: Path,
+    against: Path | None,
+    max_alerts: int | None,
+    inject: str | None,
+    prefix: str,
+    out: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """What would have been found and sent on these captures, when, and how late. Nothing is sent.
+
+    CAPTURES is a folder as in S3 (`aws s3 sync s3://BUCKET captures`), or one that `sagewatch demo` left. Exit
+    code 1: more than --max-alerts alerts, or the injected attack is missed.
+    """
+    from sagewatch.observability import get_logger
+    from sagewatch.replay.backtest import compare_backtests
+    from sagewatch.replay.injection import parse_injection
+    from sagewatch.replay.page import build_backtest_page
+
+    get_logger().setLevel("ERROR")
+    injection = parse_injection(inject) if inject else None
+    runs = [_run(captures, file, prefix, injection) for file in (config, against) if file is not None]
+    differences = compare_backtests(*runs) if len(runs) > 1 else []
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(
+            build_backtest_page(runs, differences, f"sagewatch backtest --inject {inject}" if inject else "")
+        )
+    if as_json:
+        click.echo(json.dumps({"runs": msgspec.to_builtins(runs), "differences": differences}, indent=2))
+    else:
+        for run in runs:
+            _show(run)
+        for sentence in differences:
+            click.echo(sentence)
+    reasons = list(_find_reasons(runs[0], max_alerts))
+    if reasons:
+        raise BacktestFailedError(reasons)
+
+
+def _run(captures: Path, file: Path, prefix: str, injection: Injection | None) -> Backtest:
+    from sagewatch.monitors import parse_monitors
+    from sagewatch.replay import backtest as backtests
+
+    recording = load_captures(captures, file, prefix)
+    monitors = parse_monitors(file.read_text(encoding="utf-8"), str(file))
+    return backtests.backtest(recording, monitors, file.name, injection)
+
+
+def load_captures(captures: Path, monitors: Path, prefix: str) -> Recording:
+    """The captures of a folder as a recording."""
+    from sagewatch.replay.load import load_recording
+
+    # What the demo leaves holds its captures in a folder of their own.
+    inner = captures / "captures"
+    folder = inner if inner.is_dir() and not (captures / prefix).is_dir() else captures
+    return load_recording([folder], folder, monitors, prefix=prefix)
+
+
+def _show(run: Backtest) -> None:
+    from sagewatch.incident.amounts import format_duration, format_time
+
+    click.echo(
+        f"{run.config}: {run.alerts} {'alert' if run.alerts == 1 else 'alerts'} in {run.predictions:,} predictions, "
+        f"{run.false_alarms_per_week:.1f} false alarms a week if the rest was clean"
+    )
+    for one in run.found:
+        took = f"took {one.took:,} predictions, {format_duration(max(one.seconds, 0))}"
+        told = "told" if one.sent else "recorded only"
+        mark = " (the injected attack)" if one.wanted else ""
+        what = f"{one.endpoint} {one.kind} {one.subject}".rstrip()
+        click.echo(f"  {format_time(one.at)}  {one.severity:<8}  {what}: {took}; {told}{mark}")
+
+
+def _find_reasons(run: Backtest, max_alerts: int | None) -> list[str]:
+    reasons = []
+    if max_alerts is not None and run.alerts > max_alerts:
+        reasons.append(f"{run.config} would send {run.alerts} alerts, more than {max_alerts}")
+    if run.missed:
+        reasons.append(f"{run.config} misses the injected attack")
+    return reasons

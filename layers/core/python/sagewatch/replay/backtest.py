@@ -1,0 +1,232 @@
+"""What a configuration would have found and sent on recorded traffic, when, and how late."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from sagewatch.capture import Segment
+from sagewatch.diagnose.model import Policy
+from sagewatch.finding import Finding, Stream
+from sagewatch.monitors import Monitors
+from sagewatch.replay.injection import Injection, inject
+from sagewatch.replay.load import Recording, build_player
+from sagewatch.replay.outcome import gather
+
+WEEK = timedelta(days=7)
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """One episode that a detector found.
+
+    Attributes
+    ----------
+    at
+        When it was raised.
+    position
+        How many predictions of its stream there had been by then.
+    took
+        Predictions from its beginning to its raising: from the injection's where it is that one's, else from
+        the onset that the detector estimates.
+    seconds
+        The same in time.
+    sent
+        Somebody would have been told.
+    wanted
+        It is the injected one; every other is a false alarm if the traffic was clean.
+    """
+
+    endpoint: str
+    variant: str
+    kind: str
+    subject: str
+    severity: str
+    at: datetime
+    cleared_at: datetime | None
+    position: int
+    took: int
+    seconds: float
+    sent: bool
+    wanted: bool = False
+
+    @property
+    def name(self) -> tuple[str, str, str, str]:
+        """What is wrong, whatever the configuration."""
+        return (self.endpoint, self.variant, self.kind, self.subject)
+
+
+class Backtest(msgspec.Struct, frozen=True, kw_only=True):
+    """One configuration on one recording.
+
+    Attributes
+    ----------
+    alerts
+        Incidents that somebody would have been told of.
+    false_alarms, false_alarms_per_week
+        Those of them that are not the injected attack: false if the traffic was clean.
+    missed
+        An injection that nobody would have been told of.
+    """
+
+    config: str
+    began: datetime | None
+    ended: datetime | None
+    predictions: int
+    found: tuple[Found, ...]
+    alerts: int
+    false_alarms: int
+    false_alarms_per_week: float
+    missed: bool = False
+
+
+class Ledger:
+    """Counts each stream's predictions as they are folded, attacked on the way where that is asked for."""
+
+    def __init__(self, injection: Injection | None) -> None:
+        self._injection = injection
+        self._times: dict[Stream, list[datetime]] = {}
+        self._counts: dict[Stream, list[int]] = {}
+
+    def take(self, segment: Segment) -> Segment:
+        """Note a segment; the segment to fold."""
+        times = self._times.setdefault(segment.stream, [])
+        counts = self._counts.setdefault(segment.stream, [])
+        times.append(segment.last_at)
+        counts.append((counts[-1] if counts else 0) + segment.predictions)
+        return segment if self._injection is None else inject(segment, self._injection)
+
+    def count_until(self, stream: Stream, at: datetime) -> int:
+        """Predictions in files that ended by a time; files come in about the order of their times."""
+        times = self._times.get(stream, [])
+        place = bisect_left(times, at + timedelta(microseconds=1))
+        return self._counts[stream][place - 1] if place else 0
+
+
+def backtest(recording: Recording, monitors: Monitors, config: str, injection: Injection | None) -> Backtest:
+    """Play the recording under a configuration; endpoints are not touched, not even in memory."""
+    quiet = msgspec.structs.replace(
+        monitors,
+        endpoints={
+            name: msgspec.structs.replace(one, diagnosis=Policy(mode="off"))
+            for name, one in monitors.endpoints.items()
+        },
+    )
+    ledger = Ledger(injection)
+    player = build_player(recording, quiet)
+    player.state.before_counting = ledger.take
+    player.play(recording.events)
+    outcome = gather(player, len(recording.events))
+    told = {one.incident_id for one in outcome.messages if one.kind == "firing"}
+    sent = {
+        finding.finding_id
+        for each in outcome.incidents
+        if each.incident.incident_id in told
+        for finding in each.incident.findings
+    }
+    found = tuple(
+        _build_found(finding, end, finding.finding_id in sent, ledger, injection)
+        for finding, end in _pair(outcome.findings)
+    )
+    wanted = [one for one in found if one.wanted and one.sent]
+    false = len(
+        {each.incident.incident_id for each in outcome.incidents if each.incident.incident_id in told}
+    ) - bool(wanted)
+    length = (outcome.ended - outcome.began) if outcome.began and outcome.ended else timedelta(0)
+    return Backtest(
+        config=config,
+        began=outcome.began,
+        ended=outcome.ended,
+        predictions=outcome.predictions,
+        found=found,
+        alerts=len(told),
+        false_alarms=false,
+        false_alarms_per_week=false * WEEK / length if length else 0.0,
+        missed=injection is not None and not wanted,
+    )
+
+
+def compare_backtests(first: Backtest, second: Backtest) -> list[str]:
+    """What differs, in sentences; equal ones have none but the totals."""
+    told = [f"{first.config} sends {first.alerts}, {second.config} sends {second.alerts}."]
+    left = list(second.found)
+    for one in first.found:
+        twin = min(
+            (other for other in left if other.name == one.name and other.at.date() == one.at.date()),
+            key=lambda other: abs(other.at - one.at),
+            default=None,
+        )
+        if twin is None:
+            told.append(f"Only {first.config} finds {_tell(one)} on {one.at:%Y-%m-%d %H:%M:%S}.")
+            continue
+        left.remove(twin)
+        told += _compare_twins(first.config, one, second.config, twin)
+    told += [f"Only {second.config} finds {_tell(one)} on {one.at:%Y-%m-%d %H:%M:%S}." for one in left]
+    return told
+
+
+def _compare_twins(first: str, one: Found, second: str, twin: Found) -> list[str]:
+    told = []
+    behind = twin.position - one.position
+    if not behind and _find_start(one) == _find_start(twin):
+        # Raised within the same file: the predictions since the common onset tell them apart.
+        behind = twin.took - one.took
+    if behind:
+        slower = second if behind > 0 else first
+        day = f"{max(one.at, twin.at):%Y-%m-%d}"
+        told.append(f"{slower} is {abs(behind):,} predictions slower on {day} ({_tell(one)}).")
+    if one.sent != twin.sent:
+        told.append(f"Only {first if one.sent else second} tells of {_tell(one)} on {one.at:%Y-%m-%d}.")
+    if one.severity != twin.severity:
+        told.append(f"{_tell(one)} is {one.severity} to {first} and {twin.severity} to {second}.")
+    return told
+
+
+def _find_start(one: Found) -> datetime:
+    return one.at - timedelta(seconds=one.seconds)
+
+
+def _tell(one: Found) -> str:
+    return f"{one.endpoint} {one.kind} {one.subject}".rstrip()
+
+
+def _pair(findings: Iterable[Finding]) -> list[tuple[Finding, datetime | None]]:
+    """Each episode as it was first raised, and when it was cleared."""
+    first: dict[str, Finding] = {}
+    ends: dict[str, datetime] = {}
+    for finding in findings:
+        first.setdefault(finding.finding_id, finding)
+        if finding.cleared_at is not None:
+            ends[finding.finding_id] = finding.cleared_at
+    return [(finding, ends.get(name)) for name, finding in first.items()]
+
+
+def _build_found(
+    finding: Finding, end: datetime | None, sent: bool, ledger: Ledger, injection: Injection | None
+) -> Found:
+    position = ledger.count_until(finding.stream, finding.raised_at)
+    wanted = (
+        injection is not None
+        and injection.concerns(finding.endpoint, finding.raised_at)
+        and finding.subject in {injection.class_, ""}
+    )
+    began, took = finding.window.start, finding.window.predictions
+    if wanted and injection is not None:
+        began = injection.start
+        took = position - ledger.count_until(finding.stream, injection.start)
+    return Found(
+        endpoint=finding.endpoint,
+        variant=finding.variant,
+        kind=finding.kind,
+        subject=finding.subject,
+        severity=finding.severity.value,
+        at=finding.raised_at,
+        cleared_at=end,
+        position=position,
+        took=took,
+        seconds=(finding.raised_at - began).total_seconds(),
+        sent=sent,
+        wanted=wanted,
+    )

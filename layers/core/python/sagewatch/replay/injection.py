@@ -1,0 +1,115 @@
+"""An attack put into one's own traffic: from a time on, a share of predictions becomes one class.
+
+The same file always changes in the same predictions, so two configurations see the same attack.
+"""
+
+from __future__ import annotations
+
+import random
+from array import array
+from datetime import UTC, datetime
+
+import msgspec
+
+from sagewatch.capture import Segment
+from sagewatch.errors import ConfigurationError
+
+_NARROW = 256
+
+
+class Injection(msgspec.Struct, frozen=True, kw_only=True):
+    """What is put in.
+
+    Attributes
+    ----------
+    class_
+        The class that takes over.
+    share
+        Share of predictions that become it, in (0, 1].
+    start, end
+        From when on, and until when; None lasts to the end.
+    endpoint
+        Whose traffic; empty means everybody's.
+    """
+
+    class_: str
+    share: float
+    start: datetime
+    end: datetime | None = None
+    endpoint: str = ""
+
+    def concerns(self, endpoint: str, at: datetime) -> bool:
+        """Whether traffic of an endpoint is changed at a time."""
+        within = self.start <= at and (self.end is None or at < self.end)
+        return within and self.endpoint in {"", endpoint}
+
+
+def parse_injection(text: str) -> Injection:
+    """Read ``class=14,share=0.3,from=2026-11-02T10:00Z`` (and ``to``, ``endpoint``).
+
+    Raises
+    ------
+    ConfigurationError
+        A part is missing, unknown or cannot be read; names it.
+
+    Examples
+    --------
+    >>> parse_injection("class=14,share=0.3,from=2026-11-02T10:00Z").share
+    0.3
+    """
+    given: dict[str, str] = {}
+    for part in text.split(","):
+        key, _, value = part.partition("=")
+        if key not in {"class", "share", "from", "to", "endpoint"} or not value:
+            raise _wrong(part, "is not class=, share=, from=, to= or endpoint=")
+        given[key] = value
+    for needed in ("class", "share", "from"):
+        if needed not in given:
+            raise _wrong(needed, "is missing")
+    try:
+        share = float(given["share"])
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise _wrong("share", "must be a share above 0 and at most 1")
+    return Injection(
+        class_=given["class"],
+        share=share,
+        start=_read_time(given, "from"),
+        end=_read_time(given, "to") if "to" in given else None,
+        endpoint=given.get("endpoint", ""),
+    )
+
+
+def inject(segment: Segment, injection: Injection) -> Segment:
+    """The segment as it would have been under attack; times within a file are taken as evenly spread."""
+    endpoint = segment.stream.endpoint
+    count = segment.predictions
+    if not count or not (
+        injection.concerns(endpoint, segment.first_at) or injection.concerns(endpoint, segment.last_at)
+    ):
+        return segment
+    rng = random.Random(f"{segment.key} {segment.part}")
+    labels = segment.labels if injection.class_ in segment.labels else (*segment.labels, injection.class_)
+    row = labels.index(injection.class_)
+    step = (segment.last_at - segment.first_at) / count
+    changed = [
+        row
+        if rng.random() < injection.share and injection.concerns(endpoint, segment.first_at + step * at)
+        else index
+        for at, index in enumerate(segment.indexes())
+    ]
+    classes = bytes(changed) if len(labels) <= _NARROW else array("H", changed).tobytes()
+    return msgspec.structs.replace(segment, labels=labels, classes=classes)
+
+
+def _read_time(given: dict[str, str], key: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(given[key])
+    except ValueError:
+        raise _wrong(key, f"must be a time such as 2026-11-02T10:00Z, not {given[key]}") from None
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _wrong(key: str, reason: str) -> ConfigurationError:
+    return ConfigurationError(reason, where="--inject", key=key)

@@ -1,0 +1,126 @@
+"""The backtest as one page: what each configuration would have sent, drawn over time and in a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sagewatch.evidence.document import build_document
+from sagewatch.evidence.markup import Markup, foreign, tag
+from sagewatch.evidence.timeline import Axis, build_axis, draw_axis
+from sagewatch.incident.amounts import format_duration, format_time
+from sagewatch.replay.backtest import Backtest, Found
+
+_LANE = 50
+
+
+def build_backtest_page(runs: Sequence[Backtest], differences: Sequence[str], command: str) -> bytes:
+    """The page, UTF-8; equal backtests give equal bytes.
+
+    Parameters
+    ----------
+    command
+        How it was made, shown at its end.
+    """
+    first = runs[0]
+    sends = ", ".join(f"{run.config} sends {run.alerts}" for run in runs)
+    lasted = format_duration(first.ended - first.began) if first.began and first.ended else "no time"
+    body = (
+        tag(
+            "header",
+            tag("p", tag("span", "Backtest"), tag("span", "Sagewatch", class_="brand"), class_="status"),
+            tag("h1", foreign(sends, 300)),
+            tag("p", f"On {first.predictions:,} predictions of {lasted}.", class_="lede"),
+            tag("dl", (_build_figure(run) for run in runs), class_="figures"),
+        ),
+        tag(
+            "main",
+            _build_section(
+                "difference", "Difference", [tag("ul", (tag("li", foreign(one, 300)) for one in differences))]
+            )
+            if differences
+            else None,
+            _build_section("time", "Over time", [_draw(runs), _build_note(runs)]) if first.began else None,
+            (_build_section(f"run-{n}", run.config, [_build_table(run)]) for n, run in enumerate(runs)),
+        ),
+        tag("footer", tag("p", foreign(command, 600))),
+    )
+    return build_document("Backtest · Sagewatch", body, look="info").encode()
+
+
+def _build_figure(run: Backtest) -> Markup:
+    number = f"{run.false_alarms_per_week:.1f}"
+    return tag(
+        "div", tag("dt", foreign(run.config, 60)), tag("dd", number, tag("small", "false alarms a week"))
+    )
+
+
+def _build_section(anchor: str, title: str, content: list[Markup | None]) -> Markup:
+    heading = tag("div", tag("h2", foreign(title, 60), id=f"{anchor}-title"), class_="aside")
+    return tag(
+        "section",
+        heading,
+        tag("div", content, class_="content"),
+        id=anchor,
+        aria_labelledby=f"{anchor}-title",
+    )
+
+
+def _build_note(runs: Sequence[Backtest]) -> Markup:
+    missed = [run.config for run in runs if run.missed]
+    told = f"The injected attack is missed by {', '.join(missed)}." if missed else "Times are in UTC."
+    return tag("p", foreign(told, 300), class_="small")
+
+
+def _draw(runs: Sequence[Backtest]) -> Markup:
+    axis = build_axis([at for run in runs for at in (run.began, run.ended) if at is not None])
+    height = _LANE * len(runs)
+    lanes = [_draw_lane(run, axis, n * _LANE) for n, run in enumerate(runs)]
+    label = "Findings of each configuration over time; the tables below hold the same."
+    return tag(
+        "svg", draw_axis(axis, height), lanes,
+        class_="timeline", width="100%", height=height + 24, role="img", aria_label=label,
+    )  # fmt: skip
+
+
+def _draw_lane(run: Backtest, axis: Axis, top: float) -> list[Markup]:
+    middle = top + 29
+    drawn = [
+        tag("text", foreign_text(run.config), x=0, y=top + 14, class_="lane"),
+        tag("line", x1="0", x2="100%", y1=middle, y2=middle, class_="rail"),
+    ]
+    for one in run.found:
+        end: datetime = one.cleared_at or run.ended or one.at
+        left, right = axis.place(one.at), axis.place(end)
+        title = tag("title", f"{one.at:%d %b %H:%M:%S} {one.endpoint} {one.kind} {one.subject}")
+        drawn.append(
+            tag("rect", title, x=f"{left:.2f}%", y=middle - 7, width=f"{max(right - left, 0.4):.2f}%", height=14,
+                rx=3, class_="seg alarm" if one.sent else "seg explaining")
+        )  # fmt: skip
+    return drawn
+
+
+def foreign_text(text: str) -> str:
+    """A name in a drawing, cut to a readable length."""
+    return text if len(text) <= 60 else text[:59] + "…"  # noqa: PLR2004
+
+
+def _build_table(run: Backtest) -> Markup:
+    if not run.found:
+        return tag("p", "Nothing was found.", class_="verdict good")
+    names = ("Found", "What", "Severity", "Predictions it took", "Time it took", "Told")
+    head = tag("tr", (tag("th", name, scope="col") for name in names))
+    return tag("table", tag("thead", head), tag("tbody", map(_build_row, run.found)), class_="plain")
+
+
+def _build_row(one: Found) -> Markup:
+    what = f"{one.endpoint}/{one.variant} {one.kind} {one.subject}".rstrip()
+    return tag(
+        "tr",
+        tag("td", format_time(one.at)),
+        tag("th", foreign(what, 160), scope="row"),
+        tag("td", one.severity),
+        tag("td", f"{one.took:,}", class_="number"),
+        tag("td", format_duration(max(one.seconds, 0))),
+        tag("td", ("the injected attack" if one.wanted else "yes") if one.sent else "recorded only"),
+    )

@@ -1,0 +1,57 @@
+"""A stack's store in memory with one incident, and a folder with every file that an example names."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from sagewatch.cli.store import Store
+from sagewatch.entry import handle
+from sagewatch.finding import Window
+from sagewatch.flows.evidence import write_page
+from sagewatch.flows.manage_incident import manage_incident
+from tests.unit.flows.worlds import Pump, build_event, build_finding, build_world
+from tests.unit.replay.recordings import MONITORS, write_archive, write_captures
+
+FOUND = datetime(2026, 11, 21, 20, 34, 5, tzinfo=UTC)
+INCIDENT = "20261121T203405Z-d70a35fb2065c43a"
+
+
+def build_store() -> tuple[Store, object]:
+    """The store, and the world that it is a view of."""
+    world = build_world()
+    world.now.now = FOUND
+    finding = msgspec.structs.replace(
+        build_finding(), raised_at=FOUND, window=Window(FOUND - timedelta(minutes=1), FOUND, 25)
+    )
+    handle(manage_incident, build_event(finding), world)
+    Pump(world).run()
+    write_page(INCIDENT, world)
+    outputs = {
+        "EvidenceBucket": "evidence",
+        "CaptureBucket": "captures",
+        "CapturePrefix": "capture",
+        "StateTable": "state",
+        "EventBus": "sagewatch",
+    }
+    store = Store(
+        state=world.state,
+        alerts=world.alerts,
+        bus=world.bus,
+        objects=world.objects,
+        outputs=outputs,
+        now=world.now,
+    )
+    return store, world
+
+
+def write_files(folder: Path) -> None:
+    """Whatever the examples in the commands' help read."""
+    (folder / "monitors.yml").write_text(MONITORS)
+    (folder / "stricter.yml").write_text(
+        MONITORS.replace("baseline:", "one_false_alarm_in: 100000000, baseline:")
+    )
+    write_archive(folder / "demo-out")
+    write_captures(folder / "captures")

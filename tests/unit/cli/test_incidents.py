@@ -1,0 +1,116 @@
+"""What a person reads and decides at the command line is what the stack knows and does."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from sagewatch.cli import cli
+from sagewatch.errors import RejectedInputError
+from tests.unit.cli.stores import INCIDENT, build_store
+from tests.unit.flows.worlds import Pump
+
+
+@pytest.fixture
+def stack():
+    return build_store()
+
+
+def run(store, *arguments):
+    result = CliRunner().invoke(cli, arguments, obj=store)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_the_list_shows_an_incident_in_a_line_and_filters_it(stack):
+    store, _ = stack
+    assert INCIDENT in run(store, "incidents", "list")
+    assert INCIDENT in run(store, "incidents", "list", "--state", "open", "--endpoint", "signs")
+    assert run(store, "incidents", "list", "--state", "resolved") == "No incident.\n"
+    assert run(store, "incidents", "list", "--kind", "no-data") == "No incident.\n"
+    (row,) = json.loads(run(store, "incidents", "list", "--json"))
+    assert (row["incident_id"], row["state"], row["severity"]) == (INCIDENT, "open", "critical")
+
+
+def test_show_tells_what_why_who_and_where(stack):
+    store, _ = stack
+    shown = run(store, "incidents", "show", INCIDENT)
+    assert "Class 14 takes" in shown
+    assert "incident_opened (new_incident) by manage_incident" in shown
+    assert "alert_sent" in shown
+    assert f"incidents/{INCIDENT}/index.html" in shown
+
+
+def test_the_beginning_of_an_id_is_enough_where_it_is_one_incidents(stack):
+    store, _ = stack
+    assert INCIDENT in run(store, "incidents", "show", "20261121T2034")
+    with pytest.raises(RejectedInputError, match="incidents list"):
+        run(store, "incidents", "show", "1999")
+
+
+def test_an_acknowledgement_is_seen_by_those_who_were_told(stack):
+    store, world = stack
+    run(store, "incidents", "ack", INCIDENT, "--by", "ada")
+    assert store.state.load_incident(INCIDENT).acknowledged_by == "ada"
+    assert "already acknowledged" in run(store, "incidents", "ack", INCIDENT, "--by", "bob")
+    (row,) = json.loads(run(store, "incidents", "list", "--json"))
+    assert (row["state"], row["acknowledged_by"]) == ("acknowledged", "ada")
+    assert [e["detail-type"] for e in world.bus.events][-2:] == ["Incident Acknowledged", "Incident Updated"]
+
+
+def test_resolving_by_hand_tells_everybody_the_end_once_and_keeps_the_reason(stack):
+    store, world = stack
+    before = len(world.mail.mails)
+    pump = Pump(world)
+    pump.run()
+    run(store, "incidents", "resolve", INCIDENT, "--reason", "camera was turned", "--by", "ada")
+    assert "already resolved" in run(
+        store, "incidents", "resolve", INCIDENT, "--reason", "again", "--by", "ada"
+    )
+    pump.run()
+    assert len(world.mail.mails) == before + 1
+    assert "RESOLVED" in world.mail.mails[-1][0]
+    assert "note=camera was turned" in run(store, "incidents", "show", INCIDENT)
+
+
+def test_a_silence_names_who_and_why(stack):
+    store, world = stack
+    made = json.loads(
+        run(store, "incidents", "silence", INCIDENT, "--for", "2h", "--reason", "new camera", "--json")
+    )
+    (kept,) = world.alerts.list_silences(world.now())
+    assert (kept.silence_id, kept.reason) == (made["silence_id"], "new camera")
+    assert 'subject="14"' in kept.matchers
+
+
+def test_the_report_is_checked_against_its_manifest(stack, tmp_path):
+    store, world = stack
+    run(store, "incidents", "report", INCIDENT, "--out", str(tmp_path))
+    assert (tmp_path / INCIDENT / "index.html").read_bytes().startswith(b"<!doctype html>")
+    world.objects.bodies["evidence", f"incidents/{INCIDENT}/findings.json"] = b"[]"
+    with pytest.raises(RejectedInputError, match=r"not as the manifest says: findings\.json"):
+        run(store, "incidents", "report", INCIDENT, "--out", str(tmp_path))
+
+
+def test_tail_shows_every_event_in_order_of_time(stack):
+    store, _ = stack
+    rows = [json.loads(line) for line in run(store, "tail", "--once", "--since", "1h", "--json").splitlines()]
+    assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
+    assert {"finding_raised", "incident_opened", "alert_sent"} <= {row["what"] for row in rows}
+
+
+def test_a_stack_that_is_not_there_is_named_with_what_to_do(monkeypatch, capsys):
+    from sagewatch.cli import main
+
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setattr("sys.argv", ["sagewatch", "incidents", "list", "--stack", "nowhere"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 1
+    assert "No stack nowhere" in capsys.readouterr().err
