@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.events import Fact, Ignored, parse_event
 from sagewatch.observability import get_logger
+from sagewatch.rehearsal import choose_world, read_replay_name
 from sagewatch.wiring import build_world
 from sagewatch.world import World
 
@@ -36,9 +37,9 @@ def build_handler(flow: Flow) -> Handler:
 
         def handle_record(record: SQSRecord) -> None:
             envelope = read_envelope(record.body)
-            logger.append_keys(correlation_id=envelope.get("id"), replay=envelope.get("replay-name"))
+            logger.append_keys(correlation_id=envelope.get("id"), replay=read_replay_name(envelope))
             try:
-                handle(flow, envelope, world)
+                handle(flow, envelope, choose_world(world, envelope))
             except RetryError as error:
                 logger.info("record_retried", reason=error.reason)
                 raise

@@ -15,7 +15,8 @@ from sagewatch.evidence.pictures import build_heat_maps, build_samples
 from sagewatch.evidence.plots import tell_factor
 from sagewatch.evidence.timeline import find_stages
 from sagewatch.incident.amounts import clean_text, format_duration, hold_amounts
-from sagewatch.incident.describe import GATHERING, NAME_LIMIT, Description, describe
+from sagewatch.incident.describe import GATHERING, NAME_LIMIT, describe
+from sagewatch.incident.description import Description
 from sagewatch.incident.doing import RUNNING, tell_doing
 from sagewatch.incident.model import State
 

@@ -1,0 +1,93 @@
+"""A replayed event acts on rows of its own and on the test receiver; a live one as if it came anew."""
+
+from __future__ import annotations
+
+import random
+from datetime import timedelta
+
+from sagewatch.entry import handle
+from sagewatch.flows.advance_diagnosis import advance_diagnosis
+from sagewatch.flows.deliver_alert import deliver_alert
+from sagewatch.flows.ingest_capture import ingest_capture
+from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.rehearsal import build_replay_name, choose_world, read_replay_name
+from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
+from tests.unit.flows.worlds import LISTENERS, MONITORS, NOW, build_world
+
+WITH_TEST = MONITORS.replace(
+    "receivers:",
+    "routes: {receiver: ml-on-call}\nreceivers:\n  test: {slack: {channel: '#test', token: 'secret:t'}}",
+)
+FLOWS = (ingest_capture, manage_incident, advance_diagnosis, deliver_alert)
+
+
+def replay(world, name):
+    """An attack's captures, as EventBridge replays them, and all that follows."""
+    rng = random.Random(1)
+    predictions = draw_clean(300, rng) + draw_attacked(60, rng)
+    for event in put_files(world, predictions, NOW):
+        envelope = {**event, "replay-name": name}
+        handle(ingest_capture, envelope, choose_world(world, envelope))
+    done = 0
+    for _ in range(5):
+        while done < len(world.bus.events):
+            event = world.bus.events[done]
+            done += 1
+            for flow in LISTENERS.get(event["detail-type"], ()):
+                handle(flow, event, choose_world(world, event))
+        world.now.move(timedelta(minutes=1))
+        for event in [one for one in world.bus.events if one["detail-type"] == "Incident Opened"]:
+            handle(deliver_alert, event, choose_world(world, event))
+
+
+def test_a_rehearsal_leaves_everything_real_untouched():
+    world = build_world(WITH_TEST)
+    replay(world, build_replay_name(NOW, live=False))
+    assert any(event["detail-type"] == "Incident Opened" for event in world.bus.events)
+    assert all(read_replay_name(event) == "rehearsal.20261121T120000Z" for event in world.bus.events)
+    assert world.hosting.calls == []
+    assert world.mail.mails == []
+    assert world.metrics.values == []
+    assert world.state.list_incidents() == []
+    assert all(pk.startswith("replay#rehearsal.") for pk, _ in world.state.items.rows)
+    written = [key for bucket, key in world.objects.bodies if bucket == "evidence"]
+    assert all(key.startswith("replays/rehearsal.") for key in written)
+
+
+def test_a_rehearsal_tells_the_test_receiver_alone_and_says_what_it_is():
+    world = build_world(WITH_TEST)
+    replay(world, build_replay_name(NOW, live=False))
+    assert {receiver for receiver, _ in world.chat.posted} == {"test"}
+    assert all(message["text"].startswith("[REPLAY] ") for _, message in world.chat.posted)
+
+
+def test_without_a_test_receiver_a_rehearsal_tells_nobody():
+    world = build_world()
+    replay(world, build_replay_name(NOW, live=False))
+    assert (world.chat.posted, world.mail.mails) == ([], [])
+
+
+def test_a_replay_of_one_endpoint_leaves_the_others_alone():
+    world = build_world(WITH_TEST)
+    replay(world, build_replay_name(NOW, live=False, endpoint="another"))
+    assert world.bus.events == []
+    replay(world, build_replay_name(NOW, live=False, endpoint="signs"))
+    assert world.bus.events != []
+
+
+def test_a_live_replay_of_what_was_counted_changes_nothing():
+    world = build_world(WITH_TEST)
+    rng = random.Random(1)
+    events = put_files(world, draw_clean(300, rng) + draw_attacked(60, rng), NOW)
+    for event in events:
+        handle(ingest_capture, event, world)
+    before = (len(world.bus.events), dict(world.state.items.rows))
+    for event in events:
+        envelope = {**event, "replay-name": build_replay_name(NOW, live=True)}
+        handle(ingest_capture, envelope, choose_world(world, envelope))
+    assert (len(world.bus.events), dict(world.state.items.rows)) == before
+
+
+def test_an_event_of_no_replay_acts_on_the_world_itself():
+    world = build_world()
+    assert choose_world(world, {"detail": {}}) is world
