@@ -10,12 +10,16 @@ import sys
 
 import click
 
+from sagewatch.cli.analyze import analyze
+from sagewatch.cli.baseline import baseline
 from sagewatch.cli.check import check
 from sagewatch.cli.demo import demo
 from sagewatch.cli.deploy_endpoint import deploy_endpoint
+from sagewatch.cli.distributions import distributions
 from sagewatch.cli.incidents import incidents
 from sagewatch.cli.replay import replay
 from sagewatch.cli.tail import tail
+from sagewatch.cli.violations import violations
 from sagewatch.errors import ConfigurationError, SagewatchError
 
 
@@ -28,12 +32,16 @@ def cli() -> None:
     """
 
 
+cli.add_command(analyze)
+cli.add_command(baseline)
 cli.add_command(check)
 cli.add_command(demo)
 cli.add_command(deploy_endpoint)
+cli.add_command(distributions)
 cli.add_command(incidents)
 cli.add_command(replay)
 cli.add_command(tail)
+cli.add_command(violations)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from msgspec import UNSET, UnsetType
@@ -58,17 +59,26 @@ def build_buckets(sketch: Sketch, least: float, most: float) -> list[Bucket]:
     """Ten bars of equal width from the smallest to the largest value, counted in the sketch.
 
     The bounds are computed as Deequ computes them, so that they equal AWS's to the last bit; a constant column
-    gives nine empty bars and a full one.
+    gives nine empty bars and a full one. Where the last bound is rounded to below the largest value, AWS's bars
+    lose that value, and so do these: six real columns show it.
     """
     items, weights = sketch.weighted()
     bars = []
     for number in range(BUCKETS):
-        lower = least + (most - least) * number / float(BUCKETS)
-        upper = least + (most - least) * (number + 1) / float(BUCKETS)
+        lower, upper = _bound(least, most, number), _bound(least, most, number + 1)
         below = items <= upper if number == BUCKETS - 1 else items < upper
-        count = int(weights[below].sum()) - int(weights[items < lower].sum())
-        bars.append(Bucket(lower, upper, float(count)))
+        bars.append(
+            Bucket(lower, upper, float(int(weights[below].sum()) - int(weights[items < lower].sum())))
+        )
     return bars
+
+
+def _bound(least: float, most: float, number: int) -> float:
+    bound = least + (most - least) * number / float(BUCKETS)
+    if math.isfinite(bound):
+        return bound
+    # The product leaves the range of doubles; what lies between the two ends does not.
+    return least * (1 - number / BUCKETS) + most * (number / BUCKETS)
 
 
 def count_categories(column: ColumnProfile) -> dict[str, int] | None:

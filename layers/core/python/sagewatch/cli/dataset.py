@@ -1,0 +1,79 @@
+"""What the commands on data sets share: which format is meant, and the bar that shows how far they are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sagewatch.quality.readout import Readout
+
+_WIDTH_OF_FILES = 160
+FORMATS = ("csv", "jsonl", "json", "parquet", "capture")
+
+
+def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--format``, ``--header`` and ``--preprocessor`` to a command."""
+    for option in (
+        click.option(
+            "--preprocessor",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            help="A script with preprocess_handler.",
+        ),
+        click.option(
+            "--header/--no-header",
+            default=None,
+            help="CSV: does the first row name the columns? Default: look.",
+        ),
+        click.option(
+            "--format", "kind", type=click.Choice(FORMATS), help="What the files hold. Default: look."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def make_console() -> Console:
+    """Standard output for tables: as wide as the terminal, and wide enough for a table where it is a file."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH_OF_FILES)
+
+
+def read_data(
+    source: Path, kind: str | None, *, header: bool | None, preprocessor: Path | None, mode: str, quiet: bool
+) -> Readout:
+    """Read a data set with a progress bar on standard error.
+
+    Raises
+    ------
+    RejectedInputError
+        When there are no data, or none of them can be read.
+    """
+    import msgspec
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from sagewatch.quality.align import Mode
+    from sagewatch.quality.dataset_format import DatasetFormat, FileKind
+    from sagewatch.quality.files import find_files, sniff_format
+    from sagewatch.quality.reading import ReadSettings
+    from sagewatch.quality.workers import read_dataset
+
+    files = find_files(source)
+    found = DatasetFormat(FileKind(kind)) if kind else sniff_format(files[0])
+    if header is not None:
+        found = msgspec.structs.replace(found, header=header)
+    settings = ReadSettings(found, mode=Mode(mode), preprocessor=str(preprocessor) if preprocessor else None)
+    columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+        task = bar.add_task("reading", total=sum(path.stat().st_size for path in files))
+        workers = os.cpu_count() or 1
+        return read_dataset(files, settings, workers, lambda done, _: bar.update(task, completed=done))

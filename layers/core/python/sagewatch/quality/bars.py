@@ -1,0 +1,98 @@
+"""Distributions as bars: one side's or two sides' on the same buckets, so that heights can be compared."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from sagewatch.quality.statistics import STRING, FeatureStatistics
+
+BUCKETS: Final = 20
+CATEGORIES_SHOWN: Final = 10
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """Shares of the values in a bucket or category, in [0, 1]; None for a side that is not there."""
+
+    label: str
+    current: float | None
+    baseline: float | None
+
+
+def build_bars(current: FeatureStatistics | None, baseline: FeatureStatistics | None = None) -> list[Bar]:
+    """The bars of a feature; none where neither side has a distribution.
+
+    Numbers are counted anew in equal buckets over the range of both sides; strings show the most frequent values.
+    A side of another type than the first one is left out.
+    """
+    leading = current if current is not None and _has_bars(current) else baseline
+    if leading is None or not _has_bars(leading):
+        return []
+    sides = [
+        side if side is not None and _has_bars(side) and _is_string(side) == _is_string(leading) else None
+        for side in (current, baseline)
+    ]
+    return _build_categories(*sides) if _is_string(leading) else _build_buckets(*sides)
+
+
+def share_out(feature: FeatureStatistics, edges: list[float]) -> list[float]:
+    """Shares of a number's values between neighbouring edges, from its sketch, else spread over its buckets."""
+    counts = [0.0] * (len(edges) - 1)
+    width = (edges[-1] - edges[0]) or 1.0
+
+    def place(value: float) -> int:
+        return max(0, min(len(counts) - 1, int((value - edges[0]) / width * len(counts))))
+
+    if feature.sketch is not None and any(feature.sketch.data):
+        for level, items in enumerate(feature.sketch.data):
+            for item in items:
+                counts[place(item)] += 1 << level
+    else:
+        for bucket in feature.buckets:
+            first, last = place(bucket.lower_bound), place(bucket.upper_bound)
+            for at in range(first, last + 1):
+                counts[at] += bucket.count / (last - first + 1)
+    total = sum(counts) or 1.0
+    return [count / total for count in counts]
+
+
+def _is_string(feature: FeatureStatistics) -> bool:
+    return feature.inferred_type == STRING
+
+
+def _has_bars(feature: FeatureStatistics) -> bool:
+    return bool(feature.categories) if _is_string(feature) else bool(feature.buckets)
+
+
+def _build_buckets(current: FeatureStatistics | None, baseline: FeatureStatistics | None) -> list[Bar]:
+    bounds = [bar for side in (current, baseline) if side is not None for bar in side.buckets]
+    least, most = min(bar.lower_bound for bar in bounds), max(bar.upper_bound for bar in bounds)
+    edges = [least + (most - least) * at / BUCKETS for at in range(BUCKETS + 1)]
+    shares = [None if side is None else share_out(side, edges) for side in (current, baseline)]
+    return [
+        Bar(
+            f"{(edges[at] + edges[at + 1]) / 2:.4g}", *(None if side is None else side[at] for side in shares)
+        )
+        for at in range(BUCKETS)
+    ]
+
+
+def _build_categories(current: FeatureStatistics | None, baseline: FeatureStatistics | None) -> list[Bar]:
+    counts = [None if side is None else side.categories or {} for side in (current, baseline)]
+    totals = [sum(side.values()) or 1 if side else 1 for side in counts]
+    # Both sides' most frequent values: a category that is gone is as telling as one that is new.
+    names: dict[str, None] = {}
+    for side in counts:
+        for name in sorted(side or {}, key=lambda each, side=side: (-side[each], each))[:CATEGORIES_SHOWN]:  # type: ignore[misc]
+            names.setdefault(name)
+    return [
+        Bar(
+            name,
+            *(
+                None if side is None else side.get(name, 0) / total
+                for side, total in zip(counts, totals, strict=True)
+            ),
+        )
+        for name in names
+    ]

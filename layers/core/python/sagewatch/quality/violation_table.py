@@ -1,0 +1,153 @@
+"""The second notebook's table: every feature, what is expected of it, what was seen, and where the two part."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from sagewatch.quality.statistics import Statistics
+from sagewatch.quality.violations import (
+    CATEGORIES,
+    COMPLETENESS,
+    DATA_TYPE,
+    DRIFT,
+    Violation,
+)
+
+NOT_AVAILABLE: Final = "N/A"
+_DATA_TYPE = re.compile(r"Expected data type: (\w+), Expected match: (\S+)%. Observed: Only (\S+)% of data")
+_DRIFT = re.compile(r"distance: (.+) exceeds .*threshold: (.+)")
+_VALUE = re.compile(r"Value:? (.+) does not meet")
+_COLUMNS = re.compile(r"current dataset: (\d+).*constraints: (\d+)")
+_METRIC = re.compile(r"Metric (\S+) with (\S+)(?: \+/- \S+)? was (\w+) '(.+)'")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One violation in three words: which check, what it wants, what it saw."""
+
+    check: str
+    expected: str
+    seen: str
+
+
+class ViolationRow(msgspec.Struct, frozen=True):
+    """A feature's line in the table.
+
+    Attributes
+    ----------
+    feature
+        Its name; for a violation of the data set as a whole, what it is about.
+    inferred_type, completeness, baseline_drift, categorical_values
+        The notebook's four columns, ``N/A`` where there is nothing to tell.
+    failed
+        Names of the columns whose check failed.
+    findings
+        Every violation of the feature.
+    """
+
+    feature: str
+    inferred_type: str = NOT_AVAILABLE
+    completeness: str = NOT_AVAILABLE
+    baseline_drift: str = NOT_AVAILABLE
+    categorical_values: str = NOT_AVAILABLE
+    failed: frozenset[str] = frozenset()
+    findings: tuple[Finding, ...] = ()
+
+
+_COLUMN_OF: Final = {
+    DATA_TYPE: "inferred_type",
+    COMPLETENESS: "completeness",
+    DRIFT: "baseline_drift",
+    CATEGORIES: "categorical_values",
+}
+
+
+def build_violation_table(statistics: Statistics, violations: list[Violation]) -> list[ViolationRow]:
+    """A row a feature by name, then a row for whatever else violations speak of: columns, metrics, facets.
+
+    Parameters
+    ----------
+    statistics
+        Of the data that were monitored.
+    violations
+        Of any kind of monitor; a feature without statistics has a row of its own.
+    """
+    by_subject: dict[str, list[Violation]] = {}
+    for violation in violations:
+        by_subject.setdefault(violation.subject, []).append(violation)
+    rows = [
+        _build_row(
+            feature.name, feature.inferred_type, feature.completeness, by_subject.pop(feature.name, [])
+        )
+        for feature in sorted(statistics.features, key=lambda feature: feature.name)
+    ]
+    others = [_build_row(name, NOT_AVAILABLE, None, by_subject[name]) for name in sorted(by_subject)]
+    return rows + others
+
+
+def read_finding(violation: Violation, inferred_type: str = NOT_AVAILABLE) -> Finding:
+    """What a violation wants and saw, from its sentence; a sentence that is not known is shown as it is.
+
+    Examples
+    --------
+    >>> read_finding(Violation(constraint_check_type="baseline_drift_check",
+    ...     description="Baseline drift distance: 0.17 exceeds threshold: 0.1"))
+    Finding(check='baseline_drift_check', expected='at most 0.1', seen='0.17')
+    """
+    check, said = violation.constraint_check_type, violation.description.strip()
+    if match := _DATA_TYPE.search(said):
+        kind, wanted, seen = match.groups()
+        return Finding(check, f"{wanted} % {kind}", f"{_percent(seen)} ({inferred_type})")
+    if match := _DRIFT.search(said):
+        return Finding(check, f"at most {_shorten(match[2])}", _shorten(match[1]))
+    if match := _VALUE.search(said):
+        return Finding(check, "as in the baseline", _shorten(match[1]))
+    if match := _COLUMNS.search(said):
+        return Finding(check, f"{match[2]} columns", f"{match[1]} columns")
+    if match := _METRIC.search(said):
+        return Finding(check, f"not {match[3]} {_shorten(match[4])}", _shorten(match[2]))
+    return Finding(check, "", said)
+
+
+def _build_row(
+    name: str, inferred_type: str, completeness: float | None, violations: list[Violation]
+) -> ViolationRow:
+    drift = categories = NOT_AVAILABLE
+    for violation in violations:
+        said = violation.description
+        if violation.constraint_check_type == DRIFT and (match := _DRIFT.search(said)):
+            drift = _as_percent(match[1])
+        elif violation.constraint_check_type == CATEGORIES and (match := _VALUE.search(said)):
+            categories = _as_percent(match[1])
+    return ViolationRow(
+        name,
+        inferred_type,
+        NOT_AVAILABLE if completeness is None else f"{completeness:.2%}",
+        drift,
+        categories,
+        frozenset(_COLUMN_OF.get(each.constraint_check_type, "feature") for each in violations),
+        tuple(read_finding(each, inferred_type) for each in violations),
+    )
+
+
+def _as_percent(text: str) -> str:
+    try:
+        return f"{float(text):.2%}"
+    except ValueError:
+        return NOT_AVAILABLE
+
+
+def _percent(text: str) -> str:
+    try:
+        return f"{float(text):.4g} %"
+    except ValueError:
+        return f"{text} %"
+
+
+def _shorten(text: str) -> str:
+    try:
+        return f"{float(text):.4g}"
+    except ValueError:
+        return text.strip()

@@ -1,0 +1,231 @@
+"""The second notebook's table and charts, its weak points included, and the commands that print them."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from click.testing import CliRunner
+
+from sagewatch.cli.analyze import analyze
+from sagewatch.cli.baseline import baseline
+from sagewatch.cli.distributions import distributions, draw_line
+from sagewatch.cli.violations import violations
+from sagewatch.errors import ConfigurationError
+from sagewatch.quality.bars import build_bars
+from sagewatch.quality.notebook import show_distributions, show_violations
+from sagewatch.quality.statistics import parse_statistics, render_statistics
+from sagewatch.quality.summary import build_statistics
+from sagewatch.quality.violation_table import build_violation_table
+from sagewatch.quality.violations import parse_violations
+from tests.unit.quality.records import capture_line
+from tests.unit.quality.tables import REAL, needs_real, profile_of
+
+STATISTICS = build_statistics(
+    profile_of({"age": ["1", "2", "3", None], "city": ["a", "a", "b", "c"], "gone": [None] * 4})
+)
+VIOLATIONS = parse_violations(
+    json.dumps(
+        {
+            "violations": [
+                {"feature_name": "age", "constraint_check_type": "baseline_drift_check",
+                 "description": "Baseline drift distance: 0.17354640931273702 exceeds threshold: 0.1"},
+                {"feature_name": "age", "constraint_check_type": "completeness_check",
+                 "description": "Value: 0.75 does not meet the constraint requirement! "},
+                {"feature_name": "city", "constraint_check_type": "categorical_values_check",
+                 "description": "Value: 0.5 does not meet the constraint requirement! "},
+                {"feature_name": "Extra columns", "constraint_check_type": "extra_column_check",
+                 "description": "There are extra columns in current dataset. Number of columns in current dataset: 14, "
+                                "Number of columns in baseline constraints: 13"},
+                {"metric_name": "auc", "constraint_check_type": "LessThanThreshold",
+                 "description": "Metric auc with 0.5 +/- 0.1 was LessThanThreshold '0.7'"},
+                {"constraint_check_type": "new", "description": "words nobody knows"},
+            ]
+        }
+    ).encode()
+).violations  # fmt: skip
+
+
+class Balance(HTMLParser):
+    """Counts what is opened and not closed."""
+
+    def __init__(self):
+        super().__init__()
+        self.open = []
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in {"meta", "br", "rect"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag != "rect":
+            assert self.open.pop() == tag
+
+
+def test_the_table_has_a_row_a_feature_and_one_for_whatever_else_violations_speak_of():
+    rows = {row.feature: row for row in build_violation_table(STATISTICS, VIOLATIONS)}
+    assert list(rows) == ["age", "city", "gone", "Extra columns", "auc", "data set"]
+    age = rows["age"]
+    assert (age.inferred_type, age.completeness, age.baseline_drift, age.categorical_values) == (
+        "Integral", "75.00%", "17.35%", "N/A"
+    )  # fmt: skip
+    assert age.failed == {"baseline_drift", "completeness"}
+    assert rows["city"].categorical_values == "50.00%"
+    assert (rows["gone"].inferred_type, rows["gone"].findings) == ("Unknown", ())
+    assert [(each.expected, each.seen) for each in rows["Extra columns"].findings] == [
+        ("13 columns", "14 columns")
+    ]
+    assert [(each.expected, each.seen) for each in rows["auc"].findings] == [
+        ("not LessThanThreshold 0.7", "0.5")
+    ]
+    assert rows["data set"].findings[0].seen == "words nobody knows"
+
+
+def test_the_notebooks_colours_stand_where_the_notebook_has_them():
+    statistics, found = json.loads(render_statistics(STATISTICS)), [{"feature_name": "age", "constraint_check_type": "baseline_drift_check", "description": "Baseline drift distance: 0.2 exceeds threshold: 0.1"}]  # fmt: skip
+    html = show_violations(statistics, found)._repr_html_()
+    assert re.search(r'<tr class="hit"><td>age</td>.*?<td class="n failed">20.00%</td>', html)
+    assert html.count('class="hit"') == 1
+    assert "tr.hit td { background: #fff7dc; }" in html
+
+
+def test_both_sides_stand_on_the_same_buckets():
+    current, expected = (
+        build_statistics(profile_of({"x": values})).features[0] for values in (["0"] * 5, ["10"] * 5)
+    )
+    bars = build_bars(current, expected)
+    assert (bars[0].current, bars[0].baseline) == (1.0, 0.0)
+    assert (bars[-1].current, bars[-1].baseline) == (0.0, 1.0)
+
+
+def test_categories_that_are_gone_are_shown_beside_those_that_are_new():
+    current, expected = (
+        build_statistics(profile_of({"c": values})).features[0] for values in (["n", "k"], ["k", "o"])
+    )
+    assert {bar.label: (bar.current, bar.baseline) for bar in build_bars(current, expected)} == {
+        "k": (0.5, 0.5), "n": (0.5, 0.0), "o": (0.0, 0.5)
+    }  # fmt: skip
+
+
+def test_a_page_needs_nothing_from_outside_and_is_well_formed(tmp_path):
+    hostile = build_statistics(profile_of({"<script>": ["1", "2"], "c&": ["<b>", "x"]}))
+    path = show_distributions(render_statistics(hostile), render_statistics(STATISTICS)).save(
+        tmp_path / "page.html"
+    )
+    text = path.read_text()
+    assert "<script" not in text
+    assert "<b>" not in text
+    assert not re.search(r"(src|href|url)\s*[=(]", text)
+    balance = Balance()
+    balance.feed(text)
+    assert balance.open == []
+    # Only one side has them, and they are drawn all the same.
+    assert text.count("<figure>") == 5
+
+
+def test_a_single_feature_of_one_value_is_drawn():
+    one = render_statistics(build_statistics(profile_of({"x": ["7"]})))
+    assert "<svg" in show_distributions(one)._repr_html_()
+
+
+@needs_real
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "path", sorted((REAL / "reports").glob("*/*statistics.json")), ids=lambda path: path.parent.name
+)
+def test_every_real_statistics_file_is_drawn(path):
+    balance = Balance()
+    balance.feed(show_distributions(path, path)._repr_html_())
+    assert balance.open == []
+
+
+@needs_real
+@pytest.mark.real
+@pytest.mark.parametrize(
+    "path", sorted((REAL / "reports").glob("*/constraint_v*.json")), ids=lambda path: path.parent.name
+)
+def test_every_real_violations_file_is_shown(path):
+    count = len(parse_violations(path.read_bytes()).violations)
+    html = show_violations(render_statistics(STATISTICS), path)._repr_html_()
+    assert html.count("<tr") >= min(count, 1) + 1
+
+
+def run(command, *words, code=0):
+    done = CliRunner().invoke(command, [str(word) for word in words])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A baseline and a drifted window, through the commands."""
+    training = tmp_path / "training.csv"
+    training.write_text(
+        "score,age,kind\n" + "".join(f"0.{n % 10}5,{n % 30},{'xy'[n % 2]}\n" for n in range(300))
+    )
+    captures = tmp_path / "captures.jsonl"
+    lines = [capture_line(f"{n % 30 + 40},{'xz'[n % 2]}", f"0.{n % 10}5") for n in range(100)]
+    captures.write_text("\n".join([*lines, "nonsense"]) + "\n")
+    base, report = tmp_path / "base", tmp_path / "report"
+    said = json.loads(run(baseline, training, "--out", base, "--json"))
+    assert (said["rows"], said["features"]) == (300, 3)
+    return captures, base, report
+
+
+def test_analyze_exits_0_with_violations_unless_told_otherwise(folders):
+    captures, base, report = folders
+    output = run(analyze, captures, "--baseline", base, "--out", report)
+    assert "CompletedWithViolations: Job completed successfully with" in output
+    assert "1 of 101 lines were rejected (1 not_json" in output
+    said = json.loads(
+        run(analyze, captures, "--baseline", base, "--out", report, "--json", "--fail-on-violation", code=3)
+    )
+    kinds = {(each["feature_name"], each["constraint_check_type"]) for each in said["violations"]}
+    assert kinds == {
+        ("age", "baseline_drift_check"),
+        ("kind", "baseline_drift_check"),
+        ("kind", "categorical_values_check"),
+    }
+    compat = json.loads(
+        run(analyze, captures, "--baseline", base, "--out", report, "--json", "--mode", "compat")
+    )
+    assert all("sagewatch" not in each for each in compat["violations"])
+
+
+def test_pictures_of_a_report_in_the_terminal_and_as_pages(folders, tmp_path):
+    captures, base, report = folders
+    run(analyze, captures, "--baseline", base, "--out", report)
+    output = run(violations, report, "--html", tmp_path / "v.html")
+    assert "baseline_drift_check" in output
+    assert "3 violations of 2 subjects" in output
+    rows = json.loads(run(violations, report, "--json"))
+    assert [row["feature"] for row in rows] == ["age", "kind", "score"]
+    output = run(distributions, report, "--baseline", base, "--html", tmp_path / "d.html")
+    assert "█" in output
+    assert len(json.loads(run(distributions, report, "--baseline", base, "--json"))) == 3
+    for name in ("v.html", "d.html"):
+        assert (tmp_path / name).read_text().startswith("<!doctype html>")
+
+
+def test_a_folder_without_a_report_is_a_wrong_command(tmp_path):
+    for command in (violations, distributions):
+        with pytest.raises(ConfigurationError):
+            run(command, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "command", [analyze, baseline, distributions, violations], ids=lambda command: command.name
+)
+def test_every_command_shows_an_example_and_speaks_json(command):
+    output = run(command, "--help")
+    assert f"Example: sagewatch {command.name}" in output
+    assert "--json" in output
+
+
+def test_a_side_that_is_not_there_draws_no_line():
+    assert draw_line([None, None]) == ""
+    assert parse_statistics(render_statistics(STATISTICS)) == STATISTICS
