@@ -11,6 +11,7 @@ class Fault(enum.StrEnum):
     """A way to go wrong."""
 
     THROTTLE = "throttle"  # an operation answers ThrottlingException
+    DENY = "deny"  # an operation answers AccessDeniedException
     REFUSE_UPDATE = "refuse-update"  # UpdateEndpoint answers ValidationException
     SLOW_UPDATE = "slow-update"  # an update takes `seconds` longer
     SILENT_ROLLBACK = "silent-rollback"  # an update ends InService with the OLD config
@@ -48,7 +49,7 @@ class Faults:
         Parameters
         ----------
         operation
-            For `THROTTLE`: the API operation; None means any.
+            For `THROTTLE` and `DENY`: the API operation; None means any.
         seconds
             For what is slow or late.
         """

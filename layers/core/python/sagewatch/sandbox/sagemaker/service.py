@@ -137,6 +137,8 @@ class SageMakerService:
         protocol.check_request(operation, request)
         if self.faults.take(Fault.THROTTLE, operation):
             raise ApiError("ThrottlingException", "Rate exceeded")
+        if self.faults.take(Fault.DENY, operation):
+            raise ApiError("AccessDeniedException", f"not authorized to perform: sagemaker:{operation}")
         handler = self._operations.get(operation)
         if handler is None:
             raise ApiError(
