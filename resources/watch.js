@@ -2,8 +2,8 @@
 // Sagewatch's eye on itself: what is alarmed on, and the dashboard. Generated, because each question is asked of
 // every queue and every function; the answer goes to the operations topic, never to the people on call for models.
 
-const QUEUES = ['Capture', 'Report', 'Incident', 'Diagnosis', 'Alert', 'Tick'];
-const FUNCTIONS = ['ingest_capture', 'ingest_report', 'manage_incident', 'advance_diagnosis', 'deliver_alert', 'tick'];
+const QUEUES = ['Capture', 'Report', 'Incident', 'Diagnosis', 'Alert', 'Monitor', 'Tick'];
+const FUNCTIONS = ['ingest_capture', 'ingest_report', 'manage_incident', 'advance_diagnosis', 'deliver_alert', 'start_monitor', 'tick'];
 const STACK = '${self:service}-${sls:stage}';
 
 const ref = (id) => ({ Ref: id });

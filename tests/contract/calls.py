@@ -72,9 +72,16 @@ def read_adapters() -> dict[str, frozenset[str]]:
         ]
         for top in tree.body if services else []:
             methods = top.body if isinstance(top, ast.ClassDef) else [top]
-            for method in methods:
-                if isinstance(method, ast.FunctionDef) and method.name != "__init__":
-                    found[method.name] = frozenset(read_actions(services[0], method))
+            named = {
+                method.name: method
+                for method in methods
+                if isinstance(method, ast.FunctionDef) and method.name != "__init__"
+            }
+            own = {name: read_actions(services[0], method) for name, method in named.items()}
+            for name, method in named.items():
+                # A method that asks its own adapter first does both calls.
+                asked = {word for word in words(method) & named.keys() if isinstance(top, ast.ClassDef)}
+                found[name] = frozenset(own[name].union(*(own[word] for word in asked)))
     return found
 
 

@@ -6,7 +6,16 @@ import pytest
 
 from tests.contract.calls import derive_actions
 
-FUNCTIONS = ("ingest_capture", "ingest_report", "manage_incident", "advance_diagnosis", "deliver_alert", "tick")
+FUNCTIONS = (
+    "ingest_capture",
+    "ingest_report",
+    "manage_incident",
+    "advance_diagnosis",
+    "deliver_alert",
+    "start_monitor",
+    "tick",
+)
+STARTS_JOBS = {"advance_diagnosis", "start_monitor"}
 CHANGES_ENDPOINTS = {"UpdateEndpoint", "CreateEndpointConfig", "CreateModel", "CreateProcessingJob"}
 # What Lambda does for a function, and reading what a given key encrypted.
 RUNTIME = {
@@ -47,7 +56,7 @@ def role_of(of_type):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_role_allows_what_the_flow_reaches_and_no_more(name, role_of):
-    beside = BESIDE_CREATING if name == "advance_diagnosis" else set()
+    beside = BESIDE_CREATING if name in STARTS_JOBS else set()
     assert allowed_by(role_of[name]) - RUNTIME == derive_actions(name) | beside
 
 
@@ -60,7 +69,11 @@ def test_reading_the_source_finds_what_a_person_finds():
 def test_only_advance_diagnosis_may_change_endpoints(of_type):
     for name, role in of_type("AWS::IAM::Role").items():
         may = {action.split(":")[1] for action in allowed_by(role) if action.startswith("sagemaker:")}
-        changes = {action for action in may if not action.startswith("Describe")}
+        changes = {action for action in may if not action.startswith(("Describe", "List"))}
+        if name == "StartMonitorRole":
+            # It starts jobs, and those under its own name alone.
+            assert changes == {"CreateProcessingJob", "AddTags"}
+            continue
         assert name == "AdvanceDiagnosisRole" or not changes
         if name == "AdvanceDiagnosisRole":
             assert may > CHANGES_ENDPOINTS
@@ -82,6 +95,7 @@ def test_what_may_be_deleted_is_named_as_ours(role_of):
 def test_no_statement_allows_all_actions_or_all_resources(of_type):
     without_resources = {
         "xray:PutTraceSegments", "xray:PutTelemetryRecords", "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken",
+        "sagemaker:ListMonitoringExecutions", "sagemaker:ListMonitoringSchedules",
     }  # fmt: skip
     for role in of_type("AWS::IAM::Role").values():
         assert not [action for action in allowed_by(role) if "*" in action]

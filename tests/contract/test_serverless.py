@@ -13,7 +13,15 @@ from sagewatch.events.facts import DiagnosisChanged, IncidentChanged
 from sagewatch.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
-FUNCTIONS = {"ingest_capture", "ingest_report", "manage_incident", "advance_diagnosis", "deliver_alert", "tick"}
+FUNCTIONS = {
+    "ingest_capture",
+    "ingest_report",
+    "manage_incident",
+    "advance_diagnosis",
+    "deliver_alert",
+    "start_monitor",
+    "tick",
+}
 
 
 def function_name(properties):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,6 +22,8 @@ from sagewatch.capture.path import compile_path
 from sagewatch.diagnose.model import MOST_ALARMS, Policy
 from sagewatch.errors import ConfigurationError
 from sagewatch.incident.routing import Route
+from sagewatch.monitoring.policy import MODEL_MONITOR, MODES, SCHEDULERS, Quality
+from sagewatch.monitoring.schedule import build_sagemaker_cron, build_scheduler_cron
 from sagewatch.section import (
     NOTHING,
     Section,
@@ -130,6 +133,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     capture: Capture = Capture()
     detectors: Detectors = DEFAULT_DETECTORS
     diagnosis: Policy = Policy(mode="off")
+    quality: Quality | None = None
 
 
 class Monitors(msgspec.Struct, frozen=True, kw_only=True):
@@ -213,12 +217,13 @@ def _read_monitors(top: Section) -> Monitors:
 
 
 def _read_endpoint(section: Section) -> Endpoint:
-    section.expect("owner", "capture", "detectors", "diagnosis")
+    section.expect("owner", "capture", "detectors", "diagnosis", "quality")
     return Endpoint(
         owner=section.take("owner", read_text, ""),
         capture=_read_capture(section.section("capture", "capture")),
         detectors=_read_detectors(section.section("detectors", "detectors")),
         diagnosis=_read_diagnosis(section.section("diagnosis", "diagnosis")),
+        quality=read_optional(section, "quality", _read_quality),
     )
 
 
@@ -339,6 +344,40 @@ def _read_diagnosis(section: Section | None) -> Policy:
         canary=section.take("canary", read_switch, plain.canary),
         rollback_alarms=section.take("rollback_alarms", _read_alarms, plain.rollback_alarms),
     )
+
+
+def _read_quality(section: Section) -> Quality:
+    section.expect("every", "scheduler", "baseline", "mode")
+    if "baseline" not in section.names():
+        raise section.fail("baseline", "must say where statistics.json and constraints.json lie (s3://...)")
+    plain = Quality(baseline=section.take("baseline", _read_s3_prefix, ""))
+    scheduler = section.take("scheduler", lambda value: _read_one_of(value, SCHEDULERS), plain.scheduler)
+    build_cron = build_sagemaker_cron if scheduler == MODEL_MONITOR else build_scheduler_cron
+    every = section.take("every", lambda value: _read_rhythm(value, build_cron), plain.every)
+    mode = section.take("mode", lambda value: _read_one_of(value, MODES), plain.mode)
+    return Quality(baseline=plain.baseline, every=every, scheduler=scheduler, mode=mode)
+
+
+def _read_rhythm(value: Any, build_cron: Callable[[timedelta], str]) -> timedelta:
+    every = read_duration(value)
+    try:
+        build_cron(every)
+    except ConfigurationError as error:
+        raise ValueError(error.reason) from None
+    return every
+
+
+def _read_s3_prefix(value: Any) -> str:
+    text = read_text(value).rstrip("/")
+    if not re.fullmatch(r"s3://[^/]+(/.+)?", text):
+        raise ValueError(f"must be an S3 prefix such as s3://bucket/baseline, not {value!r}")
+    return text
+
+
+def _read_one_of(value: Any, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ValueError(f"must be {' or '.join(known)}, not {value!r}")
+    return str(value)
 
 
 def _read_alarms(value: Any) -> tuple[str, ...]:

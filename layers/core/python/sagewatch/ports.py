@@ -185,6 +185,18 @@ class Jobs(Protocol):
         ...
 
 
+class Schedules(Protocol):
+    """SageMaker's monitoring schedules. Dicts are AWS's own, as boto3 has them."""
+
+    def list_monitoring_executions(self, endpoint: str, since: datetime) -> list[dict[str, Any]]:
+        """The runs of an endpoint's schedules that failed after a time."""
+        ...
+
+    def list_monitoring_schedules(self, endpoint: str) -> dict[str, str]:
+        """Status of each schedule of an endpoint, by the schedule's name."""
+        ...
+
+
 class Mail(Protocol):
     """The SNS topic that people subscribe to with their addresses."""
 

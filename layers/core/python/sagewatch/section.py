@@ -20,7 +20,7 @@ NOTHING: Final = frozenset({"", "~", "null"})
 
 _LATER: Final = {
     "monitors.yml": ("inhibit", "windows"),
-    "endpoint": ("quality", "sensitive"),
+    "endpoint": ("sensitive",),
     "class-concentration": ("seasons",),
     "receiver": ("pagerduty", "webhook"),
     "slack": ("webhook",),

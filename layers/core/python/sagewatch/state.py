@@ -13,6 +13,7 @@ pk / sk                                   holds
 ``incident#<id>`` / ``outbox#<receiver>`` what the receiver has been told
 ``incident#<id>`` / ``diagnosis``         the diagnosis made for it
 ``schedule#<name>`` / ``state``           the last run of a monitoring schedule, and what holds since
+``schedule#<name>`` / ``watch``           since when the schedule is watched, and its latest window
 ``control#swaps`` / ``switch``            the kill switch of all swaps
 ``incidents`` / ``<id>``                  an incident in a line: ids sort by time, so this is the list of all
 ``open-incidents`` / ``<id>``              when the incident's alerts are to be looked at again
@@ -36,6 +37,7 @@ from sagewatch.finding import Finding, Severity, Stream, build_content_key
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Entry, Incident, OpenRecord
 from sagewatch.incident.model import State as Life
+from sagewatch.monitoring.execution import Watch
 from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
 from sagewatch.report.judge import ScheduleState
 
@@ -45,7 +47,7 @@ INCIDENTS = "incidents"
 FIRST_LOOK = timedelta(minutes=1)
 """An incident that changed is looked at again after this, should the event that says so be lost."""
 
-V = TypeVar("V", Incident, OpenRecord, Diagnosis, ScheduleState)
+V = TypeVar("V", Incident, OpenRecord, Diagnosis, ScheduleState, Watch)
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
@@ -221,6 +223,15 @@ class State:
     def save_schedule(self, state: ScheduleState) -> None:
         """Write what is known; ``ConflictError`` where it was changed meanwhile."""
         self._items.write([write_row(f"schedule#{state.schedule}", "state", state, state.version)])
+
+    def load_watch(self, schedule: str, now: datetime) -> Watch:
+        """The rhythm of a schedule; one that was never looked at is watched from now on."""
+        found = self._load_versioned(f"schedule#{schedule}", "watch", Watch)
+        return found or Watch(schedule=schedule, since=now)
+
+    def save_watch(self, watch: Watch) -> None:
+        """Write the rhythm; ``ConflictError`` where it was changed meanwhile."""
+        self._items.write([write_row(f"schedule#{watch.schedule}", "watch", watch, watch.version)])
 
     # Diagnoses ----------------------------------------------------------------------------------------
 

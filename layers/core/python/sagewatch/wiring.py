@@ -11,6 +11,7 @@ from sagewatch.aws.eventbridge import EventBridgeBus
 from sagewatch.aws.metrics import EmfMetrics
 from sagewatch.aws.s3 import S3Objects
 from sagewatch.aws.sagemaker import SageMakerHosting, SageMakerJobs
+from sagewatch.aws.schedules import SageMakerSchedules
 from sagewatch.aws.secrets import get_secret
 from sagewatch.aws.slack import SlackChat
 from sagewatch.aws.sns import SnsMail
@@ -46,6 +47,7 @@ def build_world(account: str) -> World:
         metrics=EmfMetrics(METRICS_NAMESPACE),
         hosting=SageMakerHosting(),
         jobs=SageMakerJobs(),
+        schedules=SageMakerSchedules(),
         mail=SnsMail(settings.alerts_topic_arn),
         chat=SlackChat(monitors.slack_receivers, get_secret),
         now=read_clock,

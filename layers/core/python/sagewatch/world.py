@@ -8,7 +8,19 @@ from sagewatch.detect.stream import StreamFold
 from sagewatch.alert_state import AlertState
 from sagewatch.finding import Place, Stream
 from sagewatch.monitors import Monitors
-from sagewatch.ports import Bus, Chat, Clock, Hosting, Jobs, Mail, Metrics, NoWakeups, Objects, Wakeups
+from sagewatch.ports import (
+    Bus,
+    Chat,
+    Clock,
+    Hosting,
+    Jobs,
+    Mail,
+    Metrics,
+    NoWakeups,
+    Objects,
+    Schedules,
+    Wakeups,
+)
 from sagewatch.settings import Settings
 from sagewatch.state import State
 
@@ -22,6 +34,8 @@ class World:
 
     Attributes
     ----------
+    schedules
+        SageMaker's monitoring schedules; None where there are none to ask (replay, backtest).
     wakeups
         Where a flow asks to be woken at a time; without it the minute's tick is soon enough.
     place
@@ -47,6 +61,7 @@ class World:
     place: Place
     folds: Folds | None = None
     wakeups: Wakeups = field(default_factory=NoWakeups)
+    schedules: Schedules | None = None
 
     @property
     def alerts(self) -> AlertState:

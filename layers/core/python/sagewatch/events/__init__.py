@@ -10,6 +10,7 @@ from sagewatch.events.facts import (
     Ignored,
     IncidentChanged,
     JobChanged,
+    MonitorDue,
     TensorsLanded,
     Ticked,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Ignored",
     "IncidentChanged",
     "JobChanged",
+    "MonitorDue",
     "TensorsLanded",
     "Ticked",
     "parse_event",

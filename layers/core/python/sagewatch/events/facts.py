@@ -59,6 +59,13 @@ class Ticked(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class MonitorDue(msgspec.Struct, frozen=True):
+    """The scheduler says that a window of an endpoint's traffic is over: its data are to be looked at."""
+
+    endpoint: str
+    at: datetime
+
+
 class FindingReported(msgspec.Struct, frozen=True):
     """A detector raised a finding, or saw it clear (``finding.cleared_at``)."""
 
@@ -157,4 +164,4 @@ class DiagnosisChanged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OwnFact = FindingReported | IncidentChanged | DiagnosisChanged | AlertDue
-Fact = CaptureLanded | TensorsLanded | EndpointChanged | JobChanged | Ticked | OwnFact | Ignored
+Fact = CaptureLanded | TensorsLanded | EndpointChanged | JobChanged | MonitorDue | Ticked | OwnFact | Ignored

@@ -25,6 +25,7 @@ from sagewatch.events.facts import (
     Ignored,
     IncidentChanged,
     JobChanged,
+    MonitorDue,
     TensorsLanded,
     Ticked,
 )
@@ -174,6 +175,7 @@ _OWN: dict[str, _Parser] = {
     "Alert Due": _alert_due,
     "Finding Raised": _finding,
     "Finding Cleared": _finding,
+    "Monitor Due": lambda event: MonitorDue(str(_need(event, "detail", "endpoint")), _at(event)),
     "Tick": lambda event: Ticked(_at(event)),
     **{f"Incident {change.capitalize()}": _incident for change in IncidentChanged.CHANGES},
     **{f"Diagnosis {change.capitalize()}": _diagnosis for change in DiagnosisChanged.CHANGES},

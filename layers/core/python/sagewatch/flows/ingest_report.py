@@ -31,7 +31,7 @@ def ingest_report(fact: Fact, world: World) -> None:
         get_logger().info("job_ignored", job=fact.job, reason=reason)
         return
     outcome = load_outcome(run, world)
-    judged = retry_conflicts(lambda: _judge_and_tell(run, outcome, world))
+    judged = retry_conflicts(lambda: judge_and_tell(run, outcome, world))
     violations = 0 if isinstance(outcome, Failure) else len(outcome)
     _measure(run, violations, isinstance(outcome, Failure), world)
     get_logger().info(
@@ -68,7 +68,8 @@ def load_outcome(run: Run, world: World) -> list[Violation] | Failure:
     return []
 
 
-def _judge_and_tell(run: Run, outcome: list[Violation] | Failure, world: World) -> Judged:
+def judge_and_tell(run: Run, outcome: list[Violation] | Failure, world: World) -> Judged:
+    """Fold a run into what is known of its schedule, and say on the bus what it changes."""
     state = world.state.load_schedule(run.schedule)
     judged = judge_run(run, outcome, state, world.place)
     # Told before it is remembered: a crash repeats the telling, and hearers know repetitions.

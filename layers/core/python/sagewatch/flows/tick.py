@@ -10,6 +10,7 @@ from sagewatch.errors import ConflictError
 from sagewatch.events import AlertDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows.ingest_capture import evaluate_stream
+from sagewatch.flows.lost_runs import notice_lost_runs
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
@@ -30,6 +31,9 @@ def tick(fact: Fact, world: World) -> None:
     due += _list_due_alerts(world)
     if due:
         world.bus.publish(due, world.now())
+    for endpoint, watched in world.monitors.endpoints.items():
+        if watched.quality is not None:
+            notice_lost_runs(endpoint, watched.quality, world)
     get_logger().debug("ticked", count=len(due))
 
 

@@ -34,6 +34,9 @@ _CAUSES = {
     "timeout": ("it ran out of time", "Raise MaxRuntimeInSeconds or use a larger instance."),
     "parse": ("a file of it cannot be read", "Compare a capture line with dataset_format, and the report with its schema."),
     "stopped": ("somebody stopped it", "Ask who did, or wait for the next run."),
+    "schedule_stopped": ("its schedule does not run", "`sagewatch monitor list`, then `sagewatch monitor create ENDPOINT`."),
+    "no_baseline": ("it has no baseline", "Make one with `sagewatch baseline`, and put it where monitors.yml says."),
+    "no_endpoint": ("its endpoint is gone", "Take the endpoint out of monitors.yml, or deploy it again."),
 }  # fmt: skip
 
 

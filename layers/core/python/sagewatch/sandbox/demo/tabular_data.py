@@ -53,7 +53,7 @@ class Customers:
 
 def draw_customers(number: int, rng: np.random.Generator) -> Customers:
     """So many customers of the population that the model was trained on."""
-    voicemail = (rng.random(number) < 0.28) * np.clip(rng.normal(29, 7, number).round(), 1, None)  # noqa: PLR2004
+    voicemail = np.where(rng.random(number) < 0.28, np.clip(rng.normal(29, 7, number).round(), 1, None), 0.0)  # noqa: PLR2004
     values: dict[str, Numbers] = {
         "account_length": np.clip(rng.normal(100, 40, number).round(), 1, 240),
         "voicemail_messages": voicemail,

@@ -229,6 +229,20 @@ class Secret(Created, CloudFormationModel):  # type: ignore[misc]
         return cls(arn, Id=arn)
 
 
+class ScheduleGroup(Created, CloudFormationModel):  # type: ignore[misc]
+    """A group of schedules."""
+
+    TYPE = "AWS::Scheduler::ScheduleGroup"
+    NAME_PROPERTY = "Name"
+    ATTRIBUTES = ("Arn",)
+
+    @classmethod
+    def create(cls, name: str, properties: dict[str, Any], account: str, region: str) -> Any:  # noqa: ARG003
+        """Create it by moto's own call."""
+        group = scheduler_backends[account][region].create_schedule_group(name=name, tags=[])
+        return cls(name, Arn=group.arn)
+
+
 class Schedule(Created, CloudFormationModel):  # type: ignore[misc]
     """A schedule of EventBridge Scheduler. moto never fires it: the worker does."""
 

@@ -1,0 +1,51 @@
+"""``Schedules``: SageMaker's monitoring schedules and what became of their runs. Source: SageMaker API reference."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from sagewatch.aws.client import build_client, read_code, sorting_errors
+from sagewatch.errors import RefusedError
+
+_PAGE = 100
+
+
+class SageMakerSchedules:
+    """Monitoring schedules of endpoints."""
+
+    def __init__(self) -> None:
+        self._client = build_client("sagemaker")
+
+    def list_monitoring_executions(self, endpoint: str, since: datetime) -> list[dict[str, Any]]:
+        """The runs that failed after a time; one page, the latest first, is more than days of them."""
+        try:
+            with sorting_errors():
+                answer = self._client.list_monitoring_executions(
+                    EndpointName=endpoint,
+                    StatusEquals="Failed",
+                    ScheduledTimeAfter=since,
+                    SortBy="ScheduledTime",
+                    SortOrder="Descending",
+                    MaxResults=_PAGE,
+                )
+        except ClientError as error:
+            raise _refuse(error) from error
+        return list(answer["MonitoringExecutionSummaries"])
+
+    def list_monitoring_schedules(self, endpoint: str) -> dict[str, str]:
+        """Status of each schedule of an endpoint, by the schedule's name."""
+        try:
+            with sorting_errors():
+                answer = self._client.list_monitoring_schedules(EndpointName=endpoint, MaxResults=_PAGE)
+        except ClientError as error:
+            raise _refuse(error) from error
+        rows = answer["MonitoringScheduleSummaries"]
+        return {row["MonitoringScheduleName"]: row["MonitoringScheduleStatus"] for row in rows}
+
+
+def _refuse(error: ClientError) -> RefusedError:
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    return RefusedError(error.operation_name, read_code(error), message)

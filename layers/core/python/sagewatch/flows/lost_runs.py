@@ -1,0 +1,91 @@
+"""What no event tells of monitoring: executions that failed without a job, and schedules that stopped."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sagewatch.errors import RefusedError, RetryError
+from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.flows.ingest_report import judge_and_tell
+from sagewatch.monitoring.execution import (
+    STOPPED,
+    Watch,
+    build_lost_run,
+    build_stopped,
+    judge_rhythm,
+    read_lost_run,
+)
+from sagewatch.monitoring.policy import MODEL_MONITOR, Quality, name_schedule
+from sagewatch.observability import get_logger
+from sagewatch.report.failure import Failure, classify_failure
+from sagewatch.report.judge import JOB_FAILED
+from sagewatch.report.run import Run
+from sagewatch.world import World
+
+LOOKED_BACK = timedelta(days=2)
+_RUNS = frozenset({"Scheduled", "Pending"})
+
+
+def notice_lost_runs(endpoint: str, quality: Quality, world: World) -> None:
+    """Find what an endpoint's schedules did not do; trouble in asking waits for the next minute."""
+    try:
+        if quality.scheduler == MODEL_MONITOR:
+            _ask_sagemaker(endpoint, quality, world)
+        else:
+            _ask_the_clock(endpoint, quality, world)
+    except (RetryError, RefusedError) as error:
+        get_logger().warning("schedules_not_asked", endpoint=endpoint, reason=str(error))
+
+
+def _ask_the_clock(endpoint: str, quality: Quality, world: World) -> None:
+    """Our own schedule wakes ``start_monitor``; when nothing was started for long, it does not."""
+    watch = _load_watch(name_schedule(endpoint), world)
+    failure = judge_rhythm(watch, quality.every, world.now())
+    if failure is not None:
+        _tell_stopped(watch.schedule, endpoint, failure, world)
+
+
+def _ask_sagemaker(endpoint: str, quality: Quality, world: World) -> None:
+    if world.schedules is None:
+        return
+    name = name_schedule(endpoint)
+    watch = _load_watch(name, world)
+    since = max(watch.since, world.now() - LOOKED_BACK)
+    rows = world.schedules.list_monitoring_executions(endpoint, since)
+    runs = [run for row in rows if (run := read_lost_run(row)) is not None]
+    for run in sorted(runs, key=lambda one: one.ended_at):
+        _tell_once(run, classify_failure("Failed", run.message), world)
+    statuses = world.schedules.list_monitoring_schedules(endpoint)
+    for schedule, status in statuses.items():
+        if status not in _RUNS:
+            _tell_stopped(schedule, endpoint, build_stopped(), world)
+    # A schedule that was never made has as long as one that stopped: first comes the stack, then the baseline.
+    failure = judge_rhythm(watch, quality.every, world.now())
+    if not statuses and failure is not None:
+        _tell_stopped(name, endpoint, failure, world)
+
+
+def _tell_once(run: Run, failure: Failure, world: World) -> None:
+    """Unless this run, or a later one, was judged before."""
+    state = world.state.load_schedule(run.schedule)
+    if state.last_ended_at is None or state.last_ended_at < run.ended_at:
+        retry_conflicts(lambda: judge_and_tell(run, failure, world))
+        get_logger().info("lost_run_judged", job=run.job, endpoint=run.endpoint, reason=failure.code)
+
+
+def _tell_stopped(schedule: str, endpoint: str, failure: Failure, world: World) -> None:
+    """Unless it is known: the incident stays open until a run tells otherwise."""
+    open_ = world.state.load_schedule(schedule).open.get(JOB_FAILED)
+    if open_ is not None and STOPPED in open_.counts:
+        return
+    run = build_lost_run(schedule, endpoint, world.now(), failure.next_step, world.now())
+    retry_conflicts(lambda: judge_and_tell(run, failure, world))
+    get_logger().warning("schedule_stopped", endpoint=endpoint, schedule=schedule)
+
+
+def _load_watch(schedule: str, world: World) -> Watch:
+    """What is known of the rhythm; from the first look on, it is."""
+    watch = world.state.load_watch(schedule, world.now())
+    if not watch.version:
+        world.state.save_watch(watch)
+    return watch

@@ -1,0 +1,139 @@
+"""What no event tells: executions without a job and schedules that stopped, noticed by the tick."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from sagewatch.entry import handle
+from sagewatch.errors import RetryError
+from sagewatch.flows.ingest_report import ingest_report
+from sagewatch.flows.tick import tick
+from sagewatch.memory.schedules import MemorySchedules
+from tests.unit.flows.test_ingest_report import finish
+from tests.unit.flows.worlds import NOW, build_world
+
+MONITORS = """
+version: 1
+endpoints:
+  signs: {quality: {every: 1h, scheduler: model-monitor, baseline: "s3://captures/baseline"}}
+receivers:
+  ml-on-call: {mail: {}}
+"""
+HOURLY = "hourly-data-quality"
+REAL = Path(__file__).parents[4] / "shared" / "real" / "events" / "api_responses"
+
+
+@pytest.fixture
+def world():
+    """The tick looked at the schedule an hour ago; it is running."""
+    made = dataclasses.replace(build_world(MONITORS), schedules=MemorySchedules())
+    made.schedules.statuses = {"signs": {HOURLY: "Scheduled"}}
+    run_tick(made, -1)
+    return made
+
+
+def run_tick(world, hours):
+    world.now.now = NOW + timedelta(hours=hours)
+    handle(tick, {"source": "sagewatch", "detail-type": "Tick", "time": world.now.now.isoformat()}, world)
+
+
+def told(world):
+    events = [e for e in world.bus.events if e["detail-type"].startswith("Finding")]
+    return [(e["detail-type"], e["detail"]["kind"], list(e["detail"]["counts"])) for e in events]
+
+
+def fail(hours, reason="Job inputs had no data", **more):
+    moment = NOW + timedelta(hours=hours)
+    return {
+        "MonitoringScheduleName": HOURLY,
+        "EndpointName": "signs",
+        "ScheduledTime": moment,
+        "CreationTime": moment,
+        "LastModifiedTime": moment + timedelta(seconds=4),
+        "MonitoringExecutionStatus": "Failed",
+        "FailureReason": reason,
+        **more,
+    }
+
+
+def test_an_execution_without_data_is_told_once_with_its_cause(world):
+    world.schedules.executions = [fail(0)]
+    for hours in (0.1, 0.2, 0.3):
+        run_tick(world, hours)
+    assert told(world) == [("Finding Raised", "job-failed", ["no_data"])]
+    assert world.bus.events[-1]["detail"]["subject"] == HOURLY
+
+
+def test_the_next_good_run_clears_it(world):
+    world.schedules.executions = [fail(0)]
+    run_tick(world, 0.1)
+    handle(ingest_report, finish(world, 1, violations=[]), world)
+    assert told(world)[-1][:2] == ("Finding Cleared", "job-failed")
+    run_tick(world, 1.1)
+    assert len(told(world)) == 2
+
+
+def test_an_execution_with_a_job_is_left_to_the_jobs_own_event(world):
+    world.schedules.executions = [fail(0, ProcessingJobArn="arn:aws:sagemaker:r:1:processing-job/x")]
+    run_tick(world, 0.1)
+    assert told(world) == []
+
+
+def test_missing_ground_truth_is_named_as_such(world):
+    reason = 'No S3 objects found under S3 URL "s3://b/ground_truth_data/e/AllTraffic/2024/03/18/18" given in input'
+    world.schedules.executions = [fail(0, reason, MonitoringType="ModelQuality")]
+    run_tick(world, 0.1)
+    assert told(world) == [("Finding Raised", "job-failed", ["no_ground_truth"])]
+
+
+def test_what_was_before_the_first_look_is_nobodys_loss(world):
+    world.schedules.executions = [fail(-3)]
+    run_tick(world, 0.1)
+    assert told(world) == []
+
+
+@pytest.mark.parametrize("status", ["Stopped", "Failed"])
+def test_a_schedule_that_was_stopped_is_told_once(world, status):
+    world.schedules.statuses = {"signs": {HOURLY: status}}
+    run_tick(world, 0.1)
+    run_tick(world, 0.2)
+    assert told(world) == [("Finding Raised", "job-failed", ["schedule_stopped"])]
+
+
+def test_a_schedule_that_was_never_made_is_told_after_three_windows(world):
+    world.schedules.statuses = {}
+    run_tick(world, 1)
+    assert told(world) == []
+    run_tick(world, 2.5)
+    assert told(world) == [("Finding Raised", "job-failed", ["schedule_stopped"])]
+
+
+def test_trouble_in_asking_spares_the_rest_of_the_tick(world):
+    class Busy(MemorySchedules):
+        def list_monitoring_schedules(self, endpoint):
+            raise RetryError("ThrottlingException")
+
+    run_tick(dataclasses.replace(world, schedules=Busy()), 0.1)
+    assert told(world) == []
+
+
+@pytest.mark.real
+def test_the_real_summary_without_data_is_understood(world):
+    file = REAL / "monitoring_execution_summary_failed_no_data.json"
+    if not file.exists():
+        pytest.skip("real answers are not here")
+    row = json.loads(file.read_text())
+    times = {
+        key: datetime.fromisoformat(f"{row[key]}+00:00")
+        for key in ("ScheduledTime", "CreationTime", "LastModifiedTime")
+    }
+    shift = NOW - times["ScheduledTime"]
+    moved = {key: value + shift for key, value in times.items()}
+    world.schedules.executions = [{**row, **moved, "EndpointName": "signs"}]
+    run_tick(world, 0.5)
+    assert told(world) == [("Finding Raised", "job-failed", ["no_data"])]
