@@ -36,9 +36,19 @@ from sagewatch.finding import (
     build_content_key,
     build_fingerprint,
 )
+from sagewatch.flows.act_by_hand import (
+    acknowledge_incident,
+    add_silence,
+    end_silence,
+    promote_incident,
+    resolve_incident,
+)
 from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
+from sagewatch.incident.calendar import parse_recurrence
+from sagewatch.incident.lifecycle import build_incident_id
+from sagewatch.memory.items import MemoryItems
 from sagewatch.memory.sagemaker import MemorySageMaker
 from sagewatch.memory.world import MemoryBus, MemoryClock, MemoryMetrics, MemoryObjects, MemoryWakeups
 from sagewatch.monitors import parse_monitors
@@ -132,6 +142,20 @@ class Story:
         """At this time..."""
         return Moment(self, read_time(time))
 
+    def find(self, name: str) -> str:
+        """Id of the incident about the named subject."""
+        finding = self.known[name]
+        return build_incident_id(finding.raised_at, finding.fingerprint)
+
+    def count_asked(self, target: str) -> int:
+        """How often a channel was called, in vain or not."""
+        return sum(one == target for _, one in self.ears.asked)
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether the store is the one in memory."""
+        return isinstance(self.items, MemoryItems)
+
     # What is expected ---------------------------------------------------------------------------------
 
     def expect(self, target: str, kind: str, earliest: str, latest: str = "", *, contains: str = "") -> None:
@@ -150,6 +174,10 @@ class Story:
         self.play(read_time(time))
         self.check()
         return self
+
+    def play_only(self, time: str) -> None:
+        """Play, and leave it to the test what to make of what was heard."""
+        self.play(read_time(time))
 
     # How it is played ---------------------------------------------------------------------------------
 
@@ -211,7 +239,7 @@ class Story:
         self.wakeups.pending = [(at, fact) for at, fact in self.wakeups.pending if at > self.clock.now]
         for fact in due:
             assert isinstance(fact, AlertDue)
-            self.bus.publish([fact], self.clock.now)
+            MemoryBus.publish(self.bus, [fact], self.clock.now)  # the queue's work, which no fuse watches
         self.pump()
 
     def pump(self) -> None:
@@ -328,6 +356,39 @@ class Moment:
             story.known[name] = msgspec.structs.replace(story.known[name], cleared_at=self.now)
             for _ in range(times):
                 story.report(story.known[name])
+
+        return self._plan(act)
+
+    def acknowledges(self, name: str, *, by: str) -> Moment:
+        """Somebody looks after it."""
+        return self._plan(lambda: acknowledge_incident(self.story.find(name), by=by, world=self.story.world))
+
+    def resolves(self, name: str, *, by: str, reason: str) -> Moment:
+        """Somebody says that it is over."""
+        return self._plan(
+            lambda: resolve_incident(self.story.find(name), by=by, reason=reason, world=self.story.world)
+        )
+
+    def promotes(self, name: str, *, by: str) -> Moment:
+        """Somebody says that the detector on trial is right."""
+        return self._plan(lambda: promote_incident(self.story.find(name), by=by, world=self.story.world))
+
+    def silences(self, *matchers: str, length: str, by: str, reason: str, every: str = "") -> Moment:
+        """Somebody asks that nobody be told."""
+        return self._plan(
+            lambda: add_silence(
+                matchers, read_time(length), by=by, reason=reason, world=self.story.world,
+                every=parse_recurrence(every) if every else None,
+            )
+        )  # fmt: skip
+
+    def ends_silences(self) -> Moment:
+        """Every silence ends now."""
+
+        def act() -> None:
+            world = self.story.world
+            for silence in world.alerts.list_silences(world.now()):
+                end_silence(silence.silence_id, world=world)
 
         return self._plan(act)
 

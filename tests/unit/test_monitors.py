@@ -160,18 +160,6 @@ def test_a_wrong_value_is_refused_at_its_line(folder, old, new, line):
 
 
 @pytest.mark.parametrize(
-    "addition",
-    [
-        "inhibit: []",
-        "windows: {}",
-    ],
-)
-def test_what_nothing_acts_on_yet_is_refused_and_not_ignored(folder, addition):
-    with pytest.raises(ConfigurationError, match="not supported yet"):
-        parse(WHOLE + addition + "\n", folder)
-
-
-@pytest.mark.parametrize(
     "body", ["{detectors: {class-concentration: {seasons: [day, night]}}}", "{sensitive: [id]}"]
 )
 def test_endpoint_keys_that_nothing_acts_on_yet_are_refused(body):

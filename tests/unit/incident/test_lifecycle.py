@@ -13,6 +13,7 @@ from sagewatch.incident.lifecycle import (
     acknowledge,
     decide_on_finding,
     note_progress,
+    promote,
     resolve_by_hand,
 )
 from sagewatch.incident.model import OpenRecord, Progress, State
@@ -155,10 +156,21 @@ def test_every_order_of_one_doubled_episode_ends_in_the_same_incident():
     assert len(ends) == 1
 
 
-def test_staged_finding_opens_nothing():
+def test_staged_finding_is_recorded_as_such_and_can_be_promoted():
     world = World()
-    assert world.hear(build_finding(staged=True)) == Ignore(reason="staged")
-    assert world.incidents == {}
+    assert isinstance(world.hear(build_finding(staged=True)), Open)
+    assert world.open_incident.staged
+    promoted = promote(world.open_incident, world.record, by="ada", now=at(120))
+    assert not promoted.incident.staged
+    assert [(entry.what, entry.by) for entry in promoted.entries] == [("incident_promoted", "ada")]
+    assert promote(promoted.incident, world.record, by="bob", now=at(130)) == Ignore(reason="already_told")
+
+
+def test_detector_that_left_its_trial_is_told():
+    world = World()
+    world.hear(build_finding(staged=True))
+    world.hear(build_finding(end=90, staged=False))
+    assert not world.open_incident.staged
 
 
 def test_finding_older_than_the_records_memory_is_stale():

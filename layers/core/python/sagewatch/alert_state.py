@@ -66,6 +66,11 @@ class AlertState:
                 members.append(_decode(row, Member))
         return Group(ledger, tuple(members))
 
+    def load_ledger(self, group: str, target: str) -> Ledger:
+        """The group's message at the target, without the members."""
+        row = self._items.get(_group_pk(group, target), "ledger")
+        return Ledger(group=group, receiver=target) if row is None else _decode(row, Ledger)
+
     def load_member(self, group: str, target: str, incident_id: str) -> Member | None:
         """What the target was told of an incident, or None where it never joined."""
         row = self._items.get(_group_pk(group, target), f"member#{incident_id}")
@@ -125,7 +130,11 @@ class AlertState:
         if known is None:
             return told
         return msgspec.structs.replace(
-            known, told=told.told, told_at=told.told_at, generation=told.generation
+            known,
+            told=told.told,
+            told_at=told.told_at,
+            told_content=told.told_content,
+            generation=told.generation,
         )
 
     # What is due --------------------------------------------------------------------------------------
@@ -173,7 +182,7 @@ class AlertState:
 
 def _take_over(seen: Member, known: Member) -> Member:
     return msgspec.structs.replace(
-        seen, joined_at=known.joined_at, told=known.told, told_at=known.told_at,
+        seen, joined_at=known.joined_at, told=known.told, told_at=known.told_at, told_content=known.told_content,
         generation=known.generation, version=known.version,
     )  # fmt: skip
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from sagewatch.errors import ConfigurationError
-from sagewatch.incident.matching import parse_matcher
+from sagewatch.incident.calendar import Recurrence, parse_recurrence
+from sagewatch.incident.matching import LABELS, parse_matcher
+from sagewatch.incident.muting import Inhibition, Window
 from sagewatch.incident.routing import GROUPABLE, Escalation, Route
 from sagewatch.section import Section, read_duration, read_optional, read_switch, read_text, read_wait
 
 SECRET_SCHEME: Final = "secret:"  # noqa: S105 (it marks a name)
 MAIL_TOPIC: Final = "alerts"
+_NONE: Final[tuple[str, ...]] = ()
 
 
 class SlackReceiver(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +88,44 @@ def read_route(section: Section | None, receivers: Mapping[str, Receiver], above
         escalate=_read_escalations(section, receivers),
         routes=tuple(read_route(one, receivers, section) for one in section.sections("routes", "route")),
     )
+
+
+def read_inhibition(section: Section) -> Inhibition:
+    """One rule of ``inhibit``: while what matches ``when`` is open, what matches ``mutes`` is not told."""
+    section.expect("when", "mutes", "equal")
+    when = section.take("when", _read_matchers, _NONE)
+    mutes = section.take("mutes", _read_matchers, _NONE)
+    if not when or not mutes:
+        raise section.fail("mutes" if when else "when", "is missing")
+    return Inhibition(when=when, mutes=mutes, equal=section.take("equal", _read_labels, ()))
+
+
+def read_windows(section: Section | None) -> Iterator[Window]:
+    """The maintenance windows, by their names."""
+    if section is None:
+        return
+    for name in section.names():
+        inner = section.section(name, "window")
+        if inner is None:
+            continue
+        inner.expect("mutes", "every")
+        mutes = inner.take("mutes", _read_matchers, _NONE)
+        every = inner.take("every", _read_recurrence, None)
+        if every is None:
+            raise inner.fail("every", "is missing")
+        yield Window(name=name, mutes=mutes, every=every)
+
+
+def _read_recurrence(value: Any) -> Recurrence:
+    return parse_recurrence(read_text(value))
+
+
+def _read_labels(value: Any) -> tuple[str, ...]:
+    labels = (value,) if isinstance(value, str) else tuple(value)
+    for label in labels:
+        if label not in LABELS:
+            raise ValueError(f"{label} is no label; there are {', '.join(LABELS)}")
+    return labels
 
 
 def _take_receiver(section: Section, receivers: Mapping[str, Receiver]) -> str | None:

@@ -16,11 +16,19 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from sagewatch.alerting import Receiver, SlackReceiver, read_receiver, read_route
+from sagewatch.alerting import (
+    Receiver,
+    SlackReceiver,
+    read_inhibition,
+    read_receiver,
+    read_route,
+    read_windows,
+)
 from sagewatch.capture import CaptureSpec
 from sagewatch.capture.path import compile_path
 from sagewatch.diagnose.model import MOST_ALARMS, Policy
 from sagewatch.errors import ConfigurationError
+from sagewatch.incident.muting import Inhibition, Window
 from sagewatch.incident.routing import Route
 from sagewatch.monitoring.policy import MODEL_MONITOR, MODES, SCHEDULERS, Quality
 from sagewatch.monitoring.schedule import build_sagemaker_cron, build_scheduler_cron
@@ -143,6 +151,8 @@ class Monitors(msgspec.Struct, frozen=True, kw_only=True):
     endpoints: dict[str, Endpoint]
     route: Route
     receivers: dict[str, Receiver]
+    inhibitions: tuple[Inhibition, ...] = ()
+    windows: tuple[Window, ...] = ()
 
     @property
     def slack_receivers(self) -> dict[str, SlackReceiver]:
@@ -202,7 +212,7 @@ def parse_monitors(text: str, where: str) -> Monitors:
 
 
 def _read_monitors(top: Section) -> Monitors:
-    top.expect("version", "endpoints", "routes", "receivers")
+    top.expect("version", "endpoints", "routes", "receivers", "inhibit", "windows")
     version = top.take("version", read_count, 0)
     if version != VERSION:
         raise top.fail("version", f"must be {VERSION}")
@@ -213,7 +223,13 @@ def _read_monitors(top: Section) -> Monitors:
             raise named.fail(name, "is no endpoint name: up to 63 letters, digits and inner hyphens")
     endpoints = read_all(named, "endpoint", _read_endpoint)
     route = read_route(top.section("routes", "route"), receivers, top)
-    return Monitors(endpoints=endpoints, route=route, receivers=receivers)
+    return Monitors(
+        endpoints=endpoints,
+        route=route,
+        receivers=receivers,
+        inhibitions=tuple(read_inhibition(one) for one in top.sections("inhibit", "inhibit")),
+        windows=tuple(read_windows(top.section("windows", "windows"))),
+    )
 
 
 def _read_endpoint(section: Section) -> Endpoint:

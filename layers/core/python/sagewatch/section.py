@@ -19,7 +19,6 @@ NOTHING: Final = frozenset({"", "~", "null"})
 """How YAML writes that there is nothing."""
 
 _LATER: Final = {
-    "monitors.yml": ("inhibit", "windows"),
     "endpoint": ("sensitive",),
     "class-concentration": ("seasons",),
     "receiver": ("pagerduty", "webhook"),

@@ -6,184 +6,36 @@ one "resolved", muted or not. Send, then record: a crash in between repeats a me
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
+from sagewatch.alert.ledger import Hold, Kind, Ledger, Member, Policy, Send, Spare
 from sagewatch.finding import Severity, build_content_key
 from sagewatch.incident.model import Incident, State
 from sagewatch.incident.muting import Mute
 from sagewatch.incident.routing import Timers
 
+__all__ = [
+    "Hold",
+    "Kind",
+    "Ledger",
+    "Member",
+    "Policy",
+    "Send",
+    "Spare",
+    "build_content",
+    "build_wait",
+    "decide_announcement",
+    "find_wait",
+    "settle",
+]
+
 LARGE_GROUP = 10
 """Members above which a message is changed in place at most once in ``LARGE_GROUP_EVERY``."""
 
 LARGE_GROUP_EVERY = timedelta(seconds=30)
-
-
-class Kind(enum.StrEnum):
-    """What a message says."""
-
-    FIRING = "firing"
-    UPDATED = "updated"
-    RESOLVED = "resolved"
-    REPEATED = "repeated"
-
-
-class Policy(msgspec.Struct, frozen=True):
-    """How a channel can be told.
-
-    Attributes
-    ----------
-    in_place
-        The channel can change a message that it has: news goes there, without a new message. Without it
-        (mail) a receiver hears firing, reminders and resolved, and nothing between.
-    every
-        At least this much time lies between two changes of a message.
-    """
-
-    in_place: bool = False
-    every: timedelta = timedelta(0)
-
-
-class Member(msgspec.Struct, frozen=True, kw_only=True):
-    """One incident of a group, as it was last seen, and what the receiver has been told of it.
-
-    Attributes
-    ----------
-    seen
-        Version of the incident that this shows; an older one changes nothing.
-    content
-        Content key of all that a message says about the incident.
-    joined_at
-        When it became part of the group.
-    told
-        None, ``firing``, ``resolved``, or ``spared``: it came and went while muted.
-    generation
-        The message that told of it.
-    """
-
-    incident_id: str
-    labels: dict[str, str]
-    state: State
-    severity: Severity
-    headline: str
-    opened_at: datetime
-    joined_at: datetime
-    seen: int
-    content: str
-    staged: bool = False
-    resolved_at: datetime | None = None
-    acknowledged_at: datetime | None = None
-    told: str | None = None
-    told_at: datetime | None = None
-    generation: int = 0
-    version: int = 0
-
-    @property
-    def over(self) -> bool:
-        """Whether the incident is resolved."""
-        return self.state is State.RESOLVED
-
-
-class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """The one message that a group has at a receiver's channel.
-
-    Attributes
-    ----------
-    told
-        What the message says: None before the first, ``firing`` or ``resolved``.
-    told_at
-        When the last message, or change of a message, was sent.
-    pinged_at
-        When the receiver was last spoken to: a message, no change in place.
-    content
-        Content key of what was told: an equal key means there is nothing new to tell.
-    thread
-        The channel's own handle of the message (a Slack timestamp), for updates in place.
-    generation
-        Counts the messages: after "resolved" the next incident begins another.
-    claimed_until
-        Somebody is sending right now; after this time it died on the way.
-    attempts, retry_at
-        Tries in vain since the last success, and when to try again.
-    refused
-        What the channel refused for good, by its content key.
-    """
-
-    group: str
-    receiver: str
-    told: str | None = None
-    told_at: datetime | None = None
-    pinged_at: datetime | None = None
-    content: str | None = None
-    thread: str | None = None
-    generation: int = 0
-    updates: int = 0
-    claimed_until: datetime | None = None
-    attempts: int = 0
-    retry_at: datetime | None = None
-    refused: str | None = None
-    version: int = 0
-
-
-class Send(msgspec.Struct, frozen=True, kw_only=True):
-    """Tell the receiver now.
-
-    Attributes
-    ----------
-    kind
-        What the message says.
-    reason
-        Why, as a reason code.
-    content
-        Content key of what is told; goes into the ledger.
-    in_place
-        Change the message that the receiver has, if it has one.
-    shows
-        Incidents that the message is about, the one that speaks first.
-    tells
-        Those of them of which the receiver hears "firing" or "resolved" by it for the first time.
-    """
-
-    kind: Kind
-    reason: str
-    content: str
-    in_place: bool
-    shows: tuple[str, ...]
-    tells: tuple[str, ...] = ()
-
-
-class Spare(msgspec.Struct, frozen=True):
-    """Nobody need be told of these any more: only the books are to say so.
-
-    Attributes
-    ----------
-    told
-        What the books are to say: ``spared`` of what came and went while muted; ``resolved`` of what the
-        message had said before a crash kept it from the books.
-    """
-
-    incidents: tuple[str, ...]
-    told: str = "spared"
-    reason: str = "over_while_muted"
-
-
-class Hold(msgspec.Struct, frozen=True):
-    """Tell nothing now.
-
-    Attributes
-    ----------
-    reason
-        Why, as a reason code.
-    until
-        Ask again then; None where only a change of an incident can make it worth asking.
-    """
-
-    reason: str
-    until: datetime | None = None
 
 
 def build_content(incident: Incident) -> str:
@@ -221,15 +73,10 @@ def decide_announcement(
     mutes
         The incidents that are muted now, by id.
     """
-    spared = tuple(one.incident_id for one in members if one.told is None and _went_unheard(one, mutes))
-    if spared:
-        return Spare(spared)
     fresh = [one for one in members if one.told is None and one.incident_id not in mutes]
     shown = [one for one in members if one.told in {"firing", "resolved"} and _is_current(one, ledger)]
-    if ledger.told == Kind.RESOLVED:
-        left = tuple(one.incident_id for one in shown if one.told == Kind.FIRING and one.over)
-        if left:
-            return Spare(left, told=Kind.RESOLVED.value, reason="resolved_with_its_group")
+    if (spare := _find_spare(ledger, members, shown, mutes)) is not None:
+        return spare
     if ledger.told != Kind.FIRING:
         if fresh:
             return _begin(fresh, now, timers)
@@ -277,21 +124,58 @@ def settle(
         generation=generation,
         updates=0 if begins else ledger.updates + (send.kind is Kind.UPDATED),
         claimed_until=None,
+        waits_until=None,
         attempts=0,
         retry_at=None,
         refused=None,
     )
     as_what = Kind.RESOLVED if send.kind is Kind.RESOLVED else Kind.FIRING
     changed = [
-        msgspec.structs.replace(one, told=as_what.value, told_at=now, generation=generation)
+        msgspec.structs.replace(
+            one, told=as_what.value, told_at=now, told_content=one.content, generation=generation
+        )
         for one in members
         if one.incident_id in send.tells
     ]
     return settled, changed
 
 
-def _went_unheard(member: Member, mutes: Mapping[str, Mute]) -> bool:
-    return member.over and member.incident_id in mutes
+def find_wait(ledger: Ledger, member: Member, now: datetime, timers: Timers) -> Hold | None:
+    """What a member learns from the ledger alone: the group waits, or all of this one was told; None: read on.
+
+    Of a thousand incidents that come at once, one reads the whole group.
+    """
+    if member.told == Kind.FIRING and member.told_content == member.content and member.state is State.OPEN:
+        known = ledger.told == Kind.FIRING and _is_current(member, ledger) and ledger.retry_at is None
+        again = ledger.pinged_at + timers.repeat if known and ledger.pinged_at else now
+        return Hold("already_told", again) if now < again else None
+    if ledger.waits_until is None or now >= ledger.waits_until or member.told is not None:
+        return None
+    if member.severity.rank > ledger.waits_rank:
+        return None
+    return Hold("group_waits", ledger.waits_until)
+
+
+def build_wait(ledger: Ledger, members: Iterable[Member], until: datetime) -> Ledger:
+    """The ledger of a group that waits."""
+    told = [one.severity.rank for one in members if one.told == Kind.FIRING and _is_current(one, ledger)]
+    begun = ledger.told == Kind.FIRING
+    rank = max(told, default=-1) if begun else max(severity.rank for severity in Severity)
+    return msgspec.structs.replace(ledger, waits_until=until, waits_rank=rank)
+
+
+def _find_spare(
+    ledger: Ledger, members: Sequence[Member], shown: Sequence[Member], mutes: Mapping[str, Mute]
+) -> Spare | None:
+    unheard = tuple(
+        one.incident_id for one in members if one.told is None and one.over and one.incident_id in mutes
+    )
+    if unheard:
+        return Spare(unheard)
+    if ledger.told != Kind.RESOLVED:
+        return None
+    left = tuple(one.incident_id for one in shown if one.told == Kind.FIRING and one.over)
+    return Spare(left, told=Kind.RESOLVED.value, reason="resolved_with_its_group") if left else None
 
 
 def _is_current(member: Member, ledger: Ledger) -> bool:

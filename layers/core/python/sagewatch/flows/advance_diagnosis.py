@@ -27,6 +27,7 @@ from sagewatch.flows.diagnosis_cost import note_cost
 from sagewatch.flows.diagnosis_sight import find_stop, get_policy, look
 from sagewatch.flows.evidence import count_explained, write_page
 from sagewatch.flows.manage_incident import build_change
+from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.incident.decision import Ignore
 from sagewatch.incident.lifecycle import note_progress
 from sagewatch.incident.model import Entry, Incident, Progress, State
@@ -67,7 +68,8 @@ def _begin(incident_id: str, world: World) -> None:
     incident = world.state.load_incident(incident_id)
     if incident is None or incident.kind not in DIAGNOSABLE or incident.state is State.RESOLVED:
         return
-    step = _decide_begin(incident, world)
+    mute = find_reason_to_wait(incident, world)
+    step = Refuse(f"incident_is_{mute.reason}") if mute else _decide_begin(incident, world)
     if isinstance(step, Refuse):
         if step.reason != "already_diagnosed":
             _note(incident_id, Progress(stage="off", reason=step.reason, at=incident.opened_at), world)

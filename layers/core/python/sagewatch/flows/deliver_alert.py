@@ -7,6 +7,7 @@ A crash between sending and recording repeats a message after the claim has laps
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
@@ -21,7 +22,9 @@ from sagewatch.alert.outbox import (
     Send,
     Spare,
     build_content,
+    build_wait,
     decide_announcement,
+    find_wait,
     settle,
 )
 from sagewatch.alert_state import Group
@@ -118,7 +121,10 @@ def _settle_target(
     incident: Incident, target: Target, quiet: Quiet, world: World, *, forced: bool
 ) -> Outcome:
     now = world.now()
-    world.alerts.join_group(target.group, target.name, _build_member(incident, now, world))
+    joined = world.alerts.join_group(target.group, target.name, _build_member(incident, now, world))
+    wait = find_wait(world.alerts.load_ledger(target.group, target.name), joined, now, target.timers)
+    if wait is not None and not forced:
+        return Outcome(0, wait.until, settled=False)
     hold, sent = Hold("still_more_to_tell", now + SOON), 0
     for _ in range(_MESSAGES_AT_ONCE):
         group = world.alerts.load_group(target.group, target.name)
@@ -290,10 +296,13 @@ def _keep_failure(
 
 
 def _wake_later(incident: Incident, group: Group, hold: Hold, world: World) -> None:
-    """Ask to be woken when a group's wait is over; the first who waits asks for all."""
+    """Ask to be woken when a group's wait is over; the first who waits asks for all, and writes it down."""
     waiting = [one for one in group.members if one.told is None]
     if hold.reason not in {"group_wait", "group_interval"} or hold.until is None:
         return
+    if group.ledger.waits_until != hold.until:
+        with contextlib.suppress(ConflictError):  # somebody else was faster, with the same or with news
+            world.alerts.save_ledger(build_wait(group.ledger, group.members, hold.until))
     first = min(waiting, key=lambda one: (one.joined_at, one.incident_id))
     left = hold.until - world.now()
     if first.incident_id == incident.incident_id and left <= WAKE_AT_MOST:

@@ -11,7 +11,13 @@ from sagewatch.world import World
 
 def load_quiet(world: World, now: datetime) -> Quiet:
     """Silences, windows and inhibitions as they stand; open incidents are read only if a rule asks."""
-    return Quiet(silences=world.alerts.list_silences(now))
+    monitors = world.monitors
+    return Quiet(
+        silences=world.alerts.list_silences(now),
+        windows=monitors.windows,
+        inhibitions=monitors.inhibitions,
+        open=world.alerts.list_open() if monitors.inhibitions else (),
+    )
 
 
 def find_reason_to_wait(incident: Incident, world: World) -> Mute | None:

@@ -47,6 +47,7 @@ __all__ = [
     "build_incident_id",
     "decide_on_finding",
     "note_progress",
+    "promote",
     "resolve_by_hand",
 ]
 
@@ -114,6 +115,15 @@ def acknowledge(incident: Incident, record: OpenRecord, *, by: str, now: datetim
     return Update(incident=changed, record=record, entries=(entry,), reason="acknowledged")
 
 
+def promote(incident: Incident, record: OpenRecord, *, by: str, now: datetime) -> Change | Ignore:
+    """Somebody says that a detector on trial is right: from now on people are told of the incident."""
+    if not incident.staged:
+        return Ignore(reason="already_told")
+    changed = msgspec.structs.replace(incident, promoted_by=by, updated_at=now)
+    entry = Entry(at=now, what="incident_promoted", reason="by_hand", by=by)
+    return Update(incident=changed, record=record, entries=(entry,), reason="promoted")
+
+
 def resolve_by_hand(
     incident: Incident, record: OpenRecord, *, by: str, reason: str, now: datetime
 ) -> Change | Ignore:
@@ -147,8 +157,6 @@ def note_progress(incident: Incident, record: OpenRecord, progress: Progress, *,
 
 def _find_reason_to_ignore(finding: Finding, record: OpenRecord) -> str | None:
     """Why a finding changes nothing, whatever is open; None where it may change something."""
-    if finding.staged:
-        return "staged"
     if finding.finding_id in record.settled:
         return "already_settled"
     end = finding.cleared_at or finding.window.end

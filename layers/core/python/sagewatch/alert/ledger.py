@@ -1,0 +1,182 @@
+"""The books of the outbox: what one message about a group has said, and what can be decided on it."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime, timedelta
+
+import msgspec
+
+from sagewatch.finding import Severity
+from sagewatch.incident.model import State
+
+
+class Kind(enum.StrEnum):
+    """What a message says."""
+
+    FIRING = "firing"
+    UPDATED = "updated"
+    RESOLVED = "resolved"
+    REPEATED = "repeated"
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """How a channel can be told.
+
+    Attributes
+    ----------
+    in_place
+        The channel can change a message that it has: news goes there, without a new message. Without it
+        (mail) a receiver hears firing, reminders and resolved, and nothing between.
+    every
+        At least this much time lies between two changes of a message.
+    """
+
+    in_place: bool = False
+    every: timedelta = timedelta(0)
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One incident of a group, as it was last seen, and what the receiver has been told of it.
+
+    Attributes
+    ----------
+    seen
+        Version of the incident that this shows; an older one changes nothing.
+    content
+        Content key of all that a message says about the incident.
+    joined_at
+        When it became part of the group.
+    told
+        None, ``firing``, ``resolved``, or ``spared``: it came and went while muted.
+    told_content
+        ``content`` as it was then.
+    generation
+        The message that told of it.
+    """
+
+    incident_id: str
+    labels: dict[str, str]
+    state: State
+    severity: Severity
+    headline: str
+    opened_at: datetime
+    joined_at: datetime
+    seen: int
+    content: str
+    staged: bool = False
+    resolved_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    told: str | None = None
+    told_at: datetime | None = None
+    told_content: str | None = None
+    generation: int = 0
+    version: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether the incident is resolved."""
+        return self.state is State.RESOLVED
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """The one message that a group has at a receiver's channel.
+
+    Attributes
+    ----------
+    told
+        What the message says: None before the first, ``firing`` or ``resolved``.
+    told_at
+        When the last message, or change of a message, was sent.
+    pinged_at
+        When the receiver was last spoken to: a message, no change in place.
+    content
+        Content key of what was told: an equal key means there is nothing new to tell.
+    thread
+        The channel's own handle of the message (a Slack timestamp), for updates in place.
+    generation
+        Counts the messages: after "resolved" the next incident begins another.
+    claimed_until
+        Somebody is sending right now; after this time it died on the way.
+    waits_until, waits_rank
+        Until when the message waits, so that who joins meanwhile need not read the whole group; those of a
+        worse rank do not wait.
+    attempts, retry_at
+        Tries in vain since the last success, and when to try again.
+    refused
+        What the channel refused for good, by its content key.
+    """
+
+    group: str
+    receiver: str
+    told: str | None = None
+    told_at: datetime | None = None
+    pinged_at: datetime | None = None
+    content: str | None = None
+    thread: str | None = None
+    generation: int = 0
+    updates: int = 0
+    claimed_until: datetime | None = None
+    waits_until: datetime | None = None
+    waits_rank: int = 0
+    attempts: int = 0
+    retry_at: datetime | None = None
+    refused: str | None = None
+    version: int = 0
+
+
+class Send(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell the receiver now.
+
+    Attributes
+    ----------
+    kind
+        What the message says.
+    reason
+        Why, as a reason code.
+    content
+        Content key of what is told; goes into the ledger.
+    in_place
+        Change the message that the receiver has, if it has one.
+    shows
+        Incidents that the message is about, the one that speaks first.
+    tells
+        Those of them of which the receiver hears "firing" or "resolved" by it for the first time.
+    """
+
+    kind: Kind
+    reason: str
+    content: str
+    in_place: bool
+    shows: tuple[str, ...]
+    tells: tuple[str, ...] = ()
+
+
+class Spare(msgspec.Struct, frozen=True):
+    """Nobody need be told of these any more: only the books are to say so.
+
+    Attributes
+    ----------
+    told
+        What the books are to say: ``spared`` of what came and went while muted; ``resolved`` of what the
+        message had said before a crash kept it from the books.
+    """
+
+    incidents: tuple[str, ...]
+    told: str = "spared"
+    reason: str = "over_while_muted"
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """Tell nothing now.
+
+    Attributes
+    ----------
+    reason
+        Why, as a reason code.
+    until
+        Ask again then; None where only a change of an incident can make it worth asking.
+    """
+
+    reason: str
+    until: datetime | None = None

@@ -1,0 +1,134 @@
+"""What people do to incidents, from the command line or a button: each once, with their name, in the trail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import msgspec
+
+from sagewatch.errors import RejectedInputError
+from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.flows.deliver_alert import build_due
+from sagewatch.flows.manage_incident import build_change
+from sagewatch.incident.calendar import Recurrence
+from sagewatch.incident.decision import Change, Ignore, Resolve
+from sagewatch.incident.lifecycle import acknowledge, promote, resolve_by_hand
+from sagewatch.incident.matching import build_labels
+from sagewatch.incident.model import Entry, Incident, OpenRecord
+from sagewatch.incident.muting import Silence, build_silence
+from sagewatch.world import World
+
+Decide = Callable[[Incident, OpenRecord, datetime], Change | Ignore]
+
+
+def acknowledge_incident(incident_id: str, *, by: str, world: World) -> Change | Ignore:
+    """Somebody looks after it: it is not spoken of again soon, and escalates no further.
+
+    Raises
+    ------
+    RejectedInputError
+        There is no such incident, or nobody's name is given.
+    """
+    return _act(incident_id, by, lambda one, record, now: acknowledge(one, record, by=by, now=now), world)
+
+
+def resolve_incident(incident_id: str, *, by: str, reason: str, world: World) -> Change | Ignore:
+    """Somebody says that it is over. Raises as ``acknowledge_incident`` does."""
+    return _act(
+        incident_id,
+        by,
+        lambda one, record, now: resolve_by_hand(one, record, by=by, reason=reason, now=now),
+        world,
+    )
+
+
+def promote_incident(incident_id: str, *, by: str, world: World) -> Change | Ignore:
+    """People are to be told of what a detector on trial found. Raises as ``acknowledge_incident`` does."""
+    return _act(incident_id, by, lambda one, record, now: promote(one, record, by=by, now=now), world)
+
+
+def add_silence(
+    matchers: tuple[str, ...],
+    length: timedelta,
+    *,
+    by: str,
+    reason: str,
+    world: World,
+    every: Recurrence | None = None,
+) -> Silence:
+    """Nobody is told of what matches, from now on for so long.
+
+    Raises
+    ------
+    RejectedInputError
+        Author, reason or matchers are missing, or one of them cannot be read.
+    """
+    now = world.now()
+    silence = build_silence(matchers, now, now + length, by=by, reason=reason, every=every)
+    world.alerts.save_silence(silence)
+    return silence
+
+
+def silence_incident(incident_id: str, length: timedelta, *, by: str, reason: str, world: World) -> Silence:
+    """Nobody is told of this endpoint's incidents of this kind and subject, for so long; it is in the trail."""
+    incident = _load(incident_id, world)
+    labels = build_labels(incident)
+    matchers = tuple(f'{label}="{labels[label]}"' for label in ("endpoint", "variant", "kind", "subject"))
+    silence = add_silence(matchers, length, by=by, reason=reason, world=world)
+    data: dict[str, str | int | float | bool | None] = {
+        "silence_id": silence.silence_id,
+        "until": silence.ends_at.isoformat(),
+        "note": reason,
+    }
+    entry = Entry(at=world.now(), what="incident_silenced", reason="by_hand", by=by, data=data)
+    world.state.add_entries(incident_id, [entry])
+    return silence
+
+
+def end_silence(silence_id: str, *, world: World) -> Silence:
+    """The silence ends now; what is open is looked at again at once.
+
+    Raises
+    ------
+    RejectedInputError
+        No such silence is in force.
+    """
+    now = world.now()
+    found = next((one for one in world.alerts.list_silences(now) if one.silence_id == silence_id), None)
+    if found is None:
+        raise RejectedInputError("no such silence is in force", where="silence", key=silence_id)
+    ended = msgspec.structs.replace(found, ends_at=max(now, found.starts_at))
+    world.alerts.save_silence(ended)
+    for due in world.alerts.list_due():
+        incident = world.state.load_incident(due.incident_id)
+        if incident is not None and not due.over:
+            world.bus.publish([build_due(incident)], now)
+    return ended
+
+
+def _act(incident_id: str, by: str, decide: Decide, world: World) -> Change | Ignore:
+    if not by.strip():
+        raise RejectedInputError("must not be empty", where=f"incident {incident_id}", key="by")
+
+    def attempt() -> Change | Ignore:
+        incident = _load(incident_id, world)
+        record = world.state.load_open(incident.fingerprint) or OpenRecord(fingerprint=incident.fingerprint)
+        decision = decide(incident, record, world.now())
+        if not isinstance(decision, Ignore):
+            world.state.save_incident(decision.incident, decision.record, decision.entries)
+        return decision
+
+    decision = retry_conflicts(attempt)
+    if not isinstance(decision, Ignore):
+        change = "resolved" if isinstance(decision, Resolve) else decision.reason
+        name = change if change in {"resolved", "acknowledged"} else "updated"
+        world.bus.publish([build_change(decision.incident, name)], world.now())
+    return decision
+
+
+def _load(incident_id: str, world: World) -> Incident:
+    incident = world.state.load_incident(incident_id)
+    if incident is None:
+        raise RejectedInputError("there is no such incident", where="incident", key=incident_id)
+    return incident

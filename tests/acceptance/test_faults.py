@@ -1,0 +1,156 @@
+"""Receivers that fail, functions that die, events that are lost: late, perhaps twice, never not at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from sagewatch.memory.items import MemoryItems
+from tests.acceptance.conftest import MONITORS
+from tests.acceptance.ears import Killed
+from tests.acceptance.language import Story
+
+
+def test_a_receiver_that_is_down_for_an_hour_is_told_when_it_is_back(tell):
+    story = tell()
+    story.at("0s").goes_down("on-call/slack", back="1h")
+    story.at("1s").raises("stop")
+    story.expect("on-call/mail", "firing", "1s")
+    story.expect("on-call/slack", "firing", "1h", "1h16m")
+    story.ends("2h")
+    assert 4 <= story.count_asked("on-call/slack") <= 14  # it is not hammered
+
+
+def test_an_incident_that_is_over_while_the_receiver_is_down_is_told_as_both(tell):
+    story = tell()
+    story.at("0s").goes_down("on-call/slack", back="1h")
+    story.at("1s").raises("stop")
+    story.at("30m").clears("stop")
+    story.expect("on-call/mail", "firing", "1s")
+    story.expect("on-call/mail", "resolved", "30m")
+    story.expect("on-call/slack", "firing", "1h", "1h16m")
+    story.expect("on-call/slack", "resolved", "1h", "1h16m")
+    story.ends("2h")
+
+
+def test_retry_after_is_waited_for_to_the_second(tell):
+    story = tell()
+    story.at("0s").throttles("on-call/slack", times=2, retry_after=37)
+    story.at("1s").raises("stop")
+    story.expect("on-call/mail", "firing", "1s")
+    story.expect("on-call/slack", "firing", "1m15s")
+    story.ends("30m")
+    assert story.count_asked("on-call/slack") == 3
+
+
+def test_a_resolve_that_is_throttled_is_told_once_later(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("9m").throttles("on-call/slack", times=1, retry_after=90)
+    story.at("10m").clears("stop", times=3)
+    story.expect_all("firing", "0s")
+    story.expect("on-call/mail", "resolved", "10m")
+    story.expect("on-call/slack", "resolved", "11m30s")
+    story.ends("30m")
+
+
+def test_what_a_receiver_refuses_for_good_is_a_dead_letter_with_its_reason(tell):
+    story = tell()
+    story.at("0s").refuses("on-call/slack", "channel_not_found")
+    story.at("1s").raises("stop")
+    story.expect("on-call/mail", "firing", "1s")
+    story.ends("3h")
+    ((fact, reason),) = story.wakeups.dead
+    assert reason == "on-call/slack: channel_not_found"
+    assert fact.forced
+    assert story.count_asked("on-call/slack") == 1
+
+
+def test_a_dead_letter_that_is_sent_again_is_tried_again(tell):
+    story = tell()
+    story.at("0s").refuses("on-call/slack", "channel_not_found", back="30m")
+    story.at("1s").raises("stop")
+    story.at("40m").does(lambda told: told.bus.publish([told.wakeups.dead[0][0]], told.clock.now))
+    story.expect("on-call/mail", "firing", "1s")
+    story.expect("on-call/slack", "firing", "40m")
+    story.ends("1h")
+
+
+def test_when_both_are_down_both_are_told(tell):
+    story = tell()
+    for target in ("on-call/slack", "on-call/mail"):
+        story.at("0s").goes_down(target, back="20m")
+    story.at("1s").raises("stop")
+    story.expect_all("firing", "20m", "36m")
+    story.ends("1h")
+
+
+def test_every_event_is_lost_for_an_hour_and_ticks_tell_all(tell):
+    story = tell()
+    story.at("0s").loses_events(until="1h")
+    story.at("1s").raises("stop")
+    story.at("20m").raises("leaves", endpoint="churn")
+    story.at("30m").clears("stop")
+    story.expect_all("firing", "1h", "1h2m", contains="signs")
+    story.expect_all("resolved", "1h", "1h2m", contains="signs")
+    story.expect_all("firing", "1h", "1h2m", contains="churn")
+    story.ends("2h")
+
+
+class Fuse:
+    """Kills the function after its nth write to the outside."""
+
+    def __init__(self, story, limit):
+        self.left, self.blown = limit, False
+        items, ears = story.world.state.items, story.ears
+        for owner, name in ((items, "write"), (story.bus, "publish"), (ears, "hear")):
+            setattr(owner, name, self.watch(getattr(owner, name)))
+
+    def watch(self, method):
+        def call(*arguments, **more):
+            result = method(*arguments, **more)
+            self.left -= 1
+            if self.left == 0:
+                self.blown = True
+                raise Killed
+            return result
+
+        return call
+
+
+def play_with_fuse(items, limit):
+    story = Story(items, MONITORS)
+    fuse = Fuse(story, limit)
+    story.at("0s").raises("stop")
+    story.at("1s").raises("yield")
+    story.at("10m").clears("stop")
+    story.at("20m").clears("yield")
+    story.play_only("2h")
+    return story, fuse.blown
+
+
+def check_all_told(story, limit):
+    for target in ("on-call/mail", "on-call/slack"):
+        kinds = [one.kind for one in story.ears.heard if one.target == target]
+        assert kinds, limit
+        assert kinds[0] == "firing", (limit, kinds)
+        assert [kind for kind in kinds if kind != "updated"][-1] == "resolved", (limit, kinds)
+        # What a crash repeats is the one message whose sender died after sending.
+        assert kinds.count("resolved") <= 2, (limit, kinds)
+        assert kinds.count("firing") <= 4, (limit, kinds)
+    assert story.world.alerts.list_due() == [], limit
+
+
+def test_killed_after_any_single_write_everybody_still_hears_all():
+    limit, blown = 0, True
+    while blown:
+        limit += 1
+        story, blown = play_with_fuse(MemoryItems(), limit)
+        check_all_told(story, limit)
+    assert limit > 30
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 8, 12, 17])
+def test_killed_after_a_write_on_either_store_everybody_still_hears_all(items, limit):
+    story, blown = play_with_fuse(items, limit)
+    assert blown
+    check_all_told(story, limit)

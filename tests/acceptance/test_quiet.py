@@ -1,0 +1,148 @@
+"""When nobody is told: silences, inhibition, maintenance windows, detectors on trial."""
+
+from __future__ import annotations
+
+import pytest
+
+from sagewatch.errors import RejectedInputError
+from tests.acceptance.conftest import MONITORS
+
+INHIBITED = (
+    MONITORS
+    + """
+inhibit:
+  - {when: ["kind=rejected"], mutes: ["kind=no-data"], equal: [endpoint]}
+"""
+)
+WINDOWS = (
+    MONITORS
+    + """
+windows:
+  release: {mutes: ["endpoint=signs"], every: "Mon 13:00-14:00 Europe/Berlin"}
+"""
+)  # the story begins on a Monday at 12:00 UTC, which is 13:00 in Berlin
+
+
+def test_a_silenced_incident_is_told_to_nobody(tell):
+    story = tell()
+    story.at("0s").silences("endpoint=signs", length="1h", by="ada", reason="load test")
+    story.at("1m").raises("stop")
+    story.at("30m").clears("stop")
+    story.ends("3h")
+
+
+def test_what_is_still_open_when_the_silence_ends_is_told_then(tell):
+    story = tell()
+    story.at("0s").silences("endpoint=signs", length="1h", by="ada", reason="load test")
+    story.at("1m").raises("stop")
+    story.expect_all("firing", "1h", "1h1m")
+    story.ends("2h")
+
+
+def test_a_resolve_is_owed_even_if_the_incident_was_silenced_meanwhile(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("5m").silences("endpoint=signs", length="10h", by="ada", reason="known")
+    story.at("6m").raises("yield")
+    story.at("20m").clears("stop")
+    story.expect_all("firing", "0s")
+    story.expect_all("resolved", "20m")
+    story.ends("5h")
+
+
+def test_nothing_is_repeated_while_it_is_silenced(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("1h").silences("endpoint=signs", length="9h", by="ada", reason="known")
+    story.expect_all("firing", "0s")
+    story.expect_all("repeated", "10h", "10h1m")
+    story.ends("11h")
+
+
+def test_a_silence_mutes_only_what_it_matches(tell):
+    story = tell()
+    story.at("0s").silences("endpoint=signs", "severity!=critical", length="1h", by="ada", reason="x")
+    story.at("1m").raises("stop", severity="critical")
+    story.at("2m").raises("leaves", endpoint="churn", severity="info")
+    story.expect_all("firing", "1m")
+    story.expect_all("firing", "2m")
+    story.ends("30m")
+
+
+def test_a_silence_that_is_ended_early_lets_speak_at_once(tell):
+    story = tell()
+    story.at("0s").silences("endpoint=~sig.*", length="9h", by="ada", reason="load test")
+    story.at("1m").raises("stop")
+    story.at("20m").ends_silences()
+    story.expect_all("firing", "20m")
+    story.ends("1h")
+
+
+def test_a_silence_that_comes_again_every_week_mutes_only_then(tell):
+    story = tell()
+    story.at("0s").silences("endpoint=signs", length="30d", by="ada", reason="batch", every="Mon 12:00-13:00")
+    story.at("10m").raises("stop")
+    story.expect_all("firing", "1h", "1h1m")
+    story.ends("2h")
+
+
+def test_a_silence_needs_an_author_and_a_reason(tell):
+    for by, reason in (("", "x"), ("ada", " ")):
+        story = tell()
+        story.at("0s").silences("endpoint=signs", length="1h", by=by, reason=reason)
+        with pytest.raises(RejectedInputError):
+            story.ends("1m")
+
+
+def test_what_another_incident_explains_is_not_told(tell):
+    story = tell(INHIBITED)
+    story.at("0s").raises("", kind="rejected")
+    story.at("1m").raises("", kind="no-data", endpoint="signs")
+    story.at("2m").raises("", kind="no-data", endpoint="churn")
+    story.expect_all("firing", "0s")
+    story.expect_all("firing", "2m", contains="churn")
+    story.ends("30m")
+
+
+def test_what_was_explained_is_told_when_its_explanation_is_over(tell):
+    story = tell(INHIBITED)
+    story.at("0s").raises("bad", kind="rejected")
+    story.at("1m").raises("none", kind="no-data")
+    story.at("10m").clears("bad")
+    story.expect_all("firing", "0s", contains="cannot be read")
+    story.expect_all("resolved", "10m")
+    story.expect_all("firing", "10m", "12m", contains="No captures")
+    story.ends("30m")
+
+
+def test_a_window_mutes_and_what_is_still_open_is_told_at_its_end(tell):
+    story = tell(WINDOWS)
+    story.at("10m").raises("stop")
+    story.at("20m").raises("leaves", endpoint="churn")
+    story.expect_all("firing", "20m", contains="churn")
+    story.expect_all("firing", "1h", "1h1m", contains="signs")
+    story.ends("2h")
+
+
+def test_after_a_window_nobody_hears_again_of_what_they_knew(tell):
+    story = tell(MONITORS + 'windows: {late: {mutes: [], every: "Mon 12:30-13:00"}}')
+    story.at("0s").raises("stop")
+    story.expect_all("firing", "0s")
+    story.ends("2h")
+
+
+def test_what_came_and_went_in_a_window_is_told_to_nobody(tell):
+    story = tell(WINDOWS)
+    story.at("10m").raises("stop")
+    story.at("40m").clears("stop")
+    story.ends("3h")
+
+
+def test_a_detector_on_trial_tells_nobody_until_it_is_promoted(tell):
+    story = tell()
+    story.at("0s").raises("stop", staged=True)
+    story.at("10m").promotes("stop", by="ada")
+    story.at("20m").clears("stop")
+    story.expect_all("firing", "10m")
+    story.expect_all("resolved", "20m")
+    story.ends("1h")
