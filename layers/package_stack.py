@@ -88,6 +88,10 @@ def run_osls(root: Path, out: Path, words: list[str]) -> None:
     osls = root / "node_modules" / ".bin" / "osls"
     if not osls.exists():
         sys.exit("package: osls is not installed. Run `make setup`.")
+    if shutil.which("node") is None:
+        sys.exit(
+            "package: there is no node on the PATH. Install Node 20 or newer (Debian: apt-get install nodejs npm)."
+        )
     with answering_no_stack() as endpoint:
         environment = {
             **os.environ,  # noqa: TID251 (the child's environment)
@@ -102,9 +106,13 @@ def run_osls(root: Path, out: Path, words: list[str]) -> None:
         sys.exit(f"package: osls was not content\n{said}")
 
 
-def package_stack(root: Path, stage: str, architecture: str, monitors: Path, params: list[str]) -> Path:
-    """Template and zips of the stage, fresh or from before; the folder they lie in."""
-    build = root / ".build" / stage
+def package_stack(
+    root: Path, stage: str, architecture: str, monitors: Path, params: list[str], label: str = ""
+) -> Path:
+    """Template and zips of the stage, fresh or from before; the folder they lie in, which a label sets apart."""
+    build = root / ".build" / (label or stage)
+    if label:
+        params = [*params, f"monitorsFile=.build/{label}/monitors.json"]
     with alone_in(build):
         return _package_stack(root, build, stage, architecture, monitors, params)
 
@@ -136,9 +144,12 @@ def main() -> None:
     parser.add_argument("--stage", default="dev")
     parser.add_argument("--architecture", choices=sorted(PLATFORMS), default="x86_64")
     parser.add_argument("--monitors", type=Path, default=ROOT / "monitors.yml", metavar="FILE")
+    parser.add_argument("--label", default="", help="folder below .build; default: the stage")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
-    package_stack(ROOT, arguments.stage, arguments.architecture, arguments.monitors, arguments.param)
+    package_stack(
+        ROOT, arguments.stage, arguments.architecture, arguments.monitors, arguments.param, arguments.label
+    )
 
 
 if __name__ == "__main__":

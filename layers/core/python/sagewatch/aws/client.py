@@ -42,6 +42,8 @@ def build_client(service: str) -> Any:
         read_timeout=20,
         retries={"mode": "standard", "max_attempts": 3},
         tcp_keepalive=True,
+        # Presigned links of the old version are refused for objects under a KMS key.
+        signature_version="s3v4" if service == "s3" else None,
     )
     return boto3.client(service, config=config)
 

@@ -99,13 +99,15 @@ class SageMakerJobs:
 def _describe(call: Callable[..., dict[str, Any]], **names: str) -> dict[str, Any] | None:
     try:
         with sorting_errors():
-            return call(**names)
+            answer = call(**names)
     except ClientError as error:
         # SageMaker says "Could not find ..." with the code ValidationException, or ResourceNotFound;
         # a describe call with a well-formed name has no other validation to fail.
         if read_code(error) in {"ValidationException", "ResourceNotFound"}:
             return None
         raise
+    answer.pop("ResponseMetadata", None)  # of this call, not of the thing
+    return answer
 
 
 def _create(

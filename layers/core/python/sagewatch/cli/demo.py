@@ -18,8 +18,18 @@ import click
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("demo-out"), show_default=True
 )
-@click.option("--seed", default=14, show_default=True, help="Which pictures are drawn, and in which order.")
-@click.option("--slack-port", type=int, help="Port of the local Slack; default: 18471, or a free one.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=14,
+    show_default=True,
+    help="Which pictures are drawn, and in which order.",
+)
+@click.option(
+    "--slack-port",
+    type=click.IntRange(1, 65535),
+    help="Port of the local Slack; default: 18471, or a free one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON, and the story to stderr.")
 def demo(images: Path | None, out: Path, seed: int, slack_port: int | None, *, as_json: bool) -> None:
     """Watch an attack on a traffic-sign model being noticed, told, explained and undone, on a local AWS.
@@ -27,6 +37,7 @@ def demo(images: Path | None, out: Path, seed: int, slack_port: int | None, *, a
     Writes summary.json, incident.html, heatmaps/, mail/, slack/ and events.jsonl. Exit code 1 if any of it
     is not as it must be. Nothing listens beyond 127.0.0.1 and nothing calls out.
     """
+    from numpy.random import default_rng
     from rich.console import Console
 
     from sagewatch.sandbox.demo.narrator import Narrator
@@ -45,6 +56,7 @@ def demo(images: Path | None, out: Path, seed: int, slack_port: int | None, *, a
     console = Console(stderr=as_json)
     narrator = Narrator(console)
     traffic = Photographs(images) if images else DrawnSigns()
+    traffic.sample(1, default_rng(seed))  # pictures that cannot be read are told before anything is started
     out = out.resolve()
     install(str(out / ".sandbox" / "outbound.log"))  # this process too: the children are guarded anyway
     with set_up(Path.cwd(), out, slack_port, narrator.say) as stage:

@@ -16,7 +16,7 @@ import msgspec
 
 from sagewatch.capture import Segment
 from sagewatch.detect.baseline import ClassCounts
-from sagewatch.detect.concentration_fold import ConcentrationFold
+from sagewatch.detect.concentration_fold import ConcentrationFold, add_expected_shares
 from sagewatch.detect.concentration_state import (
     OTHER,
     ClassConcentrationConfig,
@@ -72,7 +72,7 @@ class ClassConcentration:
 
     def list_open(self, state: ClassConcentrationState) -> tuple[Episode, ...]:
         """The episodes that are not over, with all evidence so far."""
-        return tuple(each.describe() for each in state.open)
+        return tuple(add_expected_shares(each.describe(), state.learned) for each in state.open)
 
     def list_trace(self, state: ClassConcentrationState) -> tuple[TracePoint, ...]:
         """log10(mean M / accepted average number of predictions between false alarms), by segment."""

@@ -26,6 +26,12 @@ GROW_TO = 30
 """The baseline grows to so many times what it was first learned from."""
 
 
+def add_expected_shares(episode: Episode, learned: ClassCounts) -> Episode:
+    """The episode with what the baseline says of every class that it counts."""
+    shares = {label: learned.find_share(label) for label in episode.counts}
+    return msgspec.structs.replace(episode, expected_shares=shares)
+
+
 class ConcentrationFold:
     """One fold at work: a copy of the state that is changed as the segment is walked through."""
 
@@ -186,7 +192,9 @@ class ConcentrationFold:
         still_open, over, until = follow_all(
             self._state.open, self._segment, range(start, end), scores, 0 if start else self._segment.rejected
         )
-        self._changes += [Cleared(episode, self._segment.last_at) for episode in over]
+        self._changes += [
+            Cleared(add_expected_shares(episode, self._state.learned), self._segment.last_at) for episode in over
+        ]
         self._change(open=still_open)
         return end if still_open else start + until
 
@@ -199,7 +207,8 @@ class ConcentrationFold:
         again = [each for each in self._state.open if each.episode.subject == subject]
         if again:
             extended, worse = again[0].alarm_again(math.log10(statistic))
-            self._changes += [] if worse is None else [Raised(worse)]
+            if worse is not None:
+                self._changes.append(Raised(add_expected_shares(worse, self._state.learned)))
             others = tuple(each for each in self._state.open if each.episode.subject != subject)
             self._change(open=(*others, extended))
         else:
@@ -234,8 +243,8 @@ class ConcentrationFold:
             source=self._segment.key,
             samples=history.find_samples({row}, back, SAMPLES_KEPT),
             counts=kept,
-            expected_shares={label: self._state.learned.find_share(label) for label in kept},
         )
+        episode = add_expected_shares(episode, self._state.learned)
         repeat, share = self._state.repeat_high, self._state.probabilities[row]
         opened = OpenEpisode(
             episode=episode,

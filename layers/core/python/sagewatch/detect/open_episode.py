@@ -139,10 +139,11 @@ class OpenEpisode(msgspec.Struct, frozen=True, kw_only=True):
         expected = before.evidence.expected
         mean = self.score / self.total / self.unit
         observed = 1 - mean if before.evidence.effect_unit == "mean" else mean
-        log10_excess = self.log10_evidence - math.log10(before.evidence.threshold)
+        log10_statistic = min(self.log10_evidence, _LARGEST_EXPONENT)
+        log10_excess = log10_statistic - math.log10(before.evidence.threshold)
         rated = rate_severity(observed - expected, log10_excess)
         evidence = Evidence(
-            statistic=10 ** min(self.log10_evidence, _LARGEST_EXPONENT),
+            statistic=10**log10_statistic,
             threshold=before.evidence.threshold,
             log10_excess=log10_excess,
             effect_size=observed - expected,

@@ -107,6 +107,11 @@ class Slack:
         self.stop()
 
     @property
+    def port(self) -> int:
+        """Where it listens on 127.0.0.1."""
+        return self._port
+
+    @property
     def url(self) -> str:
         """The base of the Web API; ends with a slash, as https://slack.com/api/ does."""
         return f"http://127.0.0.1:{self._port}/api/"

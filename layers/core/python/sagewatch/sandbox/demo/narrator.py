@@ -98,9 +98,10 @@ def tell_event(event: Mapping[str, Any]) -> str | None:
         case "Finding Raised":
             evidence, window = detail["evidence"], detail["window"]
             on_trial = " [dim](on trial: recorded, not sent)[/dim]" if detail.get("staged") else ""
+            beside = "the limit is" if detail["kind"] == "fixed-share" else "usually"
             return (
                 f"[red]finding[/red] {detail['kind']}: class {detail['subject']} has "
-                f"{evidence['observed']:.0%} of predictions, usually {evidence['expected']:.1%}; "
+                f"{evidence['observed']:.0%} of predictions, {beside} {evidence['expected']:.1%}; "
                 f"{window['predictions']} predictions{on_trial}"
             )
         case "Finding Cleared":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,14 @@ class PackagingError(SandboxError):
         self.said = said
 
 
+class OutputError(SandboxError):
+    """The folder for the demo's output cannot be had."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(f"{folder} {reason}: name another folder with --out.")
+        self.folder = folder
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stage:
     """Everything that runs.
@@ -72,15 +81,37 @@ def set_up(root: Path, out: Path, slack_port: int | None, say: Say) -> Iterator[
     """
     if not (root / "serverless.yml").is_file():
         raise RepositoryNotFoundError(root)
+    with _alone_in(out), _stand_up(root, out, slack_port, say) as stage:
+        yield stage
+
+
+@contextmanager
+def _alone_in(out: Path) -> Iterator[None]:
+    """Hold the output folder for this demo, or say who cannot."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / ".lock").open("w")
+    except OSError as error:
+        raise OutputError(out, f"cannot be written to ({error.strerror})") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OutputError(out, "is being written to by another demo") from None
+        yield
+
+
+@contextmanager
+def _stand_up(root: Path, out: Path, slack_port: int | None, say: Say) -> Iterator[Stage]:
     for old in ("slack", "mail", "heatmaps", "captures"):
         shutil.rmtree(out / old, ignore_errors=True)
     work = out / ".sandbox"
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    work.mkdir()
     with ExitStack() as stack:
         slack = stack.enter_context(_open_slack(out / "slack", slack_port))
         say("packaging serverless.yml with osls")
-        package = package_stack(root, work, slack.url)
+        package = package_stack(root, work, slack)
         say("starting the local AWS")
         aws = stack.enter_context(LocalAws(work, sagemaker=SageMakerSettings(capture_flush_records=10)))
         say("deploying the stack")
@@ -96,17 +127,23 @@ def set_up(root: Path, out: Path, slack_port: int | None, say: Say) -> Iterator[
         yield Stage(aws=aws, slack=slack, inbox=inbox, recorder=recorder, outputs=outputs, root=root, out=out)
 
 
-def package_stack(root: Path, work: Path, slack_url: str) -> Path:
-    """The directory of osls's packages; made anew only when something in them changed."""
+def package_stack(root: Path, work: Path, slack: Slack) -> Path:
+    """The directory of osls's packages; made anew only when something in them changed.
+
+    It is kept apart by the Slack's port, which the package names: two demos at once do not meet.
+    """
+    label = f"local-{slack.port}"
     monitors = work / "monitors.yml"
     template = Template((Path(__file__).parent / "monitors.yml").read_text(encoding="utf-8"))
-    monitors.write_text(template.substitute(slack_url=slack_url), encoding="utf-8")
+    monitors.write_text(template.substitute(slack_url=slack.url), encoding="utf-8")
     shutil.copy(SIGNNAMES, work / "signnames.csv")
-    command = [sys.executable, "-m", "layers.package_stack", "--stage", "local", "--monitors", str(monitors)]
+    command = [
+        sys.executable, "-m", "layers.package_stack", "--stage", "local", "--label", label, "--monitors", str(monitors),
+    ]  # fmt: skip
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
         raise PackagingError(done.stderr or done.stdout)
-    return root / ".build" / "local" / "package"
+    return root / ".build" / label / "package"
 
 
 def _open_slack(directory: Path, port: int | None) -> Slack:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -15,17 +14,17 @@ from typing import Any
 import numpy as np
 
 from sagewatch.aws.dynamodb import DynamoItems
+from sagewatch.sandbox.demo.attacked import STOP
 from sagewatch.sandbox.demo.driver import Driver, encode_png
 from sagewatch.sandbox.demo.narrator import Narrator
 from sagewatch.sandbox.demo.stage import Stage
-from sagewatch.sandbox.errors import SandboxError
-from sagewatch.sandbox.processes import GUARD_DIRECTORY, inherited_environment
-from sagewatch.sandbox.traffic import Traffic
+from sagewatch.sandbox.errors import ChildFailedError, SandboxError
+from sagewatch.sandbox.processes import GUARD_DIRECTORY, Child, inherited_environment
+from sagewatch.sandbox.traffic import Photographs, Traffic
 from sagewatch.state import State
 
 ENDPOINT = "traffic-signs"
-STOP = 14
-WEIGHTS = Path("endpoint_code/weights/resnet18_quarter_128.pt")
+ATTACKED = "attacked"
 PATIENCE_SECONDS = 120.0
 ATTACK_GIVES_UP_AT = 400
 
@@ -90,8 +89,8 @@ def play(stage: Stage, traffic: Traffic, plan: Plan, narrator: Narrator) -> Told
     began = time.monotonic()
     rng = np.random.default_rng(plan.seed)
     narrator.follow(stage.recorder)
-    with ThreadPoolExecutor(1) as pool:
-        attacked = pool.submit(attack_images, stage.root, traffic, plan)
+    attack = start_attack(stage, traffic, plan)
+    try:
         deploy_endpoint(stage, narrator)
         driver = Driver(stage.aws, ENDPOINT)
         _send_clean(driver, traffic, plan.baseline, rng, narrator, "learning what is normal")
@@ -99,7 +98,9 @@ def play(stage: Stage, traffic: Traffic, plan: Plan, narrator: Narrator) -> Told
         findings_before = len(stage.recorder.heard("Finding Raised"))
         sent_clean = len(driver.answered)
         narrator.say(f"{sent_clean} clean predictions, {findings_before} findings")
-        pictures = _wait_for_pictures(attacked, narrator, plan)
+        pictures = _wait_for_pictures(stage, attack, narrator, plan)
+    finally:
+        attack.stop()
     attack_began = time.time()  # noqa: TID251 (an edge)
     raised, opened = _attack(stage, driver, traffic, pictures, plan, rng, narrator)
     _recover(stage, driver, traffic, opened["detail"]["incident_id"], rng, narrator)
@@ -137,27 +138,33 @@ def deploy_endpoint(stage: Stage, narrator: Narrator) -> None:
     narrator.say(done.stdout.strip())
 
 
-def attack_images(root: Path, traffic: Traffic, plan: Plan) -> list[bytes]:
-    """Pictures that the model takes for a stop sign, as PNG."""
-    from sagewatch.sandbox.attack import attack, load_model
+def start_attack(stage: Stage, traffic: Traffic, plan: Plan) -> Child:
+    """Begin to make attacked pictures; they are needed only when the clean traffic is over."""
+    (stage.aws.directory / ATTACKED).mkdir()
+    chosen = ["--images", str(traffic.folder)] if isinstance(traffic, Photographs) else []
+    return Child(
+        "the attack",
+        [
+            "-m", "sagewatch.sandbox.demo.attacked", "--root", str(stage.root), "--count", str(plan.attacked_images),
+            "--seed", str(plan.seed + 1), "--out", str(stage.aws.directory / ATTACKED), *chosen,
+        ],
+        environment={"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"},
+        log=stage.aws.logs / "attack.log",
+        outbound_log=stage.aws.outbound_log,
+    )  # fmt: skip
 
-    model = load_model(root / "endpoint_code", root / WEIGHTS)
-    rng = np.random.default_rng(plan.seed + 1)
-    pictures: list[bytes] = []
-    while len(pictures) < plan.attacked_images:
-        for sample in traffic.sample(8, rng):
-            if sample.class_id == STOP:
-                continue
-            attacked = attack(model, sample.image, target=STOP)
-            if attacked.success:
-                pictures.append(encode_png(attacked.image))
-    return pictures[: plan.attacked_images]
 
-
-def _wait_for_pictures(attacked: Future[list[bytes]], narrator: Narrator, plan: Plan) -> list[bytes]:
-    if not attacked.done():
-        narrator.say(f"still attacking {plan.attacked_images} pictures (targeted DeepFool)")
-    return attacked.result()
+def _wait_for_pictures(stage: Stage, attack: Child, narrator: Narrator, plan: Plan) -> list[bytes]:
+    folder, made = stage.aws.directory / ATTACKED, 0
+    with narrator.progress("attacking pictures (targeted DeepFool)", plan.attacked_images) as bar:
+        while attack.running:
+            there = len(list(folder.glob("*.png")))
+            bar.advance(there - made)
+            made = there
+            time.sleep(0.1)
+    if attack.process.returncode:
+        raise ChildFailedError("the attack", "could not make its pictures", attack.log)
+    return [path.read_bytes() for path in sorted(folder.glob("*.png"))]
 
 
 def _send_clean(

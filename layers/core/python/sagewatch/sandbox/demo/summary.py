@@ -122,6 +122,8 @@ def find_wrong(summary: Summary) -> list[str]:
         f"completeness error {error}": error is not None and error <= 1e-5,  # noqa: PLR2004
         f"{summary.outbound_connections} connections to elsewhere": not summary.outbound_connections,
         f"{summary.dead_letters} dead letters": not summary.dead_letters,
+        "an alert's message never arrived": all(alert.path for alert in summary.alerts),
+        f"the diagnosis ended as {summary.outcome}": summary.outcome == "explained",
     }
     return [wrong for wrong, right in checks.items() if not right]
 
@@ -179,7 +181,7 @@ def _measure_to_alert(stage: Stage, told: Told, entries: list[Entry]) -> float:
     ]
     sent = [e.at for e in entries if e.what == "alert_sent" and e.data["kind"] == "firing"]
     if not landed or not sent:
-        return float("nan")
+        raise DemoFailedError(["no capture object or no alert goes with the finding"])
     return round((max(sent) - _read_time(landed[0]["time"])).total_seconds(), 2)
 
 
@@ -191,22 +193,27 @@ def _read_time(value: Any) -> datetime:
 
 def _list_alerts(stage: Stage, entries: list[Entry]) -> list[Alert]:
     """Who was told what, and the file that holds the message as it arrived."""
-    sent = [entry for entry in entries if entry.what == "alert_sent"]
-    mails = iter(sorted((stage.out / "mail").glob("*.txt")))
-    slacks = iter(sorted((stage.out / "slack" / "versions").glob("*.json")))
+    unread = {
+        "mail": sorted((stage.out / "mail").glob("*.txt")),
+        "slack": sorted((stage.out / "slack" / "versions").glob("*.json")),
+    }
     alerts = []
-    for entry in sent:
-        receiver = str(entry.data["receiver"])
-        files = mails if receiver.endswith("/mail") else slacks
-        path = next(files, None)
+    for entry in entries:
+        if entry.what != "alert_sent":
+            continue
+        receiver, state = str(entry.data["receiver"]), str(entry.data["kind"])
+        files = unread[receiver.rpartition("/")[2]]
+        path = next((file for file in files if _says_resolved(file) == (state == "resolved")), None)
+        if path is not None:
+            files.remove(path)
         alerts.append(
-            Alert(
-                receiver=receiver,
-                state=str(entry.data["kind"]),
-                path=str(path.relative_to(stage.out)) if path else "",
-            )
+            Alert(receiver=receiver, state=state, path=str(path.relative_to(stage.out)) if path else "")
         )
     return alerts
+
+
+def _says_resolved(message: Path) -> bool:
+    return "RESOLVED" in message.read_text(encoding="utf-8")
 
 
 def _find_left_behind(stage: Stage) -> list[str]:
