@@ -54,4 +54,8 @@ def write_files(folder: Path) -> None:
         MONITORS.replace("baseline:", "one_false_alarm_in: 100000000, baseline:")
     )
     write_archive(folder / "demo-out")
+    findings = [
+        told["detail"] for told in build_store()[1].bus.events if told["detail-type"] == "Finding Raised"
+    ]
+    (folder / "demo-out" / "findings.json").write_bytes(msgspec.json.encode(findings or [build_finding()]))
     write_captures(folder / "captures")

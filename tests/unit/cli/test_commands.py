@@ -7,7 +7,6 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
-import click
 import pytest
 from click.testing import CliRunner
 
@@ -16,14 +15,6 @@ from sagewatch.cli.model_archive import build_model_archive, name_content
 from sagewatch.errors import RejectedInputError
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.mark.parametrize("name", sorted(cli.commands))
-def test_every_command_has_an_example_and_a_machine_readable_form(name):
-    command = cli.commands[name]
-    assert isinstance(command, click.Command)
-    assert (command.epilog or "").startswith(f"Example: sagewatch {name}")
-    assert "--json" in {option for parameter in command.params for option in parameter.opts}
 
 
 def test_a_right_monitors_file_is_said_to_be_right():

@@ -11,13 +11,18 @@ import sys
 import click
 
 from sagewatch.cli.analyze import analyze
+from sagewatch.cli.backtest import backtest
 from sagewatch.cli.baseline import baseline
 from sagewatch.cli.check import check
 from sagewatch.cli.demo import demo
 from sagewatch.cli.deploy_endpoint import deploy_endpoint
 from sagewatch.cli.distributions import distributions
+from sagewatch.cli.doctor import doctor
+from sagewatch.cli.events import events, record, trigger
 from sagewatch.cli.incidents import incidents
+from sagewatch.cli.render import render
 from sagewatch.cli.replay import replay
+from sagewatch.cli.sandbox import sandbox
 from sagewatch.cli.tail import tail
 from sagewatch.cli.violations import violations
 from sagewatch.errors import ConfigurationError, SagewatchError
@@ -34,12 +39,19 @@ def cli() -> None:
 
 cli.add_command(analyze)
 cli.add_command(baseline)
+cli.add_command(backtest)
 cli.add_command(check)
 cli.add_command(demo)
 cli.add_command(deploy_endpoint)
 cli.add_command(distributions)
+cli.add_command(doctor)
+cli.add_command(events)
 cli.add_command(incidents)
+cli.add_command(record)
+cli.add_command(trigger)
+cli.add_command(render)
 cli.add_command(replay)
+cli.add_command(sandbox)
 cli.add_command(tail)
 cli.add_command(violations)
 
@@ -47,7 +59,14 @@ cli.add_command(violations)
 def main() -> None:
     """Run the command; our own errors become one sentence and an exit code, not a traceback."""
     try:
-        cli()
+        # Not click's own ending: it would turn an interrupt into exit code 1.
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
     except SagewatchError as error:
         click.echo(f"sagewatch: {error}", err=True)
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)

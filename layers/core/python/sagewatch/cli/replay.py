@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from sagewatch.cli.store import open_store, stack_option
 from sagewatch.errors import SagewatchError
 
 if TYPE_CHECKING:
@@ -31,6 +33,14 @@ class NotReproducedError(SagewatchError):
 @click.option(
     "--monitors", type=_PATH, help="What is watched; default: monitors.yml beside the events, or here."
 )
+@click.option("--from", "start", help="Play the stack's archive since then: a time, or so long ago (2h).")
+@click.option("--to", "end", default="1s", help="Play the archive until then; default: now.")
+@click.option("--endpoint", default="", help="Of the archive, only what concerns this endpoint.")
+@click.option("--rule", default="CaptureRule", show_default=True, help="Of the archive, only to this rule.")
+@click.option(
+    "--live", is_flag=True, help="Act as if the archive's events came anew. Without it: a rehearsal."
+)
+@stack_option
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for outcome.json and the incident pages."
 )
@@ -38,14 +48,31 @@ class NotReproducedError(SagewatchError):
     "--json", "as_json", is_flag=True, help="Print the whole outcome as JSON, the same bytes each time."
 )
 def replay(
-    paths: tuple[Path, ...], captures: Path | None, monitors: Path | None, out: Path | None, *, as_json: bool
+    paths: tuple[Path, ...],
+    captures: Path | None,
+    monitors: Path | None,
+    start: str | None,
+    end: str,
+    endpoint: str,
+    rule: str,
+    live: bool,
+    stack: str,
+    out: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Play recorded events and captures again, as the stack would take them. Nothing is sent.
 
     FILE is a file of events (one JSON object a line), a folder with events.jsonl such as the demo leaves, or a
     folder of captures. Where the recording tells how its incidents went, exit code 1 says that the replay came
     to something else, and to what.
+
+    With --from, EventBridge plays the stack's archive to the stack's own functions. That is a rehearsal, in rows
+    of its own, told to the receiver `test` alone, unless --live is given.
     """
+    if start is not None:
+        replay_archive(stack, start, end, endpoint, rule, live=live, as_json=as_json)
+        return
     from sagewatch.observability import get_logger
     from sagewatch.replay.load import build_player, load_recording
     from sagewatch.replay.outcome import compare, encode, gather
@@ -65,6 +92,31 @@ def replay(
         show_outcome(outcome, reproduced=bool(recording.stories) and not differences)
     if differences:
         raise NotReproducedError(differences)
+
+
+def replay_archive(
+    stack: str, start: str, end: str, endpoint: str, rule: str, *, live: bool, as_json: bool
+) -> None:
+    """Have EventBridge play the archive, wait for it, and say under which name."""
+    from sagewatch.cli.archives import ARCHIVE_OF, Archives
+    from sagewatch.cli.when import read_time
+    from sagewatch.errors import ConfigurationError
+    from sagewatch.rehearsal import build_replay_name
+
+    if rule not in ARCHIVE_OF:
+        raise ConfigurationError(f"is no rule; there are {', '.join(ARCHIVE_OF)}", where="--rule", key=rule)
+    store = open_store(stack)
+    now = store.now()
+    since, until = read_time(start, now, "--from"), read_time(end, now, "--to")
+    name = build_replay_name(now, live=live, endpoint=endpoint)
+    Archives(stack, store.outputs["EventBus"]).replay(name, rule, since, until)
+    if as_json:
+        click.echo(
+            json.dumps({"replay": name, "live": live, "from": since.isoformat(), "to": until.isoformat()})
+        )
+        return
+    how = "live" if live else "a rehearsal: no endpoint is touched, only the receiver `test` hears"
+    click.echo(f"{name} is played ({how}).")
 
 
 def write_outcome(player: Player, outcome: Outcome, out: Path) -> None:

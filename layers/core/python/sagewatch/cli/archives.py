@@ -1,0 +1,140 @@
+"""EventBridge's archives of a stack: replays started and waited for, and events read out of an archive.
+
+An archive cannot be read, only replayed; so reading one replays it to a rule and a queue made for that alone,
+which wakes no function, and both are removed again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sagewatch.errors import SagewatchError
+from sagewatch.replay.recording import Event
+
+ARCHIVE_OF = {
+    "CaptureRule": "CaptureArchive",
+    "TensorsRule": "CaptureArchive",
+    "EndpointStateRule": "SageMakerArchive",
+    "ExplainJobRule": "SageMakerArchive",
+    "MonitoringJobRule": "SageMakerArchive",
+    "FindingRule": "FactArchive",
+    "DiagnosedIncidentRule": "FactArchive",
+    "AlertRule": "FactArchive",
+}
+ARCHIVES = ("CaptureArchive", "SageMakerArchive", "FactArchive")
+_OVER = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
+
+
+class ReplayFailedError(SagewatchError):
+    """EventBridge did not play an archive to its end."""
+
+    def __init__(self, name: str, state: str, reason: str) -> None:
+        super().__init__(f"The replay {name} ended as {state.lower()}: {reason or 'no reason was given'}.")
+        self.state = state
+
+
+class Archives:
+    """A stack's archives.
+
+    Parameters
+    ----------
+    stack
+        Its name.
+    bus
+        Its own bus.
+    """
+
+    def __init__(self, stack: str, bus: str) -> None:
+        import boto3
+
+        session = boto3.session.Session()
+        self._events = session.client("events")
+        self._sqs = session.client("sqs")
+        self._resources = session.client("cloudformation")
+        self._stack = stack
+        self._bus = bus
+
+    def replay(self, name: str, rule: str, start: datetime, end: datetime, poll_seconds: float = 2.0) -> None:
+        """Play an archive's stretch to one of the stack's rules, and wait for its end.
+
+        Raises
+        ------
+        ReplayFailedError
+            It did not complete.
+        """
+        own = ARCHIVE_OF[rule] == "FactArchive"
+        bus = self._bus if own else "default"
+        physical = self._find(rule).rpartition("|")[2].rpartition("/")[2]
+        arn = self._events.describe_rule(Name=physical, EventBusName=bus)["Arn"]
+        self._play(name, ARCHIVE_OF[rule], arn, start, end, poll_seconds)
+
+    def read(self, archive: str, name: str, start: datetime, end: datetime) -> Iterator[Event]:
+        """The events of a stretch, in no particular order."""
+        bus = self._bus if archive == "FactArchive" else "default"
+        with self._listen(name, bus) as (rule_arn, queue_url):
+            self._play(name, archive, rule_arn, start, end, 2.0)
+            silent = 0
+            while silent < 2:  # noqa: PLR2004 - one empty answer may be luck
+                answer = self._sqs.receive_message(
+                    QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+                )
+                messages = answer.get("Messages", [])
+                silent = 0 if messages else silent + 1
+                for message in messages:
+                    self._sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
+                    yield json.loads(message["Body"])
+
+    def _play(
+        self, name: str, archive: str, rule_arn: str, start: datetime, end: datetime, poll_seconds: float
+    ) -> None:
+        found = self._events.describe_archive(ArchiveName=self._find(archive))
+        self._events.start_replay(
+            ReplayName=name,
+            EventSourceArn=found["ArchiveArn"],
+            EventStartTime=start,
+            EventEndTime=end,
+            Destination={"Arn": found["EventSourceArn"], "FilterArns": [rule_arn]},
+        )
+        while True:
+            seen: dict[str, Any] = self._events.describe_replay(ReplayName=name)
+            if seen["State"] in _OVER:
+                break
+            time.sleep(poll_seconds)
+        if seen["State"] != "COMPLETED":
+            raise ReplayFailedError(name, seen["State"], seen.get("StateReason", ""))
+
+    @contextmanager
+    def _listen(self, name: str, bus: str) -> Iterator[tuple[str, str]]:
+        """A queue of our own behind a rule that takes only this replay's events."""
+        plain = name.replace(".", "-")
+        url = self._sqs.create_queue(QueueName=plain)["QueueUrl"]
+        queue_arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+            "QueueArn"
+        ]
+        pattern = json.dumps({"replay-name": [name]})
+        rule_arn = self._events.put_rule(Name=plain, EventBusName=bus, EventPattern=pattern)["RuleArn"]
+        allowed = {
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+        }
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+        self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        self._events.put_targets(Rule=plain, EventBusName=bus, Targets=[{"Id": "reader", "Arn": queue_arn}])
+        try:
+            yield rule_arn, url
+        finally:
+            self._events.remove_targets(Rule=plain, EventBusName=bus, Ids=["reader"])
+            self._events.delete_rule(Name=plain, EventBusName=bus)
+            self._sqs.delete_queue(QueueUrl=url)
+
+    def _find(self, logical: str) -> str:
+        answer = self._resources.describe_stack_resource(StackName=self._stack, LogicalResourceId=logical)
+        return str(answer["StackResourceDetail"]["PhysicalResourceId"])

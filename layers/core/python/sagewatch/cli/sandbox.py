@@ -1,0 +1,55 @@
+"""``sagewatch sandbox up``: the stack on a local AWS, standing until it is stopped."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def sandbox() -> None:
+    """The local AWS: the stack, real handlers, a SageMaker and a Slack, all on 127.0.0.1."""
+
+
+@sandbox.command("up", epilog="Example: sagewatch sandbox up --out sandbox-out")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=Path("sandbox-out"), show_default=True
+)
+@click.option("--for", "seconds", type=float, help="Stop after so many seconds; default: Ctrl-C stops it.")
+@click.option("--json", "as_json", is_flag=True, help="Print addresses and variables as JSON.")
+def up(out: Path, seconds: float | None, *, as_json: bool) -> None:
+    """Start it, deploy serverless.yml into it, and say how to speak to it.
+
+    The printed variables make any AWS tool, and every other command of sagewatch, speak to it and to nothing else.
+    """
+    from sagewatch.sandbox.demo.stage import set_up
+    from sagewatch.sandbox.deployment import STACK
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    out = out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    with set_up(Path.cwd(), out, None, say) as stage:
+        variables = {**stage.aws.environment, "SAGEWATCH_STACK": STACK}
+        (out / "env.sh").write_text(
+            "".join(f"export {name}='{value}'\n" for name, value in variables.items()), encoding="utf-8"
+        )
+        if as_json:
+            told = {
+                "variables": variables,
+                "outputs": stage.outputs,
+                "slack": stage.slack.url,
+                "folder": str(out),
+            }
+            click.echo(json.dumps(told))
+        else:
+            click.echo(f"AWS        {variables['AWS_ENDPOINT_URL']}")
+            click.echo(f"SageMaker  {variables['AWS_ENDPOINT_URL_SAGEMAKER']}")
+            click.echo(f"Slack      {stage.slack.url}")
+            click.echo(f"Captures   s3://{stage.outputs['CaptureBucket']}/{stage.outputs['CapturePrefix']}/")
+            click.echo(f"In another terminal: source {out / 'env.sh'}; sagewatch doctor")
+        threading.Event().wait(seconds)
