@@ -64,7 +64,7 @@ def tell_doing(incident: Incident) -> str:
     'No diagnosis: this endpoint was diagnosed a short while ago.'
     """
     if incident.diagnosis is None:
-        return "Watching. No diagnosis has begun."
+        return "Watching. A diagnosis, where one is allowed, begins within seconds; the incident page follows it."
     return tell_progress(incident.diagnosis)
 
 
