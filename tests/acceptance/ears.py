@@ -58,9 +58,12 @@ class Ears:
 
     def publish_mail(self, subject: str, body: str) -> str:
         state = subject[1:].split("]", maxsplit=1)[0]
-        kind = {"FIRING": "firing", "RESOLVED": "resolved", "STILL FIRING": "repeated"}.get(
-            state, state.lower()
-        )
+        kind = {
+            "FIRING": "firing",
+            "RESOLVED": "resolved",
+            "STILL FIRING": "repeated",
+            "COMES AND GOES": "digest",
+        }.get(state, state.lower())
         self.hear(f"{self.topic}/mail", kind, subject + "\n" + body)
         return "m"
 
@@ -82,4 +85,6 @@ class Ears:
 
     @staticmethod
     def _read_kind(message: Mapping[str, Any]) -> str:
+        if "COMES AND GOES" in message["text"]:
+            return "digest"
         return "resolved" if " RESOLVED " in message["text"] else "firing"

@@ -147,6 +147,7 @@ class AlertState:
             over=incident.state is State.RESOLVED,
             staged=incident.staged,
             labels=build_labels(incident),
+            cleared_at=None if incident.state is State.RESOLVED else incident.cleared_at,
         )
         row = Item(OPEN_INCIDENTS, incident.incident_id, msgspec.json.encode(due))
         if due_at is None:

@@ -9,10 +9,19 @@ import msgspec
 
 from sagewatch.errors import ConfigurationError
 from sagewatch.incident.calendar import Recurrence, parse_recurrence
+from sagewatch.incident.flapping import Flapping
 from sagewatch.incident.matching import LABELS, parse_matcher
 from sagewatch.incident.muting import Inhibition, Window
 from sagewatch.incident.routing import GROUPABLE, Escalation, Route
-from sagewatch.section import Section, read_duration, read_optional, read_switch, read_text, read_wait
+from sagewatch.section import (
+    Section,
+    read_duration,
+    read_optional,
+    read_positive,
+    read_switch,
+    read_text,
+    read_wait,
+)
 
 SECRET_SCHEME: Final = "secret:"  # noqa: S105 (it marks a name)
 MAIL_TOPIC: Final = "alerts"
@@ -114,6 +123,20 @@ def read_windows(section: Section | None) -> Iterator[Window]:
         if every is None:
             raise inner.fail("every", "is missing")
         yield Window(name=name, mutes=mutes, every=every)
+
+
+def read_flapping(section: Section | None) -> Flapping:
+    """How patient to be with what comes and goes."""
+    plain = Flapping()
+    if section is None:
+        return plain
+    section.expect("hold", "budget", "per", "digest")
+    return Flapping(
+        hold=section.take("hold", read_wait, plain.hold),
+        budget=section.take("budget", read_positive, plain.budget),
+        per=section.take("per", read_duration, plain.per),
+        digest=section.take("digest", read_duration, plain.digest),
+    )
 
 
 def _read_recurrence(value: Any) -> Recurrence:

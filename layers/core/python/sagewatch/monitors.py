@@ -19,6 +19,7 @@ import msgspec
 from sagewatch.alerting import (
     Receiver,
     SlackReceiver,
+    read_flapping,
     read_inhibition,
     read_receiver,
     read_route,
@@ -28,6 +29,7 @@ from sagewatch.capture import CaptureSpec
 from sagewatch.capture.path import compile_path
 from sagewatch.diagnose.model import MOST_ALARMS, Policy
 from sagewatch.errors import ConfigurationError
+from sagewatch.incident.flapping import Flapping
 from sagewatch.incident.muting import Inhibition, Window
 from sagewatch.incident.routing import Route
 from sagewatch.monitoring.policy import MODEL_MONITOR, MODES, SCHEDULERS, Quality
@@ -153,6 +155,7 @@ class Monitors(msgspec.Struct, frozen=True, kw_only=True):
     receivers: dict[str, Receiver]
     inhibitions: tuple[Inhibition, ...] = ()
     windows: tuple[Window, ...] = ()
+    flapping: Flapping = Flapping()
 
     @property
     def slack_receivers(self) -> dict[str, SlackReceiver]:
@@ -212,7 +215,7 @@ def parse_monitors(text: str, where: str) -> Monitors:
 
 
 def _read_monitors(top: Section) -> Monitors:
-    top.expect("version", "endpoints", "routes", "receivers", "inhibit", "windows")
+    top.expect("version", "endpoints", "routes", "receivers", "inhibit", "windows", "flapping")
     version = top.take("version", read_count, 0)
     if version != VERSION:
         raise top.fail("version", f"must be {VERSION}")
@@ -229,6 +232,7 @@ def _read_monitors(top: Section) -> Monitors:
         receivers=receivers,
         inhibitions=tuple(read_inhibition(one) for one in top.sections("inhibit", "inhibit")),
         windows=tuple(read_windows(top.section("windows", "windows"))),
+        flapping=read_flapping(top.section("flapping", "flapping")),
     )
 
 

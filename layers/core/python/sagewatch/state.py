@@ -59,6 +59,8 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
         None: nobody is owed anything any more.
     over, staged, labels
         Of the incident, as inhibition asks for them.
+    cleared_at
+        Since when all its evidence is away, where it is not over yet.
     """
 
     incident_id: str
@@ -66,6 +68,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     over: bool
     staged: bool
     labels: dict[str, str]
+    cleared_at: datetime | None = None
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -294,6 +297,7 @@ def _write_due(incident: Incident) -> Write:
         over=incident.state is Life.RESOLVED,
         staged=incident.staged,
         labels=build_labels(incident),
+        cleared_at=None if incident.state is Life.RESOLVED else incident.cleared_at,
     )
     return write_row(OPEN_INCIDENTS, incident.incident_id, due, ANY_VERSION)
 

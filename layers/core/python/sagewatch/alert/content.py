@@ -92,7 +92,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     state
-        ``FIRING``, ``STILL FIRING`` or ``RESOLVED``: an update says in which of them the incident is.
+        ``FIRING``, ``STILL FIRING``, ``COMES AND GOES`` or ``RESOLVED``: an update says in which of them the incident is.
     headline
         What, in a few words.
     what
@@ -116,15 +116,21 @@ def build_content(announcement: Announcement) -> Content:
     incident = announcement.incident
     description = describe(incident.latest, announcement.class_names)
     # A firing is told as such even where the end is known: the resolved message follows it.
-    over = incident.state is State.RESOLVED and announcement.kind is not Kind.FIRING
+    over = incident.state is State.RESOLVED and announcement.kind not in {Kind.FIRING, Kind.DIGEST}
     what = description.what
     if over:
         what = f"{description.over}. It lasted {_tell_length(incident)}. {description.what_was}"
     headline = description.over if over else description.headline
+    if announcement.kind is Kind.DIGEST:
+        count = 1 + len(announcement.companions)
+        what = (
+            f"{description.headline}. It comes and goes: {count:,} more {'time' if count == 1 else 'times'}, not told "
+            "one by one. While it does, Sagewatch sums up."
+        )
     more = f" and {len(announcement.companions):,} more" if announcement.companions else ""
     still = announcement.kind is Kind.REPEATED and not over
     return Content(
-        state="RESOLVED" if over else "STILL FIRING" if still else "FIRING",
+        state=_find_state(announcement.kind, over=over, still=still),
         endpoint=clean_text(incident.endpoint, NAME_LIMIT),
         headline=headline + more,
         what=what,
@@ -133,6 +139,12 @@ def build_content(announcement: Announcement) -> Content:
         next_step="Read on the incident page what happened and why." if over else description.next_step,
         links=tuple(_build_links(announcement.links, incident.kind)),
     )
+
+
+def _find_state(kind: Kind, *, over: bool, still: bool) -> str:
+    if kind is Kind.DIGEST:
+        return "COMES AND GOES"
+    return "RESOLVED" if over else "STILL FIRING" if still else "FIRING"
 
 
 def _tell_doing(announcement: Announcement) -> str:

@@ -18,6 +18,7 @@ class Kind(enum.StrEnum):
     UPDATED = "updated"
     RESOLVED = "resolved"
     REPEATED = "repeated"
+    DIGEST = "digest"
 
 
 class Policy(msgspec.Struct, frozen=True):
@@ -48,7 +49,9 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     joined_at
         When it became part of the group.
     told
-        None, ``firing``, ``resolved``, or ``spared``: it came and went while muted.
+        None, ``firing``, ``resolved``, ``digested`` (summed up), or ``spared`` (it came and went muted).
+    flapping
+        Its fingerprint opens too often: it is summed up.
     told_content
         ``content`` as it was then.
     generation
@@ -64,7 +67,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     joined_at: datetime
     seen: int
     content: str
-    staged: bool = False
+    flapping: bool = False
     resolved_at: datetime | None = None
     acknowledged_at: datetime | None = None
     told: str | None = None
@@ -101,6 +104,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     waits_until, waits_rank
         Until when the message waits, so that who joins meanwhile need not read the whole group; those of a
         worse rank do not wait.
+    digested_at
+        When what comes and goes was last summed up.
     attempts, retry_at
         Tries in vain since the last success, and when to try again.
     refused
@@ -117,6 +122,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     updates: int = 0
     claimed_until: datetime | None = None
+    digested_at: datetime | None = None
     waits_until: datetime | None = None
     waits_rank: int = 0
     attempts: int = 0

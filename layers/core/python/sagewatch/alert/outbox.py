@@ -62,6 +62,7 @@ def decide_announcement(
     now: datetime,
     timers: Timers,
     policy: Policy,
+    digest: timedelta = timedelta(hours=6),
 ) -> Send | Spare | Hold:
     """What the receiver is told next of a group. Ask again after each Send or Spare until the answer is Hold.
 
@@ -72,8 +73,18 @@ def decide_announcement(
     ----------
     mutes
         The incidents that are muted now, by id.
+    digest
+        How often what comes and goes is summed up.
     """
-    fresh = [one for one in members if one.told is None and one.incident_id not in mutes]
+    unheard = [one for one in members if one.incident_id not in mutes and _is_unheard(one, now, digest)]
+    fresh = [one for one in unheard if not _is_summed_up(one, now, digest)]
+    summed = [one for one in unheard if one not in fresh]
+    if summed and (ledger.digested_at is None or now >= ledger.digested_at + digest):
+        shows = _order(summed)
+        key = _key(summed)
+        return Send(
+            kind=Kind.DIGEST, reason="flapping", content=key, in_place=False, shows=shows, tells=shows
+        )
     shown = [one for one in members if one.told in {"firing", "resolved"} and _is_current(one, ledger)]
     if (spare := _find_spare(ledger, members, shown, mutes)) is not None:
         return spare
@@ -110,6 +121,16 @@ def settle(
     thread
         The channel's handle of the message, where it gave one.
     """
+    if send.kind is Kind.DIGEST:
+        summed = [
+            msgspec.structs.replace(one, told="digested", told_at=now, told_content=one.content)
+            for one in members
+            if one.incident_id in send.tells
+        ]
+        done = msgspec.structs.replace(
+            ledger, digested_at=now, claimed_until=None, attempts=0, retry_at=None, refused=None
+        )
+        return done, summed
     begins = send.kind is Kind.FIRING and ledger.told != Kind.FIRING
     told = send.kind.value if send.kind in {Kind.FIRING, Kind.RESOLVED} else ledger.told
     generation = ledger.generation + begins
@@ -162,6 +183,17 @@ def build_wait(ledger: Ledger, members: Iterable[Member], until: datetime) -> Le
     begun = ledger.told == Kind.FIRING
     rank = max(told, default=-1) if begun else max(severity.rank for severity in Severity)
     return msgspec.structs.replace(ledger, waits_until=until, waits_rank=rank)
+
+
+def _is_summed_up(member: Member, now: datetime, digest: timedelta) -> bool:
+    """What comes and goes; once it stays for as long as a summary covers, it is told like any other."""
+    return member.flapping and (member.over or now < member.opened_at + digest)
+
+
+def _is_unheard(member: Member, now: datetime, digest: timedelta) -> bool:
+    if member.told == "digested":
+        return not member.over and not _is_summed_up(member, now, digest)
+    return member.told is None
 
 
 def _find_spare(

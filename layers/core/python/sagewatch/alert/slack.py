@@ -23,6 +23,7 @@ _SHORT = 420
 _WIDE = frozenset({"How bad", "Most frequent", "Samples", "Together with", "Incident"})
 _SIGNS = {
     "FIRING": "\N{LARGE RED CIRCLE}",
+    "COMES AND GOES": "\N{LARGE YELLOW CIRCLE}",
     "STILL FIRING": "\N{LARGE RED CIRCLE}",
     "RESOLVED": "\N{LARGE GREEN CIRCLE}",
 }

@@ -37,6 +37,9 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
         world.mail.publish_mail(mail.subject, mail.body)
         return None
     message = render_slack(announcement)
+    if send.kind is Kind.DIGEST:
+        world.chat.post_message(name, message)
+        return ledger.thread
     if ledger.thread is None or (send.kind is Kind.FIRING and not send.in_place):
         return world.chat.post_message(name, message)
     if send.kind is Kind.REPEATED:

@@ -44,6 +44,7 @@ from sagewatch.world import World
 BY = "deliver_alert"
 CLAIM = timedelta(seconds=60)  # longer than a channel's timeout and its retries
 REVIEW = timedelta(minutes=15)  # an open incident is looked at this often, whatever was lost
+TOLD_TO_THE_END = frozenset({"resolved", "spared", "digested"})
 SOON = timedelta(minutes=1)  # what only the state of another incident can end
 WAKE_AT_MOST = timedelta(minutes=15)  # SQS delays no longer
 _MESSAGES_AT_ONCE = 4  # spared, firing, resolved, and one more look
@@ -128,7 +129,7 @@ def _settle_target(
     hold, sent = Hold("still_more_to_tell", now + SOON), 0
     for _ in range(_MESSAGES_AT_ONCE):
         group = world.alerts.load_group(target.group, target.name)
-        decision = _decide(group, target, quiet, world.now(), forced=forced)
+        decision = _decide(group, target, quiet, world, forced=forced)
         if isinstance(decision, Spare):
             _spare(group, decision, world)
             continue
@@ -148,16 +149,12 @@ def _settle_target(
             break
         sent += 1
     member = world.alerts.load_member(target.group, target.name, incident.incident_id)
-    settled = (
-        incident.state is State.RESOLVED and member is not None and member.told in {"resolved", "spared"}
-    )
+    settled = incident.state is State.RESOLVED and member is not None and member.told in TOLD_TO_THE_END
     return Outcome(sent, hold.until, settled)
 
 
-def _decide(
-    group: Group, target: Target, quiet: Quiet, now: datetime, *, forced: bool
-) -> Send | Spare | Hold:
-    ledger = group.ledger
+def _decide(group: Group, target: Target, quiet: Quiet, world: World, *, forced: bool) -> Send | Spare | Hold:
+    ledger, now = group.ledger, world.now()
     if ledger.claimed_until is not None and now < ledger.claimed_until:
         return Hold("being_sent_by_another", ledger.claimed_until)
     mutes = {
@@ -166,7 +163,8 @@ def _decide(
         if (mute := find_mute(one.incident_id, one.labels, quiet, now)) is not None
     }
     policy = POLICIES[target.name.rpartition("/")[2]]
-    decision = decide_announcement(ledger, group.members, mutes, now, target.timers, policy)
+    digest = world.monitors.flapping.digest
+    decision = decide_announcement(ledger, group.members, mutes, now, target.timers, policy, digest)
     if isinstance(decision, Send) and not forced:
         if ledger.retry_at is not None and now < ledger.retry_at:
             return Hold("receiver_is_down", ledger.retry_at)
@@ -189,6 +187,7 @@ def _build_member(incident: Incident, now: datetime, world: World) -> Member:
         content=build_content(incident),
         resolved_at=incident.resolved_at,
         acknowledged_at=incident.acknowledged_at,
+        flapping=incident.flapping,
     )
 
 
@@ -321,6 +320,8 @@ def _find_due(
     mute = find_mute(incident.incident_id, labels, quiet, now)
     if mute is not None:
         due.append(mute.until or now + SOON)
+    if incident.cleared_at is not None and not over:
+        due.append(incident.cleared_at + world.monitors.flapping.hold)
     if incident.state is State.OPEN:
         later = (
             incident.opened_at + routed.after for routed in decide_receivers(world.monitors.route, labels)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sagewatch.events import Fact, FindingReported, IncidentChanged
 from sagewatch.finding import Finding
 from sagewatch.flows.conflicts import retry_conflicts
-from sagewatch.incident.decision import Decision, Ignore, Note, Open, OpenResolved, Resolve
-from sagewatch.incident.lifecycle import build_incident_id, decide_on_finding
+from sagewatch.incident.decision import Change, Decision, Ignore, Note, Open, OpenResolved, Resolve
+from sagewatch.incident.lifecycle import build_incident_id, decide_on_finding, stay_away
 from sagewatch.incident.model import Incident, State
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -34,7 +34,7 @@ def _decide_and_save(finding: Finding, world: World) -> Decision:
     record = world.state.load_open(finding.fingerprint)
     open_id = record.incident_id if record else None
     incident = world.state.load_incident(open_id) if open_id else None
-    decision = decide_on_finding(finding, record, incident, world.now())
+    decision = decide_on_finding(finding, record, incident, world.now(), world.monitors.flapping)
     if isinstance(decision, Note):
         world.state.save_record(decision.record)
     elif not isinstance(decision, Ignore):
@@ -62,6 +62,24 @@ def _list_changes(decision: Decision, finding: Finding, world: World) -> list[In
     if isinstance(decision, OpenResolved):
         return [build_change(incident, "opened"), build_change(incident, "resolved")]
     return [build_change(incident, "resolved" if isinstance(decision, Resolve) else "updated")]
+
+
+def finish_clearing(incident_id: str, world: World) -> None:
+    """Resolve an incident whose evidence has stayed away long enough."""
+
+    def attempt() -> Change | Ignore:
+        incident = world.state.load_incident(incident_id)
+        record = world.state.load_open(incident.fingerprint) if incident else None
+        if incident is None or record is None:
+            return Ignore(reason="no_such_incident")
+        decision = stay_away(incident, record, world.monitors.flapping, world.now())
+        if not isinstance(decision, Ignore):
+            world.state.save_incident(decision.incident, decision.record, decision.entries)
+        return decision
+
+    decision = retry_conflicts(attempt)
+    if not isinstance(decision, Ignore):
+        world.bus.publish([build_change(decision.incident, "resolved")], world.now())
 
 
 def build_change(incident: Incident, change: str) -> IncidentChanged:

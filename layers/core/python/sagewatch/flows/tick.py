@@ -11,6 +11,7 @@ from sagewatch.events import AlertDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows.ingest_capture import evaluate_stream
 from sagewatch.flows.lost_runs import notice_lost_runs
+from sagewatch.flows.manage_incident import finish_clearing
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
@@ -47,7 +48,10 @@ def _judge_by_the_clock(stream: Stream, world: World) -> None:
 
 def _list_due_alerts(world: World) -> list[AlertDue]:
     """The incidents whose time it is, the longest overdue first."""
-    now = world.now()
+    now, hold = world.now(), world.monitors.flapping.hold
+    for row in world.alerts.list_due():
+        if row.cleared_at is not None and now >= row.cleared_at + hold:
+            finish_clearing(row.incident_id, world)
     rows = [row for row in world.alerts.list_due() if row.due_at is not None and row.due_at <= now]
     rows.sort(key=lambda row: (row.due_at or now, row.incident_id))
     return [

@@ -28,6 +28,7 @@ from sagewatch.incident.entries import (
     build_raised,
     build_resolved,
 )
+from sagewatch.incident.flapping import Flapping, is_flapping, remember_opening
 from sagewatch.incident.model import Entry, Incident, OpenRecord, Progress, State
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ SETTLED_KEPT = 32
 AWAITED_KEPT = 8
 """Early clearings kept in an open record, each with its whole finding."""
 
+_PATIENCE = Flapping()
+
 __all__ = [
     "OpenRecord",
     "acknowledge",
@@ -49,6 +52,7 @@ __all__ = [
     "note_progress",
     "promote",
     "resolve_by_hand",
+    "stay_away",
 ]
 
 
@@ -65,7 +69,11 @@ def build_incident_id(opened_at: datetime, fingerprint: str) -> str:
 
 
 def decide_on_finding(
-    finding: Finding, open_: OpenRecord | None, incident: Incident | None, now: datetime
+    finding: Finding,
+    open_: OpenRecord | None,
+    incident: Incident | None,
+    now: datetime,
+    flapping: Flapping = _PATIENCE,
 ) -> Decision:
     """What one finding changes.
 
@@ -79,6 +87,8 @@ def decide_on_finding(
         The incident that ``open_`` names, None where it names none.
     now
         The time of the decision, UTC.
+    flapping
+        How patient to be with what comes and goes.
 
     Raises
     ------
@@ -93,15 +103,15 @@ def decide_on_finding(
     if incident is not None:
         known = _find(finding, incident.findings)
         if known is not None:
-            return _decide_on_known(finding, known, record, incident, now)
+            return _decide_on_known(finding, known, record, incident, now, flapping)
     if finding.cleared_at is not None:
         return _decide_on_early_clearing(finding, record)
     early = _find(finding, record.awaited)
     if early is not None and early.cleared_at is not None:
-        return _open_resolved(early, early.cleared_at, record, now)
+        return _open_resolved(early, early.cleared_at, record, now, flapping)
     if incident is not None:
         return _fold(finding, record, incident, "finding_added", now)
-    return _open(finding, record, now)
+    return _open(finding, record, now, flapping)
 
 
 def acknowledge(incident: Incident, record: OpenRecord, *, by: str, now: datetime) -> Change | Ignore:
@@ -133,6 +143,23 @@ def resolve_by_hand(
     entry = Entry(at=now, what="incident_resolved", reason="by_hand", by=by, data={"note": reason})
     changed = _as_resolved(incident, at=now, by=by, now=now)
     return Resolve(incident=changed, record=_settle(record, changed, now), entries=(entry,), reason="by_hand")
+
+
+def stay_away(incident: Incident, record: OpenRecord, flapping: Flapping, now: datetime) -> Change | Ignore:
+    """The evidence has stayed away long enough: the incident is over since it went."""
+    if incident.state is State.RESOLVED or incident.cleared_at is None:
+        return Ignore(reason="not_waiting")
+    if now < incident.cleared_at + flapping.hold:
+        return Ignore(reason="may_come_back")
+    end = incident.cleared_at
+    changed = _as_resolved(incident, at=end, by=BY, now=now)
+    entry = msgspec.structs.replace(build_resolved(end), at=now, reason="evidence_stayed_away")
+    return Resolve(
+        incident=changed,
+        record=_settle(record, changed, end),
+        entries=(entry,),
+        reason="evidence_stayed_away",
+    )
 
 
 def note_progress(incident: Incident, record: OpenRecord, progress: Progress, *, by: str) -> Change | Ignore:
@@ -172,7 +199,12 @@ def _find(finding: Finding, among: tuple[Finding, ...]) -> Finding | None:
 
 
 def _decide_on_known(
-    finding: Finding, known: Finding, record: OpenRecord, incident: Incident, now: datetime
+    finding: Finding,
+    known: Finding,
+    record: OpenRecord,
+    incident: Incident,
+    now: datetime,
+    flapping: Flapping,
 ) -> Decision:
     if known.cleared_at is not None:
         return Ignore(reason="already_cleared")
@@ -180,7 +212,7 @@ def _decide_on_known(
         if finding.window.end <= known.window.end:
             return Ignore(reason="already_folded")
         return _fold(finding, record, incident, "evidence_grew", now)
-    return _clear(finding, finding.cleared_at, record, incident, now)
+    return _clear(finding, finding.cleared_at, record, incident, now, flapping)
 
 
 def _decide_on_early_clearing(finding: Finding, record: OpenRecord) -> Note | Ignore:
@@ -190,19 +222,26 @@ def _decide_on_early_clearing(finding: Finding, record: OpenRecord) -> Note | Ig
     return Note(record=msgspec.structs.replace(record, awaited=awaited), reason="cleared_before_raised")
 
 
-def _open(finding: Finding, record: OpenRecord, now: datetime) -> Open:
-    incident = _build_incident(finding, now)
+def _open(finding: Finding, record: OpenRecord, now: datetime, flapping: Flapping) -> Open:
+    incident = _build_incident(finding, record, now, flapping)
     return Open(
         incident=incident,
-        record=msgspec.structs.replace(record, incident_id=incident.incident_id),
+        record=msgspec.structs.replace(
+            record,
+            incident_id=incident.incident_id,
+            openings=remember_opening(record.openings, finding.raised_at),
+        ),
         entries=build_opening(finding, now),
         reason="new_incident",
     )
 
 
-def _open_resolved(cleared: Finding, cleared_at: datetime, record: OpenRecord, now: datetime) -> OpenResolved:
+def _open_resolved(
+    cleared: Finding, cleared_at: datetime, record: OpenRecord, now: datetime, flapping: Flapping
+) -> OpenResolved:
     """The same end as if both had come in order: the clearing tells all that the raising did, and more."""
-    incident = _as_resolved(_build_incident(cleared, now), at=cleared_at, by=BY, now=now)
+    incident = _as_resolved(_build_incident(cleared, record, now, flapping), at=cleared_at, by=BY, now=now)
+    record = msgspec.structs.replace(record, openings=remember_opening(record.openings, cleared.raised_at))
     return OpenResolved(
         incident=incident,
         # Another incident of this fingerprint may be open: it stays so.
@@ -229,7 +268,12 @@ def _fold(finding: Finding, record: OpenRecord, incident: Incident, reason: str,
 
 
 def _clear(
-    finding: Finding, cleared_at: datetime, record: OpenRecord, incident: Incident, now: datetime
+    finding: Finding,
+    cleared_at: datetime,
+    record: OpenRecord,
+    incident: Incident,
+    now: datetime,
+    flapping: Flapping,
 ) -> Update | Resolve:
     folded = _take_in(finding, incident, now)
     cleared = build_cleared(finding, cleared_at)
@@ -237,6 +281,9 @@ def _clear(
     if len(ends) < len(folded.findings):
         return Update(incident=folded, record=record, entries=(cleared,), reason="one_finding_cleared")
     end = max(ends)
+    if flapping.hold and now < end + flapping.hold:
+        waiting = msgspec.structs.replace(folded, cleared_at=end)
+        return Update(incident=waiting, record=record, entries=(cleared,), reason="may_come_back")
     changed = _as_resolved(folded, at=end, by=BY, now=now)
     return Resolve(
         incident=changed,
@@ -250,7 +297,10 @@ def _take_in(finding: Finding, incident: Incident, now: datetime) -> Incident:
     """The incident with this state of the finding, as the one that speaks for it; severity never falls."""
     others = tuple(one for one in incident.findings if one.finding_id != finding.finding_id)
     worst = max(incident.severity, finding.severity, key=lambda severity: severity.rank)
-    return msgspec.structs.replace(incident, findings=(*others, finding), severity=worst, updated_at=now)
+    away = incident.cleared_at if finding.cleared_at is not None else None
+    return msgspec.structs.replace(
+        incident, findings=(*others, finding), severity=worst, cleared_at=away, updated_at=now
+    )
 
 
 def _as_resolved(incident: Incident, *, at: datetime, by: str, now: datetime) -> Incident:
@@ -275,7 +325,7 @@ def _settle(record: OpenRecord, incident: Incident, at: datetime, *, keep: str |
     )
 
 
-def _build_incident(finding: Finding, now: datetime) -> Incident:
+def _build_incident(finding: Finding, record: OpenRecord, now: datetime, flapping: Flapping) -> Incident:
     return Incident(
         # The finding's own time, not the clock's: a replay builds the same name.
         incident_id=build_incident_id(finding.raised_at, finding.fingerprint),
@@ -291,4 +341,5 @@ def _build_incident(finding: Finding, now: datetime) -> Incident:
         opened_at=finding.raised_at,
         updated_at=now,
         findings=(finding,),
+        flapping=is_flapping(record.openings, finding.raised_at, flapping),
     )

@@ -74,6 +74,10 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         The findings that make it up, the latest state of each.
     promoted_by
         Who said that people are to be told, although its detector is on trial.
+    flapping
+        Its fingerprint opens so often that it is summed up instead of told.
+    cleared_at
+        Since when all evidence is away, where the incident is not over yet: it may come back.
     diagnosis
         How far the diagnosis has come; None before one was asked for.
     version
@@ -100,6 +104,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
     promoted_by: str | None = None
+    flapping: bool = False
+    cleared_at: datetime | None = None
     diagnosis: Progress | None = None
     version: int = 0
 
@@ -134,6 +140,8 @@ class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
         Finding ids whose story was told to its end, with the time of that end (bounded).
     forgotten_through
         The latest end among those that fell out of ``settled``; what ended before it is old news.
+    openings
+        When its incidents opened (bounded).
     version
         As in ``Incident``.
     """
@@ -143,6 +151,7 @@ class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
     awaited: tuple[Finding, ...] = ()
     settled: dict[str, datetime] = {}
     forgotten_through: datetime | None = None
+    openings: tuple[datetime, ...] = ()
     version: int = 0
 
 

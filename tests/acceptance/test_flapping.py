@@ -1,0 +1,70 @@
+"""What comes and goes: held together, budgeted, summed up."""
+
+from __future__ import annotations
+
+from tests.acceptance.conftest import MONITORS
+
+HELD = MONITORS + "flapping: {hold: 5m}"
+BUDGET = MONITORS + "flapping: {budget: 3, per: 1d, digest: 6h}"
+
+
+def test_what_comes_back_before_the_hold_is_over_is_one_incident(tell):
+    story = tell(HELD)
+    story.at("0s").raises("stop")
+    story.at("10m").clears("stop")
+    story.at("13m").raises("stop")
+    story.at("20m").clears("stop")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/slack", "updated", "10m", "20m")
+    story.expect("on-call/slack", "updated", "10m", "20m")
+    story.expect("on-call/slack", "updated", "10m", "20m")
+    story.expect_all("resolved", "25m", "26m")
+    story.ends("1h")
+
+
+def test_an_incident_ends_when_its_evidence_went_not_when_the_hold_was_over(tell):
+    story = tell(HELD)
+    story.at("0s").raises("stop")
+    story.at("10m").clears("stop")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/slack", "updated", "10m")
+    story.expect_all("resolved", "15m", "16m", contains="12:10:00")
+    story.ends("1h")
+
+
+def test_beyond_the_budget_it_is_summed_up(tell):
+    story = tell(BUDGET)
+    for number in range(8):
+        story.at(f"{number * 10}m").raises("stop")
+        story.at(f"{number * 10 + 5}m").clears("stop")
+    for number in range(3):
+        story.expect_all("firing", f"{number * 10}m")
+        story.expect_all("resolved", f"{number * 10 + 5}m")
+    story.expect_all("digest", "30m", contains="comes and goes: 1")
+    story.expect_all("digest", "6h30m", "6h46m", contains="comes and goes: 4")
+    story.ends("20h")
+
+
+def test_what_stays_open_is_told_even_if_it_flapped_before(tell):
+    story = tell(BUDGET)
+    for number in range(4):
+        story.at(f"{number * 10}m").raises("stop")
+        story.at(f"{number * 10 + 5}m").clears("stop") if number < 3 else None
+        if number < 3:
+            story.expect_all("firing", f"{number * 10}m")
+            story.expect_all("resolved", f"{number * 10 + 5}m")
+    story.expect_all("digest", "30m")
+    story.expect_all("firing", "6h30m", "6h46m")
+    story.at("8h").clears("stop")
+    story.expect_all("resolved", "8h")
+    story.ends("9h")
+
+
+def test_the_budget_is_each_fingerprints_own(tell):
+    story = tell(BUDGET)
+    for number in range(5):
+        story.at(f"{number * 10}m").raises(f"sign-{number}")
+        story.at(f"{number * 10 + 5}m").clears(f"sign-{number}")
+        story.expect_all("firing", f"{number * 10}m")
+        story.expect_all("resolved", f"{number * 10 + 5}m")
+    story.ends("9h")
