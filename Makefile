@@ -16,16 +16,19 @@ BENCH ?=
 
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint bench layers package pins clean
+.PHONY: help setup demo demo-tabular test lint bench layers package pins clean
 
 help: ## What there is
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: ## Python and Node packages, once; again only when their lists change
 	@bin/setup
 
 demo: setup ## The whole story on this machine: attack, alert, swap, saliency, restore (OUT=demo-out IMAGES=)
 	@$(BIN)/sagewatch demo --out $(OUT) $(if $(IMAGES),--images $(IMAGES))
+
+demo-tabular: setup ## The second story: a tabular endpoint's data drift and break (OUT=demo-out)
+	@$(BIN)/sagewatch demo-tabular --out $(OUT)
 
 test: setup ## All tests (TESTS="..." for some)
 	@$(BIN)/python -m pytest $(TESTS)

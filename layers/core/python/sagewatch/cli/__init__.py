@@ -15,11 +15,13 @@ from sagewatch.cli.backtest import backtest
 from sagewatch.cli.baseline import baseline
 from sagewatch.cli.check import check
 from sagewatch.cli.demo import demo
+from sagewatch.cli.demo_tabular import demo_tabular
 from sagewatch.cli.deploy_endpoint import deploy_endpoint
 from sagewatch.cli.distributions import distributions
 from sagewatch.cli.doctor import doctor
 from sagewatch.cli.events import events, record, trigger
 from sagewatch.cli.incidents import incidents
+from sagewatch.cli.monitor import monitor
 from sagewatch.cli.render import render
 from sagewatch.cli.replay import replay
 from sagewatch.cli.sandbox import sandbox
@@ -42,11 +44,13 @@ cli.add_command(baseline)
 cli.add_command(backtest)
 cli.add_command(check)
 cli.add_command(demo)
+cli.add_command(demo_tabular)
 cli.add_command(deploy_endpoint)
 cli.add_command(distributions)
 cli.add_command(doctor)
 cli.add_command(events)
 cli.add_command(incidents)
+cli.add_command(monitor)
 cli.add_command(record)
 cli.add_command(trigger)
 cli.add_command(render)

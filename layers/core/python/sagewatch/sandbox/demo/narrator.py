@@ -18,6 +18,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from sagewatch.report.judge import KINDS as REPORT_KINDS
 from sagewatch.sandbox.demo.recorder import Recorder
 
 _STAGES = {
@@ -95,6 +96,8 @@ def tell_event(event: Mapping[str, Any]) -> str | None:
     """An event in words; None for those that only repeat."""
     kind, detail = event["detail-type"], event["detail"]
     match kind:
+        case "Finding Raised" | "Finding Cleared" if detail["kind"] in REPORT_KINDS:
+            return tell_report(kind, detail)
         case "Finding Raised":
             evidence, window = detail["evidence"], detail["window"]
             on_trial = " [dim](on trial: recorded, not sent)[/dim]" if detail.get("staged") else ""
@@ -120,6 +123,14 @@ def tell_event(event: Mapping[str, Any]) -> str | None:
             return f"[dim]job {detail['ProcessingJobName']}: {detail['ProcessingJobStatus']}[/dim]"
         case _:
             return None
+
+
+def tell_report(kind: str, detail: Mapping[str, Any]) -> str:
+    """A monitoring job's finding in words: what it names, or why the job failed."""
+    if kind == "Finding Cleared":
+        return f"[green]cleared[/green] {detail['kind']}: {detail['subject']} is within its constraints"
+    named = ", ".join(detail["counts"])
+    return f"[red]finding[/red] {detail['kind']}: {detail['evidence']['observed']:.0f} violations ({named})"
 
 
 def tell_stage(stage: str) -> str:

@@ -24,6 +24,7 @@ SLACK_PORT = 18471
 SLACK_SECRET = "sagewatch/slack"
 TEMPLATE = "cloudformation-template-update-stack.json"
 SIGNNAMES = Path(__file__).parents[1] / "signnames.csv"
+MONITORS = Path(__file__).parent / "monitors.yml"
 Say = Callable[[str], None]
 
 
@@ -71,8 +72,15 @@ class Stage:
 
 
 @contextmanager
-def set_up(root: Path, out: Path, slack_port: int | None, say: Say) -> Iterator[Stage]:
+def set_up(
+    root: Path, out: Path, slack_port: int | None, say: Say, *, monitors: Path = MONITORS
+) -> Iterator[Stage]:
     """Package, start, deploy; and take everything down at the end.
+
+    Parameters
+    ----------
+    monitors
+        What is watched: a template in which `$slack_url` stands for the local Slack's address.
 
     Raises
     ------
@@ -81,7 +89,7 @@ def set_up(root: Path, out: Path, slack_port: int | None, say: Say) -> Iterator[
     """
     if not (root / "serverless.yml").is_file():
         raise RepositoryNotFoundError(root)
-    with _alone_in(out), _stand_up(root, out, slack_port, say) as stage:
+    with _alone_in(out), _stand_up(root, out, slack_port, say, monitors) as stage:
         yield stage
 
 
@@ -102,7 +110,9 @@ def _alone_in(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stand_up(root: Path, out: Path, slack_port: int | None, say: Say) -> Iterator[Stage]:
+def _stand_up(
+    root: Path, out: Path, slack_port: int | None, say: Say, monitors: Path
+) -> Iterator[Stage]:
     for old in ("slack", "mail", "heatmaps", "captures"):
         shutil.rmtree(out / old, ignore_errors=True)
     work = out / ".sandbox"
@@ -111,7 +121,7 @@ def _stand_up(root: Path, out: Path, slack_port: int | None, say: Say) -> Iterat
     with ExitStack() as stack:
         slack = stack.enter_context(_open_slack(out / "slack", slack_port))
         say("packaging serverless.yml with osls")
-        package = package_stack(root, work, slack)
+        package = package_stack(root, work, slack, monitors)
         say("starting the local AWS")
         aws = stack.enter_context(LocalAws(work, sagemaker=SageMakerSettings(capture_flush_records=10)))
         say("deploying the stack")
@@ -127,15 +137,15 @@ def _stand_up(root: Path, out: Path, slack_port: int | None, say: Say) -> Iterat
         yield Stage(aws=aws, slack=slack, inbox=inbox, recorder=recorder, outputs=outputs, root=root, out=out)
 
 
-def package_stack(root: Path, work: Path, slack: Slack) -> Path:
+def package_stack(root: Path, work: Path, slack: Slack, template: Path = MONITORS) -> Path:
     """The directory of osls's packages; made anew only when something in them changed.
 
-    It is kept apart by the Slack's port, which the package names: two demos at once do not meet.
+    It is kept apart by story and by the Slack's port, which the package names: two demos at once do not meet.
     """
-    label = f"local-{slack.port}"
+    label = f"local-{template.stem}-{slack.port}"
     monitors = work / "monitors.yml"
-    template = Template((Path(__file__).parent / "monitors.yml").read_text(encoding="utf-8"))
-    monitors.write_text(template.substitute(slack_url=slack.url), encoding="utf-8")
+    filled = Template(template.read_text(encoding="utf-8")).safe_substitute(slack_url=slack.url)
+    monitors.write_text(filled, encoding="utf-8")
     shutil.copy(SIGNNAMES, work / "signnames.csv")
     command = [
         sys.executable, "-m", "layers.package_stack", "--stage", "local", "--label", label, "--monitors", str(monitors),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -15,11 +13,12 @@ import numpy as np
 
 from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.sandbox.demo.attacked import STOP
+from sagewatch.sandbox.demo.commands import run_command
 from sagewatch.sandbox.demo.driver import Driver, encode_png
 from sagewatch.sandbox.demo.narrator import Narrator
 from sagewatch.sandbox.demo.stage import Stage
 from sagewatch.sandbox.errors import ChildFailedError, SandboxError
-from sagewatch.sandbox.processes import GUARD_DIRECTORY, Child, inherited_environment
+from sagewatch.sandbox.processes import Child
 from sagewatch.sandbox.traffic import Photographs, Traffic
 from sagewatch.state import State
 
@@ -117,25 +116,15 @@ def play(stage: Stage, traffic: Traffic, plan: Plan, narrator: Narrator) -> Told
 def deploy_endpoint(stage: Stage, narrator: Narrator) -> None:
     """Deploy the endpoint by our own command, as its user would."""
     narrator.act("sagewatch deploy-endpoint traffic-signs")
-    command = [
-        str(Path(sys.executable).parent / "sagewatch"), "deploy-endpoint", ENDPOINT,
+    said = run_command(
+        stage,
+        "deploy-endpoint", ENDPOINT,
         "--bucket", stage.outputs["CaptureBucket"],
         "--capture-prefix", stage.outputs["CapturePrefix"],
         "--role", stage.outputs["SageMakerRoleArn"],
         "--poll", "1",
-    ]  # fmt: skip
-    environment = {
-        **inherited_environment(),
-        **stage.aws.environment,
-        "PYTHONPATH": str(GUARD_DIRECTORY),
-        "SANDBOX_OUTBOUND_LOG": str(stage.aws.outbound_log),
-    }
-    done = subprocess.run(
-        command, cwd=stage.root, env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SandboxError(f"sagewatch deploy-endpoint failed: {done.stderr.strip() or done.stdout.strip()}")
-    narrator.say(done.stdout.strip())
+    )  # fmt: skip
+    narrator.say(said)
 
 
 def start_attack(stage: Stage, traffic: Traffic, plan: Plan) -> Child:
@@ -198,13 +187,13 @@ def _attack(
     sender = threading.Thread(target=send_on, name="attacker", daemon=True)
     sender.start()
     try:
-        raised = _wait(
+        raised = wait_for_event(
             stage,
             lambda e: e["detail-type"] == "Finding Raised" and not e["detail"].get("staged"),
             "a finding",
         )
-        opened = _wait(stage, lambda e: e["detail-type"] == "Incident Opened", "an incident")
-        _wait(
+        opened = wait_for_event(stage, lambda e: e["detail-type"] == "Incident Opened", "an incident")
+        wait_for_event(
             stage,
             lambda e: e["detail-type"] in {"Diagnosis Finished", "Diagnosis Abandoned"},
             "the diagnosis",
@@ -235,11 +224,11 @@ def _recover(
             driver.send_all((encode_png(one.image) for one in traffic.sample(20, rng)), bar)
             if stage.recorder.wait_for(over, 0.2):
                 break
-    _wait(stage, over, "the resolution")
-    _wait_for_messages(stage, incident_id)
+    wait_for_event(stage, over, "the resolution")
+    wait_for_messages(stage, incident_id)
 
 
-def _wait_for_messages(stage: Stage, incident_id: str) -> None:
+def wait_for_messages(stage: Stage, incident_id: str) -> None:
     """Until every receiver that was told of the incident has been told of its end, and the mails are there."""
     state = State(DynamoItems(stage.outputs["StateTable"], stage.aws.client("dynamodb")))
     deadline = time.monotonic() + PATIENCE_SECONDS
@@ -255,7 +244,8 @@ def _wait_for_messages(stage: Stage, incident_id: str) -> None:
     raise StoryError("every receiver to hear of the end", stage.aws.logs)
 
 
-def _wait(stage: Stage, wanted: Any, what: str) -> dict[str, Any]:
+def wait_for_event(stage: Stage, wanted: Any, what: str) -> dict[str, Any]:
+    """The first event for which ``wanted`` holds; ``StoryError`` names what never came."""
     event = stage.recorder.wait_for(wanted, PATIENCE_SECONDS)
     if event is None:
         raise StoryError(what, stage.aws.logs)

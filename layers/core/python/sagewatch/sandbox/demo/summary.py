@@ -71,7 +71,7 @@ def summarise(stage: Stage, told: Told) -> Summary:
     diagnosis = state.load_diagnosis_of(told.incident_id)
     if diagnosis is None:
         raise DemoFailedError(["no diagnosis was made"])
-    page = _fetch_evidence(stage, told.incident_id)
+    page = fetch_evidence(stage, told.incident_id)
     keep_archive(stage, ENDPOINT, told.incident_id, state)
     report = json.loads((stage.out / "explain" / "explanations.json").read_text(encoding="utf-8"))
     return Summary(
@@ -81,7 +81,7 @@ def summarise(stage: Stage, told: Told) -> Summary:
         findings_on_clean_traffic=told.findings_before_attack,
         predictions_to_detection=count_to_detection(stage, told),
         capture_to_alert_seconds=_measure_to_alert(stage, told, entries),
-        alerts=_list_alerts(stage, entries),
+        alerts=list_alerts(stage, entries),
         endpoint={
             "original_config": diagnosis.original_config,
             "hooked_config": diagnosis.hooked_config,
@@ -98,7 +98,7 @@ def summarise(stage: Stage, told: Told) -> Summary:
         page=str(page),
         story_seconds=round(told.seconds, 1),
         outbound_connections=len(stage.aws.outbound_attempts()),
-        dead_letters=_count_dead_letters(stage),
+        dead_letters=count_dead_letters(stage),
     )
 
 
@@ -191,7 +191,7 @@ def _read_time(value: Any) -> datetime:
     return datetime.fromisoformat(value)
 
 
-def _list_alerts(stage: Stage, entries: list[Entry]) -> list[Alert]:
+def list_alerts(stage: Stage, entries: list[Entry]) -> list[Alert]:
     """Who was told what, and the file that holds the message as it arrived."""
     unread = {
         "mail": sorted((stage.out / "mail").glob("*.txt")),
@@ -250,7 +250,7 @@ def _judge_fixed_rule(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _fetch_evidence(stage: Stage, incident_id: str) -> Path:
+def fetch_evidence(stage: Stage, incident_id: str) -> Path:
     """Copy page, pictures and manifest out of S3; the page's path."""
     s3, bucket = stage.aws.client("s3"), stage.outputs["EvidenceBucket"]
     prefix = f"incidents/{incident_id}/"
@@ -268,7 +268,8 @@ def _fetch_evidence(stage: Stage, incident_id: str) -> Path:
     return stage.out / "incident.html"
 
 
-def _count_dead_letters(stage: Stage) -> int:
+def count_dead_letters(stage: Stage) -> int:
+    """Messages that some function gave up."""
     sqs = stage.aws.client("sqs")
     urls = [value for name, value in stage.outputs.items() if name.endswith("DeadLettersUrl")]
     names = ["ApproximateNumberOfMessages"]

@@ -1,0 +1,214 @@
+"""A schedule of either kind, made, found and removed: EventBridge Scheduler's, or SageMaker's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from sagewatch.monitoring.job import OWN_MONITORS, Image
+from sagewatch.monitoring.policy import EVENTBRIDGE, MODEL_MONITOR, Quality, name_schedule
+from sagewatch.monitoring.schedule import build_monitoring_schedule, build_wake_up
+
+_GONE = frozenset({"ResourceNotFound", "ResourceNotFoundException", "ValidationException"})
+_WAKE_UP_KEYS = ("ScheduleExpression", "State", "Target")
+
+
+class LastRun(msgspec.Struct, frozen=True):
+    """What came of the latest run, in SageMaker's words."""
+
+    at: str
+    status: str
+    said: str = ""
+    job: str = ""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """A schedule that is there."""
+
+    status: str
+    expression: str
+
+
+class Schedules(Protocol):
+    """One kind of schedule."""
+
+    def put(self, endpoint: str, quality: Quality) -> str:
+        """Bring the schedule to what monitors.yml says: ``created``, ``updated`` or ``unchanged``."""
+        ...
+
+    def find(self, endpoint: str) -> Found | None:
+        """The endpoint's schedule, or None."""
+        ...
+
+    def remove(self, endpoint: str) -> bool:
+        """Remove the endpoint's schedule; False where there was none."""
+        ...
+
+    def find_last_run(self, endpoint: str) -> LastRun | None:
+        """The latest run, or None before the first."""
+        ...
+
+
+class EventBridgeSchedules:
+    """Schedules in the stack's group, which wake ``start_monitor``.
+
+    Parameters
+    ----------
+    session
+        Of boto3.
+    outputs
+        Of the stack.
+    """
+
+    def __init__(self, session: Any, outputs: Mapping[str, str]) -> None:
+        self._client = session.client("scheduler")
+        self._sagemaker = session.client("sagemaker")
+        self._outputs = outputs
+
+    def put(self, endpoint: str, quality: Quality) -> str:
+        """Create the schedule, or update it."""
+        wanted = build_wake_up(
+            endpoint,
+            quality,
+            group=self._outputs["MonitorScheduleGroup"],
+            queue_arn=self._outputs["MonitorQueueArn"],
+            role_arn=self._outputs["MonitorScheduleRoleArn"],
+        )
+        there = self._get(endpoint)
+        if there is None:
+            self._client.create_schedule(**wanted)
+            return "created"
+        if holds({key: wanted[key] for key in _WAKE_UP_KEYS}, there):
+            return "unchanged"
+        self._client.update_schedule(**wanted)
+        return "updated"
+
+    def find(self, endpoint: str) -> Found | None:
+        """As EventBridge Scheduler has it."""
+        there = self._get(endpoint)
+        return Found(there.get("State", "ENABLED"), there["ScheduleExpression"]) if there else None
+
+    def remove(self, endpoint: str) -> bool:
+        """Delete the schedule; runs that are under way end by themselves."""
+        if self._get(endpoint) is None:
+            return False
+        self._client.delete_schedule(GroupName=self._group, Name=name_schedule(endpoint))
+        return True
+
+    def find_last_run(self, endpoint: str) -> LastRun | None:
+        """The latest job of that name; part of the name is shared by endpoints that begin alike."""
+        part = f"{OWN_MONITORS}{endpoint[:20].rstrip('-')}-"
+        pages = self._sagemaker.get_paginator("list_processing_jobs").paginate(
+            NameContains=part, SortBy="CreationTime", SortOrder="Descending"
+        )
+        for page in pages:
+            for row in page["ProcessingJobSummaries"]:
+                said = str(row.get("FailureReason") or row.get("ExitMessage") or "")
+                return LastRun(
+                    row["CreationTime"].isoformat(),
+                    row["ProcessingJobStatus"],
+                    said,
+                    row["ProcessingJobName"],
+                )
+        return None
+
+    @property
+    def _group(self) -> str:
+        return self._outputs["MonitorScheduleGroup"]
+
+    def _get(self, endpoint: str) -> dict[str, Any] | None:
+        return _find(self._client.get_schedule, GroupName=self._group, Name=name_schedule(endpoint))
+
+
+class SageMakerMonitoringSchedules:
+    """SageMaker's own monitoring schedules, with our image."""
+
+    def __init__(self, session: Any, image: Image, reports_uri: str) -> None:
+        self._client = session.client("sagemaker")
+        self._image = image
+        self._reports_uri = reports_uri
+
+    def put(self, endpoint: str, quality: Quality) -> str:
+        """Create the schedule, or update it."""
+        wanted = build_monitoring_schedule(endpoint, quality, self._image, self._reports_uri)
+        there = self._get(endpoint)
+        if there is None:
+            self._client.create_monitoring_schedule(**wanted)
+            return "created"
+        if holds(wanted["MonitoringScheduleConfig"], there["MonitoringScheduleConfig"]):
+            return "unchanged"
+        self._client.update_monitoring_schedule(**wanted)
+        return "updated"
+
+    def find(self, endpoint: str) -> Found | None:
+        """As SageMaker has it."""
+        there = self._get(endpoint)
+        if there is None:
+            return None
+        schedule = there["MonitoringScheduleConfig"].get("ScheduleConfig", {})
+        return Found(there["MonitoringScheduleStatus"], schedule.get("ScheduleExpression", ""))
+
+    def remove(self, endpoint: str) -> bool:
+        """Delete the schedule; what it found before stays."""
+        if self._get(endpoint) is None:
+            return False
+        self._client.delete_monitoring_schedule(MonitoringScheduleName=name_schedule(endpoint))
+        return True
+
+    def find_last_run(self, endpoint: str) -> LastRun | None:
+        """The latest execution."""
+        last = (self._get(endpoint) or {}).get("LastMonitoringExecutionSummary")
+        if last is None:
+            return None
+        job = str(last.get("ProcessingJobArn", "")).rpartition("/")[2]
+        return LastRun(
+            last["ScheduledTime"].isoformat(),
+            last["MonitoringExecutionStatus"],
+            last.get("FailureReason", ""),
+            job,
+        )
+
+    def _get(self, endpoint: str) -> dict[str, Any] | None:
+        name = name_schedule(endpoint)
+        return _find(self._client.describe_monitoring_schedule, MonitoringScheduleName=name)
+
+
+def build_schedules(session: Any, outputs: Mapping[str, str], image: Image) -> dict[str, Schedules]:
+    """Both kinds, by the name that monitors.yml gives them."""
+    reports_uri = f"s3://{outputs['EvidenceBucket']}/reports"
+    return {
+        EVENTBRIDGE: EventBridgeSchedules(session, outputs),
+        MODEL_MONITOR: SageMakerMonitoringSchedules(session, image, reports_uri),
+    }
+
+
+def holds(wanted: Any, there: Any) -> bool:
+    """Whether all that is wanted is there; AWS adds defaults of its own.
+
+    Examples
+    --------
+    >>> holds({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}), holds({"a": 1}, {})
+    (True, False)
+    """
+    if isinstance(wanted, Mapping):
+        return isinstance(there, Mapping) and all(
+            holds(value, there.get(key)) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        same = isinstance(there, list) and len(wanted) == len(there)
+        return same and all(holds(*pair) for pair in zip(wanted, there, strict=True))
+    return bool(wanted == there)
+
+
+def _find(describe: Any, **names: str) -> dict[str, Any] | None:
+    from botocore.exceptions import ClientError
+
+    try:
+        found: dict[str, Any] = describe(**names)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _GONE:
+            return None
+        raise
+    return found
