@@ -31,7 +31,8 @@ from model import ResNet, load_weights, normalise  # noqa: E402
 from scipy import ndimage  # noqa: E402
 from smdebug.core.tfevent.event_file_reader import EventFileReader  # noqa: E402
 
-from sagewatch.explain.fullgrad import explain, pair_layers, saliency_map  # noqa: E402
+from sagewatch.explain.fullgrad import explain, saliency_map  # noqa: E402
+from sagewatch.explain.layers import pair_layers, read_layout  # noqa: E402
 from sagewatch.explain.tensorfile import parse_event_file  # noqa: E402
 from sagewatch.explain.trial import TrialReader, find_steps  # noqa: E402
 from sagewatch.sandbox.signs import draw_sign  # noqa: E402
@@ -100,7 +101,7 @@ def measure_explaining(name: str, folder: Path, turns: int) -> None:
     reader = TrialReader(steps)
     errors = [explain(reader.read(step).tensors, step.name).completeness_relative_error for step in steps]
     tensors = reader.read(steps[-1]).tensors
-    layers = pair_layers(tensors, "ResNet", "")
+    layers = pair_layers(tensors, read_layout(tensors, ""), "")
     image, gradient = tensors["ResNet_input_0"][0], tensors["gradient/image"][0]
     loop = best_cpu_ms(lambda: notebooks_loop(image, gradient, layers), 1)
     ours = best_cpu_ms(lambda: saliency_map(image, gradient, layers), turns)

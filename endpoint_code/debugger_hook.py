@@ -7,32 +7,55 @@ counting index objects counts complete requests::
     <TENSORS_OUTPUT>/<worker>/events/000000000007/000000000007_worker_0.tfevents
     <TENSORS_OUTPUT>/<worker>/index/000000000/000000000007_worker_0.json
 
-Only smdebug's file writer is used. Its own hook saves every parameter at every step, calls a telemetry address when
-profiling, and writes to S3 inside the request. Tensor names are the ones its hook gives.
+Nothing of smdebug runs here: its hook saves every parameter at every step, calls a telemetry address when profiling,
+and writes to S3 inside the request. Tensor names are the ones its hook gives.
 """
 
 from __future__ import annotations
 
 import atexit
+import hashlib
+import json
 import logging
 import queue
 import threading
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import torch
+from layout import LAYOUT, describe_layout, has_bias, is_batch_norm
 from tensor_store import StepStore, new_worker_name, open_store
-from torch import nn
 
 if TYPE_CHECKING:
-    import numpy as np
-    from model import ResNet
     from numpy.typing import NDArray
+    from torch import nn
 
 # Steps waiting to be written; a full queue drops the step, never delays the answer.
 MAX_WAITING_STEPS: Final = 32
 LAST_SECONDS: Final = 5.0
+REQUEST: Final = "sagewatch.request"
+SECONDS: Final = "sagewatch.seconds"
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one worker process records.
+
+    Parameters
+    ----------
+    every
+        One request in so many.
+    max_requests, max_bytes
+        Then no more: requests are answered as if there were no hook. None is no limit.
+    """
+
+    every: int = 1
+    max_requests: int | None = None
+    max_bytes: int | None = None
 
 
 class TensorRecorder:
@@ -44,29 +67,46 @@ class TensorRecorder:
         In evaluation mode; its parameters stop requiring gradients, because only the image's are needed.
     output
         `s3://bucket/prefix`, or a directory.
+    limits
+        How much to record.
     """
 
-    def __init__(self, model: ResNet, output: str) -> None:
+    def __init__(self, model: nn.Module, output: str, limits: Limits | None = None) -> None:
         self.model = model.requires_grad_(requires_grad=False)
         self._output = output
-        self._batch_norms = {name: m for name, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)}
+        self._limits = limits or Limits()
+        self._biased = {name: module for name, module in model.named_modules() if has_bias(module)}
         self._lock = threading.Lock()
+        self._seen = 0
+        self._recorded = 0
+        self._bytes = 0
+        self._last: str | None = None
         self._waiting: queue.Queue[dict[str, torch.Tensor]] = queue.Queue(MAX_WAITING_STEPS)
         self._thread: threading.Thread | None = None
 
-    def predict(self, x: torch.Tensor) -> torch.Tensor | None:
+    def predict(self, x: torch.Tensor, body: bytes = b"") -> torch.Tensor | None:
         """Logits (1, classes) of one image, its tensors handed over for writing.
+
+        Parameters
+        ----------
+        body
+            The request as it came: its SHA-256 is recorded, by which a step is found again in the data capture.
+            (The serving toolkit gives no request id: its context is that of the first request.)
 
         Returns
         -------
         torch.Tensor or None
-            None when recording failed before there was an answer; the caller then predicts without it.
+            None when this request is not recorded; the caller then predicts without it.
         """
         logits = None
         try:
+            if not self._wants_another():
+                return None
             with self._lock, torch.enable_grad():
                 tensors: dict[str, torch.Tensor] = {}
                 logits = self._forward_and_backward(x, tensors)
+            digest = hashlib.sha256(body).digest()
+            tensors[REQUEST] = torch.frombuffer(bytearray(digest), dtype=torch.uint8)
             self._hand_over(tensors)
         except Exception:  # noqa: BLE001 - the hook must never fail a prediction
             _log.exception("tensors_not_recorded")
@@ -79,21 +119,42 @@ class TensorRecorder:
                 lambda: not self._waiting.unfinished_tasks, timeout_seconds
             )
 
+    def _wants_another(self) -> bool:
+        limits = self._limits
+        with self._lock:
+            self._seen += 1
+            if (self._seen - 1) % limits.every:
+                return False
+            if limits.max_requests is not None and self._recorded >= limits.max_requests:
+                return False
+            if limits.max_bytes is not None and self._bytes >= limits.max_bytes:
+                return False
+            self._recorded += 1
+            return True
+
     def _forward_and_backward(self, x: torch.Tensor, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
-        """The prediction itself, with the gradient of the predicted class's logit at the image and each BatchNorm."""
+        """The prediction itself, with the gradient of the predicted class's logit at the image and each biased layer."""
+        began = time.perf_counter()
         image = x.detach().clone().requires_grad_()
-        handles = [
-            m.register_forward_hook(_GradientKeeper(name, tensors)) for name, m in self._batch_norms.items()
-        ]
+        keepers = {name: _GradientKeeper(name, tensors) for name in self._biased}
+        handles = [self._biased[name].register_forward_hook(keeper) for name, keeper in keepers.items()]
         try:
             logits = self.model(image)
         finally:
             for handle in handles:
                 handle.remove()
+        answered = time.perf_counter()
+        self._last = next((name for name, keeper in keepers.items() if keeper.output is logits), None)
         logits[0, int(logits[0].argmax())].backward(inputs=[image])
-        tensors[f"{self.model._get_name()}_input_0"] = image.detach()  # noqa: SLF001 - the name smdebug gives
+        kind = self.model._get_name()  # noqa: SLF001 - the name smdebug gives
+        if self._last is not None:
+            # One at the predicted class, zero elsewhere: nobody needs to be told.
+            tensors.pop(f"gradient/{self._last}_output", None)
+        tensors[f"{kind}_input_0"] = image.detach()
         tensors["gradient/image"] = image.grad
-        tensors["fc_output_0"] = logits.detach()
+        tensors[f"{self._last or kind}_output_0"] = logits.detach()
+        spent = [answered - began, time.perf_counter() - began]
+        tensors[SECONDS] = torch.tensor(spent, dtype=torch.float64)
         return logits
 
     def _hand_over(self, tensors: dict[str, torch.Tensor]) -> None:
@@ -111,34 +172,38 @@ class TensorRecorder:
     def _write_forever(self) -> None:
         store: StepStore | None = None
         step = 0
-        once = self._parameters()
+        is_first = True
         while True:
             tensors = self._waiting.get()
             try:
                 store = store or open_store(self._output, new_worker_name())
                 arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-                store.write_step(step, {**once, **arrays})
                 # Parameters do not change while a model is served: the first complete step has them for all.
-                step, once = step + 1, {}
+                self._bytes += store.write_step(
+                    step, {**self._parameters(), **arrays} if is_first else arrays
+                )
+                step, is_first = step + 1, False
             except Exception:  # noqa: BLE001 - this thread serves the next requests too
                 _log.exception("tensors_not_written")
             finally:
                 self._waiting.task_done()
 
     def _parameters(self) -> dict[str, NDArray[np.generic]]:
-        """What is written once: each BatchNorm's parameters and statistics, and the last layer."""
+        """What is written once: the layout, and each biased layer's parameters and statistics."""
+        layout = json.dumps(describe_layout(self.model, self._last)).encode()
+        found: dict[str, NDArray[np.generic]] = {LAYOUT: np.frombuffer(layout, dtype=np.uint8)}
         prefix = self.model._get_name()  # noqa: SLF001 - the name smdebug gives
-        values: dict[str, torch.Tensor] = {
-            f"{prefix}_fc.weight": self.model.fc.weight,
-            f"{prefix}_fc.bias": self.model.fc.bias,
-        }
-        for name, module in self._batch_norms.items():
-            values[f"{prefix}_{name}.weight"] = module.weight
-            values[f"{prefix}_{name}.bias"] = module.bias
-            values[f"{name}.running_mean_output_0"] = module.running_mean
-            values[f"{name}.running_var_output_0"] = module.running_var
-            values[f"{name}.eps_output_0"] = torch.tensor([module.eps], dtype=torch.float64)
-        return {name: value.detach().numpy() for name, value in values.items()}
+        for name, module in self._biased.items():
+            values: dict[str, torch.Tensor | None] = {f"{prefix}_{name}.bias": module.bias}
+            if is_batch_norm(module):
+                values[f"{prefix}_{name}.weight"] = module.weight
+                values[f"{name}.running_mean_output_0"] = module.running_mean
+                values[f"{name}.running_var_output_0"] = module.running_var
+                values[f"{name}.eps_output_0"] = torch.tensor([module.eps], dtype=torch.float64)
+            elif name == self._last:
+                values[f"{prefix}_{name}.weight"] = module.weight  # the notebook looks for it
+            found |= {key: value.detach().numpy() for key, value in values.items() if value is not None}
+        return found
 
 
 class _GradientKeeper:
@@ -147,9 +212,13 @@ class _GradientKeeper:
     def __init__(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
         self._name = f"gradient/{name}_output"
         self._tensors = tensors
+        self.output: torch.Tensor | None = None
 
     def __call__(self, _module: nn.Module, _inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        self.output = output
         output.register_hook(self._keep)
 
     def _keep(self, gradient: torch.Tensor) -> None:
-        self._tensors[self._name] = gradient.detach()
+        # A module that is used twice has one bias and two gradients, which add up.
+        before = self._tensors.get(self._name)
+        self._tensors[self._name] = gradient.detach() if before is None else before + gradient.detach()

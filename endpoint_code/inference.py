@@ -4,7 +4,7 @@ SageMaker's PyTorch containers call `model_fn` once per worker process and `tran
 as `application/x-npy` (uint8, H x W x 3), `image/png` or `image/jpeg`. Out: JSON `[[class, confidence]]`.
 
 The hook is on when the environment has `TENSORS_OUTPUT` (`s3://bucket/prefix`, or a directory): each request's tensors
-are then recorded there for the explanation. The answer is the same bit for bit, and no failure of the hook reaches it.
+are then recorded there for the explanation; `TENSORS_EVERY`, `TENSORS_MAX_REQUESTS` and `TENSORS_MAX_BYTES` bound it. The answer is the same bit for bit, and no failure of the hook reaches it.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class Classifier:
     model: ResNet
     recorder: TensorRecorder | None = None
 
-    def predict(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (1, classes) of one normalised image (1, 3, 128, 128)."""
+    def predict(self, x: torch.Tensor, body: bytes = b"") -> torch.Tensor:
+        """Logits (1, classes) of one normalised image (1, 3, 128, 128); `body` is the request that it came in."""
         if self.recorder is not None:
-            logits = self.recorder.predict(x)
+            logits = self.recorder.predict(x, body)
             if logits is not None:
                 return logits
         with torch.inference_mode():
@@ -91,7 +91,7 @@ def transform_fn(
             HTTPStatus.NOT_ACCEPTABLE, f"The answer is {JSON}, which Accept: {accept!r} does not allow."
         )
     pixels = read_image(body, content_type)
-    probabilities = torch.softmax(classifier.predict(normalise(pixels)), 1)[0]
+    probabilities = torch.softmax(classifier.predict(normalise(pixels), bytes(body)), 1)[0]
     class_id = int(probabilities.argmax())
     return json.dumps([[class_id, round(float(probabilities[class_id]), 6)]], allow_nan=False), JSON
 
@@ -166,9 +166,19 @@ def _start_recorder(model: ResNet, output: str) -> TensorRecorder | None:
     if not output:
         return None
     try:
-        from debugger_hook import TensorRecorder  # noqa: PLC0415 - the plain variant needs no smdebug
+        from debugger_hook import Limits, TensorRecorder  # noqa: PLC0415 - the plain variant needs no hook
 
-        return TensorRecorder(model, output)
-    except Exception:  # noqa: BLE001 - smdebug fails in many ways, and none may keep the endpoint from answering
+        limits = Limits(
+            every=_read_limit("TENSORS_EVERY") or 1,
+            max_requests=_read_limit("TENSORS_MAX_REQUESTS"),
+            max_bytes=_read_limit("TENSORS_MAX_BYTES"),
+        )
+        return TensorRecorder(model, output, limits)
+    except Exception:  # noqa: BLE001 - whatever is wrong with the hook, the endpoint answers
         _log.exception("tensor_recorder_not_started")
         return None
+
+
+def _read_limit(name: str) -> int | None:
+    text = os.environ.get(name, "")  # noqa: TID251 - no settings.py here
+    return max(1, int(text)) if text else None

@@ -1,23 +1,18 @@
-"""Where recorded steps go: smdebug's writer fills a scratch directory, then a finished step is moved or uploaded.
+"""Where recorded steps go: a directory or S3, each step's event file first and its index last.
 
-A reader must never see half a step, and smdebug creates its files in place and talks to S3 through a client without
-time limits. So files are published here: the event file first, the index last.
+A reader must never see half a step: the index says that the step is complete.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import secrets
-import shutil
 import socket
-import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from smdebug.core.collection_manager import CollectionManager
-from smdebug.core.modes import ModeKeys
-from smdebug.core.writer import FileWriter
+from event_file import collections_file, encode_step, event_key, index_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,32 +20,32 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-WRITER: Final = "worker_0"
 S3: Final = "s3://"
-
-logging.getLogger("smdebug").setLevel(logging.WARNING)
 
 
 class Publisher(Protocol):
-    """Makes a finished file visible under a key below the worker's prefix."""
+    """Makes bytes visible under a key below the worker's prefix."""
 
-    def publish(self, file: Path, key: str) -> None:
-        """Take over the file; when this returns, readers see all of it."""
+    def publish(self, content: bytes, key: str) -> None:
+        """When this returns, readers see all of it; before, none."""
 
 
 class DirectoryPublisher:
-    """Moves files below a directory, each by one rename."""
+    """Writes files below a directory, each made visible by one rename."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def publish(self, file: Path, key: str) -> None:
-        """Copy beside its place, then rename."""
+    def publish(self, content: bytes, key: str) -> None:
+        """Write beside its place, then rename; what cannot be written whole is taken away."""
         place = self._root / key
         place.parent.mkdir(parents=True, exist_ok=True)
         partial = place.with_name(f".{place.name}.partial")
-        shutil.move(file, partial)
-        partial.replace(place)
+        try:
+            partial.write_bytes(content)
+            partial.replace(place)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 class S3Publisher:
@@ -66,10 +61,9 @@ class S3Publisher:
         self._bucket = bucket
         self._prefix = prefix
 
-    def publish(self, file: Path, key: str) -> None:
+    def publish(self, content: bytes, key: str) -> None:
         """One PutObject, which S3 makes visible whole."""
-        self._client.put_object(Bucket=self._bucket, Key=f"{self._prefix}/{key}", Body=file.read_bytes())
-        file.unlink()
+        self._client.put_object(Bucket=self._bucket, Key=f"{self._prefix}/{key}", Body=content)
 
 
 class StepStore:
@@ -79,34 +73,27 @@ class StepStore:
         self._publisher = publisher
         self._described = False
 
-    def write_step(self, step: int, tensors: Mapping[str, NDArray[np.generic]]) -> None:
+    def write_step(self, step: int, tensors: Mapping[str, NDArray[np.generic]]) -> int:
         """Write one request's tensors; on return they are complete and visible.
+
+        Returns
+        -------
+        int
+            Bytes written.
 
         Raises
         ------
         OSError, botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError
             When the place cannot be written.
         """
-        with tempfile.TemporaryDirectory(prefix="tensors-") as name:
-            scratch = Path(name)
-            if not self._described:
-                collections = CollectionManager()
-                collections.set_num_workers(1)
-                collections.export(str(scratch), f"{WRITER}_collections.json")
-            writer = FileWriter(trial_dir=str(scratch), step=step, worker=WRITER)
-            try:
-                for tensor_name, value in tensors.items():
-                    writer.write_tensor(value, tensor_name, mode=ModeKeys.PREDICT, mode_step=step)
-            finally:
-                writer.close()
-            for room in (
-                "collections",
-                "events",
-                "index",
-            ):  # the index last: it says that the step is complete
-                for file in sorted(path for path in (scratch / room).rglob("*") if path.is_file()):
-                    self._publisher.publish(file, file.relative_to(scratch).as_posix())
+        if not self._described:
+            key, content = collections_file()
+            self._publisher.publish(content, key)
+        events, index = encode_step(step, tensors, time.time())  # noqa: TID251 - the container's edge
+        self._publisher.publish(events, event_key(step))
+        self._publisher.publish(index, index_key(step))
         self._described = True
+        return len(events) + len(index)
 
 
 def open_store(output: str, worker: str) -> StepStore:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,13 +17,10 @@ PHOTOGRAPHS = ROOT.parent / "shared" / "real" / "gtsrb"
 
 
 def load_endpoint():
-    """The modules `model`, `inference`, `debugger_hook` and `tensor_store`."""
+    """The modules `model`, `inference`, `debugger_hook`, `tensor_store`, `event_file` and `layout`."""
     if str(ENDPOINT_CODE) not in sys.path:
         sys.path.append(str(ENDPOINT_CODE))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # smdebug's generated protobuf code
-        importlib.import_module("tensor_store")
-    names = ("model", "inference", "debugger_hook", "tensor_store")
+    names = ("model", "inference", "debugger_hook", "tensor_store", "event_file", "layout")
     return SimpleNamespace(**{name: importlib.import_module(name) for name in names})
 
 
@@ -56,8 +52,6 @@ def record(endpoint, output: Path, classes: list[int], seed: int = 5):
 
     served = start(endpoint, str(output))
     rng = np.random.default_rng(seed)
-    # smdebug's writer calls what numpy 2.3 takes away; requirements.txt keeps numpy below it.
-    warnings.filterwarnings("ignore", "tostring", DeprecationWarning)
     bodies = [encode_npy(draw_sign(class_id, rng)) for class_id in classes]
     answers = [endpoint.inference.transform_fn(served, body, "application/x-npy", "") for body in bodies]
     assert served.recorder.drain(timeout_seconds=60)

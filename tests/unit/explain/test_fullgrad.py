@@ -7,7 +7,8 @@ import pytest
 from scipy import ndimage
 
 from sagewatch.errors import RejectedInputError
-from sagewatch.explain.fullgrad import BatchNormLayer, explain, pair_layers, saliency_map
+from sagewatch.explain.fullgrad import explain, saliency_map
+from sagewatch.explain.layers import Layer, pair_layers, read_layout
 from sagewatch.explain.names import MissingTensorError
 
 
@@ -41,7 +42,7 @@ def test_the_explanation_is_of_the_answer_that_was_given(recorded):
 
 def test_the_map_equals_the_notebooks_loop(recorded):
     for step in recorded[:2]:  # the loop takes a second an image
-        layers = pair_layers(step.tensors, "ResNet", "x")
+        layers = pair_layers(step.tensors, read_layout(step.tensors, "x"), "x")
         image, gradient = step.tensors["ResNet_input_0"][0], step.tensors["gradient/image"][0]
         ours = saliency_map(image, gradient, layers)
         assert np.abs(ours - notebooks_loop(image, gradient, layers)).max() <= 1e-5
@@ -52,7 +53,7 @@ def test_the_map_equals_the_notebooks_loop(recorded):
 def test_enlarging_is_scipys_zoom(size):
     rng = np.random.default_rng(size)
     image = np.zeros((3, 128, 128))
-    layer = BatchNormLayer("bn", rng.random((2, size, size)), np.ones(2))
+    layer = Layer("bn", rng.random((2, size, size)), np.ones(2))
     ours = saliency_map(image, image, [layer])
     if size == 1:
         assert ours.max() == 0  # one value everywhere is relevant nowhere more than elsewhere

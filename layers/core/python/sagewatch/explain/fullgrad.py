@@ -1,15 +1,14 @@
 """FullGrad: how much each pixel and each bias contributed to the predicted class, from one step's tensors.
 
 A ReLU network's logit is exactly `sum(input x gradient) + sum over biases (bias x gradient)` (Srinivas and Fleuret 2019,
-arXiv 1905.00780, proposition 3). Here every BatchNorm has two biases, its own and the implicit one of its running mean,
-and the last layer has one. How far the sum misses the logit is the completeness error; it proves that the recording
-is whole and paired rightly. Tensors are paired by module name.
+arXiv 1905.00780, proposition 3), whatever its architecture: every convolution, linear layer and BatchNorm with a bias
+counts, a BatchNorm with two, its own and the implicit one of its running mean. How far the sum misses the logit is the
+completeness error; it proves that the recording is whole and paired rightly.
 """
 
 from __future__ import annotations
 
 import functools
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,17 +16,16 @@ import numpy as np
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.explain import names
+from sagewatch.explain.layers import Layer, get_tensor, only_item, pair_layers, read_layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
-# torch.nn.BatchNorm2d's default; for recordings of hooks that do not store it, such as the notebook's.
-DEFAULT_EPSILON: Final = 1e-5
 # A map whose completeness error is above this is marked (DESIGN section 7).
 COMPLETENESS_LIMIT: Final = 1e-4
-_RUNNING_MEAN: Final = re.compile(r"(.+)\.running_mean_output_0")
+_PICTURE = ("channels", "height", "width")
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,8 @@ class Explanation:
         Shape (H, W) of the image, 0 (least relevant) to 1 (most).
     image
         The model's input, shape (3, H, W), normalised as the model wants it.
+    unsupported
+        Modules of the network with which contributions need not add up.
     """
 
     class_id: int
@@ -56,6 +56,7 @@ class Explanation:
     completeness_relative_error: float
     saliency: NDArray[np.float64]
     image: NDArray[np.float32]
+    unsupported: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -63,16 +64,7 @@ class Explanation:
         return self.completeness_relative_error <= COMPLETENESS_LIMIT
 
 
-@dataclass(frozen=True)
-class BatchNormLayer:
-    """One BatchNorm: the gradient at its output (C, H, W), and the sum of its two biases (C,)."""
-
-    module: str
-    gradient: NDArray[Any]
-    bias: NDArray[np.float64]
-
-
-def explain(tensors: Mapping[str, NDArray[Any]], where: str, last_layer: str = "fc") -> Explanation:
+def explain(tensors: Mapping[str, NDArray[Any]], where: str) -> Explanation:
     """Explain the one image of a step.
 
     Parameters
@@ -81,8 +73,6 @@ def explain(tensors: Mapping[str, NDArray[Any]], where: str, last_layer: str = "
         The step's tensors by smdebug's names; the gradients are those of the predicted class's logit.
     where
         The step, for errors.
-    last_layer
-        Name of the module that gives the logits.
 
     Returns
     -------
@@ -94,62 +84,37 @@ def explain(tensors: Mapping[str, NDArray[Any]], where: str, last_layer: str = "
     MissingTensorError
         When a tensor is not there.
     RejectedInputError
-        When the step holds a batch, or shapes that do not fit.
+        When the step holds a batch, no picture, or shapes that do not fit.
     """
-    model, last_bias = _find_last_bias(tensors, where, last_layer)
-    image = _only_item(tensors, names.model_input(model), where)
-    gradient = _only_item(tensors, names.IMAGE_GRADIENT, where)
-    logits = _only_item(tensors, names.output(last_layer), where).astype(np.float64)
-    if image.shape != gradient.shape or logits.shape != last_bias.shape:
+    layout = read_layout(tensors, where)
+    image = only_item(tensors, layout.image, where)
+    gradient = only_item(tensors, names.IMAGE_GRADIENT, where)
+    logits = only_item(tensors, layout.logits, where).astype(np.float64)
+    if image.ndim != len(_PICTURE) or image.shape != gradient.shape or logits.ndim != 1:
         raise RejectedInputError("the shapes of image, logits and their gradients do not fit", where=where)
     class_id = int(np.argmax(logits))
-    layers = pair_layers(tensors, model, where)
-    contributions = [_dot(image, gradient), float(last_bias[class_id])]
-    contributions += [
-        float(layer.gradient.sum(axis=(1, 2), dtype=np.float64) @ layer.bias) for layer in layers
-    ]
+    layers = pair_layers(tensors, layout, where)
+    contributions = [_dot(image, gradient), *(layer.contribution() for layer in layers)]
+    if layout.last is not None:
+        bias = get_tensor(tensors, names.parameter(layout.model, layout.last, "bias"), where).astype(
+            np.float64
+        )
+        if bias.shape != logits.shape:
+            raise RejectedInputError(f"the tensors of {layout.last} do not fit together", where=where)
+        contributions.append(float(bias[class_id]))
     logit = float(logits[class_id])
     return Explanation(
         class_id,
         float(1 / np.exp(logits - logit).sum()),
         logit,
         _relative_error(logit, sum(contributions)),
-        saliency_map(image, gradient, layers),
+        saliency_map(image, gradient, [layer for layer in layers if layer.gradient.ndim == len(_PICTURE)]),
         np.asarray(image, dtype=np.float32),
+        layout.unsupported,
     )
 
 
-def pair_layers(tensors: Mapping[str, NDArray[Any]], model: str, where: str) -> list[BatchNormLayer]:
-    """Each BatchNorm of a step with its gradient and its bias `b - mean * w / sqrt(var + eps)`, found by module name."""
-    layers = []
-    for name in tensors:
-        match = _RUNNING_MEAN.fullmatch(name)
-        if match is None:
-            continue
-        module = match[1]
-        gradient = _only_item(tensors, names.output_gradient(module), where)
-        weight, own, mean, variance = (
-            _get(tensors, parameter, where).astype(np.float64)
-            for parameter in (
-                names.parameter(model, module, "weight"),
-                names.parameter(model, module, "bias"),
-                names.running_mean(module),
-                names.running_var(module),
-            )
-        )
-        sizes = {parameter.shape for parameter in (weight, own, mean, variance)}
-        if gradient.ndim != len("CHW") or sizes != {gradient.shape[:1]}:
-            raise RejectedInputError(f"the tensors of {module} do not fit together", where=where)
-        epsilon = float(np.ravel(tensors.get(names.epsilon(module), DEFAULT_EPSILON))[0])
-        layers.append(BatchNormLayer(module, gradient, own - mean * weight / np.sqrt(variance + epsilon)))
-    if not layers:
-        raise names.MissingTensorError("*.running_mean_output_0", where=where)
-    return layers
-
-
-def saliency_map(
-    image: NDArray[Any], gradient: NDArray[Any], layers: Iterable[BatchNormLayer]
-) -> NDArray[np.float64]:
+def saliency_map(image: NDArray[Any], gradient: NDArray[Any], layers: Iterable[Layer]) -> NDArray[np.float64]:
     """The notebook's map: every layer's |bias x gradient|, scaled to 0..1, enlarged, and summed over channels and layers.
 
     Enlarging is linear, so channels and layers of one size are summed first and enlarged once: the same map as the
@@ -160,7 +125,7 @@ def saliency_map(
     image, gradient
         Shape (3, H, W).
     layers
-        Of any sizes.
+        Of any sizes; a linear layer has no place in a picture and is left out.
 
     Returns
     -------
@@ -223,29 +188,3 @@ def _relative_error(wanted: float, given: float) -> float:
     if wanted == given:
         return 0.0
     return abs(wanted - given) / abs(wanted) if wanted else float("inf")
-
-
-def _find_last_bias(
-    tensors: Mapping[str, NDArray[Any]], where: str, last_layer: str
-) -> tuple[str, NDArray[np.float64]]:
-    """The model's class name and the last layer's bias, from the one parameter that ends in that layer's name."""
-    ending = f"_{last_layer}.bias"
-    found = [name for name in tensors if name.endswith(ending) and names.is_parameter(name)]
-    if len(found) != 1:
-        raise names.MissingTensorError(f"*{ending}", where=where)
-    return found[0].removesuffix(ending), tensors[found[0]].astype(np.float64)
-
-
-def _get(tensors: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[Any]:
-    if name not in tensors:
-        raise names.MissingTensorError(name, where=where)
-    return tensors[name]
-
-
-def _only_item(tensors: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[Any]:
-    """The tensor without its batch dimension, which has to be 1: gradients of a batch cannot be told apart by class."""
-    tensor = _get(tensors, name, where)
-    if tensor.ndim == 0 or tensor.shape[0] != 1:
-        raise RejectedInputError(f"{name} has shape {tensor.shape}, one image a step is read", where=where)
-    item: NDArray[Any] = tensor[0]
-    return item

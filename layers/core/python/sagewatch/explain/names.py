@@ -10,6 +10,10 @@ from typing import Final
 from sagewatch.errors import RejectedInputError
 
 IMAGE_GRADIENT: Final = "gradient/image"
+# Our hook's own: what the network is made of (JSON), the request's SHA-256, and what answering took.
+LAYOUT: Final = "sagewatch.layout"
+REQUEST: Final = "sagewatch.request"
+SECONDS: Final = "sagewatch.seconds"
 _GRADIENT: Final = "gradient/"
 _OUTPUT: Final = "_output"
 _PARAMETER_ENDINGS: Final = (
@@ -39,7 +43,7 @@ def is_parameter(name: str) -> bool:
     >>> is_parameter("ResNet_bn1.bias"), is_parameter("gradient/ResNet_bn1.bias")
     (True, False)
     """
-    return not name.startswith(_GRADIENT) and name.endswith(_PARAMETER_ENDINGS)
+    return name == LAYOUT or (not name.startswith(_GRADIENT) and name.endswith(_PARAMETER_ENDINGS))
 
 
 def output_gradient(module: str) -> str:

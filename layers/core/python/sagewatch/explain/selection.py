@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from sagewatch.errors import RejectedInputError
-from sagewatch.explain import names
+from sagewatch.explain.layers import find_logits, get_tensor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,9 +75,6 @@ def spread(items: Sequence[_T], count: int) -> list[_T]:
     return [items[number * len(items) // count] for number in range(count)]
 
 
-def _predicted_class(file: StepFile, reader: TrialReader, last_layer: str = "fc") -> int:
+def _predicted_class(file: StepFile, reader: TrialReader) -> int:
     tensors = reader.read(file).tensors
-    name = names.output(last_layer)
-    if name not in tensors:
-        raise names.MissingTensorError(name, where=file.name)
-    return int(np.argmax(tensors[name]))
+    return int(np.argmax(get_tensor(tensors, find_logits(tensors, file.name), file.name)))
