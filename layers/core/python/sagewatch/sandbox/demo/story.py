@@ -192,7 +192,12 @@ def _attack(
             lambda e: e["detail-type"] == "Finding Raised" and not e["detail"].get("staged"),
             "a finding",
         )
-        opened = wait_for_event(stage, lambda e: e["detail-type"] == "Incident Opened", "an incident")
+        fingerprint = raised["detail"]["fingerprint"]
+        opened = wait_for_event(
+            stage,
+            lambda e: e["detail-type"] == "Incident Opened" and e["detail"]["fingerprint"] == fingerprint,
+            "an incident",
+        )
         wait_for_event(
             stage,
             lambda e: e["detail-type"] in {"Diagnosis Finished", "Diagnosis Abandoned"},
