@@ -14,10 +14,16 @@ _PAGE = 100
 
 
 class SageMakerSchedules:
-    """Monitoring schedules of endpoints."""
+    """Monitoring schedules of endpoints.
 
-    def __init__(self) -> None:
-        self._client = build_client("sagemaker")
+    Parameters
+    ----------
+    client
+        A boto3 client; by default the process's own.
+    """
+
+    def __init__(self, client: Any = None) -> None:
+        self._client = client or build_client("sagemaker")
 
     def list_monitoring_executions(self, endpoint: str, since: datetime) -> list[dict[str, Any]]:
         """The runs that failed after a time; one page, the latest first, is more than days of them."""

@@ -115,10 +115,12 @@ class Worker:
             )
         return outcome
 
-    def fire(self, schedule_name: str) -> None:
-        """Fire one schedule now."""
+    def fire(self, schedule_name: str, at: datetime | None = None) -> None:
+        """Fire one schedule now, as if it were ``at``; one that was made since the start too."""
+        if schedule_name not in self._schedules:
+            self._schedules |= {schedule.name: schedule for schedule in self._load_schedules()}
         schedule = self._schedules[schedule_name]
-        moment = datetime.now(tz=UTC)  # noqa: TID251  an edge
+        moment = at or datetime.now(tz=UTC)  # noqa: TID251  an edge
         body = build_input(schedule, moment, uuid.uuid4())  # noqa: TID251
         service = schedule.target_arn.split(":")[2]
         if service == "sqs":
