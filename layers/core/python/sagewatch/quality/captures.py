@@ -7,6 +7,7 @@ Reason codes of rejected lines: ``not_json``, ``not_utf8``, ``not_a_capture``, `
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -77,6 +78,10 @@ class Window(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(_Record)
+_get_kinds = attrgetter("sides.input.encoding", "sides.output.encoding")
+_get_answered_type = attrgetter("sides.output.content_type")
+_get_asked = attrgetter("sides.input.data")
+_get_said = attrgetter("sides.output.data")
 
 
 class CaptureReader:
@@ -118,8 +123,9 @@ class CaptureReader:
             except (ValueError, RecursionError):
                 records = []
         if len(records) == lines:
-            for number, record in enumerate(records, first_line):
-                self._add_record(record, where, number, hour)
+            if not self._add_together(records, where, first_line):
+                for number, record in enumerate(records, first_line):
+                    self._add_record(record, where, number, hour)
             return lines
         # A broken or blank line, or a script that wants each line whole.
         for number, line in enumerate(block.split(b"\n")[:lines], first_line):
@@ -129,6 +135,34 @@ class CaptureReader:
     def flush(self) -> None:
         """Hand over what was gathered."""
         self._rows.flush()
+
+    def _add_together(self, records: list[_Record], where: str, first_line: int) -> bool:
+        """The commonest case at once: a line of plain CSV on both sides of every record. False for any other."""
+        if not self._window.is_open or len(self._sides) < 2:  # noqa: PLR2004 - both sides
+            return False
+        try:
+            kinds = set(map(_get_kinds, records))
+            if not kinds <= {("CSV", "CSV")} or None in set(map(_get_answered_type, records)):
+                return False
+            asked, said = list(map(_get_asked, records)), list(map(_get_said, records))
+            rows = list(map("{},{}".format, said, asked))
+            if "\n".join(rows).count("\n") >= len(rows):
+                # Model servers end their answers with a line break.
+                asked = [text.strip("\r\n") for text in asked]
+                said = [text.strip("\r\n") for text in said]
+                rows = list(map("{},{}".format, said, asked))
+            outputs, inputs = {text.count(",") for text in said}, {text.count(",") for text in asked}
+        except AttributeError:
+            # A side, or its data, is not there.
+            return False
+        if len(outputs) > 1 or len(inputs) > 1 or "" in said or "" in asked:
+            return False
+        joined = "\n".join(rows)
+        if '"' in joined or "\r" in joined or joined.count("\n") != len(rows) - 1:
+            return False
+        count = outputs.pop() + 1
+        self._rows.add_texts(rows, Shape(count + inputs.pop() + 1, count), where, first_line)
+        return True
 
     def _add_line(self, line: bytes, where: str, number: int, hour: datetime | None) -> None:
         if not line.strip():
@@ -189,7 +223,7 @@ class CaptureReader:
         for question, answer in zip(questions, answers, strict=True):
             outputs = count_cells(answer)
             shape = Shape(outputs + count_cells(question), outputs)
-            self._rows.add_text(f"{answer},{question}", shape, where, line)
+            self._rows.add_texts([f"{answer},{question}"], shape, where, line)
         return True
 
     def _add_parsed(self, sent: Side | None, answered: Side | None, where: str, line: int) -> None:

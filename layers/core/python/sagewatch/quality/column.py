@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from sagewatch.quality.distinct import DistinctCounter, hash_strings
+from sagewatch.quality.distinct import DistinctCounter, hash_values
+from sagewatch.quality.encoding import WORDS_WORTH_A_DICTIONARY, Encoded, encode_column
 from sagewatch.quality.inference import (
     KIND_BOOLEAN,
     KIND_FRACTIONAL,
@@ -23,7 +24,7 @@ from sagewatch.quality.sketch import Sketch
 from sagewatch.quality.statistics import FRACTIONAL, INTEGRAL
 
 # Counts of so many values are kept: AWS's 120 make a histogram, the others tell what is new.
-CATEGORIES_KEPT: Final = 1024
+CATEGORIES_KEPT: Final = WORDS_WORTH_A_DICTIONARY
 # A category that is longer than this is text, not a category.
 LONGEST_CATEGORY: Final = 1024
 
@@ -74,19 +75,17 @@ class ColumnProfile:
 
     def add(self, column: pa.StringArray) -> None:
         """Take in values as strings, null where one is missing."""
-        encoded = column.dictionary_encode()
-        self.missing += encoded.null_count
-        indices = encoded.indices.drop_null() if encoded.null_count else encoded.indices
-        codes: NDArray[np.int32] = indices.to_numpy(zero_copy_only=False)
-        words = encoded.dictionary
-        if not len(codes):
+        self.missing += column.null_count
+        values = column.drop_null() if column.null_count else column
+        if not len(values):
             return
-        counts = np.bincount(codes, minlength=len(words)).astype(np.int64)
-        kinds, numbers = classify_strings(words)
-        self.kinds = self.kinds + np.bincount(kinds, weights=counts, minlength=KINDS).astype(np.int64)
-        self.distinct.add(hash_strings(words))
-        self._add_categories(words, counts)
-        self._add_numbers(codes, counts, kinds, numbers)
+        encoded = encode_column(values)
+        kinds, numbers = classify_strings(encoded.words)
+        found = np.bincount(kinds, weights=encoded.counts, minlength=KINDS)
+        self.kinds = self.kinds + found.astype(np.int64)
+        self.distinct.add(hash_values(encoded.words, numbers))
+        self._add_categories(encoded)
+        self._add_numbers(encoded, kinds, numbers)
 
     def merge(self, other: ColumnProfile) -> None:
         """Take in the profile of other rows of the same column."""
@@ -142,13 +141,13 @@ class ColumnProfile:
         column.categories = state["categories"]
         return column
 
-    def _add_categories(self, words: pa.StringArray, counts: NDArray[np.int64]) -> None:
+    def _add_categories(self, encoded: Encoded) -> None:
         if self.categories is None:
             return
-        if len(words) > self.most_categories:
+        if not encoded.is_distinct or len(encoded.words) > self.most_categories:
             self.categories = None
             return
-        self._count(dict(zip(words.to_pylist(), counts.tolist(), strict=True)))
+        self._count(dict(zip(encoded.words.to_pylist(), encoded.counts.tolist(), strict=True)))
 
     def _count(self, found: dict[str, int]) -> None:
         if self.categories is None:
@@ -159,23 +158,18 @@ class ColumnProfile:
         if too_long or len(self.categories) > self.most_categories:
             self.categories = None
 
-    def _add_numbers(
-        self,
-        codes: NDArray[np.int32],
-        counts: NDArray[np.int64],
-        kinds: NDArray[np.uint8],
-        numbers: NDArray[np.float64],
-    ) -> None:
+    def _add_numbers(self, encoded: Encoded, kinds: NDArray[np.uint8], numbers: NDArray[np.float64]) -> None:
         """Only finite numbers have moments; 1e999 is a fraction all the same."""
         finite = np.isfinite(numbers)
         if not finite.any():
             return
-        self.negatives += int(counts[finite & (numbers < 0)].sum())
+        self.negatives += int(encoded.counts[finite & (numbers < 0)].sum())
         written = finite & (kinds == KIND_FRACTIONAL)
         if written.any():
-            self.whole += int(counts[written][numbers[written] == np.floor(numbers[written])].sum())
-        values = numbers[codes]
+            fractions = numbers[written]
+            self.whole += int(encoded.counts[written][fractions == np.floor(fractions)].sum())
+        values = numbers if encoded.codes is None else numbers[encoded.codes]
         if not finite.all():
-            values = values[finite[codes]]
+            values = values[np.isfinite(values)]
         self.moments.add(values)
         self.sketch.add(values)

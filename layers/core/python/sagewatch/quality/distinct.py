@@ -12,6 +12,8 @@ Hashes = NDArray[np.uint64]
 
 KEPT: Final = 4096
 _FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
+# Sets an empty string apart from zero.
+_TEXT: Final = np.uint64(0xD6E8FEB86659FD93)
 _MIX: Final = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
@@ -43,6 +45,30 @@ class DistinctCounter:
         return round((KEPT - 1) / (float(self.hashes[-1]) / 2.0**64))
 
 
+def hash_values(strings: pa.StringArray, numbers: NDArray[np.float64]) -> Hashes:
+    """64-bit hashes of values, the same on every machine: of a number its value, however it is written.
+
+    Parameters
+    ----------
+    strings
+        The values as written.
+    numbers
+        Their values; not finite for what is no number.
+    """
+    finite = np.isfinite(numbers)
+    if finite.all():
+        return hash_numbers(numbers)
+    if not finite.any():
+        return hash_strings(strings)
+    others = hash_strings(strings.filter(pa.array(~finite)))
+    return np.concatenate([hash_numbers(numbers[finite]), others])
+
+
+def hash_numbers(numbers: NDArray[np.float64]) -> Hashes:
+    """Hashes of finite doubles; 0.0 and -0.0 are one value."""
+    return _scatter((numbers + 0.0).view(np.uint64) * _FACTOR)
+
+
 def hash_strings(strings: pa.StringArray) -> Hashes:
     """64-bit hashes of strings, the same on every machine and in every process.
 
@@ -58,8 +84,11 @@ def hash_strings(strings: pa.StringArray) -> Hashes:
     powers = np.cumprod(np.full(longest + 1, _FACTOR | np.uint64(1), dtype=np.uint64), dtype=np.uint64)
     terms = (data.astype(np.uint64) + np.uint64(1)) * powers[place]
     sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(terms, dtype=np.uint64)])
-    mixed = sums[relative + lengths] - sums[relative] + lengths.astype(np.uint64) * _FACTOR
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX[0]
+    return _scatter(sums[relative + lengths] - sums[relative] + lengths.astype(np.uint64) * _FACTOR + _TEXT)
+
+
+def _scatter(bits: Hashes) -> Hashes:
+    mixed = (bits ^ (bits >> np.uint64(30))) * _MIX[0]
     mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX[1]
     return np.asarray(mixed ^ (mixed >> np.uint64(31)), dtype=np.uint64)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from array import array
 from bisect import bisect_right
 from typing import Final
 
@@ -20,26 +19,27 @@ BYTES_A_BATCH: Final = 8 << 20
 
 
 class Places:
-    """Where each row came from: a line a row, a file a stretch of rows."""
+    """Where each row came from: runs of rows whose lines follow one another in a file."""
 
     def __init__(self) -> None:
-        self._lines = array("q")
+        self._rows = 0
         self._starts: list[int] = []
-        self._files: list[str] = []
+        self._runs: list[tuple[str, int]] = []
+        self._next: tuple[str, int] = ("", 0)
 
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def add(self, where: str, line: int) -> None:
-        """Note the next row's place."""
-        if not self._files or self._files[-1] != where:
-            self._starts.append(len(self._lines))
-            self._files.append(where)
-        self._lines.append(line)
+    def add(self, where: str, line: int, count: int = 1) -> None:
+        """Note the places of the next rows: one a line, from ``line`` on."""
+        if self._next != (where, line):
+            self._starts.append(self._rows)
+            self._runs.append((where, line))
+        self._rows += count
+        self._next = (where, line + count)
 
     def find(self, row: int) -> tuple[str, int]:
         """File and line of a row, counted from 0."""
-        return self._files[bisect_right(self._starts, row) - 1], self._lines[row]
+        run = bisect_right(self._starts, row) - 1
+        where, line = self._runs[run]
+        return where, line + row - self._starts[run]
 
 
 class RowGatherer:
@@ -51,12 +51,12 @@ class RowGatherer:
         self._cells: dict[Shape, tuple[list[Row], Places]] = {}
         self._bytes = 0
 
-    def add_text(self, text: str, shape: Shape, where: str, line: int) -> None:
-        """Take in a row as a line of CSV without quotes, blanks kept; its width is the shape's."""
+    def add_texts(self, rows: list[str], shape: Shape, where: str, line: int) -> None:
+        """Take in rows as lines of CSV, one a line of the file; each must be as wide as the shape."""
         texts, places = self._texts.setdefault(shape, ([], Places()))
-        texts.append(text)
-        places.add(where, line)
-        self._grow(len(text), len(texts))
+        texts.extend(rows)
+        places.add(where, line, len(rows))
+        self._grow(sum(map(len, rows)), len(texts))
 
     def add_cells(self, row: Row, outputs: int, where: str, line: int) -> None:
         """Take in a row as cells: joined by name where every cell has one, else by position."""

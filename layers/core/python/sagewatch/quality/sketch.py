@@ -31,7 +31,8 @@ class Sketch:
         self.compressed = [0]
         self.offsets = [0]
         self._sizes = [0]
-        self._capacity = self.capacity(0)
+        self._capacities = [self.capacity(0)]
+        self._capacity = self._capacities[0]
 
     def capacity(self, level: int) -> int:
         """How many items a level holds before it is halved; the first level is the largest."""
@@ -60,16 +61,19 @@ class Sketch:
 
     def add(self, values: Floats) -> None:
         """Take in finite numbers, in order."""
-        at = 0
-        while at < len(values):
+        at, count = 0, len(values)
+        items = self.items
+        while at < count:
             # Deequ adds one value at a time and halves a level when there is one too many.
-            room = self._capacity - self.items + 1
-            piece = values[at : at + max(1, room)]
-            self.levels[0].append(np.array(piece, dtype=np.float64))
+            piece = values[at : at + max(1, self._capacity - items + 1)]
+            self.levels[0].append(piece)
             self._sizes[0] += len(piece)
             at += len(piece)
-            if self.items > self._capacity:
-                self._condense()
+            items += len(piece)
+            if items > self._capacity:
+                items -= self._condense()
+        # What stays is a copy: the caller's array is his.
+        self.levels[0] = [np.concatenate(self.levels[0])] if self.levels[0] else []
 
     def merge(self, other: Sketch) -> None:
         """Take in another sketch, level by level."""
@@ -80,10 +84,8 @@ class Sketch:
             self._sizes[level] += other._sizes[level]
         if not other.is_exact and self.is_exact:
             self.compressed, self.offsets = list(other.compressed), list(other.offsets)
-        while self.items >= self._capacity and any(
-            size >= self.capacity(level) for level, size in enumerate(self._sizes)
-        ):
-            self._condense()
+        while self.items >= self._capacity and self._condense():
+            pass
 
     def level(self, number: int) -> Floats:
         """The items of a level, in the order of their arrival."""
@@ -143,23 +145,26 @@ class Sketch:
         self.compressed.append(0)
         self.offsets.append(0)
         self._sizes.append(0)
-        self._capacity += self.capacity(len(self.levels) - 1)
+        self._capacities.append(self.capacity(len(self.levels) - 1))
+        self._capacity += self._capacities[-1]
 
-    def _condense(self) -> None:
-        """Halve the first level that is full: every other item of the sorted ones moves up."""
+    def _condense(self) -> int:
+        """Halve the first level that is full: every other item of the sorted ones moves up. Answers how many go."""
         for level, size in enumerate(self._sizes):
-            if size < self.capacity(level):
+            if size < self._capacities[level]:
                 continue
             if level + 1 == len(self.levels):
                 self._expand()
-            items = self.level(level)
+            pieces = self.levels[level]
+            items = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
             # The last of an odd number stays behind as it came, unsorted.
             even = size - size % 2
             if self.compressed[level] % 2:
                 self.offsets[level] = 1 - self.offsets[level]
             moved = np.sort(items[:even])[self.offsets[level] :: 2]
-            self.levels[level], self._sizes[level] = [items[even:]], size - even
+            self.levels[level], self._sizes[level] = [items[even:]] if size % 2 else [], size - even
             self.levels[level + 1].append(moved)
             self._sizes[level + 1] += len(moved)
             self.compressed[level] += 1
-            return
+            return even - len(moved)
+        return 0
