@@ -107,8 +107,8 @@ def is_client(node: ast.AST) -> bool:
 
 def read_state() -> dict[str, frozenset[str]]:
     """Method of the state -> IAM actions of what it asks of the table, its own helpers included."""
-    top = definitions(parse("state.py"))["State"]
-    methods = {node.name: node for node in top.body if isinstance(node, ast.FunctionDef)}
+    tops = (definitions(parse("state.py"))["State"], definitions(parse("alert_state.py"))["AlertState"])
+    methods = {node.name: node for top in tops for node in top.body if isinstance(node, ast.FunctionDef)}
 
     def reach(name: str, seen: frozenset[str]) -> set[str]:
         mentioned = words(methods[name])

@@ -23,6 +23,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         How the saliency job is started.
     dashboard_url
         The CloudWatch dashboard that alerts link to; empty where there is none.
+    alert_queue_url, alert_dead_letters_url
+        The queue of deliver_alert and its dead letters; only that function writes to them.
     runbooks_url
         Where the runbooks (docs/runbooks) are published, for links; empty where they are not.
     """
@@ -40,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     explain_instance_type: str = "ml.t3.medium"
     dashboard_url: str = ""
     runbooks_url: str = ""
+    alert_queue_url: str = ""
+    alert_dead_letters_url: str = ""
     task_root: str = "."
 
 
@@ -59,6 +63,8 @@ _OPTIONAL = (
     ("explain_instance_type", "EXPLAIN_INSTANCE_TYPE"),
     ("dashboard_url", "DASHBOARD_URL"),
     ("runbooks_url", "RUNBOOKS_URL"),
+    ("alert_queue_url", "ALERT_QUEUE_URL"),
+    ("alert_dead_letters_url", "ALERT_DEAD_LETTERS_URL"),
     ("task_root", "LAMBDA_TASK_ROOT"),
 )
 

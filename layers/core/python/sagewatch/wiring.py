@@ -15,8 +15,10 @@ from sagewatch.aws.schedules import SageMakerSchedules
 from sagewatch.aws.secrets import get_secret
 from sagewatch.aws.slack import SlackChat
 from sagewatch.aws.sns import SnsMail
+from sagewatch.aws.sqs import SqsWakeups
 from sagewatch.finding import Place
 from sagewatch.monitors import Monitors, load_monitors
+from sagewatch.ports import NoWakeups, Wakeups
 from sagewatch.settings import Settings, load_settings
 from sagewatch.state import State
 from sagewatch.world import World
@@ -54,7 +56,14 @@ def build_world(account: str) -> World:
         monitors=monitors,
         settings=settings,
         place=Place(account, settings.region),
+        wakeups=_build_wakeups(settings),
     )
+
+
+def _build_wakeups(settings: Settings) -> Wakeups:
+    if not settings.alert_queue_url:
+        return NoWakeups()
+    return SqsWakeups(settings.alert_queue_url, settings.alert_dead_letters_url)
 
 
 def load_monitors_file(settings: Settings) -> Monitors:

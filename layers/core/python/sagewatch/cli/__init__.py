@@ -24,6 +24,7 @@ from sagewatch.cli.incidents import incidents
 from sagewatch.cli.monitor import monitor
 from sagewatch.cli.render import render
 from sagewatch.cli.replay import replay
+from sagewatch.cli.routes import routes
 from sagewatch.cli.sandbox import sandbox
 from sagewatch.cli.tail import tail
 from sagewatch.cli.violations import violations
@@ -55,6 +56,7 @@ cli.add_command(record)
 cli.add_command(trigger)
 cli.add_command(render)
 cli.add_command(replay)
+cli.add_command(routes)
 cli.add_command(sandbox)
 cli.add_command(tail)
 cli.add_command(violations)

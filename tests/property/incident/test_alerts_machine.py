@@ -1,0 +1,130 @@
+"""Anything in any order: duplicates, reordering, delays, crashes, silences, hands. What is promised holds after each."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from sagewatch.memory.items import MemoryItems
+from tests.acceptance.conftest import MONITORS
+from tests.acceptance.language import START, Story
+from tests.acceptance.test_faults import Fuse
+
+NAMES = st.sampled_from(["stop", "yield"])
+WAITS = st.sampled_from([0, 1, 59, 60, 400, 3600])
+GROUPED = MONITORS + "routes: {receiver: on-call, group_wait: 30s}"
+
+
+class Alerts(RuleBasedStateMachine):
+    """Detectors, people, receivers and failures, as they come."""
+
+    @initialize(monitors=st.sampled_from([MONITORS, GROUPED]))
+    def begin(self, monitors):
+        self.story = Story(MemoryItems(), monitors)
+        self.fuse = Fuse(self.story, 0)
+        self.silences = []
+        self.reported = []
+
+    def do(self, plan):
+        story = self.story
+        plan(story.at(f"{int((story.clock.now - START).total_seconds())}s"))
+        story.play(story.clock.now - START)
+
+    @rule(name=NAMES, times=st.integers(1, 3))
+    def raise_finding(self, name, times):
+        self.do(lambda moment: moment.raises(name, times=times))
+        self.reported.append(self.story.known[name])
+
+    @rule(name=NAMES, times=st.integers(1, 2))
+    def clear_finding(self, name, times):
+        if name in self.story.known and self.story.known[name].cleared_at is None:
+            self.do(lambda moment: moment.clears(name, times=times))
+            self.reported.append(self.story.known[name])
+
+    @rule(index=st.integers(0, 30))
+    def bring_an_old_finding_again(self, index):
+        if self.reported:
+            old = self.reported[index % len(self.reported)]
+            self.do(lambda moment: moment.does(lambda story: story.report(old)))
+
+    @rule(index=st.integers(0, 60))
+    def bring_an_old_event_again(self, index):
+        events = [
+            one for one in self.story.bus.events if one["detail-type"].startswith(("Incident", "Alert"))
+        ]
+        if events:
+            old = events[index % len(events)]
+            self.do(lambda moment: moment.does(lambda story: story._deliver(old)))
+
+    @rule(name=NAMES, what=st.sampled_from(["acknowledges", "resolves"]))
+    def lend_a_hand(self, name, what):
+        if name in self.story.known and self.story.world.state.load_incident(self.story.find(name)):
+            more = {"reason": "x"} if what == "resolves" else {}
+            self.do(lambda moment: getattr(moment, what)(name, by="ada", **more))
+
+    @rule(minutes=st.integers(1, 90))
+    def silence(self, minutes):
+        now = self.story.clock.now
+        self.do(lambda moment: moment.silences("endpoint=signs", length=f"{minutes}m", by="ada", reason="x"))
+        self.silences.append((now, now + timedelta(minutes=minutes), len(self.story.ears.heard)))
+
+    @rule(channel=st.sampled_from(["on-call/slack", "on-call/mail"]), times=st.integers(1, 3))
+    def throttle(self, channel, times):
+        self.do(lambda moment: moment.throttles(channel, times=times, retry_after=20))
+
+    @rule(writes=st.integers(1, 12))
+    def crash_soon(self, writes):
+        self.fuse.left = writes
+
+    @rule(seconds=WAITS)
+    def wait(self, seconds):
+        story = self.story
+        story.play(story.clock.now - START + timedelta(seconds=seconds))
+
+    def teardown(self):
+        if not hasattr(self, "story"):
+            return
+        story = self.story
+        self.fuse.left = 0
+        for finding in self.reported:  # queues deliver until it is done
+            self.do(lambda moment, finding=finding: moment.does(lambda told: told.report(finding)))
+        for name, finding in list(story.known.items()):
+            if finding.cleared_at is None:
+                self.do(lambda moment, name=name: moment.clears(name))
+        story.play(story.clock.now - START + timedelta(hours=8))
+        self.check_muted()
+        self.check_told()
+
+    def check_muted(self):
+        for start, end, heard_before in self.silences:
+            for heard in story_heard(self.story)[heard_before:]:
+                if start <= heard.at < end:
+                    assert heard.kind == "resolved", heard
+
+    def check_told(self):
+        story = self.story
+        assert story.world.alerts.list_due() == []
+        rows = [row for row in story.items.rows.values() if row.sk.startswith("outbox#")]
+        assert rows or not self.reported
+        for target in ("on-call/slack", "on-call/mail"):
+            kinds = [one.kind for one in story.ears.heard if one.target == target]
+            if "resolved" in kinds:
+                assert "firing" in kinds[: kinds.index("resolved")]
+        for incident_id in {row.pk.removeprefix("incident#") for row in rows}:
+            for debt in story.world.state.load_debts(incident_id):
+                assert debt.told in {"resolved", "spared", "digested"}, debt
+                if debt.told == "spared":
+                    assert self.silences
+
+
+def story_heard(story):
+    return story.ears.heard
+
+
+TestAlerts = Alerts.TestCase
+TestAlerts.settings = settings(
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+)

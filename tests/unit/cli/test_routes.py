@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from sagewatch.cli.routes import routes
+
+MONITORS = """
+version: 1
+endpoints: {signs: {}}
+routes:
+  receiver: team
+  group_wait: 30s
+  escalate: [{after: 15m, receiver: boss}]
+  routes: [{match: ["severity=critical", "endpoint=~prod-.*"], receiver: pager, continue: true}]
+receivers: {team: {mail: {}}, pager: {mail: {}}, boss: {mail: {}}}
+"""
+
+
+@pytest.fixture
+def ask(tmp_path):
+    """Run ``sagewatch routes test`` on these routes."""
+    file = tmp_path / "monitors.yml"
+    file.write_text(MONITORS)
+    return lambda *words: CliRunner().invoke(routes, ["test", *words, "--file", str(file)])
+
+
+def test_it_says_who_hears_when_and_why(ask):
+    told = ask("endpoint=prod-signs", "severity=critical").output.splitlines()
+    assert told[0].startswith("pager: after 30 s; by default > severity=critical, endpoint=~prod-.*")
+    assert told[1].startswith("boss: if nobody acknowledges for 15 min; by default")
+
+
+def test_it_speaks_json(ask):
+    (team, boss) = json.loads(ask("endpoint=test", "--json").output)
+    assert (team["receiver"], team["after_seconds"], team["group_wait_seconds"]) == ("team", 0, 30)
+    assert (boss["receiver"], boss["after_seconds"]) == ("boss", 900)
+
+
+def test_a_label_that_is_none_is_refused(ask):
+    done = ask("colour=red")
+    assert done.exit_code == 2
+    assert "colour=red is no label=value" in done.output
