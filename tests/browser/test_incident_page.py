@@ -4,20 +4,31 @@ from pathlib import Path
 
 import pytest
 
+from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.page import build_page
+from sagewatch.replay.page import build_backtest_page
 from tests.browser.chromium import find_chromium, open_tab
+from tests.unit.evidence.runs import build_runs
 from tests.unit.evidence.story import build_dossier, build_running_dossier
+from tests.unit.evidence.test_on_call import build_large, rows
 from tests.unit.evidence.test_page import build_hostile
+from tests.unit.flows.worlds import NOW
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
 
 BREAKOUT = "</title></style></script>'\"><script>window.broken=1</script><img src=x onerror=window.broken=1>"
+AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 PAGES = {
     "done": build_dossier,
     "running": build_running_dossier,
     "hostile": lambda: build_hostile(BREAKOUT),
     "long": lambda: build_hostile("W" * 10_000),
+    "large": build_large,
+}
+BUILT = {
+    "index": lambda: build_index(rows(30), NOW),
+    "backtest": lambda: build_backtest_page(*build_runs(), "sagewatch backtest"),
 }
 SCREENSHOTS = Path(__file__).parents[2] / ".build" / "screenshots"
 
@@ -34,7 +45,7 @@ def show(tab, tmp_path):
 
     def show_page(name, *, width=1280, dark=False):
         path = tmp_path / f"{name}.html"
-        path.write_bytes(build_page(PAGES[name]()))
+        path.write_bytes(BUILT[name]() if name in BUILT else build_page(PAGES[name]()))
         tab.requests.clear()
         tab.complaints.clear()
         tab.open(path, width=width, dark=dark)
@@ -43,7 +54,7 @@ def show(tab, tmp_path):
     return show_page
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, *BUILT])
 @pytest.mark.parametrize(("width", "dark"), [(1280, False), (390, True)])
 def test_page_opens_without_complaint_or_outside_request(show, name, width, dark):
     tab = show(name, width=width, dark=dark)
@@ -55,7 +66,7 @@ def test_page_opens_without_complaint_or_outside_request(show, name, width, dark
     tab.screenshot(SCREENSHOTS / f"{name}-{width}-{'dark' if dark else 'light'}.png")
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, *BUILT])
 @pytest.mark.parametrize("width", [320, 390, 820, 1280])
 def test_page_fits_its_window(show, name, width):
     tab = show(name, width=width)
@@ -95,6 +106,33 @@ def test_every_control_is_reached_by_tab_key_and_shows_its_focus(show):
             reached.add(name)
     controls = tab.evaluate("document.querySelectorAll('a, input, summary').length")
     assert len(reached) == controls
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: bin/setup")
+@pytest.mark.parametrize("name", [*PAGES, *BUILT])
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_no_serious_violation(show, name, dark):
+    tab = show(name, dark=dark)
+    tab.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    # The page's own policy forbids other scripts; what the DevTools evaluate is not the page's.
+    tab.evaluate(AXE.read_text() + "; 0")
+    passed, found = tab.evaluate(
+        "axe.run().then(r => [r.passes.length, r.violations.map(v => "
+        "[v.impact, v.id, v.nodes.slice(0, 3).map(n => n.html.slice(0, 160))])])"
+    )
+    assert passed > 10
+    assert [one for one in found if one[0] in {"serious", "critical"}] == []
+
+
+def test_the_index_is_filtered_by_keyboard(show):
+    tab = show("index")
+    visible = "[...document.querySelectorAll('.index tbody tr')].filter(one => !one.hidden).length"
+    assert tab.evaluate(visible) == 30
+    tab.evaluate("document.querySelector('select[name=endpoint]').focus()")
+    tab.press("ArrowDown", 40)
+    tab.evaluate("document.activeElement.dispatchEvent(new Event('change'))")
+    assert tab.evaluate(visible) == 15
+    assert tab.evaluate("document.getElementById('shown').textContent") == "15 shown"
 
 
 def test_pictures_are_shown(show):

@@ -159,9 +159,7 @@ def test_a_wrong_value_is_refused_at_its_line(folder, old, new, line):
     assert caught.value.line == line
 
 
-@pytest.mark.parametrize(
-    "body", ["{detectors: {class-concentration: {seasons: [day, night]}}}", "{sensitive: [id]}"]
-)
+@pytest.mark.parametrize("body", ["{detectors: {class-concentration: {seasons: [day, night]}}}"])
 def test_endpoint_keys_that_nothing_acts_on_yet_are_refused(body):
     with pytest.raises(ConfigurationError, match="not supported yet"):
         parse_endpoint(body)
@@ -189,3 +187,10 @@ def test_loading_the_compiled_form_does_not_import_yaml():
 
     program = "import sys, sagewatch.monitors; sys.exit('yaml' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_sensitive_fields_are_a_list_of_names():
+    parsed = parse_monitors("version: 1\nendpoints: {signs: {sensitive: [customer_id]}}", "m.yml")
+    assert parsed.endpoints["signs"].sensitive == ("customer_id",)
+    with pytest.raises(ConfigurationError, match="must be a list of names"):
+        parse_monitors("version: 1\nendpoints: {signs: {sensitive: customer_id}}", "m.yml")

@@ -37,7 +37,7 @@ ELEMENTS = {
     "html", "head", "meta", "title", "style", "body", "header", "main", "section", "footer", "div", "p", "span",
     "h1", "h2", "h3", "ol", "ul", "li", "dl", "dt", "dd", "table", "thead", "tbody", "tr", "th", "td", "time",
     "strong", "small", "a", "bdi", "details", "summary", "figure", "figcaption", "img", "input", "label", "pre",
-    "ins", "mark", "i", "svg", "rect", "line", "text", "circle", "path", "script",
+    "ins", "mark", "i", "svg", "rect", "line", "text", "circle", "path", "script", "code",
 }  # fmt: skip
 
 

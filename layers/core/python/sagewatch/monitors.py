@@ -137,13 +137,20 @@ DEFAULT_DETECTORS: Final = Detectors(
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """One watched endpoint. Nothing is ever swapped that does not say so."""
+    """One watched endpoint. Nothing is ever swapped that does not say so.
+
+    Attributes
+    ----------
+    sensitive
+        Fields of its inputs that no page, bundle or message may show.
+    """
 
     owner: str = ""
     capture: Capture = Capture()
     detectors: Detectors = DEFAULT_DETECTORS
     diagnosis: Policy = Policy(mode="off")
     quality: Quality | None = None
+    sensitive: tuple[str, ...] = ()
 
 
 class Monitors(msgspec.Struct, frozen=True, kw_only=True):
@@ -237,14 +244,21 @@ def _read_monitors(top: Section) -> Monitors:
 
 
 def _read_endpoint(section: Section) -> Endpoint:
-    section.expect("owner", "capture", "detectors", "diagnosis", "quality")
+    section.expect("owner", "capture", "detectors", "diagnosis", "quality", "sensitive")
     return Endpoint(
         owner=section.take("owner", read_text, ""),
         capture=_read_capture(section.section("capture", "capture")),
         detectors=_read_detectors(section.section("detectors", "detectors")),
         diagnosis=_read_diagnosis(section.section("diagnosis", "diagnosis")),
         quality=read_optional(section, "quality", _read_quality),
+        sensitive=section.take("sensitive", _read_names, ()),
     )
+
+
+def _read_names(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(one, str) and one for one in value):
+        raise ValueError("must be a list of names such as [customer_id]")
+    return tuple(value)
 
 
 def _read_capture(section: Section | None) -> Capture:

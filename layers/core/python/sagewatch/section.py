@@ -19,7 +19,6 @@ NOTHING: Final = frozenset({"", "~", "null"})
 """How YAML writes that there is nothing."""
 
 _LATER: Final = {
-    "endpoint": ("sensitive",),
     "class-concentration": ("seasons",),
     "receiver": ("pagerduty", "webhook"),
     "slack": ("webhook",),

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sagewatch.errors import SagewatchError
+from sagewatch.errors import RejectedInputError, SagewatchError
 from sagewatch.replay.recording import Event
 
 ARCHIVE_OF = {
@@ -92,7 +92,7 @@ class Archives:
     def _play(
         self, name: str, archive: str, rule_arn: str, start: datetime, end: datetime, poll_seconds: float
     ) -> None:
-        found = self._events.describe_archive(ArchiveName=self._find(archive))
+        found = self._events.describe_archive(ArchiveName=self._find_archive(archive))
         self._events.start_replay(
             ReplayName=name,
             EventSourceArn=found["ArchiveArn"],
@@ -135,6 +135,18 @@ class Archives:
             self._events.delete_rule(Name=plain, EventBusName=bus)
             self._sqs.delete_queue(QueueUrl=url)
 
+    def _find_archive(self, logical: str) -> str:
+        """Its name: CloudFormation's, which carries the logical one where CloudFormation does not tell."""
+        name = self._find(logical)
+        if name:
+            return name
+        names = [row["ArchiveName"] for row in self._events.list_archives()["Archives"]]
+        return next((one for one in names if logical in one), logical)
+
     def _find(self, logical: str) -> str:
-        answer = self._resources.describe_stack_resource(StackName=self._stack, LogicalResourceId=logical)
-        return str(answer["StackResourceDetail"]["PhysicalResourceId"])
+        """Physical name of one of the stack's resources."""
+        for page in self._resources.get_paginator("list_stack_resources").paginate(StackName=self._stack):
+            for row in page["StackResourceSummaries"]:
+                if row["LogicalResourceId"] == logical:
+                    return str(row["PhysicalResourceId"])
+        raise RejectedInputError(f"has no {logical}", where=f"stack {self._stack}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 from collections.abc import Iterable
 
 from sagewatch.incident.amounts import clean_text
@@ -24,6 +25,9 @@ Child = Markup | str | None | Iterable["Child"]
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
 _URL_ATTRIBUTES = frozenset({"href", "src"})
 _SAFE_SCHEMES = ("https://", "http://", "#", "data:image/png;base64,", "data:image/jpeg;base64,", "file://")
+_NEIGHBOUR = re.compile(
+    r"[A-Za-z0-9_-][A-Za-z0-9._-]*/[A-Za-z0-9_-]+\.html"
+)  # a page in a folder beside this one
 _UNSHOWABLE = {code: "\N{REPLACEMENT CHARACTER}" for code in range(32) if chr(code) not in "\t\n"} | {127: ""}
 
 
@@ -87,7 +91,8 @@ def picture_url(picture: bytes, media_type: str) -> str:
 
 def is_safe_url(url: str) -> bool:
     """Whether a link may lead there: a scheme that runs nothing, and no character that hides where it leads."""
-    return url.lower().startswith(_SAFE_SCHEMES) and url.isascii() and url.isprintable()
+    known = url.lower().startswith(_SAFE_SCHEMES) or _NEIGHBOUR.fullmatch(url) is not None
+    return known and url.isascii() and url.isprintable()
 
 
 def _attribute(name: str, value: str | float | bool | None) -> str:

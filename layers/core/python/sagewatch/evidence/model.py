@@ -125,6 +125,36 @@ class PageLink(msgspec.Struct, frozen=True):
     note: str = ""
 
 
+class BrokenConstraint(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a monitoring job's report.
+
+    Attributes
+    ----------
+    subject
+        Feature, metric or facet.
+    check
+        AWS's name of the check.
+    """
+
+    subject: str
+    check: str
+    description: str
+
+
+class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An incident in the list of all."""
+
+    incident_id: str
+    endpoint: str
+    variant: str
+    kind: str
+    subject: str
+    severity: str
+    state: str
+    opened_at: datetime
+    resolved_at: datetime | None = None
+
+
 class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     """What the page shows. Everything but the incident may be missing yet.
 
@@ -142,6 +172,8 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
         Why inputs could not be explained, one sentence each.
     runbook
         Address of the runbook of this kind.
+    violations
+        What the monitoring job's report says, where a report made the finding.
     made_at
         When the page was made.
     """
@@ -159,3 +191,4 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     told: tuple[Told, ...] = ()
     links: tuple[PageLink, ...] = ()
     runbook: str | None = None
+    violations: tuple[BrokenConstraint, ...] = ()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sagewatch.evidence.config_diff import ConfigRow, compare_configs
 from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, join, tag
 from sagewatch.evidence.plots import CLASSES_SHOWN, build_class_table, draw_trace, tell_factor
+from sagewatch.evidence.runbooks import build_runbook
 from sagewatch.evidence.timeline import draw_timeline
 from sagewatch.evidence.trail import build_time, build_trail, tell_reason
 from sagewatch.incident.amounts import (
@@ -21,10 +22,11 @@ from sagewatch.incident.describe import GATHERING, name_class
 from sagewatch.incident.doing import RUNNING
 
 if TYPE_CHECKING:
-    from sagewatch.evidence.model import Dossier, Told
+    from sagewatch.evidence.model import BrokenConstraint, Dossier, Told
     from sagewatch.finding import Finding
 
 _TRACE_ROWS = 200
+_VIOLATIONS_SHOWN = 40
 _WORTH_WORDS = 1000
 
 
@@ -85,6 +87,42 @@ def build_classes(dossier: Dossier) -> Markup | None:
         f" {hidden} rarer classes are not shown." if hidden > 0 else "",
     ]
     return build_section("classes", "Classes", note, build_class_table(finding, dossier.class_names))
+
+
+def build_violations(dossier: Dossier) -> Markup | None:
+    """The table of the second notebook: which constraint failed, and how."""
+    if not dossier.violations:
+        return None
+    head = tag("tr", (tag("th", name, scope="col") for name in ("Feature", "Check", "What is wrong")))
+
+    def build(rows: tuple[BrokenConstraint, ...]) -> Markup:
+        body = (
+            tag("tr", tag("th", foreign(one.subject, 80), scope="row"), tag("td", foreign(one.check, 60)),
+                tag("td", foreign(one.description, 400)))
+            for one in rows
+        )  # fmt: skip
+        return tag("table", tag("thead", head), tag("tbody", body), class_="plain")
+
+    shown, more = dossier.violations[:_VIOLATIONS_SHOWN], dossier.violations[_VIOLATIONS_SHOWN:]
+    folded = tag("details", tag("summary", f"{len(more):,} more"), build(more)) if more else None
+    note = f"{len(dossier.violations):,} constraints are broken, in the order of the report."
+    return build_section("violations", "Violations", note, build(shown), folded)
+
+
+def build_runbook_section(dossier: Dossier) -> Markup | None:
+    """What to do about this kind of finding, in full."""
+    blocks = build_runbook(dossier.incident.kind)
+    if blocks is None:
+        return None
+    opened = dossier.incident.resolved_at is None
+    content = tag(
+        "details",
+        tag("summary", "What to do, step by step"),
+        tag("div", blocks),
+        open=opened,
+        class_="runbook",
+    )
+    return build_section("runbook", "Runbook", "For this kind of finding, whatever its subject.", content)
 
 
 def build_configs(dossier: Dossier) -> Markup | None:

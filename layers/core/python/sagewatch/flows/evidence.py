@@ -5,6 +5,7 @@ The page's key follows from the incident's id, so alerts link to it before it is
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -16,11 +17,15 @@ import msgspec
 from sagewatch.alert.content import Links
 from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.diagnose.model import Diagnosis
+from sagewatch.errors import RejectedInputError
 from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest
+from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.model import (
+    BrokenConstraint,
     Dossier,
     EndpointConfigs,
     Explained,
+    IndexRow,
     PageLink,
     Told,
     TracePoint,
@@ -30,9 +35,14 @@ from sagewatch.finding import Finding
 from sagewatch.flows.samples import load_clean, load_suspicious
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
+from sagewatch.observability import get_logger
+from sagewatch.report.violations import FILE_NAMES, parse_violations
 from sagewatch.world import World
 
 PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
+
+
+INDEX_KEY = "incidents/index.html"
 
 
 def build_page_key(incident_id: str) -> str:
@@ -80,10 +90,25 @@ def write_page(incident_id: str, world: World) -> None:
     world.objects.put_object(bucket, build_page_key(incident_id), page, "text/html; charset=utf-8")
     findings = json.dumps([_as_json(finding) for finding in incident.findings], indent=2).encode()
     world.objects.put_object(bucket, f"incidents/{incident_id}/findings.json", findings, "application/json")
-    files = {"index.html": page, "findings.json": findings}
+    records = _encode_records(dossier)
+    world.objects.put_object(
+        bucket, f"incidents/{incident_id}/captures.jsonl", records, "application/jsonlines"
+    )
+    files = {"index.html": page, "findings.json": findings, "captures.jsonl": records}
     files |= {f"explain/{name}": body for name, body in pictures.items()}
     manifest = encode_manifest(build_manifest(incident_id, now, files))
     world.objects.put_object(bucket, f"incidents/{incident_id}/{MANIFEST}", manifest, "application/json")
+    write_index(now, world)
+
+
+def write_index(now: datetime, world: World) -> None:
+    """Write the list of all incidents beside their pages."""
+    rows = [
+        IndexRow(**{name: getattr(one, name) for name in IndexRow.__struct_fields__})
+        for one in world.state.list_incidents()
+    ]
+    body = build_index(rows, now)
+    world.objects.put_object(world.settings.evidence_bucket, INDEX_KEY, body, "text/html; charset=utf-8")
 
 
 def count_explained(incident_id: str, world: World) -> int:
@@ -132,6 +157,7 @@ def _gather(incident: Incident, pictures: Mapping[str, bytes], now: datetime, wo
         told=tuple(_list_told(entries)),
         links=tuple(_list_page_links(links)),
         runbook=f"{links.runbooks}/{incident.kind}.md" if links.runbooks else None,
+        violations=_load_violations(incident.latest, world),
     )
 
 
@@ -167,6 +193,42 @@ def _read_explained(report: Mapping[str, Any], pictures: Mapping[str, bytes]) ->
             input_png=pictures[row["input"]],
             overlay_png=pictures[row["overlay"]],
         )
+
+
+def _load_violations(finding: Finding, world: World) -> tuple[BrokenConstraint, ...]:
+    """The rows of the report that made the finding, from buckets that we may read; none for other findings."""
+    bucket, _, prefix = finding.source.removeprefix("s3://").partition("/")
+    ours = {world.settings.evidence_bucket, world.settings.capture_bucket}
+    if not finding.source.startswith("s3://") or bucket not in ours:
+        return ()
+    for name in FILE_NAMES:
+        stream = world.objects.open_object(bucket, f"{prefix.rstrip('/')}/{name}")
+        if stream is not None:
+            try:
+                rows = parse_violations(stream.read(), f"{finding.source}/{name}")
+            except RejectedInputError as error:
+                get_logger().info("report_unreadable", reason=error.reason, key=error.where)
+                return ()
+            return tuple(
+                BrokenConstraint(subject=row.subject, check=row.check, description=row.description)
+                for row in rows
+            )
+    return ()
+
+
+def _encode_records(dossier: Dossier) -> bytes:
+    """The capture records that made the finding, as the page shows them: redacted, pictures as base64."""
+    rows = [
+        {
+            "where": one.where,
+            "class": one.label,
+            "confidence": one.confidence,
+            "media_type": one.media_type if one.picture else "text/plain",
+            "input": base64.b64encode(one.picture).decode() if one.picture else one.text,
+        }
+        for one in dossier.samples
+    ]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
 def _load_trace(finding: Finding, world: World) -> tuple[TracePoint, ...]:

@@ -9,6 +9,7 @@ import msgspec
 from sagewatch.capture import Segment, pick_lines, read_record
 from sagewatch.errors import RejectedInputError
 from sagewatch.evidence.model import SampleInput
+from sagewatch.evidence.redaction import redact_text
 from sagewatch.finding import Finding, Sample
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -35,7 +36,7 @@ def load_suspicious(finding: Finding, world: World) -> tuple[SampleInput, ...]:
         answers.get(sample, Predicted(sample, finding.subject, None))
         for sample in finding.samples[:SUSPICIOUS_SHOWN]
     ]
-    return tuple(load_inputs(chosen, world))
+    return tuple(load_inputs(chosen, world, get_sensitive(finding, world)))
 
 
 def load_clean(finding: Finding, world: World) -> tuple[SampleInput, ...]:
@@ -48,7 +49,8 @@ def load_clean(finding: Finding, world: World) -> tuple[SampleInput, ...]:
     answers = [one for segment in before[::-1] for one in iterate_predictions(segment)]
     same = [one for one in answers if one.label == finding.subject]
     others = [one for one in answers if one.label != finding.subject]
-    return tuple(load_inputs([*same[: CLEAN_SHOWN // 2], *others][:CLEAN_SHOWN], world))
+    chosen = [*same[: CLEAN_SHOWN // 2], *others][:CLEAN_SHOWN]
+    return tuple(load_inputs(chosen, world, get_sensitive(finding, world)))
 
 
 def iterate_predictions(segment: Segment) -> Iterator[Predicted]:
@@ -58,7 +60,9 @@ def iterate_predictions(segment: Segment) -> Iterator[Predicted]:
         yield Predicted(sample, segment.labels[index], segment.confidence(position))
 
 
-def load_inputs(chosen: Sequence[Predicted], world: World) -> Iterator[SampleInput]:
+def load_inputs(
+    chosen: Sequence[Predicted], world: World, sensitive: tuple[str, ...] = ()
+) -> Iterator[SampleInput]:
     """The captured inputs, each object read once; those that cannot be read are left out and logged."""
     wanted: dict[tuple[str, str], dict[int, Predicted]] = {}
     for one in chosen:
@@ -75,16 +79,25 @@ def load_inputs(chosen: Sequence[Predicted], world: World) -> Iterator[SampleInp
                 get_logger().info("sample_unreadable", key=key, line=number, reason=error.reason)
                 continue
             content = record.input.content if record.input else b""
-            yield _build_input(content, lines[number], f"s3://{bucket}/{key} line {number}")
+            yield _build_input(content, lines[number], f"s3://{bucket}/{key} line {number}", sensitive)
 
 
-def _build_input(content: bytes, answer: Predicted, where: str) -> SampleInput:
+def get_sensitive(finding: Finding, world: World) -> tuple[str, ...]:
+    """Fields that nobody is shown, by the endpoint's owner."""
+    watched = world.monitors.endpoints.get(finding.endpoint)
+    return watched.sensitive if watched else ()
+
+
+def _build_input(
+    content: bytes, answer: Predicted, where: str, sensitive: tuple[str, ...] = ()
+) -> SampleInput:
     plain = SampleInput(label=answer.label, confidence=answer.confidence, where=where)
     for magic, media_type in _PICTURES.items():
         if content.startswith(magic):
             return msgspec.structs.replace(plain, picture=content, media_type=media_type)
     try:
-        text = content[:_TEXT_SHOWN].decode()
+        # Redacted before it is cut: a cut JSON has no names.
+        text = redact_text(content.decode(), sensitive)[:_TEXT_SHOWN]
     except UnicodeDecodeError:
         text = f"{len(content):,} bytes, not text"
     return msgspec.structs.replace(plain, text=text)
