@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures.process import BrokenProcessPool
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -353,6 +354,27 @@ def test_two_processes_read_what_one_reads_and_tell_their_progress(tmp_path, mon
     )
     assert (readout.tables.rows, readout.counts.lines) == (200, 200)
     assert seen[-1][1] == path.stat().st_size
+
+
+def test_a_failure_in_another_process_keeps_its_fields(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "BYTES_WORTH_A_PROCESS", 1000)
+    path = write_captures(tmp_path, [capture_line(event_id=f"e-{number}") for number in range(100)])
+    body = "def preprocess_handler(r):\n    if r.event_metadata.event_id == 'e-70': raise ValueError('no')\n    return r\n"
+    settings = ReadSettings(CAPTURE, preprocessor=script(tmp_path, body))
+    with pytest.raises(ScriptError) as caught:
+        read_dataset([path], settings, workers=2)
+    assert (caught.value.record_id, caught.value.cause) == ("e-70", "line 2: ValueError: no")
+
+
+def test_where_no_process_can_be_started_this_one_reads(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "BYTES_WORTH_A_PROCESS", 1000)
+    monkeypatch.setattr(workers, "_read_in_processes", fail_as_a_killed_pool)
+    path = write_captures(tmp_path, [capture_line()] * 50)
+    assert read_dataset([path], ReadSettings(CAPTURE), workers=2).tables.rows == 50
+
+
+def fail_as_a_killed_pool(*_):
+    raise BrokenProcessPool
 
 
 @needs_real

@@ -5,12 +5,13 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from sagewatch.errors import RejectedInputError
+from sagewatch.errors import RejectedInputError, SagewatchError
 from sagewatch.quality.dataset_format import FileKind
 from sagewatch.quality.reading import DatasetReader, Piece, ReadSettings, has_quotes
 from sagewatch.quality.readout import Readout, RejectedLine
@@ -55,7 +56,12 @@ def read_dataset(
     if len(shares) == 1:
         parts = [_read_here(shares[0], settings, total, progress)]
     else:
-        parts = _read_in_processes(shares, settings, total, progress)
+        try:
+            parts = _read_in_processes(shares, settings, total, progress)
+        except BrokenProcessPool:
+            # A process was killed, for want of memory most likely, or none can be started here: slower, but done.
+            shares = plan_shares(files, settings, 1)
+            parts = [_read_here(shares[0], settings, total, progress)]
     readout = _join(shares, parts)
     if not readout.tables.rows and readout.counts.rejected:
         first = readout.rejected[0]
@@ -117,7 +123,7 @@ def _read_in_processes(
     done = context.Value("q", 0)
     encoded = msgspec.msgpack.encode(settings)
     with ProcessPoolExecutor(len(shares), context, _set_shared, (done,)) as pool:
-        waiting: set[Future[tuple[bytes, list[int]]]] = set()
+        waiting: set[Future[_Part]] = set()
         futures = [pool.submit(_read_share, share, encoded) for share in shares]
         waiting.update(futures)
         while waiting:
@@ -128,7 +134,10 @@ def _read_in_processes(
                 pool.shutdown(wait=False, cancel_futures=True)
                 break
         parts = [future.result() for future in futures]
-    return [(Readout.decode(content), lines) for content, lines in parts]
+    for part in parts:
+        if part.failure is not None:
+            raise _restore(part.failure)
+    return [(Readout.decode(part.content), part.lines) for part in parts]
 
 
 def _set_shared(value: Any) -> None:
@@ -136,14 +145,34 @@ def _set_shared(value: Any) -> None:
     _shared = value
 
 
-def _read_share(share: list[Piece], settings: bytes) -> tuple[bytes, list[int]]:
+class _Part(msgspec.Struct):
+    """What a process sends back: its readout and the lines of each piece, or why there is none."""
+
+    content: bytes = b""
+    lines: list[int] = []
+    failure: tuple[type[SagewatchError], tuple[Any, ...], dict[str, Any]] | None = None
+
+
+def _read_share(share: list[Piece], settings: bytes) -> _Part:
     def advance(count: int) -> None:
         with _shared.get_lock():
             _shared.value += count
 
-    reader = DatasetReader(msgspec.msgpack.decode(settings, type=ReadSettings), advance)
-    lines = [reader.read(piece) for piece in share]
-    return reader.finish().encode(), lines
+    try:
+        reader = DatasetReader(msgspec.msgpack.decode(settings, type=ReadSettings), advance)
+        lines = [reader.read(piece) for piece in share]
+        return _Part(reader.finish().encode(), lines)
+    except SagewatchError as error:
+        # Errors with fields do not survive pickling: their fields do.
+        return _Part(failure=(type(error), error.args, error.__dict__))
+
+
+def _restore(failure: tuple[type[SagewatchError], tuple[Any, ...], dict[str, Any]]) -> SagewatchError:
+    kind, words, fields = failure
+    error = kind.__new__(kind)
+    error.args = words
+    error.__dict__.update(fields)
+    return error
 
 
 def _join(shares: list[list[Piece]], parts: list[tuple[Readout, list[int]]]) -> Readout:
