@@ -5,7 +5,13 @@ In (below `CONTAINER_ROOT`, `/` where that is not set):
 - `opt/ml/processing/input/tensors/**`: what `endpoint_code/debugger_hook.py` recorded, one directory a worker
 - `opt/ml/processing/input/classes/*.csv`: optional class names, columns `ClassId,SignName`
 - `opt/ml/config/processingjobconfig.json`: the platform's; the process's environment goes before its `Environment`
-- environment `MAX_IMAGES` (40) and `SUSPECT_CLASS`: images of that class come first, at most a quarter are others
+- environment `MAX_IMAGES` (40) and `SUSPECT_CLASS`: images of that class come first, at most a quarter are others;
+  a suspect that is no class (the mean confidence) takes the least confident answers
+
+Or, in place of tensors, for a replay (`replay.py` beside this file, in an image that has torch):
+
+- `opt/ml/processing/input/model/*.tar.gz`: the model's archive, its hook in its `code/`
+- `opt/ml/processing/input/requests/requests.jsonl`: captured requests, each with `id`, `role`, `content_type`, `body`
 
 Out, below the first output's `LocalPath`: `heatmaps/`, `inputs/`, `overlays/` with a PNG an image, and
 `explanations.json`, written last. Exit code 0, or 1; `opt/ml/output/message` says what was done or what the cause is.
@@ -14,21 +20,28 @@ Out, below the first output's `LocalPath`: `heatmaps/`, `inputs/`, `overlays/` w
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sagewatch.errors import ConfigurationError, SagewatchError
-from sagewatch.explain.report import ExplanationReport, explain_steps
+from sagewatch.explain.report import KnownRequest, Question, explain_steps
 from sagewatch.explain.selection import choose_steps
 from sagewatch.explain.trial import TrialReader, find_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sagewatch.explain.selection import Skipped
+    from sagewatch.explain.trial import StepFile
+
+MODEL: Final = "opt/ml/processing/input/model"
+REQUESTS: Final = "opt/ml/processing/input/requests/requests.jsonl"
+REPLAYED: Final = "opt/ml/processing/replayed"
 TENSORS: Final = "opt/ml/processing/input/tensors"
 CLASSES: Final = "opt/ml/processing/input/classes"
 CONFIG: Final = "opt/ml/config/processingjobconfig.json"
@@ -48,6 +61,15 @@ class Job:
     output: Path
     max_images: int
     suspect_class: int | None
+    least_confident: bool
+    model: Path
+    requests: Path
+    replayed: Path
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether the tensors are still to be recorded, here."""
+        return self.requests.exists()
 
 
 class NothingToExplainError(SagewatchError):
@@ -77,6 +99,10 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
         root / local_path.lstrip("/"),
         max_images,
         int(suspect) if suspect.isdecimal() else None,
+        bool(suspect) and not suspect.isdecimal(),
+        root / MODEL,
+        root / REQUESTS,
+        root / REPLAYED,
     )
 
 
@@ -90,19 +116,32 @@ def run_job(job: Job) -> str:
     OSError
         When the output cannot be written.
     """
+    requests: dict[str, KnownRequest] = {}
+    if job.is_replay:
+        # Beside this file, wherever that is.
+        requests = importlib.import_module("replay").replay_requests(job.model, job.requests, job.replayed)
+        job = replace(job, tensors=job.replayed / "tensors")
     steps = find_steps(job.tensors)
     if not steps:
         raise NothingToExplainError(f"no tensors found under {job.tensors}")
     reader = TrialReader(steps)
-    chosen, skipped = choose_steps(steps, reader, job.max_images, job.suspect_class)
-    report = explain_steps(chosen, reader, job.output, read_class_names(job.classes))
-    report = ExplanationReport(report.images, [*skipped, *report.skipped])
+    chosen, skipped = _choose(job, steps, reader)
+    question = Question(job.suspect_class, read_class_names(job.classes), requests)
+    found = explain_steps(chosen, reader, job.output, question)
+    report = replace(found, skipped=[*skipped, *found.skipped])
     write_whole(job.output / "explanations.json", json.dumps(report.as_json(), indent=1, allow_nan=False))
     if not report.images:
         first = report.skipped[0]
         raise NothingToExplainError(f"none of {len(steps)} recorded steps can be explained: {first.reason}")
     incomplete = sum(not image.completeness_ok for image in report.images)
     return f"Completed: {len(report.images)} images explained, {len(report.skipped)} skipped, {incomplete} incomplete."
+
+
+def _choose(job: Job, steps: list[StepFile], reader: TrialReader) -> tuple[list[StepFile], list[Skipped]]:
+    """Of a replay all: its requests were chosen before they were run."""
+    suspect = None if job.is_replay else job.suspect_class
+    least_confident = job.least_confident and not job.is_replay
+    return choose_steps(steps, reader, job.max_images, suspect, least_confident=least_confident)
 
 
 def read_class_names(folder: Path) -> dict[int, str]:

@@ -23,7 +23,7 @@ ELSEWHERE = {
     "sandbox up": "tests/integration/test_commands_on_stack.py",
 }
 """Commands that need more than memory, and the tests that run them."""
-OTHERS = {"analyze", "baseline", "distributions", "violations"}
+OTHERS = {"analyze", "baseline", "distributions", "explain-tensors", "violations"}
 """Commands on data of their own, whose tests lie beside them."""
 
 

@@ -20,12 +20,14 @@ from sagewatch.cli.deploy_endpoint import deploy_endpoint
 from sagewatch.cli.distributions import distributions
 from sagewatch.cli.doctor import doctor
 from sagewatch.cli.events import events, record, trigger
+from sagewatch.cli.explain_tensors import explain_tensors
 from sagewatch.cli.incidents import incidents
 from sagewatch.cli.monitor import monitor
 from sagewatch.cli.render import render
 from sagewatch.cli.replay import replay
 from sagewatch.cli.routes import routes
 from sagewatch.cli.sandbox import sandbox
+from sagewatch.cli.swaps import swaps
 from sagewatch.cli.tail import tail
 from sagewatch.cli.violations import violations
 from sagewatch.errors import ConfigurationError, SagewatchError
@@ -50,6 +52,7 @@ cli.add_command(deploy_endpoint)
 cli.add_command(distributions)
 cli.add_command(doctor)
 cli.add_command(events)
+cli.add_command(explain_tensors)
 cli.add_command(incidents)
 cli.add_command(monitor)
 cli.add_command(record)
@@ -58,6 +61,7 @@ cli.add_command(render)
 cli.add_command(replay)
 cli.add_command(routes)
 cli.add_command(sandbox)
+cli.add_command(swaps)
 cli.add_command(tail)
 cli.add_command(violations)
 

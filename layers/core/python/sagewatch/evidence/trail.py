@@ -35,6 +35,7 @@ _FACTS = {
     "diagnosis_refused": "AWS refused a step of the diagnosis",
     "diagnosis_held_up": "AWS is busy: tried again until it works",
     "diagnosis_cost": "What the diagnosis cost",
+    "diagnosis_compared": "Where the model looks",
 }
 
 _BY_REASON = {
@@ -107,7 +108,7 @@ def _tell_fact(entry: Entry) -> str:
         return "Alert changed in place"
     known = _FACTS.get(entry.what)
     if entry.what.startswith("diagnosis_") and not entry.what.endswith(
-        ("_finished", "_off", "_held_up", "_refused", "_impossible", "_cost")
+        ("_finished", "_off", "_held_up", "_refused", "_impossible", "_cost", "_compared")
     ):
         known = _BY_REASON.get(entry.reason, known)
     return known or clean_text(entry.what, 80).replace("_", " ").capitalize()

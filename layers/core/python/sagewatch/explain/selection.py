@@ -29,7 +29,12 @@ class Skipped:
 
 
 def choose_steps(
-    steps: Sequence[StepFile], reader: TrialReader, max_images: int, suspect_class: int | None
+    steps: Sequence[StepFile],
+    reader: TrialReader,
+    max_images: int,
+    suspect_class: int | None,
+    *,
+    least_confident: bool = False,
 ) -> tuple[list[StepFile], list[Skipped]]:
     """Choose at most `max_images` steps, spread over the whole recording.
 
@@ -42,26 +47,35 @@ def choose_steps(
     suspect_class
         The class that a finding names: its steps come first, and at most a quarter of `max_images` predict another
         class. None takes steps of every class.
+    least_confident
+        Of those that come first, take the ones with the lowest probability; else spread over the recording.
 
     Returns
     -------
     tuple
         The chosen steps, and those that could not be read.
     """
-    if suspect_class is None:
+    if suspect_class is None and not least_confident:
         return spread(steps, max_images), []
-    suspects: list[StepFile] = []
+    suspects: list[tuple[float, StepFile]] = []
     others: list[StepFile] = []
     skipped: list[Skipped] = []
     for file in spread(steps, max_images * SCANNED_PER_IMAGE):
         try:
-            predicted = _predicted_class(file, reader)
+            predicted, probability = _read_prediction(file, reader)
         except RejectedInputError as error:
             skipped.append(Skipped(file.name, str(error)))
             continue
-        (suspects if predicted == suspect_class else others).append(file)
+        if suspect_class is None or predicted == suspect_class:
+            suspects.append((probability, file))
+        else:
+            others.append(file)
     compared = spread(others, max_images // 4)
-    return spread(suspects, max_images - len(compared)) + compared, skipped
+    wanted = max_images - len(compared)
+    if not least_confident:
+        return spread([file for _, file in suspects], wanted) + compared, skipped
+    suspects.sort(key=lambda each: (each[0], each[1].worker, each[1].step))
+    return [file for _, file in suspects[:wanted]] + compared, skipped
 
 
 def spread(items: Sequence[_T], count: int) -> list[_T]:
@@ -75,6 +89,11 @@ def spread(items: Sequence[_T], count: int) -> list[_T]:
     return [items[number * len(items) // count] for number in range(count)]
 
 
-def _predicted_class(file: StepFile, reader: TrialReader) -> int:
+def _read_prediction(file: StepFile, reader: TrialReader) -> tuple[int, float]:
+    """The predicted class and its softmax probability."""
     tensors = reader.read(file).tensors
-    return int(np.argmax(get_tensor(tensors, find_logits(tensors, file.name), file.name)))
+    logits = np.ravel(get_tensor(tensors, find_logits(tensors, file.name), file.name)).astype(np.float64)
+    if not logits.size:
+        raise RejectedInputError("there are no logits", where=file.name)
+    class_id = int(np.argmax(logits))
+    return class_id, float(1 / np.exp(logits - logits[class_id]).sum())

@@ -15,13 +15,18 @@ Cost = dict[str, str | int | float | bool | None]
 
 
 def note_cost(diagnosis: Diagnosis, by: str, world: World) -> None:
-    """Write the cost of an ended diagnosis into the incident's trail; once, however often it is asked for."""
+    """Write what an ended diagnosis found and cost into the incident's trail; once, however often it is asked for."""
+    report, at = load_report(diagnosis.incident_id, world), diagnosis.finished_at or world.now()
+    entries = []
+    comparison = report.get("comparison")
+    if comparison:
+        said: Cost = {"said": str(comparison["sentence"])}
+        entries.append(Entry(at=at, what="diagnosis_compared", reason="measured", by=by, data=said))
     job = world.jobs.describe_processing_job(diagnosis.job) if diagnosis.explains else None
-    cost = build_cost(diagnosis, load_report(diagnosis.incident_id, world), job or {})
+    cost = build_cost(diagnosis, report, job or {})
     if cost:
-        at = diagnosis.finished_at or world.now()
-        entry = Entry(at=at, what="diagnosis_cost", reason="measured", by=by, data=cost)
-        world.state.add_entries(diagnosis.incident_id, [entry])
+        entries.append(Entry(at=at, what="diagnosis_cost", reason="measured", by=by, data=cost))
+    world.state.add_entries(diagnosis.incident_id, entries)
 
 
 def build_cost(diagnosis: Diagnosis, report: Mapping[str, Any], job: Mapping[str, Any]) -> Cost:

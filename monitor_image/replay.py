@@ -1,0 +1,110 @@
+"""Runs captured requests through the hooked model inside the saliency job: the live endpoint is never touched.
+
+The model's own inference code runs in a process of its own, with the hook on: it needs torch and what else the model's
+container has (build the image with `--build-arg REPLAY=1`). In: the archive and `requests.jsonl` with `environment.json`
+beside it. Out: `tensors/` as the hook leaves them on an endpoint.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sagewatch.errors import RejectedInputError
+from sagewatch.explain.report import KnownRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DRAIN_SECONDS: Final = 60.0
+_LINES_KEPT: Final = 3
+
+
+def replay_requests(archives: Path, requests: Path, folder: Path) -> dict[str, KnownRequest]:
+    """Record the tensors of every request below `folder/tensors`; what is known of each, by its body's SHA-256.
+
+    Raises
+    ------
+    RejectedInputError
+        The archive or the requests cannot be read, or the model cannot be run; says what it said.
+    """
+    model = folder / "model"
+    for archive in sorted(archives.glob("*.tar.gz")):
+        try:
+            with tarfile.open(archive) as packed:
+                packed.extractall(model, filter="data")
+        except (tarfile.TarError, OSError) as error:
+            raise RejectedInputError(f"is no model archive ({error})", where=archive.name) from error
+    known = {
+        hashlib.sha256(body).hexdigest(): KnownRequest(str(row["id"]), str(row["role"]))
+        for row, body in read_requests(requests)
+    }
+    environment = {**os.environ, **_read_environment(requests.with_name("environment.json"))}  # noqa: TID251
+    done = subprocess.run(  # noqa: S603 - our own file
+        [sys.executable, __file__, str(model), str(requests)],
+        env={**environment, "TENSORS_OUTPUT": str(folder / "tensors")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    sys.stderr.write(done.stderr)
+    if done.returncode:
+        said = " / ".join(done.stderr.strip().splitlines()[-_LINES_KEPT:])
+        raise RejectedInputError(f"the model cannot be replayed: {said}", where=str(requests))
+    return known
+
+
+def read_requests(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+    """Each request and its body as it was sent.
+
+    Raises
+    ------
+    RejectedInputError
+        A line is no request.
+    """
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                yield row, base64.b64decode(row["body"], validate=True)
+            except (ValueError, KeyError, TypeError) as error:
+                raise RejectedInputError(
+                    f"is no request ({error!r})", where=path.name, line=number
+                ) from error
+
+
+def _read_environment(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_bytes())) if path.exists() else {}
+
+
+def main(model: Path, requests: Path) -> int:
+    """Answer every request as the endpoint would; a request that the model refuses is named, and the rest go on."""
+    sys.path.insert(0, str(model / "code"))
+    if not (model / "code" / "inference.py").is_file():
+        sys.stderr.write("the model's archive has no code/inference.py\n")
+        return 1
+    inference = importlib.import_module("inference")
+    served = inference.model_fn(str(model))
+    recorder = getattr(served, "recorder", None)
+    if recorder is None:
+        sys.stderr.write("this model has no hook that records tensors\n")
+        return 1
+    for row, body in read_requests(requests):
+        try:
+            inference.transform_fn(served, body, row["content_type"], "application/json")
+        except Exception as error:  # noqa: BLE001 - whatever the owner's code raises, the next request is another one
+            sys.stderr.write(f"request {row['id']}: {error}\n")
+        recorder.drain(DRAIN_SECONDS)  # one by one: nothing is dropped here
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,78 @@
+"""`mode: replay`: captured requests run through the model's own code inside the job, and are explained with their roles."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from sagewatch.cli.model_archive import build_model_archive
+from tests.endpoint_under_test import ENDPOINT_CODE, WEIGHTS, encode_npy
+from tests.unit.explain.test_explain_job import run
+
+pytest.importorskip("torch", reason="torch is installed with the sandbox extra")
+
+
+def prepare(root, rows, archive):
+    inputs = root / "opt/ml/processing/input"
+    (inputs / "model").mkdir(parents=True)
+    (inputs / "requests").mkdir()
+    (inputs / "model" / "model.tar.gz").write_bytes(archive)
+    lines = [
+        {**row, "content_type": "application/x-npy", "body": base64.b64encode(row["body"]).decode()}
+        for row in rows
+    ]
+    (inputs / "requests" / "requests.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (inputs / "requests" / "environment.json").write_text('{"SOME_SETTING": "1"}')
+
+
+@pytest.fixture(scope="module")
+def archive():
+    return build_model_archive(ENDPOINT_CODE, WEIGHTS)
+
+
+def draw(class_id, seed):
+    from sagewatch.sandbox.signs import draw_sign
+
+    return encode_npy(draw_sign(class_id, np.random.default_rng(seed)))
+
+
+def test_captured_requests_are_explained_with_their_ids_and_roles_and_compared(tmp_path, archive):
+    rows = [
+        {"id": f"event-{n}", "role": "suspicious" if n < 3 else "clean", "body": draw(14, n)}
+        for n in range(6)
+    ] + [{"id": "broken", "role": "suspicious", "body": b"no picture"}]
+    prepare(tmp_path, rows, archive)
+    code, message = run(tmp_path, SUSPECT_CLASS="14")
+    assert (code, message) == (0, "Completed: 6 images explained, 0 skipped, 0 incomplete.")
+    output = tmp_path / "opt/ml/processing/output"
+    report = json.loads((output / "explanations.json").read_text())
+    assert [(image["request_id"], image["role"], image["class"]) for image in report["images"]] == [
+        (f"event-{n}", "suspicious" if n < 3 else "clean", 14) for n in range(6)
+    ]
+    assert report["images"][0]["request_digest"] == hashlib.sha256(rows[0]["body"]).hexdigest()
+    comparison = report["comparison"]
+    assert (comparison["suspicious"], comparison["others"]) == (3, 3)
+    assert comparison["others_are"] == "clean input of that class"
+    assert "On 3 suspicious inputs against 3 clean inputs of that class" in comparison["sentence"]
+    assert report["added_milliseconds"] > 0
+    assert (output / "means" / "suspicious.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda inputs: (inputs / "model/model.tar.gz").write_bytes(b"no archive"), "is no model archive"),
+        (lambda inputs: (inputs / "requests/requests.jsonl").write_text("{}\n"), "is no request"),
+        (lambda inputs: (inputs / "model/model.tar.gz").unlink(), "the model cannot be replayed"),
+    ],
+)
+def test_what_cannot_be_replayed_ends_the_job_with_a_sentence(tmp_path, archive, spoil, said):
+    prepare(tmp_path, [{"id": "a", "role": "clean", "body": draw(14, 1)}], archive)
+    spoil(tmp_path / "opt/ml/processing/input")
+    code, message = run(tmp_path)
+    assert code == 1
+    assert said in message
