@@ -88,3 +88,11 @@ class Ears:
         if "COMES AND GOES" in message["text"]:
             return "digest"
         return "resolved" if " RESOLVED " in message["text"] else "firing"
+
+    # Hooks --------------------------------------------------------------------------------------------
+
+    def post_hook(self, target: str, body: Mapping[str, Any], at: datetime) -> None:
+        kind = body.get("event_action") or body.get("event")
+        if kind is None:
+            kind = self._read_kind(body)
+        self.hear(target, kind, json.dumps(body, ensure_ascii=False))

@@ -125,6 +125,7 @@ class Story:
             jobs=sagemaker,
             mail=self.ears,
             chat=self.ears,
+            hooks=self.ears,
             now=self.clock,
             monitors=parse_monitors(self.monitors, "monitors.yml"),
             settings=Settings(
@@ -146,6 +147,10 @@ class Story:
         """Id of the incident about the named subject."""
         finding = self.known[name]
         return build_incident_id(finding.raised_at, finding.fingerprint)
+
+    def texts(self, target: str) -> list[str]:
+        """What a channel heard, word for word."""
+        return [one.text for one in self.ears.heard if one.target == target]
 
     def count_asked(self, target: str) -> int:
         """How often a channel was called, in vain or not."""

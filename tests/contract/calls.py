@@ -128,6 +128,6 @@ def derive_actions(flow: str) -> set[str]:
     state, adapters = read_state(), read_adapters()
     found = {action for word in mentioned & state.keys() for action in state[word]}
     found |= {action for word in (mentioned & adapters.keys()) - ITEMS for action in adapters[word]}
-    if mentioned & {"post_message", "update_message"}:
+    if mentioned & {"post_message", "update_message", "reply", "post_hook"}:
         found.add("secretsmanager:GetSecretValue")  # the token of a chat is fetched when it is first used
     return found

@@ -42,19 +42,78 @@ class MailReceiver(msgspec.Struct, frozen=True, kw_only=True):
     topic: str = MAIL_TOPIC
 
 
+class PagerDutyReceiver(msgspec.Struct, frozen=True, kw_only=True):
+    """A PagerDuty service; ``key`` is the NAME of the secret that holds its integration key."""
+
+    key: str
+    url: str = "https://events.pagerduty.com/v2/enqueue"
+
+
+class WebhookReceiver(msgspec.Struct, frozen=True, kw_only=True):
+    """Anybody's own receiver; ``secret`` is the NAME of the secret that signs."""
+
+    url: str
+    secret: str
+
+
+class SlackWebhookReceiver(msgspec.Struct, frozen=True, kw_only=True):
+    """An incoming webhook of Slack; its address is a secret, ``url`` is that secret's NAME."""
+
+    url: str
+
+
 class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     """Who hears, by which channels."""
 
     slack: SlackReceiver | None = None
     mail: MailReceiver | None = None
+    pagerduty: PagerDutyReceiver | None = None
+    webhook: WebhookReceiver | None = None
+    slack_webhook: SlackWebhookReceiver | None = None
 
 
 def read_receiver(section: Section) -> Receiver:
     """One receiver, with all its channels."""
-    section.expect("slack", "mail")
+    section.expect("slack", "mail", "pagerduty", "webhook", "slack-webhook")
     return Receiver(
-        slack=read_optional(section, "slack", _read_slack), mail=read_optional(section, "mail", _read_mail)
+        slack=read_optional(section, "slack", _read_slack),
+        mail=read_optional(section, "mail", _read_mail),
+        pagerduty=read_optional(section, "pagerduty", _read_pagerduty),
+        webhook=read_optional(section, "webhook", _read_webhook),
+        slack_webhook=read_optional(section, "slack-webhook", _read_slack_webhook),
     )
+
+
+def _read_pagerduty(section: Section) -> PagerDutyReceiver:
+    section.expect("key", "url")
+    key = section.take("key", _read_secret, "")
+    if not key:
+        raise section.fail("key", "is missing")
+    plain = PagerDutyReceiver(key=key)
+    return PagerDutyReceiver(key=key, url=section.take("url", _read_address, plain.url))
+
+
+def _read_webhook(section: Section) -> WebhookReceiver:
+    section.expect("url", "secret")
+    url, secret = section.take("url", _read_address, ""), section.take("secret", _read_secret, "")
+    if not url or not secret:
+        raise section.fail("secret" if url else "url", "is missing")
+    return WebhookReceiver(url=url, secret=secret)
+
+
+def _read_slack_webhook(section: Section) -> SlackWebhookReceiver:
+    section.expect("url")
+    url = section.take("url", _read_secret, "")
+    if not url:
+        raise section.fail("url", "is missing")
+    return SlackWebhookReceiver(url=url)
+
+
+def _read_address(value: Any) -> str:
+    text = read_text(value)
+    if not text.startswith(("https://", "http://127.0.0.1")):
+        raise ValueError("must be an https:// address")
+    return text
 
 
 def _read_slack(section: Section) -> SlackReceiver:

@@ -221,6 +221,21 @@ class Chat(Protocol):
         ...
 
 
+class Hooks(Protocol):
+    """Whoever is told by a POST of JSON: PagerDuty, Slack's webhooks, anybody's own receiver."""
+
+    def post_hook(self, target: str, body: Mapping[str, Any], at: datetime) -> None:
+        """Post to a receiver's channel, such as ``ml-on-call/pagerduty``. Raises ``DeliveryError``."""
+        ...
+
+
+class NoHooks:
+    """``Hooks`` of a place that posts nothing."""
+
+    def post_hook(self, target: str, body: Mapping[str, Any], at: datetime) -> None:
+        """Post nothing."""
+
+
 class Wakeups(Protocol):
     """The queue of ``deliver_alert``, as far as the flow itself writes to it."""
 

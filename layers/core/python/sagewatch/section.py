@@ -20,8 +20,6 @@ NOTHING: Final = frozenset({"", "~", "null"})
 
 _LATER: Final = {
     "class-concentration": ("seasons",),
-    "receiver": ("pagerduty", "webhook"),
-    "slack": ("webhook",),
 }
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.aws.eventbridge import EventBridgeBus
+from sagewatch.aws.http import HttpHooks
 from sagewatch.aws.metrics import EmfMetrics
 from sagewatch.aws.s3 import S3Objects
 from sagewatch.aws.sagemaker import SageMakerHosting, SageMakerJobs
@@ -57,6 +58,7 @@ def build_world(account: str) -> World:
         settings=settings,
         place=Place(account, settings.region),
         wakeups=_build_wakeups(settings),
+        hooks=HttpHooks(monitors.receivers, get_secret),
     )
 
 

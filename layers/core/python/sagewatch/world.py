@@ -12,10 +12,12 @@ from sagewatch.ports import (
     Bus,
     Chat,
     Clock,
+    Hooks,
     Hosting,
     Jobs,
     Mail,
     Metrics,
+    NoHooks,
     NoWakeups,
     Objects,
     Schedules,
@@ -61,6 +63,7 @@ class World:
     place: Place
     folds: Folds | None = None
     wakeups: Wakeups = field(default_factory=NoWakeups)
+    hooks: Hooks = field(default_factory=NoHooks)
     schedules: Schedules | None = None
 
     @property

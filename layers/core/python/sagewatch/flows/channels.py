@@ -7,11 +7,19 @@ from collections.abc import Iterator
 from sagewatch.alert.content import Announcement
 from sagewatch.alert.mail import render_mail
 from sagewatch.alert.outbox import Kind, Ledger, Policy, Send
+from sagewatch.alert.pagerduty import render_pagerduty
 from sagewatch.alert.slack import render_slack
+from sagewatch.alert.webhook import render_webhook
 from sagewatch.alerting import Receiver
 from sagewatch.world import World
 
-POLICIES = {"slack": Policy(in_place=True), "mail": Policy()}
+POLICIES = {
+    "slack": Policy(in_place=True),
+    "mail": Policy(),
+    "pagerduty": Policy(in_place=True),
+    "webhook": Policy(in_place=True),
+    "slack_webhook": Policy(),
+}
 
 
 def list_channels(receiver: Receiver) -> Iterator[str]:
@@ -36,7 +44,12 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
         mail = render_mail(announcement)
         world.mail.publish_mail(mail.subject, mail.body)
         return None
+    if channel in {"pagerduty", "webhook"}:
+        return _post_event(announcement, ledger, send, channel, world)
     message = render_slack(announcement)
+    if channel == "slack_webhook":
+        world.hooks.post_hook(ledger.receiver, message, world.now())
+        return None
     if send.kind is Kind.DIGEST:
         world.chat.post_message(name, message)
         return ledger.thread
@@ -48,3 +61,16 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
         return ledger.thread
     world.chat.update_message(name, ledger.thread, message)
     return ledger.thread
+
+
+def _post_event(
+    announcement: Announcement, ledger: Ledger, send: Send, channel: str, world: World
+) -> str | None:
+    """An event under a key that all messages about one thing share: sent twice, it is one."""
+    begins = send.kind is Kind.FIRING and not send.in_place
+    key = f"{ledger.group}-{ledger.generation + 1}" if begins or not ledger.thread else ledger.thread
+    if send.kind is Kind.DIGEST:
+        key = f"{ledger.group}-digest-{world.now():%Y%m%dT%H%M}"
+    render = render_pagerduty if channel == "pagerduty" else render_webhook
+    world.hooks.post_hook(ledger.receiver, render(announcement, key), world.now())
+    return ledger.thread if send.kind is Kind.DIGEST else key

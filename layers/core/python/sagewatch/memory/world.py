@@ -108,6 +108,17 @@ class MemoryChat:
         self.updated.append((receiver, handle, message))
 
 
+class MemoryHooks:
+    """``Hooks`` as a list of (target, body)."""
+
+    def __init__(self) -> None:
+        self.posted: list[tuple[str, Mapping[str, Any]]] = []
+
+    def post_hook(self, target: str, body: Mapping[str, Any], at: datetime) -> None:  # noqa: ARG002
+        """Keep the body."""
+        self.posted.append((target, body))
+
+
 class MemoryWakeups:
     """``Wakeups`` as a list of (time, event), and the dead letters beside it."""
 

@@ -1,0 +1,36 @@
+"""An announcement as a PagerDuty event.
+
+Source: PagerDuty, Events API v2 (dedup_key 255, summary 1024 characters, event 512 KB; CONTRACTS §13).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sagewatch.alert.content import Announcement, build_content
+from sagewatch.incident.model import State
+
+SUMMARY_LIMIT = 1024
+_FACT_LIMIT = 2000
+
+
+def render_pagerduty(announcement: Announcement, dedup_key: str) -> dict[str, Any]:
+    """The event without its routing key, which is a secret: trigger, acknowledge or resolve."""
+    incident, content = announcement.incident, build_content(announcement)
+    over = content.state == "RESOLVED"
+    taken = incident.state is State.ACKNOWLEDGED and not announcement.companions
+    action = "resolve" if over else "acknowledge" if taken else "trigger"
+    event: dict[str, Any] = {"event_action": action, "dedup_key": dedup_key[:255]}
+    if action != "trigger":
+        return event
+    facts = {label: value[:_FACT_LIMIT] for label, value in content.facts}
+    event["payload"] = {
+        "summary": f"{content.endpoint}: {content.headline}"[:SUMMARY_LIMIT],
+        "source": f"{incident.account}/{incident.region}/{content.endpoint}",
+        "severity": incident.severity.value,
+        "timestamp": incident.opened_at.isoformat(),
+        "class": incident.kind[:SUMMARY_LIMIT],
+        "custom_details": {"What": content.what, **facts, "Next step": content.next_step},
+    }
+    event["links"] = [{"href": link.url, "text": link.label} for link in content.links]
+    return event

@@ -1,0 +1,47 @@
+"""An announcement as JSON for anybody's own receiver, and the signature that proves who sent it."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any
+
+from sagewatch.alert.content import Announcement, build_content
+
+SCHEMA = 1
+
+
+def render_webhook(announcement: Announcement, group: str) -> dict[str, Any]:
+    """What happened, in fields and in words; ``group`` is the same for all messages about one thing."""
+    incident, content = announcement.incident, build_content(announcement)
+    return {
+        "schema": SCHEMA,
+        "event": announcement.kind.value,
+        "reason": announcement.reason,
+        "group": group,
+        "incident_id": incident.incident_id,
+        "state": incident.state.value,
+        "severity": incident.severity.value,
+        "endpoint": incident.endpoint,
+        "variant": incident.variant,
+        "kind": incident.kind,
+        "subject": incident.subject,
+        "headline": content.headline,
+        "what": content.what,
+        "facts": dict(content.facts),
+        "next_step": content.next_step,
+        "links": [{"label": link.label, "url": link.url} for link in content.links],
+        "others": len(announcement.companions),
+    }
+
+
+def sign(body: bytes, secret: str, timestamp: int) -> str:
+    """``v1=`` and the hex HMAC-SHA256 of ``<timestamp>.<body>``: old messages cannot be sent again unnoticed.
+
+    Examples
+    --------
+    >>> sign(b"{}", "s", 0)[:11]
+    'v1=b84c1dc4'
+    """
+    digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256)
+    return f"v1={digest.hexdigest()}"

@@ -1,0 +1,46 @@
+"""Receivers that are told by a POST: PagerDuty, signed webhooks, Slack's webhooks."""
+
+from __future__ import annotations
+
+HOOKED = """
+version: 1
+endpoints: {signs: {}, churn: {}}
+receivers:
+  on-call:
+    pagerduty: {key: "secret:sagewatch/pagerduty"}
+    webhook: {url: "https://example.com/hook", secret: "secret:sagewatch/hook"}
+    slack-webhook: {url: "secret:sagewatch/slack-webhook"}
+"""
+
+
+def test_pagerduty_is_triggered_acknowledged_and_resolved_under_one_key(tell):
+    story = tell(HOOKED)
+    story.at("0s").raises("stop")
+    story.at("5m").acknowledges("stop", by="ada")
+    story.at("10m").clears("stop")
+    story.expect("on-call/pagerduty", "trigger", "0s", contains="Class stop takes 72 %")
+    story.expect("on-call/pagerduty", "acknowledge", "5m")
+    story.expect("on-call/pagerduty", "resolve", "10m")
+    story.expect("on-call/webhook", "firing", "0s")
+    story.expect("on-call/webhook", "updated", "5m")
+    story.expect("on-call/webhook", "resolved", "10m")
+    story.expect("on-call/slack_webhook", "firing", "0s")
+    story.expect("on-call/slack_webhook", "resolved", "10m")
+    story.ends("1h")
+    keys = {text.split('"dedup_key": "')[1].split('"')[0] for text in story.texts("on-call/pagerduty")}
+    assert len(keys) == 1
+
+
+def test_a_new_episode_has_a_new_key(tell):
+    story = tell(HOOKED)
+    for begin, end in (("0s", "10m"), ("20m", "30m")):
+        story.at(begin).raises("stop")
+        story.at(end).clears("stop")
+        story.expect("on-call/pagerduty", "trigger", begin)
+        story.expect("on-call/pagerduty", "resolve", end)
+        for target in ("on-call/webhook", "on-call/slack_webhook"):
+            story.expect(target, "firing", begin)
+            story.expect(target, "resolved", end)
+    story.ends("1h")
+    keys = {text.split('"dedup_key": "')[1].split('"')[0] for text in story.texts("on-call/pagerduty")}
+    assert len(keys) == 2
