@@ -37,8 +37,10 @@ def test_every_real_violations_file_reads_whole(path):
         ("Baseline drift distance: 0.17354640931273702 exceeds threshold: 0.1", (0.17354640931273702, 0.1)),
         ("Numerical distance: 0.2711598746081505 exceeds numerical threshold: 0", (0.2711598746081505, 0.0)),
         (
-            ("Data type match requirement is not met. Expected data type: Integral, Expected match: 100.0%. "
-            "Observed: Only 62.616822429906534% of data is Integral."),
+            (
+                "Data type match requirement is not met. Expected data type: Integral, Expected match: 100.0%. "
+                "Observed: Only 62.616822429906534% of data is Integral."
+            ),
             (0.6261682242990653, 1.0),
         ),
         (
@@ -52,8 +54,10 @@ def test_every_real_violations_file_reads_whole(path):
         ),
         ("Feature attribution drift 0.7639720927323277 exceeds threshold 0.9", (0.7639720927323277, 0.9)),
         (
-            ("There are missing columns in current dataset. Number of columns in current dataset: 8, "
-            "Number of columns in baseline constraints: 9"),
+            (
+                "There are missing columns in current dataset. Number of columns in current dataset: 8, "
+                "Number of columns in baseline constraints: 9"
+            ),
             (8.0, 9.0),
         ),
         ("A sentence of next year", (None, None)),

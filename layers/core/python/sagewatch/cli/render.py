@@ -10,7 +10,7 @@ import msgspec
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Finding
-from sagewatch.incident.model import Entry, Incident
+from sagewatch.incident.model import Entry, Incident, OpenRecord
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -60,7 +60,9 @@ def build_incident(findings: list[Finding]) -> tuple[Incident, tuple[Entry, ...]
     from sagewatch.incident.decision import Open, OpenResolved, Resolve, Update
     from sagewatch.incident.lifecycle import decide_on_finding
 
-    incident, record, entries = None, None, ()
+    incident: Incident | None = None
+    record: OpenRecord | None = None
+    entries: tuple[Entry, ...] = ()
     for finding in findings:
         plain = msgspec.structs.replace(finding, staged=False)
         first = msgspec.structs.replace(plain, cleared_at=None)
