@@ -45,4 +45,6 @@ def test_every_rule_of_the_stack_is_played_and_no_other(of_type):
 
 
 def test_every_function_is_played(of_type):
-    assert len(FLOWS) == len(of_type("AWS::Lambda::EventSourceMapping"))
+    functions = {one["Handler"].split("/")[1] for one in of_type("AWS::Lambda::Function").values()}
+    # What wakes start_monitor goes from the scheduler straight to its queue: no bus, no archive, no replay.
+    assert set(FLOWS) == functions - {"start_monitor"}

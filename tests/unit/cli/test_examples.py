@@ -17,8 +17,13 @@ ROOT = Path(__file__).parents[3]
 COMMANDS = dict(list_commands(cli))
 ELSEWHERE = {
     "demo": "tests/e2e/test_demo.py",
+    "demo-tabular": "tests/e2e/test_demo_tabular.py",
     "deploy-endpoint": "tests/e2e/test_demo.py",
     "doctor": "tests/integration/test_commands_on_stack.py",
+    "monitor create": "tests/integration/monitoring/test_monitor_command.py",
+    "monitor list": "tests/integration/monitoring/test_monitor_command.py",
+    "monitor run": "tests/integration/monitoring/test_monitor_command.py",
+    "monitor delete": "tests/integration/monitoring/test_monitor_command.py",
     "record": "tests/integration/test_commands_on_stack.py",
     "sandbox up": "tests/integration/test_commands_on_stack.py",
 }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sagewatch.detect.stream import StreamFold
 from sagewatch.alert_state import AlertState
+from sagewatch.detect.stream import StreamFold
 from sagewatch.finding import Place, Stream
 from sagewatch.monitors import Monitors
 from sagewatch.ports import (

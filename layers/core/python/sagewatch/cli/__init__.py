@@ -20,6 +20,7 @@ from sagewatch.cli.deploy_endpoint import deploy_endpoint
 from sagewatch.cli.distributions import distributions
 from sagewatch.cli.doctor import doctor
 from sagewatch.cli.events import events, record, trigger
+from sagewatch.cli.explain import explain
 from sagewatch.cli.explain_tensors import explain_tensors
 from sagewatch.cli.incidents import incidents
 from sagewatch.cli.monitor import monitor
@@ -53,6 +54,7 @@ cli.add_command(distributions)
 cli.add_command(doctor)
 cli.add_command(events)
 cli.add_command(explain_tensors)
+cli.add_command(explain)
 cli.add_command(incidents)
 cli.add_command(monitor)
 cli.add_command(record)

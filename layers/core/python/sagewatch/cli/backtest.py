@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,7 +110,7 @@ def _show(run: Backtest) -> None:
 
     click.echo(
         f"{run.config}: {run.alerts} {'alert' if run.alerts == 1 else 'alerts'} in {run.predictions:,} predictions, "
-        f"{run.false_alarms_per_week:.1f} false alarms a week if the rest was clean"
+        f"{_tell_false(run)} if the rest was clean"
     )
     for one in run.found:
         took = f"took {one.took:,} predictions, {format_duration(max(one.seconds, 0))}"
@@ -117,6 +118,14 @@ def _show(run: Backtest) -> None:
         mark = " (the injected attack)" if one.wanted else ""
         what = f"{one.endpoint} {one.kind} {one.subject}".rstrip()
         click.echo(f"  {format_time(one.at)}  {one.severity:<8}  {what}: {took}; {told}{mark}")
+
+
+def _tell_false(run: Backtest) -> str:
+    """The rate; of less than a day none can be said, so the number."""
+    length = run.ended - run.began if run.began and run.ended else timedelta(0)
+    if length >= timedelta(days=1):
+        return f"{run.false_alarms_per_week:.1f} false alarms a week"
+    return f"{run.false_alarms} false {'alarm' if run.false_alarms == 1 else 'alarms'}"
 
 
 def _find_reasons(run: Backtest, max_alerts: int | None) -> list[str]:

@@ -66,7 +66,7 @@ def _build_row(row: IndexRow, made_at: datetime) -> Markup:
         "tr",
         tag("th", tag("a", what, href=f"{row.incident_id}/index.html"), scope="row"),
         tag("td", foreign(row.endpoint, 63), tag("span", foreign(row.variant, 63), class_="count")),
-        tag("td", row.severity),
+        tag("td", row.severity, class_="word"),
         tag("td", tag("span", row.state, class_=f"pill {'resolved' if row.state == 'resolved' else 'firing'}")),
         tag("td", tag("time", format_time(row.opened_at), datetime=row.opened_at.isoformat())),
         tag("td", lasted),

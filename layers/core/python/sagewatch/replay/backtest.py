@@ -176,7 +176,8 @@ def _compare_twins(first: str, one: Found, second: str, twin: Found) -> list[str
     if behind:
         slower = second if behind > 0 else first
         day = f"{max(one.at, twin.at):%Y-%m-%d}"
-        told.append(f"{slower} is {abs(behind):,} predictions slower on {day} ({_tell(one)}).")
+        many = f"{abs(behind):,} {'prediction' if abs(behind) == 1 else 'predictions'}"
+        told.append(f"{slower} is {many} slower on {day} ({_tell(one)}).")
     if one.sent != twin.sent:
         told.append(f"Only {first if one.sent else second} tells of {_tell(one)} on {one.at:%Y-%m-%d}.")
     if one.severity != twin.severity:

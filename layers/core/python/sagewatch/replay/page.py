@@ -110,17 +110,17 @@ def _build_table(run: Backtest) -> Markup:
         return tag("p", "Nothing was found.", class_="verdict good")
     names = ("Found", "What", "Severity", "Predictions it took", "Time it took", "Told")
     head = tag("tr", (tag("th", name, scope="col") for name in names))
-    return tag("table", tag("thead", head), tag("tbody", map(_build_row, run.found)), class_="plain")
+    return tag("table", tag("thead", head), tag("tbody", map(_build_row, run.found)), class_="plain index")
 
 
 def _build_row(one: Found) -> Markup:
     what = f"{one.endpoint}/{one.variant} {one.kind} {one.subject}".rstrip()
     return tag(
         "tr",
-        tag("td", format_time(one.at)),
+        tag("td", format_time(one.at), class_="word"),
         tag("th", foreign(what, 160), scope="row"),
-        tag("td", one.severity),
-        tag("td", f"{one.took:,}", class_="number"),
-        tag("td", format_duration(max(one.seconds, 0))),
+        tag("td", one.severity, class_="word"),
+        tag("td", f"{one.took:,}"),
+        tag("td", format_duration(max(one.seconds, 0)), class_="word"),
         tag("td", ("the injected attack" if one.wanted else "yes") if one.sent else "recorded only"),
     )

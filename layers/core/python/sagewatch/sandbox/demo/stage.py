@@ -110,9 +110,7 @@ def _alone_in(out: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _stand_up(
-    root: Path, out: Path, slack_port: int | None, say: Say, monitors: Path
-) -> Iterator[Stage]:
+def _stand_up(root: Path, out: Path, slack_port: int | None, say: Say, monitors: Path) -> Iterator[Stage]:
     for old in ("slack", "mail", "heatmaps", "captures"):
         shutil.rmtree(out / old, ignore_errors=True)
     work = out / ".sandbox"

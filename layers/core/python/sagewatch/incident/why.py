@@ -1,0 +1,90 @@
+"""Why an incident went as it did: each line of its trail as a sentence, with its reason code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sagewatch.incident.amounts import clean_text, format_duration, format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from sagewatch.incident.model import Debt, Entry
+
+REASONS = {
+    "threshold_crossed": "the detector's threshold was crossed",
+    "evidence_grew": "the evidence grew",
+    "finding_added": "another finding of the same fingerprint joined",
+    "new_incident": "it had not been told yet",
+    "resolved_before_told": "it was over before it could be told; both are told, in order",
+    "resolve_owed": "who was told that it fires is owed the end",
+    "incident_joined": "more incidents joined the message, and the group's interval was over",
+    "worse_incident_joined": "a worse incident joined the message; that does not wait",
+    "still_firing": "nobody acknowledged, and the repeat interval was over",
+    "acknowledged_but_open": "it is acknowledged, still open, and the reminder was due",
+    "news": "the incident changed, and the channel can change its message",
+    "flapping": "it opens more often than its budget allows, so it is summed up",
+    "over_while_muted": "it came and went while it was muted",
+    "resolved_with_its_group": "the message had said so before a crash kept it from the books",
+    "evidence_fell_back": "the evidence fell back",
+    "evidence_stayed_away": "the evidence stayed away long enough",
+    "by_hand": "somebody decided so",
+    "ratelimited": "the channel asked to be called less often",
+    "channel_not_found": "the channel does not exist",
+    "invalid_auth": "the channel does not know the token",
+}
+"""Reason codes of incidents and alerts, in words."""
+
+_FACTS = {
+    "finding_raised": "A detector raised a finding",
+    "finding_cleared": "A finding cleared",
+    "incident_opened": "The incident was opened",
+    "incident_acknowledged": "The incident was acknowledged",
+    "incident_silenced": "The incident was silenced",
+    "incident_promoted": "People are told although the detector is on trial",
+    "incident_resolved": "The incident was resolved",
+    "severity_rose": "The severity rose",
+    "alert_sent": "A message was sent",
+    "alert_spared": "Nobody was told",
+    "alert_delayed": "A message could not be sent and is tried again",
+    "alert_refused": "A message was refused for good and is a dead letter",
+}
+_LIMIT = 200
+
+
+def tell_trail(entries: Iterable[Entry], debts: Iterable[Debt]) -> Iterator[str]:
+    """The decisions in order of time, then what each receiver has been told and is owed."""
+    for entry in sorted(entries, key=lambda one: one.at):
+        yield _tell_entry(entry)
+    for debt in sorted(debts, key=lambda one: one.receiver):
+        yield _tell_debt(debt)
+
+
+def _tell_entry(entry: Entry) -> str:
+    what = _FACTS.get(entry.what, clean_text(entry.what, _LIMIT).replace("_", " "))
+    kind, receiver = entry.data.get("kind"), entry.data.get("receiver")
+    said = f" ({kind})" if kind and entry.what.startswith("alert") else ""
+    whom = f" to {clean_text(str(receiver), _LIMIT)}" if receiver else ""
+    why = REASONS.get(entry.reason, clean_text(entry.reason, _LIMIT).replace("_", " "))
+    after = entry.data.get("retry_after_seconds")
+    later = f"; next try after {format_duration(float(after))}" if isinstance(after, int | float) else ""
+    note = entry.data.get("note")
+    noted = f' "{clean_text(str(note), _LIMIT)}"' if note else ""
+    return (
+        f"{format_time(entry.at)}  {what}{said}{whom}, because {why}{later}{noted}. "
+        f"[{entry.reason}, by {clean_text(entry.by, _LIMIT)}]"
+    )
+
+
+def _tell_debt(debt: Debt) -> str:
+    name = clean_text(debt.receiver, _LIMIT)
+    if debt.told is None:
+        return f"{name} has been told nothing yet."
+    at = f" at {format_time(debt.told_at)}" if debt.told_at else ""
+    ends = {
+        "firing": f"{name} was told that it fires{at} and is owed the end.",
+        "resolved": f"{name} was told of the end{at} and is owed nothing.",
+        "spared": f"{name} was told nothing: it came and went while muted.",
+        "digested": f"{name} heard of it in a summary{at}.",
+    }
+    return ends.get(debt.told, f"{name}: {debt.told}{at}.")
