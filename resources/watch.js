@@ -110,4 +110,35 @@ function dashboard() {
   };
 }
 
-module.exports = { Resources: { ...alarms(), Dashboard: dashboard() } };
+// Saved in Logs Insights under the stack's name: the questions that runbooks ask of the functions' logs.
+function queries() {
+  const groups = FUNCTIONS.map((name) => `/aws/lambda/${STACK}-${name}`);
+  const make = (name, text) => ({
+    Type: 'AWS::Logs::QueryDefinition',
+    Properties: { Name: `${STACK}/${name}`, LogGroupNames: groups, QueryString: text.join('\n| ') },
+  });
+  return {
+    ErrorsQuery: make('errors', [
+      'fields @timestamp, @log, level, message, reason, exception_name',
+      'filter level = "ERROR"',
+      'sort @timestamp desc',
+    ]),
+    GivenUpQuery: make('rejected and retried', [
+      'fields @timestamp, @log, message, reason, where, key, replay',
+      'filter message in ["record_rejected", "record_retried"]',
+      'sort @timestamp desc',
+    ]),
+    IncidentQuery: make('one incident (put its id in)', [
+      'fields @timestamp, @log, message, decision, reason, receiver, channel',
+      'filter incident_id = "20261121T203405Z-d70a35fb2065c43a"',
+      'sort @timestamp asc',
+    ]),
+    DecisionsQuery: make('findings and decisions', [
+      'fields @timestamp, endpoint, variant, message, decision, reason, fingerprint',
+      'filter message in ["finding_raised", "finding_cleared", "finding_folded", "diagnosis_step", "alert_sent"]',
+      'sort @timestamp desc',
+    ]),
+  };
+}
+
+module.exports = { Resources: { ...alarms(), ...queries(), Dashboard: dashboard() } };
