@@ -28,8 +28,17 @@ IMAGE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sagewatch-monitor:latest"
 BUCKET = "monitored"
 ENDPOINT = "churn"
 SPEED_UP = 2400.0  # an hour lasts 1.5 seconds
-ANALYZER = """
-import json, os, pathlib, sys
+REAL = "REAL_ANALYZER"
+"""With this in its environment, the stand-in steps aside for the image's own program."""
+ANALYZER = (
+    f"""
+import os, runpy, sys
+if os.environ.get("{REAL}"):
+    runpy.run_path("{Path(__file__).parents[3] / "monitor_image" / "analyze.py"}", run_name="__main__")
+    sys.exit()
+"""
+    """
+import json, pathlib
 root, env = pathlib.Path(os.environ["CONTAINER_ROOT"]), os.environ
 inside = lambda path: root / path.lstrip("/")
 source, output = inside(env["dataset_source"]), inside(env["output_path"])
@@ -51,12 +60,14 @@ said = f"CompletedWithViolations: Job completed successfully with {len(found)} v
     "Completed: Job completed successfully with no violations."
 (root / "opt/ml/output/message").write_text(said)
 """
+)
 
 
 class Monitored:
     """The endpoint, its bucket and its traffic."""
 
-    def __init__(self, aws: LocalAws, model: bytes) -> None:
+    def __init__(self, aws: LocalAws, model: bytes, weights: str) -> None:
+        self.weights = weights
         self.aws = aws
         self.sagemaker = aws.client("sagemaker")
         self.s3 = aws.client("s3")
@@ -91,12 +102,12 @@ class Monitored:
         self.sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
         until(lambda: self.sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService")
 
-    def ask(self, requests: int, endpoint: str = ENDPOINT) -> None:
+    def ask(self, requests: int, draw: Any = draw_clean) -> None:
         """So many requests of two rows."""
         runtime = self.aws.client("sagemaker-runtime")
         for _ in range(requests):
-            body = format_rows(draw_clean(2, self._rng))
-            answer = runtime.invoke_endpoint(EndpointName=endpoint, Body=body, ContentType="text/csv")
+            body = format_rows(draw(2, self._rng))
+            answer = runtime.invoke_endpoint(EndpointName=ENDPOINT, Body=body, ContentType="text/csv")
             assert len(answer["Body"].read().split()) == 2
 
     def read_json(self, uri: str) -> Any:
@@ -161,21 +172,27 @@ def build_definition(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The model archive of the tabular demo."""
-    weights = tmp_path_factory.mktemp("model") / "churn.json"
-    weights.write_text(json.dumps(fit_model(draw_customers(800, np.random.default_rng(3)))))
-    return build_model_archive(Path(tabular_endpoint.__file__ or "").parent, weights)
+def weights() -> str:
+    """The tabular demo's model."""
+    return json.dumps(fit_model(draw_customers(800, np.random.default_rng(3))))
 
 
 @pytest.fixture(scope="session")
-def monitored(tmp_path_factory: pytest.TempPathFactory, model: bytes) -> Iterator[Monitored]:
+def model(tmp_path_factory: pytest.TempPathFactory, weights: str) -> bytes:
+    """Its archive."""
+    path = tmp_path_factory.mktemp("model") / "churn.json"
+    path.write_text(weights)
+    return build_model_archive(Path(tabular_endpoint.__file__ or "").parent, path)
+
+
+@pytest.fixture(scope="session")
+def monitored(tmp_path_factory: pytest.TempPathFactory, model: bytes, weights: str) -> Iterator[Monitored]:
     """The endpoint `churn`, in service, with a baseline beside it."""
     programs = tmp_path_factory.mktemp("programs")
     (programs / "analyze.py").write_text(ANALYZER)
     settings = SageMakerSettings(programs=programs, capture_flush_seconds=60, schedule_speed_up=SPEED_UP)
     with LocalAws(tmp_path_factory.mktemp("monitored") / "sandbox", sagemaker=settings) as aws:
-        found = Monitored(aws, model)
+        found = Monitored(aws, model, weights)
         found.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         for name in ("statistics.json", "constraints.json"):
             found.s3.put_object(Bucket=BUCKET, Key=f"baseline/{name}", Body=b"{}")

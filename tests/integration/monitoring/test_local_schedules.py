@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import time
@@ -12,7 +13,20 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sagewatch.aws.schedules import SageMakerSchedules
+from sagewatch.entry import handle
+from sagewatch.flows.tick import tick
+from sagewatch.memory.world import MemoryClock
 from tests.integration.monitoring.conftest import BUCKET, ENDPOINT, Monitored, build_definition, until
+from tests.unit.flows.worlds import build_world
+
+WATCHED = """
+version: 1
+endpoints:
+  churn: {quality: {every: 1h, scheduler: model-monitor, baseline: "s3://monitored/baseline"}}
+receivers:
+  ml-on-call: {mail: {}}
+"""
 
 
 def job_of(execution: dict[str, Any]) -> str:
@@ -73,6 +87,30 @@ def test_a_window_without_captures_fails_and_makes_no_job(monitored: Monitored, 
     assert monitored.job_names() == before
     described = monitored.sagemaker.describe_monitoring_schedule(MonitoringScheduleName=schedule)
     assert described["LastMonitoringExecutionSummary"]["FailureReason"] == "Job inputs had no data"
+
+
+def test_the_tick_learns_of_it_from_the_local_sagemaker(monitored: Monitored, make_schedule: Any) -> None:
+    schedule = make_schedule("quiet")
+    began = datetime.fromtimestamp(time.time() - 1, UTC)  # noqa: TID251  an edge
+    world = dataclasses.replace(
+        build_world(WATCHED), schedules=SageMakerSchedules(monitored.sagemaker), now=MemoryClock(began)
+    )
+
+    def run_tick() -> list[tuple[str, str, dict[str, int]]]:
+        handle(tick, {"source": "sagewatch", "detail-type": "Tick", "time": world.now().isoformat()}, world)
+        details = [event["detail"] for event in world.bus.events]
+        return [(one["kind"], one["subject"], one["counts"]) for one in details]
+
+    assert run_tick() == []
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    monitored.aws.sagemaker.monitoring.fire(schedule, start=long_ago, end=long_ago + timedelta(hours=1))
+    world.now.now = began + timedelta(minutes=1)
+    assert run_tick() == [("job-failed", schedule, {"no_data": 1})]
+    assert len(run_tick()) == 1
+    until(lambda: monitored.executions(schedule))
+    monitored.sagemaker.stop_monitoring_schedule(MonitoringScheduleName=schedule)
+    stopped = [("job-failed", schedule, {"no_data": 1}), ("job-failed", schedule, {"schedule_stopped": 1})]
+    assert until(lambda: told if len(told := run_tick()) == 2 else None) == stopped
 
 
 def test_a_schedule_runs_by_its_cron_each_run_on_the_traffic_since_the_last(

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from sagewatch.sandbox.demo.tabular_data import COLUMNS, PREDICTION, draw_clean, draw_drifted, format_baseline
+from sagewatch.sandbox.demo.tabular_endpoint.inference import score
 from sagewatch.sandbox.processes import GUARD_DIRECTORY, inherited_environment
 from tests.integration.monitoring.conftest import BUCKET, ENDPOINT, IMAGE, ROLE, Monitored
 
@@ -36,7 +40,7 @@ DEFAULT_MONITOR = (
 from sagemaker.core.model_monitor.model_monitoring import DefaultModelMonitor, MonitoringExecution
 from sagemaker.core.model_monitor.dataset_format import DatasetFormat
 from sagemaker.core.model_monitor.cron_expression_generator import CronExpressionGenerator
-monitor = DefaultModelMonitor(role=role, instance_count=1, instance_type="ml.m5.xlarge", env={"FIND": "a,b"},
+monitor = DefaultModelMonitor(role=role, instance_count=1, instance_type="ml.m5.xlarge", env={"REAL_ANALYZER": "1"},
     sagemaker_session=session)
 monitor.image_uri = image
 monitor.suggest_baseline(baseline_dataset=data, dataset_format=DatasetFormat.csv(header=True),
@@ -114,16 +118,21 @@ def test_default_model_monitor_suggests_schedules_lists_and_reads(
     monitored: Monitored, tmp_path: Path
 ) -> None:
     data = tmp_path / "train.csv"
-    data.write_text("a,b\n1,2\n3,4\n")
-    monitored.ask(3)
+    trained = json.loads(monitored.weights)
+    rows = draw_clean(600, np.random.default_rng(5))
+    data.write_text(format_baseline(rows, lambda cells: score(trained, cells)))
+    monitored.ask(100, draw_drifted)
     story = run_story(monitored, DEFAULT_MONITOR, str(data))
-    assert story["rows"] == 3
-    assert story["constraints"] == {"version": 0.0, "features": []}
+    assert story["rows"] == 600
+    suggested = {one["name"]: one for one in story["constraints"]["features"]}
+    assert list(suggested) == [PREDICTION, *COLUMNS]
+    assert suggested["region"]["string_constraints"]["domains"]
+    assert suggested["day_calls"]["inferred_type"] == "Integral"
     assert story["schedule"] == story["attached"] == "Sdk-Default"
     assert story["image"] == IMAGE
     assert story["environment"]["publish_cloudwatch_metrics"] == "Enabled"
-    assert story["message"] == "CompletedWithViolations: Job completed successfully with 2 violations."
-    assert [one["feature_name"] for one in story["violations"]] == ["a", "b"]
+    assert story["message"].startswith("CompletedWithViolations: Job completed successfully with ")
+    assert {one["feature_name"] for one in story["violations"]} >= {"day_minutes", "international_plan"}
     assert {"baseline", "constraints"} <= set(story["inputs"])
     assert story["destination"].startswith(f"s3://{BUCKET}/reports/{ENDPOINT}/Sdk-Default/20")
     assert story["stopped"] == "Stopped"
