@@ -72,7 +72,11 @@ def build_rules(settings: Settings) -> tuple[Rule, ...]:
     return (
         Rule("CaptureRule", captures, "ingest_capture"),
         Rule("FindingRule", told("Finding Raised", "Finding Cleared"), "manage_incident"),
-        Rule("DiagnosedIncidentRule", told("Incident Opened", "Diagnosis Due"), "advance_diagnosis"),
+        Rule(
+            "DiagnosedIncidentRule",
+            told("Incident Opened", "Incident Resolved", "Diagnosis Due"),
+            "advance_diagnosis",
+        ),
         Rule("EndpointStateRule", changed, "advance_diagnosis"),
         Rule("ExplainJobRule", _JOB, "advance_diagnosis"),
         Rule("MonitoringJobRule", _JOB, "ingest_report"),
