@@ -93,6 +93,9 @@ def recover(world):
                     world.now.move(timedelta(minutes=1))
         record_and_settle(world)
         tick(Ticked(world.now()), world)
+        diagnosis = world.state.load_diagnosis("signs")
+        if diagnosis is not None and diagnosis.told:
+            return
 
 
 def check_end(world, note):

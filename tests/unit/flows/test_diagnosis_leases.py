@@ -13,6 +13,7 @@ from sagewatch.entry import handle
 from sagewatch.finding import Stream, build_fingerprint
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.incident.muting import Silence
 from tests.unit.flows.worlds import (
     MONITORS,
     NOW,
@@ -147,6 +148,25 @@ def test_a_resolved_incident_gives_the_endpoint_back_at_once_and_what_was_record
     assert (diagnosis.phase, diagnosis.outcome, diagnosis.recorded) == ("finished", "explained", 4)
     trail = [entry.reason for entry in world.state.load_entries(diagnosis.incident_id)]
     assert "incident_resolved" in trail
+
+
+def test_a_silence_gives_the_endpoint_back_at_once():
+    world = build_world(MONITORS.replace("requests: 4", "requests: 40"))
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    record_and_settle(world, rounds=1)
+    silence = Silence(
+        silence_id="s1", matchers=("endpoint=signs",), starts_at=NOW, ends_at=NOW + timedelta(hours=2), by="ana",
+        reason="known test drive",
+    )  # fmt: skip
+    world.alerts.save_silence(silence)
+    record_and_settle(world)
+    diagnosis = world.state.load_diagnosis("signs")
+    assert diagnosis.phase.over
+    assert "incident_is_silenced" in [
+        entry.reason for entry in world.state.load_entries(diagnosis.incident_id)
+    ]
+    assert world.hosting.endpoints["signs"]["EndpointConfigName"] == "signs-config"
 
 
 def test_an_endpoint_taken_off_the_list_while_hooked_goes_back_at_once():

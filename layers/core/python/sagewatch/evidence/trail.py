@@ -41,6 +41,8 @@ _FACTS = {
 _BY_REASON = {
     "enough_recorded": "Enough recorded: moving the endpoint back",
     "incident_resolved": "The incident is over: moving the endpoint back",
+    "incident_is_silenced": "The incident was silenced: moving the endpoint back",
+    "incident_is_in_window": "A maintenance window began: moving the endpoint back",
     "switched_off": "Swaps are switched off: moving the endpoint back",
     "restored_by_somebody": "Somebody else moved the endpoint back",
     "job_begun": "Heat maps begin",

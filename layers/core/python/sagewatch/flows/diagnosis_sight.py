@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
 from sagewatch.flows.evidence import count_explained
+from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.incident.model import State
 from sagewatch.world import World
 
@@ -42,9 +43,12 @@ def find_stop(diagnosis: Diagnosis, world: World) -> str:
     if policy.mode != diagnosis.mode:
         return f"mode_is_{policy.mode}"
     incident = world.state.load_incident(diagnosis.incident_id)
-    if incident is not None and incident.state is State.RESOLVED:
+    if incident is None:
+        return ""
+    if incident.state is State.RESOLVED:
         return "incident_resolved"
-    return ""
+    mute = find_reason_to_wait(incident, world)
+    return f"incident_is_{mute.reason}" if mute else ""
 
 
 def get_policy(endpoint: str, world: World) -> Policy:
