@@ -10,7 +10,7 @@ import msgspec
 
 from sagewatch.cli.store import Store
 from sagewatch.replay.load import build_player, load_recording
-from sagewatch.replay.recording import build_landing, format_time
+from sagewatch.replay.recording import build_landing
 from sagewatch.replay.scene import SCENE_FILE, Scene
 from tests.unit.replay.recordings import MONITORS, START, write_captures
 
@@ -49,16 +49,4 @@ def open_night(folder: Path) -> Store:
     world = player.world
     outputs = {"EvidenceBucket": "evidence", "CaptureBucket": "captures", "CapturePrefix": "capture",
                "StateTable": "memory", "EventBus": "memory"}  # fmt: skip
-    return Store(
-        state=world.state,
-        alerts=world.alerts,
-        bus=world.bus,
-        objects=world.objects,
-        outputs=outputs,
-        now=world.now,
-    )
-
-
-def last_time(folder: Path) -> str:
-    """When the recording ends."""
-    return format_time(open_night(folder).now())
+    return Store(world=world, outputs=outputs)

@@ -36,14 +36,7 @@ def build_store() -> tuple[Store, object]:
         "StateTable": "state",
         "EventBus": "sagewatch",
     }
-    store = Store(
-        state=world.state,
-        alerts=world.alerts,
-        bus=world.bus,
-        objects=world.objects,
-        outputs=outputs,
-        now=world.now,
-    )
+    store = Store(world=world, outputs=outputs)
     return store, world
 
 

@@ -13,7 +13,6 @@ from sagewatch.errors import RejectedInputError
 
 if TYPE_CHECKING:
     from sagewatch.replay.recording import Event
-    from sagewatch.settings import Settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 QUEUES = {
@@ -118,9 +117,7 @@ def trigger(kind: str, assignments: tuple[str, ...], stack: str, *, live: bool, 
     from sagewatch.replay.templates import build_template, set_value
 
     store = open_store(stack)
-    event = build_template(
-        kind, build_settings(store), store.outputs.get("Account", "111122223333"), store.now()
-    )
+    event = build_template(kind, store.world.settings, store.world.place.account, store.now())
     for assignment in assignments:
         event = set_value(event, assignment)
     send(event, store, live=live, as_json=as_json)
@@ -146,7 +143,7 @@ def send(event: Event, store: Store, *, live: bool, as_json: bool) -> None:
     """Put an event onto the queues of the functions that its rules name, or only say which these are."""
     from sagewatch.replay.rules import build_rules, matches
 
-    rules = build_rules(build_settings(store))
+    rules = build_rules(store.world.settings)
     functions = list(dict.fromkeys(rule.function for rule in rules if matches(rule.pattern, event)))
     if live:
         import boto3
@@ -160,22 +157,6 @@ def send(event: Event, store: Store, *, live: bool, as_json: bool) -> None:
     click.echo(json.dumps(event, indent=2))
     told = ", ".join(functions) or "nobody"
     click.echo(f"Sent to {told}." if live else f"Would be sent to {told}; --live sends it.")
-
-
-def build_settings(store: Store) -> Settings:
-    """As much of the functions' settings as rules and templates ask for."""
-    from sagewatch.settings import Settings
-
-    outputs = store.outputs
-    return Settings(
-        region=outputs.get("Region", "us-east-1"),
-        state_table=outputs["StateTable"],
-        event_bus=outputs["EventBus"],
-        evidence_bucket=outputs["EvidenceBucket"],
-        capture_bucket=outputs["CaptureBucket"],
-        capture_prefix=outputs["CapturePrefix"],
-        monitors_file="",
-    )
 
 
 def _forget_replay(event: Event) -> dict[str, Any]:

@@ -105,11 +105,11 @@ def show(incident_id: str, stack: str, *, as_json: bool) -> None:
 @as_json_option
 def ack(incident_id: str, by: str, stack: str, *, as_json: bool) -> None:
     """Say that you look after it: everybody who was told sees your name."""
-    from sagewatch.flows.by_hand import acknowledge_incident
+    from sagewatch.flows.act_by_hand import acknowledge_incident
 
     store = open_store(stack)
     name = load(incident_id, store).incident_id
-    reason = acknowledge_incident(name, by=by, state=store.state, bus=store.bus, now=store.now())
+    reason = acknowledge_incident(name, by=by, world=store.world).reason
     _tell_change(name, reason, as_json=as_json)
 
 
@@ -124,11 +124,11 @@ def ack(incident_id: str, by: str, stack: str, *, as_json: bool) -> None:
 @as_json_option
 def resolve(incident_id: str, reason: str, by: str, stack: str, *, as_json: bool) -> None:
     """End it by hand. Its findings open nothing again; a new episode does."""
-    from sagewatch.flows.by_hand import resolve_incident
+    from sagewatch.flows.act_by_hand import resolve_incident
 
     store = open_store(stack)
     name = load(incident_id, store).incident_id
-    code = resolve_incident(name, by=by, reason=reason, state=store.state, bus=store.bus, now=store.now())
+    code = resolve_incident(name, by=by, reason=reason, world=store.world).reason
     _tell_change(name, code, as_json=as_json)
 
 
@@ -154,15 +154,15 @@ def silence(
     as_json: bool,
 ) -> None:
     """Tell nobody for a while: of one incident's fingerprint, or of what matches. Findings are kept all the same."""
-    from sagewatch.incident.muting import build_silence
+    from sagewatch.flows.act_by_hand import add_silence, silence_incident
 
     store = open_store(stack)
+    until = _read_length(length)
     if incident_id is not None:
-        incident = load(incident_id, store)
-        labels = ("endpoint", "variant", "kind", "subject")
-        matchers = (*matchers, *(f'{label}="{getattr(incident, label)}"' for label in labels))
-    made = build_silence(matchers, store.now(), store.now() + _read_length(length), by=by, reason=reason)
-    store.alerts.save_silence(made)
+        name = load(incident_id, store).incident_id
+        made = silence_incident(name, until, by=by, reason=reason, world=store.world)
+    else:
+        made = add_silence(matchers, until, by=by, reason=reason, world=store.world)
     if as_json:
         _print_json(made)
         return

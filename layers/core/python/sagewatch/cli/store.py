@@ -14,8 +14,13 @@ import click
 
 from sagewatch.alert_state import AlertState
 from sagewatch.errors import SagewatchError
-from sagewatch.ports import Bus, Objects
+from sagewatch.finding import Place
+from sagewatch.incident.routing import Route
+from sagewatch.monitors import Monitors
+from sagewatch.ports import Objects
+from sagewatch.settings import Settings
 from sagewatch.state import State
+from sagewatch.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,19 +38,42 @@ class StackNotFoundError(SagewatchError):
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
-    """What commands work on."""
+    """What commands work on.
 
-    state: State
-    alerts: AlertState
-    bus: Bus
-    objects: Objects
+    Attributes
+    ----------
+    world
+        The stack's ports; of monitors.yml it knows nothing, for nobody deployed it to this machine.
+    outputs
+        The stack's outputs by name.
+    """
+
+    world: World
     outputs: dict[str, str]
-    now: Callable[[], datetime]
+
+    @property
+    def state(self) -> State:
+        """The table."""
+        return self.world.state
+
+    @property
+    def alerts(self) -> AlertState:
+        """What alerts remember, in the same table."""
+        return self.world.alerts
+
+    @property
+    def objects(self) -> Objects:
+        """The buckets."""
+        return self.world.objects
 
     @property
     def evidence_bucket(self) -> str:
         """Where pages and bundles lie."""
         return self.outputs["EvidenceBucket"]
+
+    def now(self) -> datetime:
+        """The clock."""
+        return self.world.now()
 
 
 def stack_option(command: F) -> F:
@@ -70,20 +98,53 @@ def open_store(stack: str) -> Store:
     brought = click.get_current_context().find_object(Store)
     if brought is not None:
         return brought
+    outputs = read_outputs(stack)
+    return Store(world=build_world(outputs), outputs=outputs)
+
+
+def build_world(outputs: dict[str, str]) -> World:
+    """The ports of a stack."""
+    import boto3
+
     from sagewatch.aws.dynamodb import DynamoItems
     from sagewatch.aws.eventbridge import EventBridgeBus
+    from sagewatch.aws.metrics import EmfMetrics
     from sagewatch.aws.s3 import S3Objects
-    from sagewatch.wiring import read_clock
+    from sagewatch.aws.sagemaker import SageMakerHosting, SageMakerJobs
+    from sagewatch.aws.secrets import get_secret
+    from sagewatch.aws.slack import SlackChat
+    from sagewatch.aws.sns import SnsMail
+    from sagewatch.wiring import METRICS_NAMESPACE, read_clock
 
-    outputs = read_outputs(stack)
-    items = DynamoItems(outputs["StateTable"])
-    return Store(
-        state=State(items),
-        alerts=AlertState(items),
-        bus=EventBridgeBus(outputs["EventBus"]),
+    settings = build_settings(outputs, boto3.session.Session().region_name or "")
+    topic = outputs.get("AlertsTopicArn", "")
+    return World(
+        state=State(DynamoItems(settings.state_table)),
         objects=S3Objects(),
-        outputs=outputs,
+        bus=EventBridgeBus(settings.event_bus),
+        metrics=EmfMetrics(METRICS_NAMESPACE),
+        hosting=SageMakerHosting(),
+        jobs=SageMakerJobs(),
+        mail=SnsMail(topic),
+        chat=SlackChat({}, get_secret),
         now=read_clock,
+        monitors=Monitors(endpoints={}, route=Route(receiver=None), receivers={}),
+        settings=settings,
+        place=Place(topic.split(":")[4] if topic else "", settings.region),
+    )
+
+
+def build_settings(outputs: dict[str, str], region: str) -> Settings:
+    """The functions' settings, as far as the stack's outputs tell them."""
+    return Settings(
+        region=region,
+        state_table=outputs["StateTable"],
+        event_bus=outputs["EventBus"],
+        evidence_bucket=outputs["EvidenceBucket"],
+        capture_bucket=outputs["CaptureBucket"],
+        capture_prefix=outputs["CapturePrefix"],
+        alerts_topic_arn=outputs.get("AlertsTopicArn", ""),
+        monitors_file="",
     )
 
 
