@@ -35,6 +35,7 @@ class Ears:
     broken: dict[str, tuple[datetime, Callable[[str], DeliveryError]]] = field(default_factory=dict)
     throttled: dict[str, list[int]] = field(default_factory=dict)
     asked: list[tuple[datetime, str]] = field(default_factory=list)
+    threads: list[tuple[datetime, str, str]] = field(default_factory=list)
     topic: str = "on-call"
 
     def break_until(self, target: str, end: datetime, build: Callable[[str], DeliveryError]) -> None:
@@ -80,7 +81,9 @@ class Ears:
 
     def reply(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
         kind = "repeated" if message.get("reply_broadcast") else "thread"
-        if kind != "thread":
+        if kind == "thread":
+            self.threads.append((self.clock.now, handle, message["text"]))
+        else:
             self.hear(f"{receiver}/slack", kind, json.dumps(message, ensure_ascii=False))
 
     @staticmethod

@@ -76,3 +76,16 @@ def test_a_tick_with_nothing_due_says_nothing(tell):
         story.at(f"{minute}m").does(lambda told: told._pass_tick())
     story.expect_all("firing", "0s")
     story.ends("1h")
+
+
+def test_the_thread_of_the_slack_message_is_its_timeline(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("5m").acknowledges("stop", by="ada <!channel>")
+    story.at("10m").clears("stop")
+    story.play_only("1h")
+    lines = [text for _, _, text in story.ears.threads]
+    assert lines[0] == "FIRING: Acknowledged by ada &lt;!channel&gt;."
+    assert lines[1].startswith("RESOLVED: Class stop is back to its usual share")
+    assert len({handle for _, handle, _ in story.ears.threads}) == 1
+    assert len(lines) == 2

@@ -50,12 +50,11 @@ def test_a_message_is_kept_and_updated_in_place(slack: Slack) -> None:
         slack, "chat.update", channel=posted["channel"], ts=posted["ts"], text="resolved", blocks=[]
     )
     assert updated["ok"] is True
-    first, second = slack.messages()
+    (first,), (second,) = slack.messages(), slack.replies()
     assert (first["text"], first["updates"], first["blocks"]) == ("resolved", 1, [])
     assert second["thread_ts"] == posted["ts"]
     assert sorted(path.name for path in slack.directory.glob("*.json")) == [
         "0001-ml-on-call.json",
-        "0002-ml-on-call.json",
     ]
     before = json.loads((slack.directory / "versions" / "0001-ml-on-call-00.json").read_text())
     assert before["text"] == "firing"
@@ -116,3 +115,10 @@ def test_a_webhook_posts_into_its_channel_and_refuses_in_plain_text(slack: Slack
     assert post(slack.webhook_url("#nowhere"), b'{"text": "hello"}')[:2] == (404, "channel_not_found")
     (message,) = slack.messages()
     assert (message["channel"], message["text"]) == ("other", "hello")
+
+
+def test_a_reply_stands_in_its_thread_and_not_among_the_messages(slack):
+    posted = call(slack, "chat.postMessage", channel="#ml-on-call", text="fire")
+    call(slack, "chat.postMessage", channel="#ml-on-call", text="more", thread_ts=posted["ts"])
+    assert [message["text"] for message in slack.messages()] == ["fire"]
+    assert [reply["text"] for reply in slack.replies()] == ["more"]

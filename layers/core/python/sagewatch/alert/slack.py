@@ -45,6 +45,20 @@ def render_slack(announcement: Announcement) -> dict[str, Any]:
     }
 
 
+def render_reply(announcement: Announcement) -> dict[str, Any]:
+    """What changed, as one line for the message's thread: the timeline of the incident."""
+    incident, content = announcement.incident, build_content(announcement)
+    news = content.doing
+    if announcement.reason in {"incident_joined", "worse_incident_joined"}:
+        news = f"{1 + len(announcement.companions):,} incidents are in this message now."
+    elif content.state == "RESOLVED":
+        news = content.what
+    elif incident.acknowledged_by is not None and incident.diagnosis is None:
+        news = f"Acknowledged by {incident.acknowledged_by}."
+    text = escape(f"{content.state}: {news}", TEXT_LIMIT)
+    return {"text": text, "unfurl_links": False, "unfurl_media": False}
+
+
 def escape(text: str, limit: int) -> str:
     """Text from outside, harmless in a mrkdwn or plain_text object, of at most ``limit`` characters.
 

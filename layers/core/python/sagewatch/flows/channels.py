@@ -8,7 +8,7 @@ from sagewatch.alert.content import Announcement
 from sagewatch.alert.mail import render_mail
 from sagewatch.alert.outbox import Kind, Ledger, Policy, Send
 from sagewatch.alert.pagerduty import render_pagerduty
-from sagewatch.alert.slack import render_slack
+from sagewatch.alert.slack import render_reply, render_slack
 from sagewatch.alert.webhook import render_webhook
 from sagewatch.alerting import Receiver
 from sagewatch.world import World
@@ -60,6 +60,8 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
         world.chat.reply(name, ledger.thread, {**message, "reply_broadcast": True})
         return ledger.thread
     world.chat.update_message(name, ledger.thread, message)
+    # Second: a crash between them repeats the change, which nobody sees, and not the line.
+    world.chat.reply(name, ledger.thread, render_reply(announcement))
     return ledger.thread
 
 

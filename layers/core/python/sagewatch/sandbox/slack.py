@@ -233,11 +233,27 @@ class Slack:
                 raise RefusedError("file_not_found")
         return {"files": [{"id": file["id"], "title": file.get("title", "")} for file in files]}
 
+    def _keep_reply(self, channel: str, message: Message, content: Mapping[str, Any]) -> None:
+        """A reply stands in its thread, not among the channel's messages."""
+        threads = self.directory / "threads"
+        threads.mkdir(exist_ok=True)
+        kept = {"channel": channel, "ts": message.ts, **content}
+        path = threads / f"{content['thread_ts']}-{message.number:04d}.json"
+        path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def replies(self) -> list[dict[str, Any]]:
+        """All replies as the files hold them, thread by thread, in order of posting."""
+        paths = sorted((self.directory / "threads").glob("*.json"))
+        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
     def _keep(self, message: Message) -> None:
         name = next(name for name, found in self._workspace.channels.items() if found == message.channel)
         content = {
             key: value for key, value in message.content.items() if key not in {"channel", "ts", "token"}
         }
+        if content.get("thread_ts") is not None:
+            self._keep_reply(name, message, content)
+            return
         kept = {"channel": name, "ts": message.ts, "updates": message.updates, **content}
         text = json.dumps(kept, indent=2, ensure_ascii=False) + "\n"
         versions = self.directory / "versions"
