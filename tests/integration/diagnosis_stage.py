@@ -184,7 +184,8 @@ class Story:
             diagnosis = self.diagnosis
             if diagnosis is not None and (diagnosis.told if until == "told" else diagnosis.phase == until):
                 return
-            self.record()
+            if until != "observing":  # what is recorded would end it before it is seen
+                self.record()
             time.sleep(0.2)
         raise AssertionError(f"not {until}: {self.diagnosis}")
 
