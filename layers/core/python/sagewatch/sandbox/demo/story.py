@@ -24,7 +24,7 @@ from sagewatch.state import State
 
 ENDPOINT = "traffic-signs"
 ATTACKED = "attacked"
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 300.0
 ATTACK_GIVES_UP_AT = 400
 
 
