@@ -24,7 +24,7 @@ FLAGS = (
     "--disable-sync", "--no-first-run", "--disable-dev-shm-usage", "--disable-default-apps", "--disable-extensions",
     "--remote-debugging-pipe",
 )  # fmt: skip
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 240
 
 
 def find_chromium() -> str | None:

@@ -193,7 +193,8 @@ class ConcentrationFold:
             self._state.open, self._segment, range(start, end), scores, 0 if start else self._segment.rejected
         )
         self._changes += [
-            Cleared(add_expected_shares(episode, self._state.learned), self._segment.last_at) for episode in over
+            Cleared(add_expected_shares(episode, self._state.learned), self._segment.last_at)
+            for episode in over
         ]
         self._change(open=still_open)
         return end if still_open else start + until
