@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import boto3
 import pytest
-from moto import mock_aws
 
-from sagewatch.aws import client
-from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.errors import ConflictError
 from sagewatch.memory.items import MemoryItems
 from sagewatch.ports import ABSENT, ANY_VERSION, Item, Write
+from tests.aws_in_process import dynamo_items
 
 
 @pytest.fixture(params=["memory", "aws"])
-def items(request, monkeypatch):
+def items(request):
     if request.param == "memory":
         yield MemoryItems()
         return
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with mock_aws():
-        client.build_client.cache_clear()
-        boto3.client("dynamodb").create_table(
-            TableName="state",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
-            KeySchema=[
-                {"AttributeName": "pk", "KeyType": "HASH"},
-                {"AttributeName": "sk", "KeyType": "RANGE"},
-            ],
-        )
-        yield DynamoItems("state")
-        client.build_client.cache_clear()
+    with dynamo_items() as items:
+        yield items
 
 
 def test_what_is_written_is_read_back_whole(items):

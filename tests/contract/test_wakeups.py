@@ -7,25 +7,21 @@ from datetime import UTC, datetime
 
 import boto3
 import pytest
-from moto import mock_aws
 
-from sagewatch.aws import client
 from sagewatch.aws.sqs import SqsWakeups
 from sagewatch.events import AlertDue, parse_event
+from tests.aws_in_process import empty_aws
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DUE = AlertDue(incident_id="i", account="1", region="eu-west-1", endpoint="signs", variant="v", forced=True)
 
 
 @pytest.fixture
-def queues(monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    with mock_aws():
-        client.build_client.cache_clear()
+def queues():
+    with empty_aws():
         sqs = boto3.client("sqs")
         urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("alert", "dead")]
         yield sqs, *urls
-        client.build_client.cache_clear()
 
 
 def receive(sqs, url):

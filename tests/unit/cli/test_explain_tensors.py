@@ -7,12 +7,11 @@ import json
 import boto3
 import pytest
 from click.testing import CliRunner
-from moto import mock_aws
 
-from sagewatch.aws.client import build_client
 from sagewatch.cli import cli
 from sagewatch.errors import RejectedInputError
 from tests import endpoint_under_test
+from tests.aws_in_process import empty_aws
 
 pytest.importorskip("torch", reason="torch is installed with the sandbox extra")
 
@@ -35,12 +34,8 @@ def test_a_folder_is_explained_the_suspect_first(recording, tmp_path):
     assert json.loads((out / "explanations.json").read_text())["images"][0]["class"] == 14
 
 
-def test_what_lies_in_s3_is_fetched(recording, tmp_path, monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        build_client.cache_clear()
+def test_what_lies_in_s3_is_fetched(recording, tmp_path):
+    with empty_aws("us-east-1"):
         boto3.client("s3").create_bucket(Bucket="evidence")
         for path in recording.rglob("*"):
             if path.is_file():
@@ -48,7 +43,6 @@ def test_what_lies_in_s3_is_fetched(recording, tmp_path, monkeypatch):
                 boto3.client("s3").put_object(Bucket="evidence", Key=key, Body=path.read_bytes())
         arguments = ["explain-tensors", "s3://evidence/tensors/i1", "--out", str(tmp_path), "--json"]
         result = CliRunner().invoke(cli, arguments)
-        build_client.cache_clear()
     assert result.exit_code == 0, result.output
     assert len(json.loads(result.output)["images"]) == 3
 

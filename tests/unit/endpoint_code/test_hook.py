@@ -10,8 +10,8 @@ import boto3
 import numpy as np
 import pytest
 import torch
-from moto import mock_aws
 
+from tests.aws_in_process import empty_aws
 from tests.endpoint_under_test import encode_npy, record, start
 
 NPY = "application/x-npy"
@@ -150,11 +150,8 @@ def test_a_failed_first_step_leaves_its_parameters_to_the_next(endpoint, tmp_pat
 
 
 @pytest.fixture
-def bucket(monkeypatch):
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    with mock_aws():
+def bucket():
+    with empty_aws("eu-central-1"):
         client = boto3.client("s3")
         client.create_bucket(
             Bucket="tensors", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
