@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 
 from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.events import Fact, Ignored, parse_event
+from sagewatch.flows.follow_up import Flow, FollowUp, run_through
 from sagewatch.observability import get_logger
 from sagewatch.rehearsal import choose_world, read_replay_name
 from sagewatch.wiring import build_world
@@ -19,38 +21,71 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-Flow = Callable[[Fact, World], None]
 Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
 
 
 def build_handler(flow: Flow) -> Handler:
-    """The Lambda handler that gives each record's fact to a flow.
+    """The Lambda handler that gives each record's fact to a flow, and then runs what the batch owes, once.
 
-    A record that fails is reported as a batch item failure, comes again, and ends in the dead-letter
-    queue: what can heal heals by then, what cannot is kept there with its reason in the log.
+    A record that fails, or whose follow-up fails, is reported as a batch item failure, comes again, and ends
+    in the dead-letter queue: what can heal heals by then, what cannot is kept there with its reason in the log.
     """
-    processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        logger = get_logger()
-        world = build_world(context.invoked_function_arn.split(":")[4])
-
-        def handle_record(record: SQSRecord) -> None:
-            envelope = read_envelope(record.body)
-            logger.append_keys(correlation_id=envelope.get("id"), replay=read_replay_name(envelope))
-            try:
-                handle(flow, envelope, choose_world(world, envelope))
-            except RetryError as error:
-                logger.info("record_retried", reason=error.reason)
-                raise
-            except RejectedInputError as error:
-                logger.warning("record_rejected", reason=error.reason, where=error.where, key=error.key)
-                raise
-
-        answer = process_partial_response(event, handle_record, processor, context)
-        return dict(answer)
+        batch = Batch(flow, build_world(context.invoked_function_arn.split(":")[4]))
+        return batch.run(event["Records"])
 
     return handler
+
+
+class Batch:
+    """The records of one invocation.
+
+    Parameters
+    ----------
+    flow
+        What to do with each record's fact.
+    world
+        The ports, as they are for events that no replay sent.
+    """
+
+    def __init__(self, flow: Flow, world: World) -> None:
+        self._flow = flow
+        self._world = world
+        self._owed: dict[Hashable, FollowUp] = {}
+        self._owing: dict[str, Hashable] = {}
+
+    def run(self, records: list[dict[str, Any]]) -> dict[str, Any]:
+        """Handle them all; the answer names those that SQS must give again."""
+        failed = self._process(records, self._handle_record)
+        speaker = {key: id_ for id_, key in self._owing.items()}
+        speakers = [record for record in records if record["messageId"] in speaker.values()]
+        unpaid = {self._owing[id_] for id_ in self._process(speakers, self._run_owed)}
+        failed += [id_ for id_, key in self._owing.items() if key in unpaid]
+        return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in failed]}
+
+    def _process(self, records: list[dict[str, Any]], handle: Callable[[SQSRecord], None]) -> list[str]:
+        processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+        with processor(records, handle):
+            processor.process()
+        return [str(failure["itemIdentifier"]) for failure in processor.response()["batchItemFailures"]]
+
+    def _handle_record(self, record: SQSRecord) -> None:
+        with _refusals_logged():
+            envelope = read_envelope(record.body)
+            replay = read_replay_name(envelope)
+            get_logger().append_keys(correlation_id=envelope.get("id"), replay=replay)
+            fact = _parse(envelope)
+            follow_up = None if fact is None else self._flow(fact, choose_world(self._world, envelope))
+        if follow_up is not None:
+            # A rehearsal acts on rows of its own: its work is never that of the real stream.
+            key = (replay, follow_up.key)
+            self._owed[key] = follow_up
+            self._owing[record.message_id] = key
+
+    def _run_owed(self, record: SQSRecord) -> None:
+        with _refusals_logged():
+            self._owed[self._owing[record.message_id]].run()
 
 
 def read_envelope(body: str) -> dict[str, Any]:
@@ -71,9 +106,28 @@ def read_envelope(body: str) -> dict[str, Any]:
 
 
 def handle(flow: Flow, envelope: dict[str, Any], world: World) -> None:
-    """Parse the event and run the flow, unless the event is none of our business."""
+    """Parse the event and run the flow, with what it owes, unless the event is none of our business."""
+    fact = _parse(envelope)
+    if fact is not None:
+        run_through(flow, fact, world)
+
+
+def _parse(envelope: dict[str, Any]) -> Fact | None:
     fact = parse_event(envelope)
     if isinstance(fact, Ignored):
         get_logger().debug("event_ignored", reason=fact.reason, about=fact.about)
-        return
-    flow(fact, world)
+        return None
+    return fact
+
+
+@contextmanager
+def _refusals_logged() -> Iterator[None]:
+    """Where a message is refused, the reason is in the log before the message goes back to its queue."""
+    try:
+        yield
+    except RetryError as error:
+        get_logger().info("record_retried", reason=error.reason)
+        raise
+    except RejectedInputError as error:
+        get_logger().warning("record_rejected", reason=error.reason, where=error.where, key=error.key)
+        raise

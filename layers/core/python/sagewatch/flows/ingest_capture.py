@@ -14,6 +14,7 @@ from sagewatch.errors import RejectedInputError
 from sagewatch.events import CaptureLanded, Fact, FindingReported
 from sagewatch.finding import Stream
 from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.flows.follow_up import FollowUp
 from sagewatch.flows.streams import LATENESS, View, view_stream
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -21,16 +22,16 @@ from sagewatch.world import World
 TOP_CLASSES = 5  # every set of dimensions costs money: only the most frequent classes get a metric
 
 
-def ingest_capture(fact: Fact, world: World) -> None:
-    """Count one capture object, exactly once, and report what its stream's detectors find."""
+def ingest_capture(fact: Fact, world: World) -> FollowUp | None:
+    """Count one capture object, exactly once; its stream is then to be judged, once for a batch of objects."""
     if not isinstance(fact, CaptureLanded):
-        return
+        return None
     location = _locate(fact, world)
     if location is None:
-        return
+        return None
     readout = _read(fact, location, world)
     if readout is None:
-        return
+        return None
     is_new = world.state.put_segment(readout.segment, world.now())
     if is_new:
         world.state.note_stream(location.stream)
@@ -43,7 +44,7 @@ def ingest_capture(fact: Fact, world: World) -> None:
         count=readout.segment.predictions,
         rejected_count=readout.segment.rejected,
     )
-    retry_conflicts(lambda: evaluate_stream(location.stream, world))
+    return FollowUp(location.stream, lambda: retry_conflicts(lambda: evaluate_stream(location.stream, world)))
 
 
 def evaluate_stream(stream: Stream, world: World) -> None:

@@ -18,6 +18,7 @@ from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.events import Ignored, parse_event
 from sagewatch.events.parse import parse_time
 from sagewatch.finding import Place
+from sagewatch.flows.follow_up import run_through
 from sagewatch.memory.state import MemoryState
 from sagewatch.memory.world import MemoryBus, MemoryChat, MemoryClock, MemoryMail
 from sagewatch.monitors import Monitors
@@ -190,7 +191,7 @@ class Player:
         try:
             fact = parse_event(event)
             if not isinstance(fact, Ignored):
-                FLOWS[function](fact, self.world)
+                run_through(FLOWS[function], fact, self.world)
         except RetryError as error:
             if attempt >= ATTEMPTS:
                 self.given_up.append((function, error.reason))

@@ -6,22 +6,20 @@ A contract test holds them equal to the compiled stack, so a replay goes the way
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from sagewatch.events import Fact
 from sagewatch.flows.advance_diagnosis import advance_diagnosis
 from sagewatch.flows.deliver_alert import deliver_alert
+from sagewatch.flows.follow_up import Flow
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.ingest_report import ingest_report
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
 from sagewatch.settings import Settings
-from sagewatch.world import World
 
-Flow = Callable[[Fact, World], None]
 Pattern = dict[str, Any]
 _ENDED = ["Completed", "Failed", "Stopped"]
 _JOB: Pattern = {

@@ -1,0 +1,118 @@
+"""A batch of messages: each counts on its own, what they owe together is done once, the failed come again."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import timedelta
+
+from sagewatch.entry import Batch
+from sagewatch.errors import ConflictError
+from sagewatch.finding import Stream
+from sagewatch.flows.ingest_capture import ingest_capture
+from sagewatch.flows.manage_incident import manage_incident
+from tests.unit.flows.captures import draw_attacked, draw_clean, put_file
+from tests.unit.flows.worlds import NOW, build_world
+
+STREAM = Stream("signs", "AllTraffic")
+
+
+def put_ten_files(world):
+    rng = random.Random(1)
+    return [
+        put_file(world, draw(20, rng), NOW + timedelta(seconds=number), number=number)
+        for number, draw in enumerate([draw_clean] * 7 + [draw_attacked] * 3)
+    ]
+
+
+def message(event, number):
+    return {"messageId": f"m{number}", "eventSource": "aws:sqs", "body": json.dumps(event)}
+
+
+def run(world, events, flow=ingest_capture):
+    return Batch(flow, world).run([message(event, number) for number, event in enumerate(events)])
+
+
+def failed(answer):
+    return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
+
+
+def count_evaluations(world):
+    seen = []
+    load = world.state.load_checkpoint
+    world.state.load_checkpoint = lambda stream: seen.append(stream) or load(stream)
+    return seen
+
+
+def test_ten_files_of_a_stream_are_judged_once():
+    world = build_world()
+    evaluations = count_evaluations(world)
+    assert failed(run(world, put_ten_files(world))) == []
+    assert evaluations == [STREAM]
+    assert [event["detail"]["subject"] for event in world.bus.events] == ["14"]
+
+
+def test_a_batch_finds_what_files_one_by_one_find():
+    together, apart = build_world(), build_world()
+    run(together, put_ten_files(together))
+    for event in put_ten_files(apart):
+        run(apart, [event])
+    ids = [
+        {
+            event["detail"]["finding_id"]
+            for event in world.bus.events
+            if event["detail-type"] == "Finding Raised"
+        }
+        for world in (together, apart)
+    ]
+    assert ids[0] == ids[1] != set()
+
+
+def test_a_file_that_cannot_be_read_comes_again_alone():
+    world = build_world()
+    events = put_ten_files(world)
+    del events[3]["detail"]["object"]["key"]
+    assert failed(run(world, events)) == ["m3"]
+    assert sum(segment.predictions for segment in world.state.load_segments(STREAM, None)) == 180
+
+
+def test_when_the_judging_fails_every_file_that_owes_it_comes_again():
+    world = build_world()
+    events = put_ten_files(world)
+    world.state.save_checkpoint = world.state.load_checkpoint = crossed
+    elsewhere = {"id": "x", "source": "aws.s3", "detail-type": "Object Created", "time": NOW.isoformat(),
+                 "detail": {"bucket": {"name": "captures"}, "object": {"key": "capture/x.jsonl", "size": 1, "etag": "e"}}}  # fmt: skip
+    assert failed(run(world, [*events, elsewhere])) == [f"m{number}" for number in range(10)]
+    assert sum(segment.predictions for segment in world.state.load_segments(STREAM, None)) == 200
+
+
+def test_files_that_come_again_are_judged_and_not_counted_again():
+    world = build_world()
+    events = put_ten_files(world)
+    load = world.state.load_checkpoint
+    world.state.load_checkpoint = crossed
+    run(world, events)
+    world.state.load_checkpoint = load
+    assert failed(run(world, events)) == []
+    assert [event["detail"]["subject"] for event in world.bus.events] == ["14"]
+    assert sum(segment.predictions for segment in world.state.load_segments(STREAM, None)) == 200
+
+
+def test_a_replayed_file_is_judged_beside_the_real_one():
+    world = build_world()
+    events = put_ten_files(world)
+    replayed = [{**event, "replay-name": "rehearsal.20261121T120000Z"} for event in events]
+    assert failed(run(world, [event for pair in zip(events, replayed, strict=True) for event in pair])) == []
+    marks = [event["detail"].get("replay_name") for event in world.bus.events]
+    assert marks == [None, "rehearsal.20261121T120000Z"]
+
+
+def test_a_flow_that_owes_nothing_answers_as_before():
+    world = build_world()
+    assert failed(run(world, [{"source": "somebody"}], manage_incident)) == []
+    answer = Batch(manage_incident, world).run([{"messageId": "m0", "eventSource": "aws:sqs", "body": "{"}])
+    assert failed(answer) == ["m0"]
+
+
+def crossed(*_):
+    raise ConflictError("item_was_changed")
