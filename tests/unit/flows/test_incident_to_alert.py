@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from sagewatch.entry import handle
-from sagewatch.errors import ConflictError, DeliveryError, RetryError
+from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
 from sagewatch.events import Ticked
 from sagewatch.flows.advance_diagnosis import advance_diagnosis
 from sagewatch.flows.deliver_alert import deliver_alert
@@ -261,3 +261,59 @@ def test_facts_of_no_concern_change_nothing():
         flow(Ticked(NOW), world)
     assert world.bus.events == []
     assert msgspec.json.encode(world.mail.mails) == b"[]"
+
+
+def test_no_message_waits_for_the_page_and_its_link_opens_something_at_once():
+    world = build_world()
+    handle(manage_incident, build_event(build_finding()), world)
+    key = next(f"incidents/{one.incident_id}/index.html" for one in world.state.list_incidents())
+    seen = []
+    publish = world.mail.publish_mail
+
+    def look(subject, body):
+        seen.append(world.objects.bodies["evidence", key])
+        return publish(subject, body)
+
+    world.mail.publish_mail = look
+    Pump(world).run()
+    (during,) = seen
+    assert b"is being written" in during
+    assert b"is being written" not in world.objects.bodies["evidence", key]
+
+
+def test_a_page_that_a_crash_kept_from_being_written_is_written_by_the_next_look():
+    world = build_world()
+    handle(manage_incident, build_event(build_finding()), world)
+    (opened,) = world.bus.events
+    put = world.objects.put_object
+
+    def die(bucket, key, body, content_type):
+        if b"is being written" not in body:
+            raise RetryError("killed")
+        put(bucket, key, body, content_type)
+
+    world.objects.put_object = die
+    with pytest.raises(RetryError):
+        handle(deliver_alert, opened, world)
+    world.objects.put_object = put
+    handle(deliver_alert, opened, world)
+    assert len(world.mail.mails) == 1
+    (page,) = [
+        body for (_, key), body in world.objects.bodies.items() if key.count("/") == 2 and "index" in key
+    ]
+    assert b"is being written" not in page
+
+
+def test_a_receiver_whose_secret_is_missing_keeps_no_other_waiting_and_is_a_dead_letter():
+    world = build_world()
+
+    def fail(receiver, message):
+        raise ConfigurationError("does not exist", where="Secrets Manager", key="sagewatch/slack")
+
+    world.chat.post_message = fail
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    assert subjects(world) == ["FIRING"]
+    (incident,) = world.state.list_incidents()
+    refused = [one for one in world.state.load_entries(incident.incident_id) if one.what == "alert_refused"]
+    assert [one.reason for one in refused] == ["does not exist"]

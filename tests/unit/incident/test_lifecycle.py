@@ -7,15 +7,10 @@ import pytest
 
 from sagewatch.errors import ConflictError
 from sagewatch.finding import Severity
+from sagewatch.incident.acts import acknowledge, note_progress, promote, resolve_by_hand
+from sagewatch.incident.closing import SETTLED_KEPT
 from sagewatch.incident.decision import Ignore, Note, Open, OpenResolved, Resolve, Update
-from sagewatch.incident.lifecycle import (
-    SETTLED_KEPT,
-    acknowledge,
-    decide_on_finding,
-    note_progress,
-    promote,
-    resolve_by_hand,
-)
+from sagewatch.incident.lifecycle import decide_on_finding
 from sagewatch.incident.model import OpenRecord, Progress, State
 from tests.unit.incident.story import World, at, build_finding
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol, TypeVar
 
 import msgspec
 
@@ -264,6 +264,22 @@ class Clock(Protocol):
     def __call__(self) -> datetime:
         """Now, in UTC."""
         ...
+
+
+T = TypeVar("T")
+
+
+class Together(Protocol):
+    """Independent pieces of work, done side by side where the world can: the slowest alone is waited for."""
+
+    def __call__(self, works: Sequence[Callable[[], T]]) -> list[T]:
+        """The results in order; every piece is done, even where one of them raises."""
+        ...
+
+
+def one_by_one(works: Sequence[Callable[[], T]]) -> list[T]:
+    """``Together`` where order matters more than time: tests, replays."""
+    return [work() for work in works]
 
 
 Pause = Callable[[float], None]

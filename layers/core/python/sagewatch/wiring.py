@@ -17,6 +17,7 @@ from sagewatch.aws.secrets import get_secret
 from sagewatch.aws.slack import SlackChat
 from sagewatch.aws.sns import SnsMail
 from sagewatch.aws.sqs import SqsWakeups
+from sagewatch.aws.threads import side_by_side
 from sagewatch.finding import Place
 from sagewatch.monitors import Monitors, load_monitors
 from sagewatch.ports import NoWakeups, Wakeups
@@ -59,6 +60,7 @@ def build_world(account: str) -> World:
         place=Place(account, settings.region),
         wakeups=_build_wakeups(settings),
         hooks=HttpHooks(monitors.receivers, get_secret),
+        together=side_by_side,
     )
 
 

@@ -21,7 +21,9 @@ from sagewatch.ports import (
     NoWakeups,
     Objects,
     Schedules,
+    Together,
     Wakeups,
+    one_by_one,
 )
 from sagewatch.settings import Settings
 from sagewatch.state import State
@@ -40,6 +42,8 @@ class World:
         SageMaker's monitoring schedules; None where there are none to ask (replay, backtest).
     wakeups
         Where a flow asks to be woken at a time; without it the minute's tick is soon enough.
+    together
+        Does independent things side by side.
     place
         The account and region that findings and incidents carry.
     now
@@ -65,6 +69,7 @@ class World:
     wakeups: Wakeups = field(default_factory=NoWakeups)
     hooks: Hooks = field(default_factory=NoHooks)
     schedules: Schedules | None = None
+    together: Together = one_by_one
 
     @property
     def alerts(self) -> AlertState:

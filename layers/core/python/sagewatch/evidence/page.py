@@ -57,6 +57,19 @@ def build_page(dossier: Dossier) -> bytes:
     return _build_document(dossier, description, body).encode()
 
 
+def build_placeholder(incident_id: str) -> bytes:
+    """What stands where the page will be, for the seconds until it is written."""
+    body = tag(
+        "main",
+        tag("h1", "This incident's page is being written"),
+        tag(
+            "p",
+            f"Incident {clean_text(incident_id, NAME_LIMIT)} was found just now. Load this page again in a few seconds.",
+        ),
+    )
+    return build_document("Being written · Sagewatch", body, look="info").encode()
+
+
 def _build_document(dossier: Dossier, description: Description, body: Child) -> Markup:
     endpoint = clean_text(dossier.incident.endpoint, NAME_LIMIT)
     look = "over" if dossier.incident.state is State.RESOLVED else dossier.incident.severity.value

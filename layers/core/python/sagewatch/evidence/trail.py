@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sagewatch.evidence.markup import Markup, foreign, tag
 from sagewatch.incident.amounts import clean_text, format_time
+from sagewatch.incident.entries import order_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,7 +69,7 @@ _UNTOLD = frozenset({"finding_id", "kind", "receiver"})
 
 def build_trail(entries: Iterable[Entry]) -> list[Markup]:
     """The list of events; all but the latest are folded away where they are many."""
-    ordered = sorted(entries, key=lambda entry: entry.at)
+    ordered = order_entries(entries)
     earlier, shown = ordered[:-ENTRIES_SHOWN], ordered[-ENTRIES_SHOWN:]
     built = []
     if earlier:

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 import msgspec
 
 from sagewatch.errors import RejectedInputError
+from sagewatch.flows.alert_waits import build_due
 from sagewatch.flows.conflicts import retry_conflicts
-from sagewatch.flows.deliver_alert import build_due
 from sagewatch.flows.manage_incident import build_change
+from sagewatch.incident.acts import acknowledge, promote, resolve_by_hand
 from sagewatch.incident.calendar import Recurrence
 from sagewatch.incident.decision import Change, Ignore, Resolve
-from sagewatch.incident.lifecycle import acknowledge, promote, resolve_by_hand
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Entry, Incident, OpenRecord
 from sagewatch.incident.muting import Silence, build_silence

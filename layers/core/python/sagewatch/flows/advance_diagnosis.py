@@ -28,8 +28,8 @@ from sagewatch.flows.diagnosis_sight import find_stop, get_policy, look
 from sagewatch.flows.evidence import count_explained, write_page
 from sagewatch.flows.manage_incident import build_change
 from sagewatch.flows.quiet import find_reason_to_wait
+from sagewatch.incident.acts import note_progress
 from sagewatch.incident.decision import Ignore
-from sagewatch.incident.lifecycle import note_progress
 from sagewatch.incident.model import Entry, Incident, Progress, State
 from sagewatch.observability import get_logger
 from sagewatch.world import World

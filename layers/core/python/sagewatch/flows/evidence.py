@@ -30,7 +30,7 @@ from sagewatch.evidence.model import (
     Told,
     TracePoint,
 )
-from sagewatch.evidence.page import build_page
+from sagewatch.evidence.page import build_page, build_placeholder
 from sagewatch.finding import Finding
 from sagewatch.flows.samples import load_clean, load_suspicious
 from sagewatch.flows.streams import view_stream
@@ -48,6 +48,10 @@ INDEX_KEY = "incidents/index.html"
 def build_page_key(incident_id: str) -> str:
     """Where the incident's page lies in the evidence bucket."""
     return f"incidents/{incident_id}/index.html"
+
+
+def _build_manifest_key(incident_id: str) -> str:
+    return f"incidents/{incident_id}/{MANIFEST}"
 
 
 def build_configs_key(incident_id: str) -> str:
@@ -77,6 +81,22 @@ def build_links(incident: Incident, now: datetime, world: World) -> Links:
     )
 
 
+def owes_page(incident_id: str, world: World) -> bool:
+    """Whether a placeholder still stands where the incident's page should be: the manifest comes last."""
+    bucket, objects = world.settings.evidence_bucket, world.objects
+    begun = objects.open_object(bucket, build_page_key(incident_id)) is not None
+    return begun and objects.open_object(bucket, _build_manifest_key(incident_id)) is None
+
+
+def hold_page(incident_id: str, world: World) -> None:
+    """Put a placeholder where the page is going to be, so that a link to it opens something at once."""
+    bucket = world.settings.evidence_bucket
+    if world.objects.open_object(bucket, build_page_key(incident_id)) is not None:
+        return
+    body = build_placeholder(incident_id)
+    world.objects.put_object(bucket, build_page_key(incident_id), body, "text/html; charset=utf-8")
+
+
 def write_page(incident_id: str, world: World) -> None:
     """Write the incident's page, and the manifest of all that is kept about it."""
     incident = world.state.load_incident(incident_id)
@@ -97,7 +117,7 @@ def write_page(incident_id: str, world: World) -> None:
     files = {"index.html": page, "findings.json": findings, "captures.jsonl": records}
     files |= {f"explain/{name}": body for name, body in pictures.items()}
     manifest = encode_manifest(build_manifest(incident_id, now, files))
-    world.objects.put_object(bucket, f"incidents/{incident_id}/{MANIFEST}", manifest, "application/json")
+    world.objects.put_object(bucket, _build_manifest_key(incident_id), manifest, "application/json")
     write_index(now, world)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sagewatch.events import Fact, FindingReported, IncidentChanged
 from sagewatch.finding import Finding
 from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.incident.closing import stay_away
 from sagewatch.incident.decision import Change, Decision, Ignore, Note, Open, OpenResolved, Resolve
-from sagewatch.incident.lifecycle import build_incident_id, decide_on_finding, stay_away
+from sagewatch.incident.lifecycle import build_incident_id, decide_on_finding
 from sagewatch.incident.model import Incident, State
 from sagewatch.observability import get_logger
 from sagewatch.world import World

@@ -7,12 +7,31 @@ from typing import TYPE_CHECKING
 from sagewatch.incident.model import Entry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from sagewatch.finding import Finding
 
 BY = "manage_incident"
 """Who acts where no person does."""
+
+_FIRST = ("finding_raised", "incident_opened", "severity_rose", "finding_cleared", "incident_resolved")
+
+
+def order_entries(entries: Iterable[Entry]) -> list[Entry]:
+    """The trail in order of time; what bears one time, cause before effect.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> at = datetime(2026, 11, 21, tzinfo=UTC)
+    >>> told = order_entries([build_resolved(at), Entry(at, "finding_cleared", "evidence_fell_back", "d")])
+    >>> [one.what for one in told]
+    ['finding_cleared', 'incident_resolved']
+    """
+    return sorted(
+        entries, key=lambda one: (one.at, _FIRST.index(one.what) if one.what in _FIRST else len(_FIRST))
+    )
 
 
 def build_raised(finding: Finding, reason: str, *, at: datetime) -> Entry:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.errors import ConflictError
+from sagewatch.incident.closing import close_incident, settle_record
 from sagewatch.incident.decision import (
-    Change,
     Decision,
     Ignore,
     Note,
@@ -29,31 +29,17 @@ from sagewatch.incident.entries import (
     build_resolved,
 )
 from sagewatch.incident.flapping import Flapping, is_flapping, remember_opening
-from sagewatch.incident.model import Entry, Incident, OpenRecord, Progress, State
+from sagewatch.incident.model import Entry, Incident, OpenRecord, State
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sagewatch.finding import Finding
 
-SETTLED_KEPT = 32
-"""Finding ids kept in an open record: more redeliveries than that are told apart by time alone."""
-
 AWAITED_KEPT = 8
 """Early clearings kept in an open record, each with its whole finding."""
 
 _PATIENCE = Flapping()
-
-__all__ = [
-    "OpenRecord",
-    "acknowledge",
-    "build_incident_id",
-    "decide_on_finding",
-    "note_progress",
-    "promote",
-    "resolve_by_hand",
-    "stay_away",
-]
 
 
 def build_incident_id(opened_at: datetime, fingerprint: str) -> str:
@@ -114,74 +100,6 @@ def decide_on_finding(
     return _open(finding, record, now, flapping)
 
 
-def acknowledge(incident: Incident, record: OpenRecord, *, by: str, now: datetime) -> Change | Ignore:
-    """Somebody says that they are looking after it."""
-    if incident.state is not State.OPEN:
-        return Ignore(reason=f"already_{incident.state}")
-    changed = msgspec.structs.replace(
-        incident, state=State.ACKNOWLEDGED, acknowledged_by=by, acknowledged_at=now, updated_at=now
-    )
-    entry = Entry(at=now, what="incident_acknowledged", reason="by_hand", by=by)
-    return Update(incident=changed, record=record, entries=(entry,), reason="acknowledged")
-
-
-def promote(incident: Incident, record: OpenRecord, *, by: str, now: datetime) -> Change | Ignore:
-    """Somebody says that a detector on trial is right: from now on people are told of the incident."""
-    if not incident.staged:
-        return Ignore(reason="already_told")
-    changed = msgspec.structs.replace(incident, promoted_by=by, updated_at=now)
-    entry = Entry(at=now, what="incident_promoted", reason="by_hand", by=by)
-    return Update(incident=changed, record=record, entries=(entry,), reason="promoted")
-
-
-def resolve_by_hand(
-    incident: Incident, record: OpenRecord, *, by: str, reason: str, now: datetime
-) -> Change | Ignore:
-    """Somebody says that it is over; its findings open nothing again, a new episode does."""
-    if incident.state is State.RESOLVED:
-        return Ignore(reason="already_resolved")
-    entry = Entry(at=now, what="incident_resolved", reason="by_hand", by=by, data={"note": reason})
-    changed = _as_resolved(incident, at=now, by=by, now=now)
-    return Resolve(incident=changed, record=_settle(record, changed, now), entries=(entry,), reason="by_hand")
-
-
-def stay_away(incident: Incident, record: OpenRecord, flapping: Flapping, now: datetime) -> Change | Ignore:
-    """The evidence has stayed away long enough: the incident is over since it went."""
-    if incident.state is State.RESOLVED or incident.cleared_at is None:
-        return Ignore(reason="not_waiting")
-    if now < incident.cleared_at + flapping.hold:
-        return Ignore(reason="may_come_back")
-    end = incident.cleared_at
-    changed = _as_resolved(incident, at=end, by=BY, now=now)
-    entry = msgspec.structs.replace(build_resolved(end), at=now, reason="evidence_stayed_away")
-    return Resolve(
-        incident=changed,
-        record=_settle(record, changed, end),
-        entries=(entry,),
-        reason="evidence_stayed_away",
-    )
-
-
-def note_progress(incident: Incident, record: OpenRecord, progress: Progress, *, by: str) -> Change | Ignore:
-    """The diagnosis came further; allowed after the end too, since what was found is worth knowing.
-
-    Word of an earlier stage that comes late changes nothing. A diagnosis keeps its own trail of what it does;
-    the entry here is for the one that never begins.
-    """
-    before = incident.diagnosis
-    if before is not None and (before == progress or progress.at < before.at):
-        return Ignore(reason="progress_already_known")
-    changed = msgspec.structs.replace(incident, diagnosis=progress, updated_at=progress.at)
-    entry = Entry(
-        at=progress.at,
-        what=f"diagnosis_{progress.stage}",
-        reason=progress.reason,
-        by=by,
-    )
-    entries = (entry,) if progress.stage == "off" else ()
-    return Update(incident=changed, record=record, entries=entries, reason="diagnosis_progressed")
-
-
 def _find_reason_to_ignore(finding: Finding, record: OpenRecord) -> str | None:
     """Why a finding changes nothing, whatever is open; None where it may change something."""
     if finding.finding_id in record.settled:
@@ -240,12 +158,12 @@ def _open_resolved(
     cleared: Finding, cleared_at: datetime, record: OpenRecord, now: datetime, flapping: Flapping
 ) -> OpenResolved:
     """The same end as if both had come in order: the clearing tells all that the raising did, and more."""
-    incident = _as_resolved(_build_incident(cleared, record, now, flapping), at=cleared_at, by=BY, now=now)
+    incident = close_incident(_build_incident(cleared, record, now, flapping), at=cleared_at, by=BY, now=now)
     record = msgspec.structs.replace(record, openings=remember_opening(record.openings, cleared.raised_at))
     return OpenResolved(
         incident=incident,
         # Another incident of this fingerprint may be open: it stays so.
-        record=_settle(record, incident, cleared_at, keep=record.incident_id),
+        record=settle_record(record, incident, cleared_at, keep=record.incident_id),
         entries=(
             *build_opening(cleared, now),
             build_cleared(cleared, cleared_at),
@@ -284,10 +202,10 @@ def _clear(
     if flapping.hold and now < end + flapping.hold:
         waiting = msgspec.structs.replace(folded, cleared_at=end)
         return Update(incident=waiting, record=record, entries=(cleared,), reason="may_come_back")
-    changed = _as_resolved(folded, at=end, by=BY, now=now)
+    changed = close_incident(folded, at=end, by=BY, now=now)
     return Resolve(
         incident=changed,
-        record=_settle(record, changed, end),
+        record=settle_record(record, changed, end),
         entries=(cleared, build_resolved(end)),
         reason="evidence_fell_back",
     )
@@ -300,28 +218,6 @@ def _take_in(finding: Finding, incident: Incident, now: datetime) -> Incident:
     away = incident.cleared_at if finding.cleared_at is not None else None
     return msgspec.structs.replace(
         incident, findings=(*others, finding), severity=worst, cleared_at=away, updated_at=now
-    )
-
-
-def _as_resolved(incident: Incident, *, at: datetime, by: str, now: datetime) -> Incident:
-    return msgspec.structs.replace(
-        incident, state=State.RESOLVED, resolved_at=at, resolved_by=by, updated_at=now
-    )
-
-
-def _settle(record: OpenRecord, incident: Incident, at: datetime, *, keep: str | None = None) -> OpenRecord:
-    """Closes the record over a resolved incident: its findings are never told again."""
-    settled = record.settled | {one.finding_id: one.cleared_at or at for one in incident.findings}
-    by_age = sorted(settled, key=lambda finding_id: (settled[finding_id], finding_id))
-    forgotten = [settled[finding_id] for finding_id in by_age[:-SETTLED_KEPT]]
-    if record.forgotten_through is not None:
-        forgotten.append(record.forgotten_through)
-    return msgspec.structs.replace(
-        record,
-        incident_id=keep,
-        awaited=tuple(one for one in record.awaited if one.finding_id not in settled),
-        settled={finding_id: settled[finding_id] for finding_id in by_age[-SETTLED_KEPT:]},
-        forgotten_through=max(forgotten, default=None),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sagewatch.incident.amounts import clean_text, format_duration, format_time
+from sagewatch.incident.entries import order_entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,7 +55,7 @@ _LIMIT = 200
 
 def tell_trail(entries: Iterable[Entry], debts: Iterable[Debt]) -> Iterator[str]:
     """The decisions in order of time, then what each receiver has been told and is owed."""
-    for entry in sorted(entries, key=lambda one: one.at):
+    for entry in order_entries(entries):
         yield _tell_entry(entry)
     for debt in sorted(debts, key=lambda one: one.receiver):
         yield _tell_debt(debt)

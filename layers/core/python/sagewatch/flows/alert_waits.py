@@ -1,0 +1,84 @@
+"""What cannot be told now: when to try again, and what is given up with its reason."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+
+import msgspec
+
+from sagewatch.alert.outbox import Hold, Ledger, Send, build_wait
+from sagewatch.alert_state import Group
+from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
+from sagewatch.events import AlertDue
+from sagewatch.incident.model import Entry, Incident
+from sagewatch.observability import get_logger
+from sagewatch.world import World
+
+BY = "deliver_alert"
+WAKE_AT_MOST = timedelta(minutes=15)  # SQS delays no longer
+_BACKOFF = (30, 60, 120, 300, 600, 900)
+
+
+def build_due(incident: Incident, *, forced: bool = False) -> AlertDue:
+    """The fact that an incident's alerts are to be looked at."""
+    return AlertDue(
+        incident_id=incident.incident_id,
+        account=incident.account,
+        region=incident.region,
+        endpoint=incident.endpoint,
+        variant=incident.variant,
+        forced=forced,
+    )
+
+
+def keep_failure(
+    incident: Incident,
+    claimed: Ledger,
+    send: Send,
+    error: DeliveryError | RetryError | ConfigurationError,
+    world: World,
+) -> Hold:
+    """Remember that the receiver did not take it: what can heal is tried again, the rest is a dead letter."""
+    now = world.now()
+    free = msgspec.structs.replace(claimed, claimed_until=None, attempts=claimed.attempts + 1)
+    data: dict[str, str | int | float | bool | None] = {"receiver": claimed.receiver, "kind": send.kind.value}
+    if isinstance(error, RetryError) or (isinstance(error, DeliveryError) and error.recoverable):
+        seconds = error.after_seconds
+        if seconds is None:
+            seconds = _BACKOFF[min(claimed.attempts, len(_BACKOFF) - 1)]
+        until = now + timedelta(seconds=seconds)
+        world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=until))
+        world.wakeups.wake(build_due(incident), now, seconds)
+        entry = Entry(
+            at=now,
+            what="alert_delayed",
+            reason=error.reason,
+            by=BY,
+            data={**data, "retry_after_seconds": seconds},
+        )
+        hold = Hold("receiver_is_down", until)
+    else:
+        world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refused=send.content))
+        world.wakeups.give_up(build_due(incident, forced=True), now, str(error))
+        entry = Entry(at=now, what="alert_refused", reason=error.reason, by=BY, data=data)
+        hold = Hold("receiver_refused")
+    world.state.add_entries(incident.incident_id, [entry])
+    get_logger().warning(
+        entry.what, incident_id=incident.incident_id, receiver=claimed.receiver, reason=error.reason
+    )
+    return hold
+
+
+def wake_later(incident: Incident, group: Group, hold: Hold, world: World) -> None:
+    """Ask to be woken when a group's wait is over; the first who waits asks for all, and writes it down."""
+    waiting = [one for one in group.members if one.told is None]
+    if hold.reason not in {"group_wait", "group_interval"} or hold.until is None:
+        return
+    if group.ledger.waits_until != hold.until:
+        with contextlib.suppress(ConflictError):  # somebody else was faster, with the same or with news
+            world.alerts.save_ledger(build_wait(group.ledger, group.members, hold.until))
+    first = min(waiting, key=lambda one: (one.joined_at, one.incident_id))
+    left = hold.until - world.now()
+    if first.incident_id == incident.incident_id and left <= WAKE_AT_MOST:
+        world.wakeups.wake(build_due(incident), world.now(), max(left.total_seconds(), 0))

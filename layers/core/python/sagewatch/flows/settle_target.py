@@ -1,0 +1,219 @@
+"""One receiver's channel hears what it is still owed of an incident's group: claim, send, record.
+
+A crash between sending and recording repeats a message after the claim has lapsed; none is ever lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from sagewatch.alert.content import Announcement, Companion
+from sagewatch.alert.outbox import (
+    Hold,
+    Kind,
+    Ledger,
+    Member,
+    Send,
+    Spare,
+    build_content,
+    decide_announcement,
+    find_wait,
+    settle,
+)
+from sagewatch.alert_state import Group
+from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
+from sagewatch.flows.alert_waits import BY, keep_failure, wake_later
+from sagewatch.flows.channels import POLICIES, send_message
+from sagewatch.flows.evidence import build_links, get_class_names, hold_page
+from sagewatch.incident.describe import describe
+from sagewatch.incident.matching import build_labels
+from sagewatch.incident.model import Entry, Incident, State
+from sagewatch.incident.muting import Quiet, find_mute
+from sagewatch.incident.routing import Timers
+from sagewatch.observability import get_logger
+from sagewatch.world import World
+
+CLAIM = timedelta(seconds=60)  # longer than a channel's timeout and its retries
+STILL_MORE = timedelta(minutes=1)
+TOLD_TO_THE_END = frozenset({"resolved", "spared", "digested"})
+_MESSAGES_AT_ONCE = 4  # spared, firing, resolved, and one more look
+
+
+class Target(msgspec.Struct, frozen=True):
+    """A receiver's channel that hears of the incident, in which group and how."""
+
+    name: str
+    group: str
+    timers: Timers
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What came of one target.
+
+    Attributes
+    ----------
+    told
+        Incidents whose pages have something new to list.
+    until
+        When to look again.
+    settled
+        It is owed nothing any more.
+    known
+        It has been told of the incident, now or before.
+    """
+
+    told: tuple[str, ...] = ()
+    until: datetime | None = None
+    settled: bool = False
+    known: bool = False
+
+
+def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World, *, forced: bool) -> Outcome:
+    """Send what is due, until there is nothing to send now.
+
+    Parameters
+    ----------
+    forced
+        Try again what waits for a receiver, or was refused.
+    """
+    now = world.now()
+    joined = world.alerts.join_group(target.group, target.name, _build_member(incident, now, world))
+    wait = find_wait(world.alerts.load_ledger(target.group, target.name), joined, now, target.timers)
+    if wait is not None and not forced:
+        return Outcome(until=wait.until, known=joined.told is not None)
+    hold, told = Hold("still_more_to_tell", now + STILL_MORE), set()
+    for _ in range(_MESSAGES_AT_ONCE):
+        group = world.alerts.load_group(target.group, target.name)
+        decision = _decide(group, target, quiet, world, forced=forced)
+        if isinstance(decision, Spare):
+            _spare(group, decision, world)
+            continue
+        if isinstance(decision, Hold):
+            hold = decision
+            wake_later(incident, group, hold, world)
+            break
+        try:
+            claimed = world.alerts.save_ledger(
+                msgspec.structs.replace(group.ledger, claimed_until=world.now() + CLAIM)
+            )
+        except ConflictError:
+            continue
+        failed = _send_and_record(incident, claimed, group.members, decision, world)
+        if failed is not None:
+            hold = failed
+            break
+        told |= {incident.incident_id, decision.shows[0]}
+    member = world.alerts.load_member(target.group, target.name, incident.incident_id)
+    settled = incident.state is State.RESOLVED and member is not None and member.told in TOLD_TO_THE_END
+    known = member is not None and member.told is not None
+    return Outcome(tuple(sorted(told)), hold.until, settled, known)
+
+
+def _decide(group: Group, target: Target, quiet: Quiet, world: World, *, forced: bool) -> Send | Spare | Hold:
+    ledger, now = group.ledger, world.now()
+    if ledger.claimed_until is not None and now < ledger.claimed_until:
+        return Hold("being_sent_by_another", ledger.claimed_until)
+    mutes = {
+        one.incident_id: mute
+        for one in group.members
+        if (mute := find_mute(one.incident_id, one.labels, quiet, now)) is not None
+    }
+    policy = POLICIES[target.name.rpartition("/")[2]]
+    digest = world.monitors.flapping.digest
+    decision = decide_announcement(ledger, group.members, mutes, now, target.timers, policy, digest)
+    if isinstance(decision, Send) and not forced:
+        if ledger.retry_at is not None and now < ledger.retry_at:
+            return Hold("receiver_is_down", ledger.retry_at)
+        if ledger.refused == decision.content:
+            return Hold("receiver_refused")
+    return decision
+
+
+def _build_member(incident: Incident, now: datetime, world: World) -> Member:
+    headline = describe(incident.latest, get_class_names(incident.endpoint, world)).headline
+    return Member(
+        incident_id=incident.incident_id,
+        labels=build_labels(incident),
+        state=incident.state,
+        severity=incident.severity,
+        headline=headline,
+        opened_at=incident.opened_at,
+        joined_at=now,
+        seen=incident.version,
+        content=build_content(incident),
+        resolved_at=incident.resolved_at,
+        acknowledged_at=incident.acknowledged_at,
+        flapping=incident.flapping,
+    )
+
+
+def _spare(group: Group, spare: Spare, world: World) -> None:
+    spared = [
+        msgspec.structs.replace(one, told=spare.told)
+        for one in group.members
+        if one.incident_id in spare.incidents
+    ]
+    entry = Entry(
+        at=world.now(),
+        what="alert_spared",
+        reason=spare.reason,
+        by=BY,
+        data={"receiver": group.ledger.receiver},
+    )
+    world.alerts.record_told(group.ledger, spared, lambda _: entry)
+
+
+def _send_and_record(
+    incident: Incident, claimed: Ledger, members: Sequence[Member], send: Send, world: World
+) -> Hold | None:
+    """None where it went out, else when to try again."""
+    lead_id = send.shows[0]
+    lead = incident if lead_id == incident.incident_id else world.state.load_incident(lead_id) or incident
+    if send.kind is Kind.FIRING:
+        hold_page(lead.incident_id, world)  # the page itself takes seconds; nobody waits for it
+    now = world.now()
+    announcement = Announcement(
+        kind=send.kind,
+        incident=lead,
+        links=build_links(lead, now, world),
+        class_names=get_class_names(lead.endpoint, world),
+        companions=tuple(_list_companions(members, send, lead)),
+        reason=send.reason,
+    )
+    try:
+        handle = send_message(announcement, claimed, send, world)
+    except (DeliveryError, RetryError, ConfigurationError) as error:
+        return keep_failure(incident, claimed, send, error, world)
+    settled, changed = settle(claimed, members, send, world.now(), thread=handle)
+    entry = _build_entry(claimed, send, world.now())
+    world.alerts.record_told(settled, changed, lambda _: entry)
+    told = {one.incident_id for one in changed}
+    # An update is in the trail of the incident that brought it; a first word in that of everybody concerned.
+    if incident.incident_id in send.shows and incident.incident_id not in told:
+        world.state.add_entries(incident.incident_id, [entry])
+    get_logger().info(
+        "alert_sent", incident_id=lead.incident_id, receiver=claimed.receiver, decision=send.kind.value,
+        reason=send.reason, count=len(send.shows),
+    )  # fmt: skip
+    return None
+
+
+def _list_companions(members: Sequence[Member], send: Send, lead: Incident) -> Iterator[Companion]:
+    by_id = {one.incident_id: one for one in members}
+    for incident_id in send.shows:
+        if incident_id != lead.incident_id:
+            one = by_id[incident_id]
+            yield Companion(headline=one.headline, over=one.over, opened_at=one.opened_at)
+
+
+def _build_entry(ledger: Ledger, send: Send, now: datetime) -> Entry:
+    data: dict[str, str | int | float | bool | None] = {
+        "receiver": ledger.receiver,
+        "kind": send.kind.value,
+    }
+    if len(send.shows) > 1:
+        data["incidents"] = len(send.shows)
+    return Entry(at=now, what="alert_sent", reason=send.reason, by=BY, data=data)

@@ -1,0 +1,60 @@
+"""How an incident ends: what it says then, and what its fingerprint's record keeps of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from sagewatch.incident.decision import Change, Ignore, Resolve
+from sagewatch.incident.entries import BY, build_resolved
+from sagewatch.incident.flapping import Flapping
+from sagewatch.incident.model import Incident, OpenRecord, State
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+SETTLED_KEPT = 32
+"""Finding ids kept in an open record: more redeliveries than that are told apart by time alone."""
+
+
+def stay_away(incident: Incident, record: OpenRecord, flapping: Flapping, now: datetime) -> Change | Ignore:
+    """The evidence has stayed away long enough: the incident is over since it went."""
+    if incident.state is State.RESOLVED or incident.cleared_at is None:
+        return Ignore(reason="not_waiting")
+    if now < incident.cleared_at + flapping.hold:
+        return Ignore(reason="may_come_back")
+    end = incident.cleared_at
+    changed = close_incident(incident, at=end, by=BY, now=now)
+    entry = msgspec.structs.replace(build_resolved(end), at=now, reason="evidence_stayed_away")
+    return Resolve(
+        incident=changed,
+        record=settle_record(record, changed, end),
+        entries=(entry,),
+        reason="evidence_stayed_away",
+    )
+
+
+def close_incident(incident: Incident, *, at: datetime, by: str, now: datetime) -> Incident:
+    """The incident, over since ``at``."""
+    return msgspec.structs.replace(
+        incident, state=State.RESOLVED, resolved_at=at, resolved_by=by, updated_at=now
+    )
+
+
+def settle_record(
+    record: OpenRecord, incident: Incident, at: datetime, *, keep: str | None = None
+) -> OpenRecord:
+    """Closes the record over a resolved incident: its findings are never told again."""
+    settled = record.settled | {one.finding_id: one.cleared_at or at for one in incident.findings}
+    by_age = sorted(settled, key=lambda finding_id: (settled[finding_id], finding_id))
+    forgotten = [settled[finding_id] for finding_id in by_age[:-SETTLED_KEPT]]
+    if record.forgotten_through is not None:
+        forgotten.append(record.forgotten_through)
+    return msgspec.structs.replace(
+        record,
+        incident_id=keep,
+        awaited=tuple(one for one in record.awaited if one.finding_id not in settled),
+        settled={finding_id: settled[finding_id] for finding_id in by_age[-SETTLED_KEPT:]},
+        forgotten_through=max(forgotten, default=None),
+    )
