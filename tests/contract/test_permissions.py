@@ -102,3 +102,15 @@ def test_no_statement_allows_all_actions_or_all_resources(of_type):
         for statement in statements_of(role):
             if statement["Resource"] == "*" and statement["Effect"] == "Allow":
                 assert set(list_actions(statement)) <= without_resources
+
+
+def test_whoever_writes_pages_may_read_what_whoever_judges_reports_may(role_of):
+    """A report that opened an incident is shown on its page: a right too few would end the alert as a dead letter."""
+
+    def reads(name):
+        return [
+            s for s in statements_of(role_of[name]) if s["Sid"] in {"ReadReports", "SeeWhetherThereIsAReport"}
+        ]
+
+    assert len(reads("ingest_report")) == 2
+    assert reads("deliver_alert") == reads("advance_diagnosis") == reads("ingest_report")

@@ -35,6 +35,17 @@ def test_what_aws_adds_of_itself_is_no_setting():
     assert (row.path, row.original) == ("A", "true")
 
 
+def test_what_aws_adds_to_a_model_is_no_setting_and_the_same_name_elsewhere_is():
+    model = {
+        "ModelName": "m",
+        "ModelArn": "arn",
+        "CreationTime": "now",
+        "PrimaryContainer": {"ModelArn": "x"},
+    }
+    rows = compare_configs(EndpointConfigs(original={"Model": model}))
+    assert [row.path for row in rows] == ["Model.ModelName", "Model.PrimaryContainer.ModelArn"]
+
+
 def test_without_a_diagnosis_nothing_was_changed():
     assert find_changed(EndpointConfigs(original=ORIGINAL)) == []
     assert compare_configs(EndpointConfigs()) == []

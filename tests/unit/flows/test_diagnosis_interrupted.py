@@ -28,7 +28,7 @@ from tests.unit.flows.worlds import (
 CALLS = {
     "items": ("get", "query", "write"),
     "bus": ("publish",),
-    "objects": ("open_object", "put_object", "list_objects", "presign"),
+    "objects": ("open_object", "put_object", "list_objects", "describe_objects", "presign"),
     "hosting": (
         "describe_endpoint", "describe_endpoint_config", "describe_model", "list_tags", "create_model",
         "create_endpoint_config", "update_endpoint", "delete_endpoint_config", "delete_model",

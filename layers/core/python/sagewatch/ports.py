@@ -73,6 +73,14 @@ class Items(Protocol):
         ...
 
 
+class StoredObject(msgspec.Struct, frozen=True):
+    """What a listing says of an object; the entity tag changes with its content."""
+
+    key: str
+    size_bytes: int
+    etag: str
+
+
 class Objects(Protocol):
     """Objects in S3."""
 
@@ -86,6 +94,10 @@ class Objects(Protocol):
 
     def list_objects(self, bucket: str, prefix: str) -> list[str]:
         """All keys below the prefix, in order."""
+        ...
+
+    def describe_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
+        """All objects below the prefix, in order of their keys."""
         ...
 
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:

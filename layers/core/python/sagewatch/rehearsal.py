@@ -18,7 +18,18 @@ from sagewatch.diagnose.model import Policy
 from sagewatch.finding import build_content_key
 from sagewatch.incident.routing import Route
 from sagewatch.monitors import Monitors
-from sagewatch.ports import Bus, Chat, Item, Items, Mail, Objects, OutgoingEvent, Wakeups, Write
+from sagewatch.ports import (
+    Bus,
+    Chat,
+    Item,
+    Items,
+    Mail,
+    Objects,
+    OutgoingEvent,
+    StoredObject,
+    Wakeups,
+    Write,
+)
 from sagewatch.state import State
 from sagewatch.world import World
 
@@ -158,10 +169,14 @@ class RehearsedObjects:
 
     def list_objects(self, bucket: str, prefix: str) -> list[str]:
         """All keys below the prefix, as if they lay there."""
+        return [one.key for one in self.describe_objects(bucket, prefix)]
+
+    def describe_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
+        """All objects below the prefix, as if they lay there."""
         if bucket != self._bucket:
-            return self._objects.list_objects(bucket, prefix)
-        own = self._objects.list_objects(bucket, self._prefix + prefix)
-        return [key.removeprefix(self._prefix) for key in own]
+            return self._objects.describe_objects(bucket, prefix)
+        own = self._objects.describe_objects(bucket, self._prefix + prefix)
+        return [msgspec.structs.replace(one, key=one.key.removeprefix(self._prefix)) for one in own]
 
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
         """A link to the replay's own object."""

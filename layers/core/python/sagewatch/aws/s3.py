@@ -7,6 +7,7 @@ from typing import BinaryIO, cast
 from botocore.exceptions import ClientError
 
 from sagewatch.aws.client import build_client, read_code, sorting_errors
+from sagewatch.ports import StoredObject
 
 
 class S3Objects:
@@ -33,9 +34,14 @@ class S3Objects:
 
     def list_objects(self, bucket: str, prefix: str) -> list[str]:
         """All keys below the prefix."""
+        return [one.key for one in self.describe_objects(bucket, prefix)]
+
+    def describe_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
+        """All objects below the prefix."""
         with sorting_errors():
             pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            return [row["Key"] for page in pages for row in page.get("Contents", [])]
+            rows = [row for page in pages for row in page.get("Contents", [])]
+        return [StoredObject(row["Key"], row["Size"], row["ETag"].strip('"')) for row in rows]
 
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
         """A link that dies with its time or with the credentials that signed it, whichever is first."""

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from sagewatch.evidence.model import EndpointConfigs
 
 _NAME = "EndpointConfigName"
-_OF_THE_ANSWER = frozenset({"ResponseMetadata", "CreationTime", "EndpointConfigArn"})
-"""What differs between any two configurations and says nothing."""
+_OF_THE_ANSWER = frozenset({"ResponseMetadata", "CreationTime", "EndpointConfigArn", "ModelArn"})
+"""What differs between any two configurations or models and says nothing: DescribeModel tells it of models."""
+_MODEL = "Model"
 
 
 class ConfigRow(msgspec.Struct, frozen=True):
@@ -72,5 +73,5 @@ def _flatten(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def _flatten_mapping(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, str]]:
     for key, inside in value.items():
-        if path or key not in _OF_THE_ANSWER:
+        if path not in {"", _MODEL} or key not in _OF_THE_ANSWER:
             yield from _flatten(inside, f"{path}.{key}" if path else str(key))

@@ -1,4 +1,4 @@
-"""Inputs as a page may show them: fields that their owner called sensitive are taken out.
+"""Inputs and reports as a page may show them: fields that their owner called sensitive are taken out.
 
 An input whose fields have no names (CSV, free text) cannot be looked into, so none of it is shown.
 """
@@ -10,6 +10,8 @@ from collections.abc import Collection
 from typing import Any
 
 REDACTED = "[redacted]"
+_NAMING = ("name", "feature_name", "facet", "label")
+_CHECK = "constraint_check_type"
 WITHHELD = "withheld: the endpoint has sensitive fields, and this input does not name its own"
 
 
@@ -36,6 +38,33 @@ def redact_text(text: str, sensitive: Collection[str]) -> str:
             return WITHHELD
         lines.append(json.dumps(_redact(value, names), ensure_ascii=False))
     return "\n".join(lines)
+
+
+def redact_report(report: Any, sensitive: Collection[str]) -> Any:
+    """A report of an analyzer, without what it tells of sensitive fields: distributions, examples, sentences.
+
+    Examples
+    --------
+    >>> redact_report({"features": [{"name": "age", "mean": 30}, {"name": "Zip", "mean": 7}]}, ["zip"])
+    {'features': [{'name': 'age', 'mean': 30}, {'name': 'Zip', 'redacted': True}]}
+    """
+    names = {name.casefold() for name in sensitive}
+    return _redact_entries(report, names) if names else report
+
+
+def _redact_entries(value: Any, names: set[str]) -> Any:
+    if isinstance(value, list):
+        return [_redact_entries(one, names) for one in value]
+    if not isinstance(value, dict):
+        return value
+    for key in _NAMING:
+        if str(value.get(key, "")).casefold() in names:
+            kept = {name: inside for name, inside in value.items() if name in {key, _CHECK}}
+            return {**kept, "redacted": True}
+    return {
+        key: {"redacted": True} if key.casefold() in names else _redact_entries(inside, names)
+        for key, inside in value.items()
+    }
 
 
 def _redact_whole(text: str, names: set[str]) -> str:

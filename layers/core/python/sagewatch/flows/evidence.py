@@ -17,11 +17,9 @@ import msgspec
 from sagewatch.alert.content import Links
 from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.diagnose.model import Diagnosis
-from sagewatch.errors import RejectedInputError
-from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest
+from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest, find_media_type
 from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.model import (
-    BrokenConstraint,
     Dossier,
     EndpointConfigs,
     Explained,
@@ -32,17 +30,17 @@ from sagewatch.evidence.model import (
 )
 from sagewatch.evidence.page import build_page, build_placeholder
 from sagewatch.finding import Finding
+from sagewatch.flows.report_files import list_broken, load_report_files
 from sagewatch.flows.samples import load_clean, load_suspicious
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
-from sagewatch.observability import get_logger
-from sagewatch.report.violations import FILE_NAMES, parse_violations
 from sagewatch.world import World
 
 PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
 
 
 INDEX_KEY = "incidents/index.html"
+CONFIGS = "endpoint-configs.json"
 
 
 def build_page_key(incident_id: str) -> str:
@@ -56,7 +54,7 @@ def _build_manifest_key(incident_id: str) -> str:
 
 def build_configs_key(incident_id: str) -> str:
     """Where the endpoint's configurations, as they were before and during the swap, are kept."""
-    return f"incidents/{incident_id}/endpoint-configs.json"
+    return f"incidents/{incident_id}/{CONFIGS}"
 
 
 def get_class_names(endpoint: str, world: World) -> dict[str, str]:
@@ -104,21 +102,47 @@ def write_page(incident_id: str, world: World) -> None:
         return
     now = world.now()
     pictures = _load_pictures(incident_id, world)
-    dossier = _gather(incident, pictures, now, world)
-    page = build_page(dossier)
-    bucket = world.settings.evidence_bucket
-    world.objects.put_object(bucket, build_page_key(incident_id), page, "text/html; charset=utf-8")
-    findings = json.dumps([_as_json(finding) for finding in incident.findings], indent=2).encode()
-    world.objects.put_object(bucket, f"incidents/{incident_id}/findings.json", findings, "application/json")
-    records = _encode_records(dossier)
-    world.objects.put_object(
-        bucket, f"incidents/{incident_id}/captures.jsonl", records, "application/jsonlines"
-    )
-    files = {"index.html": page, "findings.json": findings, "captures.jsonl": records}
-    files |= {f"explain/{name}": body for name, body in pictures.items()}
-    manifest = encode_manifest(build_manifest(incident_id, now, files))
-    world.objects.put_object(bucket, _build_manifest_key(incident_id), manifest, "application/json")
+    report = load_report_files(incident.latest, world)
+    dossier = _gather(incident, pictures, report, now, world)
+    written = {
+        "index.html": build_page(dossier),
+        "findings.json": json.dumps([_as_json(finding) for finding in incident.findings], indent=2).encode(),
+        "captures.jsonl": _encode_records(dossier),
+        **{f"report/{name}": body for name, body in report.items()},
+        **_list_tensors(incident_id, world),
+    }
+    for name, body in written.items():
+        _put(incident_id, name, body, world)
+    files = written | {f"explain/{name}": body for name, body in pictures.items()}
+    files |= _load_file(incident_id, CONFIGS, world)
+    _put(incident_id, MANIFEST, encode_manifest(build_manifest(incident_id, now, files)), world)
     write_index(now, world)
+
+
+def _put(incident_id: str, name: str, body: bytes, world: World) -> None:
+    key = f"incidents/{incident_id}/{name}"
+    world.objects.put_object(world.settings.evidence_bucket, key, body, find_media_type(name))
+
+
+def _load_file(incident_id: str, name: str, world: World) -> dict[str, bytes]:
+    """A file of the bundle that was written before, by its name; nothing where there is none."""
+    stream = world.objects.open_object(world.settings.evidence_bucket, f"incidents/{incident_id}/{name}")
+    return {name: stream.read()} if stream else {}
+
+
+def _list_tensors(incident_id: str, world: World) -> dict[str, bytes]:
+    """What the hook recorded, listed and not copied: megabytes an input, kept for days and not for ever."""
+    diagnosis = world.state.load_diagnosis_of(incident_id)
+    prefix = diagnosis.tensors_prefix if diagnosis else ""
+    found = world.objects.describe_objects(world.settings.evidence_bucket, prefix) if prefix else []
+    if not found:
+        return {}
+    listing = {
+        "prefix": f"s3://{world.settings.evidence_bucket}/{prefix}",
+        "total_bytes": sum(one.size_bytes for one in found),
+        "objects": msgspec.to_builtins(found),
+    }
+    return {"tensors.json": json.dumps(listing, indent=2).encode()}
 
 
 def write_index(now: datetime, world: World) -> None:
@@ -158,7 +182,13 @@ def write_classes(endpoint: str, world: World) -> str:
     return key
 
 
-def _gather(incident: Incident, pictures: Mapping[str, bytes], now: datetime, world: World) -> Dossier:
+def _gather(
+    incident: Incident,
+    pictures: Mapping[str, bytes],
+    report_files: dict[str, bytes],
+    now: datetime,
+    world: World,
+) -> Dossier:
     report = load_report(incident.incident_id, world)
     diagnosis = world.state.load_diagnosis_of(incident.incident_id)
     links = build_links(incident, now, world)
@@ -177,7 +207,7 @@ def _gather(incident: Incident, pictures: Mapping[str, bytes], now: datetime, wo
         told=tuple(_list_told(entries)),
         links=tuple(_list_page_links(links)),
         runbook=f"{links.runbooks}/{incident.kind}.md" if links.runbooks else None,
-        violations=_load_violations(incident.latest, world),
+        violations=list_broken(report_files, incident.latest),
     )
 
 
@@ -213,27 +243,6 @@ def _read_explained(report: Mapping[str, Any], pictures: Mapping[str, bytes]) ->
             input_png=pictures[row["input"]],
             overlay_png=pictures[row["overlay"]],
         )
-
-
-def _load_violations(finding: Finding, world: World) -> tuple[BrokenConstraint, ...]:
-    """The rows of the report that made the finding, from buckets that we may read; none for other findings."""
-    bucket, _, prefix = finding.source.removeprefix("s3://").partition("/")
-    ours = {world.settings.evidence_bucket, world.settings.capture_bucket}
-    if not finding.source.startswith("s3://") or bucket not in ours:
-        return ()
-    for name in FILE_NAMES:
-        stream = world.objects.open_object(bucket, f"{prefix.rstrip('/')}/{name}")
-        if stream is not None:
-            try:
-                rows = parse_violations(stream.read(), f"{finding.source}/{name}")
-            except RejectedInputError as error:
-                get_logger().info("report_unreadable", reason=error.reason, key=error.where)
-                return ()
-            return tuple(
-                BrokenConstraint(subject=row.subject, check=row.check, description=row.description)
-                for row in rows
-            )
-    return ()
 
 
 def _encode_records(dossier: Dossier) -> bytes:

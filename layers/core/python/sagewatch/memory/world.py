@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from sagewatch.ports import OutgoingEvent
+from sagewatch.ports import OutgoingEvent, StoredObject
 
 
 class MemoryObjects:
@@ -31,7 +32,15 @@ class MemoryObjects:
 
     def list_objects(self, bucket: str, prefix: str) -> list[str]:
         """All keys below the prefix."""
-        return sorted(key for b, key in self.bodies if b == bucket and key.startswith(prefix))
+        return [one.key for one in self.describe_objects(bucket, prefix)]
+
+    def describe_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
+        """All objects below the prefix."""
+        return [
+            StoredObject(key, len(body), hashlib.md5(body, usedforsecurity=False).hexdigest())
+            for (owner, key), body in sorted(self.bodies.items())
+            if owner == bucket and key.startswith(prefix)
+        ]
 
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
         """A link that only says what it would be."""
