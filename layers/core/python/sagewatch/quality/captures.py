@@ -7,20 +7,21 @@ Reason codes of rejected lines: ``not_json``, ``not_utf8``, ``not_a_capture``, `
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from operator import attrgetter
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from sagewatch.errors import SagewatchError
 from sagewatch.quality.align import Mode
+from sagewatch.quality.cells import split_fields
 from sagewatch.quality.dataset_format import INPUT, OUTPUT
 from sagewatch.quality.payload import Row, UnreadablePayloadError, parse_payload
 from sagewatch.quality.profile import Shape
 from sagewatch.quality.readout import Readout
+from sagewatch.quality.record import Record, Side, Sides, decode_record, decode_records
 from sagewatch.quality.rows import RowGatherer, count_cells
 from sagewatch.quality.script import CapturedData, Preprocessor
+from sagewatch.quality.template import LineTemplate, learn_template
 
 BINARY: Final = "binary_payload"
 
@@ -37,30 +38,6 @@ class EncodingMismatchError(SagewatchError):
         self.answered = answered
 
 
-class Side(msgspec.Struct, frozen=True, gc=False):
-    """One side of a request, as captured; the content type may be null, or not there at all."""
-
-    data: str | None = None
-    encoding: str | None = None
-    content_type: str | UnsetType | None = msgspec.field(default=UNSET, name="observedContentType")
-
-
-class _Sides(msgspec.Struct, frozen=True, gc=False):
-    input: Side | None = msgspec.field(default=None, name="endpointInput")
-    output: Side | None = msgspec.field(default=None, name="endpointOutput")
-    transform: Side | None = msgspec.field(default=None, name="batchTransformOutput")
-
-
-class _Metadata(msgspec.Struct, frozen=True, gc=False):
-    inferred_at: str | None = msgspec.field(default=None, name="inferenceTime")
-
-
-class _Record(msgspec.Struct, frozen=True, gc=False):
-    sides: _Sides | None = msgspec.field(default=None, name="captureData")
-    truth: Side | None = msgspec.field(default=None, name="groundTruthData")
-    metadata: _Metadata = msgspec.field(default=_Metadata(), name="eventMetadata")
-
-
 class Window(msgspec.Struct, frozen=True):
     """From when to when, the end excluded; None: open."""
 
@@ -75,13 +52,6 @@ class Window(msgspec.Struct, frozen=True):
     def is_open(self) -> bool:
         """True where every time is inside."""
         return self.start is None and self.end is None
-
-
-_decoder = msgspec.json.Decoder(_Record)
-_get_kinds = attrgetter("sides.input.encoding", "sides.output.encoding")
-_get_answered_type = attrgetter("sides.output.content_type")
-_get_asked = attrgetter("sides.input.data")
-_get_said = attrgetter("sides.output.data")
 
 
 class CaptureReader:
@@ -101,6 +71,7 @@ class CaptureReader:
         self._mode = mode
         self._preprocessor = preprocessor
         self._rows = RowGatherer(readout)
+        self._template: LineTemplate | None = None
 
     def add_block(self, block: bytes, where: str, first_line: int, hour: datetime | None = None) -> int:
         """Take in whole lines; the answer is their number.
@@ -116,17 +87,14 @@ class CaptureReader:
         """
         lines = block.count(b"\n") + (not block.endswith(b"\n"))
         self._readout.counts.lines += lines
-        records: list[_Record] = []
         if self._preprocessor is None:
-            try:
-                records = _decoder.decode_lines(block)
-            except (ValueError, RecursionError):
-                records = []
-        if len(records) == lines:
-            if not self._add_together(records, where, first_line):
+            if self._add_alike(block, where, first_line, hour):
+                return lines
+            records = decode_records(block)
+            if len(records) == lines:
                 for number, record in enumerate(records, first_line):
                     self._add_record(record, where, number, hour)
-            return lines
+                return lines
         # A broken or blank line, or a script that wants each line whole.
         for number, line in enumerate(block.split(b"\n")[:lines], first_line):
             self._add_line(line, where, number, hour)
@@ -136,39 +104,37 @@ class CaptureReader:
         """Hand over what was gathered."""
         self._rows.flush()
 
-    def _add_together(self, records: list[_Record], where: str, first_line: int) -> bool:
-        """The commonest case at once: a line of plain CSV on both sides of every record. False for any other."""
-        if not self._window.is_open or len(self._sides) < 2:  # noqa: PLR2004 - both sides
+    def _add_alike(self, block: bytes, where: str, first_line: int, hour: datetime | None) -> bool:
+        """The commonest case at once: lines that differ in their values alone, plain CSV on both sides. Else False."""
+        if len(self._sides) < 2:  # noqa: PLR2004 - both sides
             return False
-        try:
-            kinds = set(map(_get_kinds, records))
-            if not kinds <= {("CSV", "CSV")} or None in set(map(_get_answered_type, records)):
-                return False
-            asked, said = list(map(_get_asked, records)), list(map(_get_said, records))
-            rows = list(map("{},{}".format, said, asked))
-            if "\n".join(rows).count("\n") >= len(rows):
-                # Model servers end their answers with a line break.
-                asked = [text.strip("\r\n") for text in asked]
-                said = [text.strip("\r\n") for text in said]
-                rows = list(map("{},{}".format, said, asked))
-            outputs, inputs = {text.count(",") for text in said}, {text.count(",") for text in asked}
-        except AttributeError:
-            # A side, or its data, is not there.
+        block = block if block.endswith(b"\n") else block + b"\n"
+        fields = self._template.match(block) if self._template is not None else None
+        if fields is None:
+            self._template = learn_template(block[: block.index(b"\n")])
+            fields = self._template.match(block) if self._template is not None else None
+        if fields is None:
             return False
-        if len(outputs) > 1 or len(inputs) > 1 or "" in said or "" in asked:
+        if not self._window.is_open:
+            times = {None} if fields.times is None else set(fields.times.cut(block))
+            inside = {self._holds(None if time is None else time.decode(), hour) for time in times}
+            if inside == {False}:
+                self._readout.counts.outside_window += len(fields.asked.starts)
+            if inside != {True}:
+                return inside == {False}
+        split = split_fields(block, (fields.said, fields.asked))
+        if split is None:
             return False
-        joined = "\n".join(rows)
-        if '"' in joined or "\r" in joined or joined.count("\n") != len(rows) - 1:
-            return False
-        count = outputs.pop() + 1
-        self._rows.add_texts(rows, Shape(count + inputs.pop() + 1, count), where, first_line)
+        columns, (outputs, inputs) = split
+        size = int((fields.said.ends - fields.said.starts + fields.asked.ends - fields.asked.starts).sum())
+        self._rows.add_columns(columns, Shape(outputs + inputs, outputs), where, first_line, size)
         return True
 
     def _add_line(self, line: bytes, where: str, number: int, hour: datetime | None) -> None:
         if not line.strip():
             return
         try:
-            record = _decoder.decode(line)
+            record = decode_record(line)
         except (ValueError, RecursionError):
             self._readout.reject(where, number, _blame(line))
             return
@@ -181,15 +147,18 @@ class CaptureReader:
                 return
         self._add_record(record, where, number, hour)
 
-    def _is_inside(self, record: _Record, hour: datetime | None) -> bool:
-        at = read_time(record.metadata.inferred_at) or hour
-        return self._window.is_open or at is None or self._window.holds(at)
+    def _is_inside(self, record: Record, hour: datetime | None) -> bool:
+        return self._window.is_open or self._holds(record.metadata.inferred_at, hour)
 
-    def _add_record(self, record: _Record, where: str, line: int, hour: datetime | None) -> None:
+    def _holds(self, time: str | None, hour: datetime | None) -> bool:
+        at = read_time(time) or hour
+        return at is None or self._window.holds(at)
+
+    def _add_record(self, record: Record, where: str, line: int, hour: datetime | None) -> None:
         if not self._window.is_open and not self._is_inside(record, hour):
             self._readout.counts.outside_window += 1
             return
-        sides = record.sides or _Sides(output=record.truth)
+        sides = record.sides or Sides(output=record.truth)
         sent = sides.input if INPUT in self._sides else None
         answered = (sides.output or sides.transform) if OUTPUT in self._sides else None
         if answered is not None and answered.content_type is None:
@@ -223,7 +192,7 @@ class CaptureReader:
         for question, answer in zip(questions, answers, strict=True):
             outputs = count_cells(answer)
             shape = Shape(outputs + count_cells(question), outputs)
-            self._rows.add_texts([f"{answer},{question}"], shape, where, line)
+            self._rows.add_text(f"{answer},{question}", shape, where, line)
         return True
 
     def _add_parsed(self, sent: Side | None, answered: Side | None, where: str, line: int) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from sagewatch.quality.cells import PackedColumn
 from sagewatch.quality.distinct import DistinctCounter, hash_values
-from sagewatch.quality.encoding import WORDS_WORTH_A_DICTIONARY, Encoded, encode_column
+from sagewatch.quality.encoding import WORDS_WORTH_A_DICTIONARY, Encoded, encode_column, encode_packed
 from sagewatch.quality.inference import (
     KIND_BOOLEAN,
     KIND_FRACTIONAL,
@@ -19,7 +20,7 @@ from sagewatch.quality.inference import (
     classify_strings,
     decide_type,
 )
-from sagewatch.quality.moments import Moments
+from sagewatch.quality.moments import Moments, count_equal
 from sagewatch.quality.sketch import Sketch
 from sagewatch.quality.statistics import FRACTIONAL, INTEGRAL
 
@@ -27,6 +28,11 @@ from sagewatch.quality.statistics import FRACTIONAL, INTEGRAL
 CATEGORIES_KEPT: Final = WORDS_WORTH_A_DICTIONARY
 # A category that is longer than this is text, not a category.
 LONGEST_CATEGORY: Final = 1024
+
+
+# Up to so many values their order counts, as it does in AWS's sketches: these are equal to AWS's, item for item.
+# Beyond, a batch is sorted, equal values are taken together, and what is kept is a choice of them.
+IN_ORDER: Final = 20_000
 
 
 class ColumnProfile:
@@ -73,19 +79,28 @@ class ColumnProfile:
         rows = self.present + self.missing
         return self.present / rows if rows else 0.0
 
-    def add(self, column: pa.StringArray) -> None:
+    def add(self, column: pa.StringArray | PackedColumn) -> None:
         """Take in values as strings, null where one is missing."""
-        self.missing += column.null_count
-        values = column.drop_null() if column.null_count else column
-        if not len(values):
-            return
-        encoded = encode_column(values)
+        if isinstance(column, PackedColumn):
+            keys = column.keys if column.keys.all() else column.keys[column.keys != 0]
+            in_order = self.present + len(keys) <= IN_ORDER
+            encoded = encode_packed(keys, in_order=in_order) if len(keys) else None
+            self.missing += len(column) - len(keys)
+        else:
+            values = column.drop_null() if column.null_count else column
+            in_order = self.present + len(values) <= IN_ORDER
+            encoded = encode_column(values) if len(values) else None
+            self.missing += column.null_count
+        if encoded is not None:
+            self._add_encoded(encoded, in_order=in_order)
+
+    def _add_encoded(self, encoded: Encoded, *, in_order: bool) -> None:
         kinds, numbers = classify_strings(encoded.words)
         found = np.bincount(kinds, weights=encoded.counts, minlength=KINDS)
         self.kinds = self.kinds + found.astype(np.int64)
         self.distinct.add(hash_values(encoded.words, numbers))
         self._add_categories(encoded)
-        self._add_numbers(encoded, kinds, numbers)
+        self._add_numbers(encoded, kinds, numbers, in_order=in_order)
 
     def merge(self, other: ColumnProfile) -> None:
         """Take in the profile of other rows of the same column."""
@@ -158,7 +173,9 @@ class ColumnProfile:
         if too_long or len(self.categories) > self.most_categories:
             self.categories = None
 
-    def _add_numbers(self, encoded: Encoded, kinds: NDArray[np.uint8], numbers: NDArray[np.float64]) -> None:
+    def _add_numbers(
+        self, encoded: Encoded, kinds: NDArray[np.uint8], numbers: NDArray[np.float64], *, in_order: bool
+    ) -> None:
         """Only finite numbers have moments; 1e999 is a fraction all the same."""
         finite = np.isfinite(numbers)
         if not finite.any():
@@ -168,8 +185,15 @@ class ColumnProfile:
         if written.any():
             fractions = numbers[written]
             self.whole += int(encoded.counts[written][fractions == np.floor(fractions)].sum())
-        values = numbers if encoded.codes is None else numbers[encoded.codes]
-        if not finite.all():
-            values = values[np.isfinite(values)]
-        self.moments.add(values)
-        self.sketch.add(values)
+        if in_order:
+            values = numbers if encoded.codes is None else numbers[encoded.codes]
+            if not finite.all():
+                values = values[np.isfinite(values)]
+            self.moments.add(values)
+            self.sketch.add(values)
+            return
+        every = finite.all()
+        counts = None if not encoded.is_distinct else encoded.counts if every else encoded.counts[finite]
+        values, counts = count_equal(numbers if every else numbers[finite], counts)
+        self.moments.add_counted(values, counts)
+        self.sketch.add_counted(values, counts)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from sagewatch.quality.cells import Keys, count_keys, unpack_keys
 from sagewatch.quality.distinct import string_bytes, string_offsets
 
 # A column with more distinct values than are kept apart gains nothing from a dictionary.
@@ -23,19 +24,17 @@ class Encoded(NamedTuple):
     words
         Its distinct strings; or, where there are too many to look for equal ones, all of them.
     codes
-        Which word each value is; None where every value is its own word.
+        Which word each value is; None where every value is its own word, or where nobody asked for their order.
     counts
         How often each word stands there.
+    is_distinct
+        True where no word stands twice in ``words``.
     """
 
     words: pa.StringArray
     codes: NDArray[np.integer] | None
     counts: NDArray[np.int64]
-
-    @property
-    def is_distinct(self) -> bool:
-        """True where no word stands twice in ``words``."""
-        return self.codes is not None
+    is_distinct: bool = True
 
 
 def encode_column(values: pa.StringArray) -> Encoded:
@@ -52,11 +51,22 @@ def encode_column(values: pa.StringArray) -> Encoded:
     if len(values) > _LOOKED_AT:
         head = values.slice(0, _LOOKED_AT).dictionary_encode()
         if len(head.dictionary) > WORDS_WORTH_A_DICTIONARY:
-            return Encoded(values, None, np.ones(len(values), dtype=np.int64))
+            return Encoded(values, None, np.ones(len(values), dtype=np.int64), is_distinct=False)
     encoded = values.dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     counts = np.bincount(codes, minlength=len(encoded.dictionary)).astype(np.int64)
     return Encoded(encoded.dictionary, codes, counts)
+
+
+def encode_packed(keys: Keys, *, in_order: bool) -> Encoded:
+    """Encode short strings, none of them missing; where the order does not matter, without codes."""
+    if in_order:
+        coded = pa.array(keys).dictionary_encode()
+        codes = coded.indices.to_numpy(zero_copy_only=False)
+        words = coded.dictionary.to_numpy()
+        return Encoded(unpack_keys(words), codes, np.bincount(codes, minlength=len(words)).astype(np.int64))
+    distinct, counts = count_keys(keys)
+    return Encoded(unpack_keys(distinct), None, counts)
 
 
 def _encode_single_bytes(values: pa.StringArray) -> Encoded | None:

@@ -47,6 +47,18 @@ class Moments:
             block.squares = float(np.add.reduce(deviations * deviations))
         self._combine(block)
 
+    def add_counted(self, values: NDArray[np.float64], counts: NDArray[np.int64]) -> None:
+        """Take in distinct finite numbers, ascending, and how often each occurs."""
+        self.least, self.most = min(self.least, float(values[0])), max(self.most, float(values[-1]))
+        block = Moments()
+        with np.errstate(over="ignore", invalid="ignore"):
+            block.count = int(counts.sum())
+            block.sum = float((values * counts).sum())
+            block.mean = block.sum / block.count
+            deviations = values - block.mean
+            block.squares = float((deviations * deviations * counts).sum())
+        self._combine(block)
+
     def merge(self, other: Moments) -> None:
         """Take in another stretch of the stream."""
         self.least, self.most = min(self.least, other.least), max(self.most, other.most)
@@ -100,6 +112,37 @@ class Moments:
         self.mean += step * other.count
         self.sum += other.sum
         self.count = count
+
+
+def count_equal(
+    numbers: NDArray[np.float64], counts: NDArray[np.int64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Distinct numbers, ascending, and how often each occurs.
+
+    Parameters
+    ----------
+    numbers
+        At least one, all finite; 0.0 and -0.0 are one number.
+    counts
+        How often each occurs; None: once.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> [each.tolist() for each in count_equal(np.array([2.0, 1.0, 2.0]), np.array([1, 1, 3]))]
+    [[1.0, 2.0], [1, 4]]
+    """
+    if counts is None:
+        values = np.sort(numbers) + 0.0
+    else:
+        order = np.argsort(numbers)
+        values, counts = numbers[order] + 0.0, counts[order]
+    firsts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+    if counts is None:
+        return values[firsts], np.diff(firsts, append=len(values))
+    if len(firsts) == len(values):
+        return values, counts
+    return values[firsts], np.add.reduceat(counts, firsts)
 
 
 def _clamp(number: float) -> float:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
-import pyarrow as pa
 
 from sagewatch.errors import RejectedInputError
+from sagewatch.quality.cells import Columns
 from sagewatch.quality.column import CATEGORIES_KEPT, ColumnProfile
 
 # A data set with more columns or more shapes of rows than this is no table.
@@ -37,11 +37,11 @@ class Shape(msgspec.Struct, frozen=True, order=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Some rows of one shape, column by column, as strings; null where a value is missing."""
+    """Some rows of one shape, column by column."""
 
     shape: Shape
     names: tuple[str, ...]
-    columns: tuple[pa.StringArray, ...]
+    columns: Columns
     rows: int
 
 

@@ -26,7 +26,7 @@ from sagewatch.quality.readout import Readout
 from sagewatch.quality.rows import RowGatherer, parse_csv_block, position_names
 from sagewatch.quality.script import Preprocessor
 
-CAPTURE_BLOCK: Final = 1 << 18
+CAPTURE_BLOCK: Final = 1 << 19
 TABLE_BLOCK: Final = 4 << 20
 _LARGEST_DOCUMENT: Final = 512 << 20
 _LONGEST_HEADER: Final = 16 << 20

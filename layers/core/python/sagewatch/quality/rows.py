@@ -9,6 +9,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.csv
 
+from sagewatch.quality.cells import Columns, join_columns, split_cells
 from sagewatch.quality.payload import Row
 from sagewatch.quality.profile import Batch, Shape
 from sagewatch.quality.readout import Readout
@@ -22,7 +23,7 @@ class Places:
     """Where each row came from: runs of rows whose lines follow one another in a file."""
 
     def __init__(self) -> None:
-        self._rows = 0
+        self.rows = 0
         self._starts: list[int] = []
         self._runs: list[tuple[str, int]] = []
         self._next: tuple[str, int] = ("", 0)
@@ -30,9 +31,9 @@ class Places:
     def add(self, where: str, line: int, count: int = 1) -> None:
         """Note the places of the next rows: one a line, from ``line`` on."""
         if self._next != (where, line):
-            self._starts.append(self._rows)
+            self._starts.append(self.rows)
             self._runs.append((where, line))
-        self._rows += count
+        self.rows += count
         self._next = (where, line + count)
 
     def find(self, row: int) -> tuple[str, int]:
@@ -42,21 +43,43 @@ class Places:
         return where, line + row - self._starts[run]
 
 
+class _Gathered:
+    """Rows of one shape in their order: runs of lines of CSV, and columns that were cut already."""
+
+    def __init__(self) -> None:
+        self.runs: list[list[str] | Columns] = []
+        self.places = Places()
+
+    def add_text(self, row: str, where: str, line: int) -> None:
+        if not self.runs or not isinstance(self.runs[-1], list):
+            self.runs.append([])
+        last = self.runs[-1]
+        assert isinstance(last, list)  # noqa: S101 - told to the type checker
+        last.append(row)
+        self.places.add(where, line)
+
+
 class RowGatherer:
     """Takes rows one by one and hands them to a readout in batches."""
 
     def __init__(self, readout: Readout) -> None:
         self._readout = readout
-        self._texts: dict[Shape, tuple[list[str], Places]] = {}
+        self._lines: dict[Shape, _Gathered] = {}
         self._cells: dict[Shape, tuple[list[Row], Places]] = {}
         self._bytes = 0
 
-    def add_texts(self, rows: list[str], shape: Shape, where: str, line: int) -> None:
-        """Take in rows as lines of CSV, one a line of the file; each must be as wide as the shape."""
-        texts, places = self._texts.setdefault(shape, ([], Places()))
-        texts.extend(rows)
-        places.add(where, line, len(rows))
-        self._grow(sum(map(len, rows)), len(texts))
+    def add_text(self, row: str, shape: Shape, where: str, line: int) -> None:
+        """Take in a row as a line of CSV; it must be as wide as the shape."""
+        gathered = self._lines.setdefault(shape, _Gathered())
+        gathered.add_text(row, where, line)
+        self._grow(len(row), gathered.places.rows)
+
+    def add_columns(self, columns: Columns, shape: Shape, where: str, line: int, size: int) -> None:
+        """Take in rows that follow one another in the file, already cut into columns; ``size`` in bytes."""
+        gathered = self._lines.setdefault(shape, _Gathered())
+        gathered.runs.append(columns)
+        gathered.places.add(where, line, len(columns[0]))
+        self._grow(size, gathered.places.rows)
 
     def add_cells(self, row: Row, outputs: int, where: str, line: int) -> None:
         """Take in a row as cells: joined by name where every cell has one, else by position."""
@@ -69,12 +92,12 @@ class RowGatherer:
 
     def flush(self) -> None:
         """Hand over what was gathered."""
-        for shape, (texts, places) in self._texts.items():
-            self._read_texts(shape, texts, places)
+        for shape, gathered in self._lines.items():
+            self._flush_lines(shape, gathered)
         for shape, (rows, places) in self._cells.items():
             build = _build_named if shape.is_named else _build_positional
             self._readout.add(build(shape, rows), *places.find(0))
-        self._texts.clear()
+        self._lines.clear()
         self._cells.clear()
         self._bytes = 0
 
@@ -83,13 +106,20 @@ class RowGatherer:
         if rows >= ROWS_A_BATCH or self._bytes >= BYTES_A_BATCH:
             self.flush()
 
-    def _read_texts(self, shape: Shape, texts: list[str], places: Places) -> None:
-        content = "\n".join(texts).encode("utf-8", "replace")
-        columns, odd = parse_csv_block(content, shape.width)
-        for number in odd:
-            self._readout.reject(*places.find(number), "not_csv")
-        rows = len(columns[0]) if columns else 0
-        self._readout.add(Batch(shape, position_names(shape.width), columns, rows), *places.find(0))
+    def _flush_lines(self, shape: Shape, gathered: _Gathered) -> None:
+        parts: list[Columns] = []
+        before = 0
+        for run in gathered.runs:
+            columns, count = (run, len(run[0])) if isinstance(run, tuple) else ((), len(run))
+            if isinstance(run, list):
+                columns, odd = parse_csv_block("\n".join(run).encode("utf-8", "replace"), shape.width)
+                for number in odd:
+                    self._readout.reject(*gathered.places.find(before + number), "not_csv")
+            parts.append(columns)
+            before += count
+        columns = tuple(map(join_columns, zip(*parts, strict=True)))
+        batch = Batch(shape, position_names(shape.width), columns, len(columns[0]))
+        self._readout.add(batch, *gathered.places.find(0))
 
 
 def position_names(width: int) -> tuple[str, ...]:
@@ -97,8 +127,8 @@ def position_names(width: int) -> tuple[str, ...]:
     return tuple(f"_c{number}" for number in range(width))
 
 
-def parse_csv_block(content: bytes, width: int) -> tuple[tuple[pa.StringArray, ...], list[int]]:
-    """Columns of a block of CSV rows, as strings; an empty cell is missing, a quoted empty one is not.
+def parse_csv_block(content: bytes, width: int) -> tuple[Columns, list[int]]:
+    """Columns of a block of CSV rows; an empty cell is missing, a quoted empty one is not.
 
     Parameters
     ----------
@@ -117,6 +147,12 @@ def parse_csv_block(content: bytes, width: int) -> tuple[tuple[pa.StringArray, .
     pyarrow.ArrowInvalid
         When the content is no UTF-8.
     """
+    columns = split_cells(content, width) if content.strip(b"\r\n") else None
+    return (columns, []) if columns is not None else parse_any_csv(content, width)
+
+
+def parse_any_csv(content: bytes, width: int) -> tuple[Columns, list[int]]:
+    """What ``parse_csv_block`` does, for rows that may have quotes, other widths, or blank lines among them."""
     odd: list[int] = []
 
     def skip(row: pa.csv.InvalidRow) -> str:

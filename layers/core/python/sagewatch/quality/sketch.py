@@ -75,6 +75,34 @@ class Sketch:
         # What stays is a copy: the caller's array is his.
         self.levels[0] = [np.concatenate(self.levels[0])] if self.levels[0] else []
 
+    def add_counted(self, values: Floats, counts: NDArray[np.int64]) -> None:
+        """Take in distinct finite numbers, ascending, and how often each occurs, as many values at once.
+
+        Of the sorted values every 2**h-th goes to level h, taken from the middle of its like; h is the smallest for
+        which the first level could hold them. Ranks stay within half of such a step, so within the sketch's error.
+        """
+        ends = np.cumsum(counts)
+        total = int(ends[-1])
+        height = max(0, math.ceil(math.log2(total / self.k))) if total > self.k else 0
+        while len(self.levels) <= height:
+            self._expand()
+        step = 1 << height
+        # Of an even number of values none is in the middle: the lower and the upper one take turns.
+        middle = max(0, step // 2 - (self.compressed[height] % 2 == 0)) if height else 0
+        taken = np.arange(middle, total - total % step, step)
+        self._keep(height, values[np.searchsorted(ends, taken, side="right")])
+        # What is left over, the largest values, keeps its own weight on the levels below.
+        at = total - total % step
+        for level in range(height - 1, -1, -1):
+            if (total % step) >> level & 1:
+                place = at + (1 << level) // 2
+                self._keep(level, values[np.searchsorted(ends, [place], side="right")])
+                at += 1 << level
+        for level in range(height):
+            self.compressed[level] += 1
+        while self.items >= self._capacity and self._condense():
+            pass
+
     def merge(self, other: Sketch) -> None:
         """Take in another sketch, level by level."""
         while len(self.levels) < len(other.levels):
@@ -139,6 +167,10 @@ class Sketch:
             sketch._sizes[level] = len(sketch.levels[level][0])
         sketch.compressed, sketch.offsets = list(state["compressed"]), list(state["offsets"])
         return sketch
+
+    def _keep(self, level: int, items: Floats) -> None:
+        self.levels[level].append(items)
+        self._sizes[level] += len(items)
 
     def _expand(self) -> None:
         self.levels.append([])

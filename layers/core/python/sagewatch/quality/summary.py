@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
+import numpy as np
 from msgspec import UNSET, UnsetType
 
 from sagewatch.quality.column import ColumnProfile
@@ -63,14 +64,14 @@ def build_buckets(sketch: Sketch, least: float, most: float) -> list[Bucket]:
     lose that value, and so do these: six real columns show it.
     """
     items, weights = sketch.weighted()
-    bars = []
-    for number in range(BUCKETS):
-        lower, upper = _bound(least, most, number), _bound(least, most, number + 1)
-        below = items <= upper if number == BUCKETS - 1 else items < upper
-        bars.append(
-            Bucket(lower, upper, float(int(weights[below].sum()) - int(weights[items < lower].sum())))
-        )
-    return bars
+    by_value = np.argsort(items)
+    ranks = np.concatenate([[0], np.cumsum(weights[by_value])])
+    bounds = [_bound(least, most, number) for number in range(BUCKETS + 1)]
+    below = ranks[np.searchsorted(items[by_value], bounds)].tolist()
+    # The last bar holds its upper bound too.
+    below_last = int(ranks[np.searchsorted(items[by_value], bounds[-1], side="right")])
+    tops = [*below[1:-1], below_last]
+    return [Bucket(bounds[at], bounds[at + 1], float(tops[at] - below[at])) for at in range(BUCKETS)]
 
 
 def _bound(least: float, most: float, number: int) -> float:

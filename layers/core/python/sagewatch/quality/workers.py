@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -18,6 +19,7 @@ from sagewatch.quality.readout import Readout, RejectedLine
 
 # Starting a process costs what reading so many bytes costs.
 BYTES_WORTH_A_PROCESS: Final = 32 << 20
+HEAD_START: Final = 32 << 20
 _POLL_SECONDS: Final = 0.2
 _SPLIT: Final = frozenset({FileKind.CAPTURE, FileKind.JSON_LINES, FileKind.CSV})
 
@@ -73,21 +75,26 @@ def read_dataset(
 
 
 def plan_shares(files: Sequence[Path], settings: ReadSettings, workers: int) -> list[list[Piece]]:
-    """Share a data set out: consecutive stretches of about equal size, cut within files where lines allow."""
+    """Share a data set out: consecutive stretches of about equal size, cut within files where lines allow.
+
+    The first is the largest: whoever asks reads it himself, while the other processes are still starting.
+    """
     sizes = [path.stat().st_size for path in files]
-    target = max(1, -(-sum(sizes) // workers))
+    kind = settings.format.kind
+    start_cost = HEAD_START if workers > 1 and sum(sizes) > HEAD_START else 0
+    target = max(1, -(-(sum(sizes) - start_cost) // workers))
+    targets = [target + start_cost, *[target] * (workers - 1)]
     shares: list[list[Piece]] = [[]]
     filled = 0
     for path, size in zip(files, sizes, strict=True):
-        kind = settings.format.kind
         whole = kind not in _SPLIT or (kind is FileKind.CSV and workers > 1 and has_quotes(path))
         start = 0
         while start < size or not size:
-            if filled >= target and len(shares) < workers:
+            if filled >= targets[len(shares) - 1] and len(shares) < workers:
                 shares.append([])
                 filled = 0
             last = whole or len(shares) == workers
-            end = size if last else min(size, start + target - filled)
+            end = size if last else min(size, start + targets[len(shares) - 1] - filled)
             shares[-1].append(Piece(str(path), start, end))
             filled += end - start
             start = end
@@ -122,14 +129,20 @@ def _read_in_processes(
     context = multiprocessing.get_context("spawn")
     done = context.Value("q", 0)
     encoded = msgspec.msgpack.encode(settings)
-    with ProcessPoolExecutor(len(shares), context, _set_shared, (done,)) as pool:
-        waiting: set[Future[_Part]] = set()
-        futures = [pool.submit(_read_share, share, encoded) for share in shares]
-        waiting.update(futures)
+    reported = _Progress(done, total, progress)
+    with ProcessPoolExecutor(len(shares) - 1, context, _set_shared, (done,)) as pool:
+        futures = [pool.submit(_read_share, share, encoded) for share in shares[1:]]
+        try:
+            reader = DatasetReader(settings, reported.advance)
+            lines = [reader.read(piece) for piece in shares[0]]
+            here = (reader.finish(), lines)
+        except SagewatchError:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        waiting: set[Future[_Part]] = set(futures)
         while waiting:
             finished, waiting = wait(waiting, _POLL_SECONDS, FIRST_EXCEPTION)
-            if progress is not None:
-                progress(min(done.value, total), total)
+            reported.show()
             if any(future.exception() is not None for future in finished):
                 pool.shutdown(wait=False, cancel_futures=True)
                 break
@@ -137,7 +150,26 @@ def _read_in_processes(
     for part in parts:
         if part.failure is not None:
             raise _restore(part.failure)
-    return [(Readout.decode(part.content), part.lines) for part in parts]
+    return [here, *((Readout.decode(part.content), part.lines) for part in parts)]
+
+
+class _Progress:
+    """Bytes read by this process and all others, told at most every ``_POLL_SECONDS``."""
+
+    def __init__(self, done: Any, total: int, tell: Callable[[int, int], None] | None) -> None:
+        self._done, self._total, self._tell = done, total, tell
+        self._told = 0.0
+
+    def advance(self, count: int) -> None:
+        with self._done.get_lock():
+            self._done.value += count
+        if time.monotonic() - self._told > _POLL_SECONDS:
+            self.show()
+
+    def show(self) -> None:
+        self._told = time.monotonic()
+        if self._tell is not None:
+            self._tell(min(self._done.value, self._total), self._total)
 
 
 def _set_shared(value: Any) -> None:
