@@ -85,18 +85,30 @@ function widget(title, x, y, metrics, options = {}) {
   };
 }
 
-const search = (dimensions, metric, stat) => [
-  [{ expression: `SEARCH('{Sagewatch,${dimensions}} MetricName="${metric}"', '${stat}', 60)` }],
+const search = (schema, metric, stat, where = '') => [
+  [{ expression: `SEARCH('{${schema}} MetricName="${metric}"${where}', '${stat}', 60)` }],
 ];
+const OURS = {
+  predictions: (where) => search('Sagewatch,Endpoint,Variant', 'Predictions', 'Sum', where),
+  classes: (where) => search('Sagewatch,Endpoint,Variant,Class', 'PredictedClass', 'Sum', where),
+  // The detectors' evidence in orders of magnitude; above 0 is a finding.
+  evidence: (where) => search('Sagewatch,Endpoint,Variant,Detector', 'Log10Excess', 'Maximum', where),
+  rejected: (where) => search('Sagewatch,Endpoint,Variant', 'RejectedLines', 'Sum', where),
+  violations: (where) => search('Sagewatch,Endpoint,MonitoringSchedule,Kind', 'violation_count', 'Maximum', where),
+};
 
-function dashboard() {
+const dashboard = (name, body) => ({
+  Type: 'AWS::CloudWatch::Dashboard',
+  Properties: { DashboardName: name, DashboardBody: { 'Fn::Sub': JSON.stringify(body) } },
+});
+
+function fleetDashboard() {
   const queues = (suffix, metric) => QUEUES.map((q) => ['AWS/SQS', metric, 'QueueName', sub(`${q}${suffix}.QueueName`)]);
   const functions = (metric) => FUNCTIONS.map((f) => ['AWS/Lambda', metric, 'FunctionName', sub(functionId(f))]);
   const widgets = [
-    widget('Predictions', 0, 0, search('Endpoint,Variant', 'Predictions', 'Sum')),
-    widget('Most frequent classes', 8, 0, search('Endpoint,Variant,Class', 'PredictedClass', 'Sum')),
-    // The detectors' evidence in orders of magnitude; above 0 is a finding.
-    widget('Evidence (0 is the alarm)', 16, 0, search('Endpoint,Variant,Detector', 'Log10Excess', 'Maximum')),
+    widget('Predictions', 0, 0, OURS.predictions()),
+    widget('Most frequent classes', 8, 0, OURS.classes()),
+    widget('Evidence (0 is the alarm)', 16, 0, OURS.evidence()),
     widget('Oldest message, seconds', 0, 6, queues('Queue', 'ApproximateAgeOfOldestMessage'), { stat: 'Maximum' }),
     widget('Messages given up', 8, 6, queues('DeadLetters', 'ApproximateNumberOfMessagesVisible'), { stat: 'Maximum' }),
     widget('Errors', 16, 6, functions('Errors')),
@@ -104,10 +116,33 @@ function dashboard() {
     widget('Throttles', 8, 12, functions('Throttles')),
     widget('Invocations', 16, 12, functions('Invocations')),
   ];
-  return {
-    Type: 'AWS::CloudWatch::Dashboard',
-    Properties: { DashboardName: STACK, DashboardBody: { 'Fn::Sub': JSON.stringify({ widgets }) } },
-  };
+  return dashboard(STACK, { widgets });
+}
+
+// One dashboard for whichever endpoint is chosen at its top: CloudWatch puts the name wherever the pattern stands.
+const CHOSEN = 'CHOSEN-ENDPOINT';
+
+function endpointDashboard() {
+  const ours = ` Endpoint="${CHOSEN}"`;
+  const hosting = (metric, stat) => search('AWS/SageMaker,EndpointName,VariantName', metric, stat, ` EndpointName="${CHOSEN}"`);
+  const widgets = [
+    widget('Predictions', 0, 0, OURS.predictions(ours)),
+    widget('Most frequent classes', 8, 0, OURS.classes(ours)),
+    widget('Evidence (0 is the alarm)', 16, 0, OURS.evidence(ours)),
+    widget('Violations of the monitor', 0, 6, OURS.violations(ours)),
+    widget('Capture lines that could not be read', 8, 6, OURS.rejected(ours)),
+    widget('Invocations', 16, 6, hosting('Invocations', 'Sum')),
+    widget('Model latency, microseconds', 0, 12, hosting('ModelLatency', 'p95')),
+    widget('Refused requests (4XX)', 8, 12, hosting('Invocation4XXErrors', 'Sum')),
+    widget('Failed requests (5XX)', 16, 12, hosting('Invocation5XXErrors', 'Sum')),
+  ];
+  const variables = [
+    {
+      type: 'pattern', pattern: CHOSEN, id: 'endpoint', label: 'Endpoint', inputType: 'select', visible: true, defaultValue: '__FIRST',
+      search: '{Sagewatch,Endpoint,Variant} MetricName="Predictions"', populateFrom: 'Endpoint',
+    },
+  ];
+  return dashboard(`${STACK}-endpoint`, { variables, widgets });
 }
 
 // Saved in Logs Insights under the stack's name: the questions that runbooks ask of the functions' logs.
@@ -141,4 +176,4 @@ function queries() {
   };
 }
 
-module.exports = { Resources: { ...alarms(), ...queries(), Dashboard: dashboard() } };
+module.exports = { Resources: { ...alarms(), ...queries(), Dashboard: fleetDashboard(), EndpointDashboard: endpointDashboard() } };

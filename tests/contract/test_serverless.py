@@ -173,18 +173,27 @@ def test_every_fact_of_ours_is_routed_or_known_to_stay_in_the_archive(of_type):
     assert routed["Diagnosis Due"] == {"DiagnosedIncidentRule"}
 
 
-def test_the_dashboard_shows_metrics_that_are_put_and_queues_that_are_there(template, of_type):
-    (dashboard,) = of_type("AWS::CloudWatch::Dashboard").values()
-    body = dashboard["DashboardBody"]["Fn::Sub"]
-    searched = re.findall(r"SEARCH\('\{Sagewatch,([\w,]+)\} MetricName=\\\"(\w+)", body)
-    source = (ROOT / "layers/core/python/sagewatch/flows/ingest_capture.py").read_text()
-    assert {name for _, name in searched} == {"Predictions", "PredictedClass", "Log10Excess"}
-    for dimensions, name in searched:
-        assert f'"{name}"' in source
-        assert all(f'"{word}"' in source or f"{word}=" in source for word in dimensions.split(","))
-    named = {name.split(".")[0] for name in re.findall(r"\$\{(\w[\w.]*)\}", body)}
-    assert named <= set(template["Resources"])
-    assert json.loads(body)["widgets"]
+def test_dashboards_show_metrics_that_are_put_and_resources_that_are_there(template, of_type):
+    flows = ROOT / "layers/core/python/sagewatch/flows"
+    source = "".join((flows / f"{name}.py").read_text() for name in ("ingest_capture", "ingest_report"))
+    for dashboard in of_type("AWS::CloudWatch::Dashboard").values():
+        body = dashboard["DashboardBody"]["Fn::Sub"]
+        searched = re.findall(r"SEARCH\('\{Sagewatch,([\w,]+)\} MetricName=\\\"(\w+)", body)
+        assert {name for _, name in searched} >= {"Predictions", "PredictedClass", "Log10Excess"}
+        for dimensions, name in searched:
+            assert f'"{name}"' in source
+            assert all(f'"{word}"' in source or f"{word}=" in source for word in dimensions.split(","))
+        named = {name.split(".")[0] for name in re.findall(r"\$\{(\w[\w.]*)\}", body)}
+        assert named - {"AWS::Region"} <= set(template["Resources"])
+        assert json.loads(body)["widgets"]
+
+
+def test_every_graph_of_the_endpoints_dashboard_follows_the_choice_at_its_top(of_type):
+    body = json.loads(of_type("AWS::CloudWatch::Dashboard")["EndpointDashboard"]["DashboardBody"]["Fn::Sub"])
+    (choice,) = body["variables"]
+    for widget in body["widgets"]:
+        ((metric,),) = widget["properties"]["metrics"]
+        assert f'="{choice["pattern"]}"' in metric["expression"]
 
 
 def test_every_alarm_tells_operations_and_never_the_people_on_call_for_models(of_type):

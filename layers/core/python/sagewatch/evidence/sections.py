@@ -66,14 +66,24 @@ def build_evidence(dossier: Dossier) -> Markup:
         )
         table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
         drawn = (draw_trace(dossier, trace), tag("details", tag("summary", "The numbers"), table))
-    peak = max([point.log10_excess for point in trace], default=evidence.log10_excess)
     note = (
         "Every prediction adds to the evidence that the traffic has changed, or takes from it. "
-        f"It peaked at {tell_factor(peak)} the threshold; after each alarm it starts anew."
+        f"{_tell_crossings([point.log10_excess for point in trace], evidence.log10_excess)}"
     )
     if finding.kind not in GATHERING:
         note = "The detector compares what it observed with what it allows."
     return build_section("evidence", "Evidence", note, drawn, _build_facts(facts))
+
+
+def _tell_crossings(trace: list[float], whole: float) -> str:
+    """How the sawtooth of the drawing becomes the figure at the top of the page."""
+    crossings = sum(excess >= 0 for excess in trace)
+    if crossings <= 1:
+        return f"It peaked at {tell_factor(max([*trace, whole]))} the threshold."
+    told = f"It crossed the threshold {crossings:,} times, and starts anew after each"
+    if whole <= max(trace):  # the finding was not told of again since its first alarm
+        return f"{told}; it peaked at {tell_factor(max(trace))}."
+    return f"{told}; taken together, that is {tell_factor(whole)} the threshold."
 
 
 def build_classes(dossier: Dossier) -> Markup | None:
