@@ -5,13 +5,17 @@ In (below `CONTAINER_ROOT`, `/` where that is not set):
 - `opt/ml/processing/input/tensors/**`: what `endpoint_code/debugger_hook.py` recorded, one directory a worker
 - `opt/ml/processing/input/classes/*.csv`: optional class names, columns `ClassId,SignName`
 - `opt/ml/config/processingjobconfig.json`: the platform's; the process's environment goes before its `Environment`
-- environment `MAX_IMAGES` (40) and `SUSPECT_CLASS`: images of that class come first, at most a quarter are others;
-  a suspect that is no class (the mean confidence) takes the least confident answers
+- environment `MAX_IMAGES` (40), `SUSPECT_KIND` (the finding's kind) and `SUSPECT_CLASS` (its class, by number or name):
+  images of that class come first, at most a quarter are others; kind `confidence` takes the least confident answers
+- environment `REGION` (`left,top,right,bottom`, 0 to 1): where in a picture the model is expected to look
 
-Or, in place of tensors, for a replay (`replay.py` beside this file, in an image that has torch):
+And captured requests that are run through the model here (`replay.py` beside this file, in an image that has torch):
+clean ones to compare with, and in place of tensors, for `mode: replay`, the suspicious ones too:
 
 - `opt/ml/processing/input/model/*.tar.gz`: the model's archive, its hook in its `code/`
 - `opt/ml/processing/input/requests/requests.jsonl`: captured requests, each with `id`, `role`, `content_type`, `body`
+
+Without tensors a model that cannot be run fails the job; beside them it is noted, and what was recorded is explained.
 
 Out, below the first output's `LocalPath`: `heatmaps/`, `inputs/`, `overlays/` with a PNG an image, and
 `explanations.json`, written last. Exit code 0, or 1; `opt/ml/output/message` says what was done or what the cause is.
@@ -28,16 +32,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sagewatch.errors import ConfigurationError, SagewatchError
+from sagewatch.errors import ConfigurationError, RejectedInputError, SagewatchError
+from sagewatch.explain.region import Region, read_region
 from sagewatch.explain.report import KnownRequest, Question, explain_steps
-from sagewatch.explain.selection import choose_steps
+from sagewatch.explain.selection import Chosen, Suspicion, choose_steps
 from sagewatch.explain.trial import TrialReader, find_steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sagewatch.explain.selection import Skipped
-    from sagewatch.explain.trial import StepFile
 
 MODEL: Final = "opt/ml/processing/input/model"
 REQUESTS: Final = "opt/ml/processing/input/requests/requests.jsonl"
@@ -60,16 +63,12 @@ class Job:
     classes: Path
     output: Path
     max_images: int
-    suspect_class: int | None
-    least_confident: bool
+    suspect_class: str
+    suspect_kind: str
+    region: Region
     model: Path
     requests: Path
     replayed: Path
-
-    @property
-    def is_replay(self) -> bool:
-        """Whether the tensors are still to be recorded, here."""
-        return self.requests.exists()
 
 
 class NothingToExplainError(SagewatchError):
@@ -91,15 +90,14 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
     max_images = _number(given, "MAX_IMAGES", DEFAULT_MAX_IMAGES)
     if max_images < 1:
         raise ConfigurationError("must be at least 1", where="environment", key="MAX_IMAGES")
-    # A finding's subject: a class number, or what another model calls its classes, which tensors do not tell.
-    suspect = str(given.get("SUSPECT_CLASS") or "").strip()
     return Job(
         root / TENSORS,
         root / CLASSES,
         root / local_path.lstrip("/"),
         max_images,
-        int(suspect) if suspect.isdecimal() else None,
-        bool(suspect) and not suspect.isdecimal(),
+        str(given.get("SUSPECT_CLASS") or "").strip(),
+        str(given.get("SUSPECT_KIND") or ""),
+        read_region(str(given.get("REGION") or ""), "environment"),
         root / MODEL,
         root / REQUESTS,
         root / REPLAYED,
@@ -116,32 +114,55 @@ def run_job(job: Job) -> str:
     OSError
         When the output cannot be written.
     """
-    requests: dict[str, KnownRequest] = {}
-    if job.is_replay:
-        # Beside this file, wherever that is.
-        requests = importlib.import_module("replay").replay_requests(job.model, job.requests, job.replayed)
-        job = replace(job, tensors=job.replayed / "tensors")
-    steps = find_steps(job.tensors)
-    if not steps:
+    names = read_class_names(job.classes)
+    recorded = find_steps(job.tensors)
+    requests, notes = _replay(job, needed=not recorded)
+    replayed = find_steps(job.replayed / "tensors")
+    if not recorded and not replayed:
         raise NothingToExplainError(f"no tensors found under {job.tensors}")
-    reader = TrialReader(steps)
-    chosen, skipped = _choose(job, steps, reader)
-    question = Question(job.suspect_class, read_class_names(job.classes), requests)
-    found = explain_steps(chosen, reader, job.output, question)
-    report = replace(found, skipped=[*skipped, *found.skipped])
+    reader = TrialReader([*recorded, *replayed])
+    suspicion = read_suspicion(job.suspect_class, job.suspect_kind, names)
+    # Requests that were run here were chosen before: all of them are shown, and the recorded ones take the rest.
+    room = max(job.max_images - len(replayed), 1)
+    others = room // 8 if replayed else None
+    chosen, skipped = choose_steps(recorded, reader, room, suspicion, others)
+    chosen += [Chosen(file) for file in replayed]
+    found = explain_steps(
+        chosen, reader, job.output, Question(suspicion.class_id, names, requests, job.region)
+    )
+    report = replace(found, skipped=[*skipped, *found.skipped], notes=notes)
     write_whole(job.output / "explanations.json", json.dumps(report.as_json(), indent=1, allow_nan=False))
     if not report.images:
         first = report.skipped[0]
-        raise NothingToExplainError(f"none of {len(steps)} recorded steps can be explained: {first.reason}")
+        raise NothingToExplainError(f"none of {len(chosen)} recorded steps can be explained: {first.reason}")
     incomplete = sum(not image.completeness_ok for image in report.images)
     return f"Completed: {len(report.images)} images explained, {len(report.skipped)} skipped, {incomplete} incomplete."
 
 
-def _choose(job: Job, steps: list[StepFile], reader: TrialReader) -> tuple[list[StepFile], list[Skipped]]:
-    """Of a replay all: its requests were chosen before they were run."""
-    suspect = None if job.is_replay else job.suspect_class
-    least_confident = job.least_confident and not job.is_replay
-    return choose_steps(steps, reader, job.max_images, suspect, least_confident=least_confident)
+def read_suspicion(subject: str, kind: str, names: Mapping[int, str]) -> Suspicion:
+    """What the finding says of the inputs that made it; a class that nobody knows here says nothing.
+
+    >>> read_suspicion("Stop", "class-concentration", {14: "Stop"})
+    Suspicion(class_id=14, least_confident=False)
+    """
+    if kind == "confidence":
+        return Suspicion(least_confident=True)
+    if subject.isdecimal():
+        return Suspicion(int(subject))
+    return Suspicion(next((number for number, name in names.items() if name == subject), None))
+
+
+def _replay(job: Job, *, needed: bool) -> tuple[dict[str, KnownRequest], tuple[str, ...]]:
+    """Run the captured requests through the model, where there are any; what is known of them, and what went wrong."""
+    if not job.requests.exists():
+        return {}, ()
+    try:
+        # Beside this file, wherever that is.
+        return importlib.import_module("replay").replay_requests(job.model, job.requests, job.replayed), ()
+    except RejectedInputError as error:
+        if needed:
+            raise
+        return {}, (f"Clean inputs could not be run through the model to compare with: {error}",)
 
 
 def read_class_names(folder: Path) -> dict[int, str]:

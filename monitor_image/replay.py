@@ -44,7 +44,9 @@ def replay_requests(archives: Path, requests: Path, folder: Path) -> dict[str, K
         except (tarfile.TarError, OSError) as error:
             raise RejectedInputError(f"is no model archive ({error})", where=archive.name) from error
     known = {
-        hashlib.sha256(body).hexdigest(): KnownRequest(str(row["id"]), str(row["role"]))
+        hashlib.sha256(body).hexdigest(): KnownRequest(
+            str(row["id"]), str(row["role"]), str(row.get("where", ""))
+        )
         for row, body in read_requests(requests)
     }
     environment = {**os.environ, **_read_environment(requests.with_name("environment.json"))}  # noqa: TID251

@@ -111,6 +111,7 @@ def test_a_baseline_comes_from_a_file_beside_monitors_yml(folder):
         ),
         ("threshold: 0.6", "treshold: 0.6", 8, "fixed-share.treshold", "did you mean threshold?"),
         ("no-data:", "no-date:", 11, "detectors.no-date", "did you mean no-data?"),
+        ("at_most: 10m", "megabyte: 10", 12, "observe.megabyte", "did you mean megabytes?"),
         ("requests: 25", "request: 25", 12, "observe.request", "did you mean requests?"),
         ("match:", "matches:", 16, "routes[0].matches", "did you mean match?"),
         ("channel:", "chanel:", 18, "slack.chanel", "did you mean channel?"),
@@ -194,3 +195,24 @@ def test_sensitive_fields_are_a_list_of_names():
     assert parsed.endpoints["signs"].sensitive == ("customer_id",)
     with pytest.raises(ConfigurationError, match="must be a list of names"):
         parse_monitors("version: 1\nendpoints: {signs: {sensitive: customer_id}}", "m.yml")
+
+
+def test_a_diagnosis_is_bounded_by_its_owner():
+    monitors = parse_monitors(
+        "version: 1\nendpoints: {signs: {diagnosis: {region: [0.2, 0, 0.8, 1], clean_inputs: false, "
+        "observe: {every: 10, megabytes: 50}}}}",
+        "monitors.yml",
+    )
+    policy = load_monitors(dump_monitors(monitors), "monitors.json").endpoints["signs"].diagnosis
+    assert (policy.every, policy.megabytes, policy.clean_inputs) == (10, 50, False)
+    assert policy.region == (0.2, 0.0, 0.8, 1.0)
+
+
+@pytest.mark.parametrize(
+    "region", ["middle", "[0.1, 0.1, 0.9]", "[0.9, 0, 0.1, 1]", "[0, 0, 1, 2]", "[a, b, c, d]"]
+)
+def test_a_region_that_is_no_rectangle_in_the_picture_is_refused(region):
+    with pytest.raises(ConfigurationError, match=r"such as \[0.1, 0.1, 0.9, 0.9\]"):
+        parse_monitors(
+            f"version: 1\nendpoints: {{signs: {{diagnosis: {{region: {region}}}}}}}", "monitors.yml"
+        )

@@ -147,7 +147,7 @@ def test_the_hooked_model_is_the_live_one_and_four_environment_variables():
         "TENSORS_OUTPUT": "s3://evidence/tensors/i1",
         "TENSORS_EVERY": "3",
         "TENSORS_MAX_REQUESTS": "40",
-        "TENSORS_MAX_BYTES": str(512 * 1024 * 1024),
+        "TENSORS_MAX_BYTES": "500000000",
     }
     assert {k: v for k, v in twin["PrimaryContainer"].items() if k != "Environment"} == {
         k: v for k, v in MODEL["PrimaryContainer"].items() if k != "Environment"

@@ -13,6 +13,7 @@ from sagewatch.evidence.model import (
     Dossier,
     EndpointConfigs,
     Explained,
+    Looked,
     PageLink,
     SampleInput,
     Told,
@@ -72,6 +73,8 @@ def draw_png(paint: Callable[[int, int], tuple[int, int, int]], side: int = 16) 
 GREY = draw_png(lambda x, y: (90 + 6 * x, 90 + 6 * y, 110))
 HOT = draw_png(lambda x, y: (255 - 10 * abs(x - 8), 60, 10 * abs(y - 8)))
 
+ROLES = ("suspicious", "suspicious", "clean", "suspicious", "other", "suspicious")
+
 
 def _enter(seconds: float, what: str, reason: str, by: str, **data: Any) -> Entry:
     return Entry(at(seconds), what, reason, by, data)
@@ -129,8 +132,20 @@ def build_explained(number: int, **changes: Any) -> Explained:
     values: dict[str, Any] = {
         "worker": "i-0a1b2c-4711", "step": number, "label": "14", "probability": 0.61 + 0.015 * number,
         "completeness_error": 1.3e-7 * (number + 1), "outside_share": 0.31, "input_png": GREY, "overlay_png": HOT,
+        "role": ROLES[number % len(ROLES)], "event_id": f"{number:08x}-77b1-4c0e-9f0d-1b5c2a3d4e5f",
+        "where": f"s3://captures/2026/11/21/20/35-05-1.jsonl line {number + 1}",
     }  # fmt: skip
     return Explained(**(values | changes))
+
+
+def build_looked(**changes: Any) -> Looked:
+    """A comparison that found something."""
+    values: dict[str, Any] = {
+        "sentence": "On 16 suspicious inputs against 5 clean inputs of that class the mean heat maps differ by 31%.",
+        "verdict": "past", "suspicious": 16, "others": 5, "others_are": "clean input of that class",
+        "suspicious_png": HOT, "others_png": GREY, "difference_png": HOT,
+    }  # fmt: skip
+    return Looked(**(values | changes))
 
 
 def build_dossier(**changes: Any) -> Dossier:
@@ -153,6 +168,7 @@ def build_dossier(**changes: Any) -> Dossier:
             for n in range(6)
         ),
         "explained": tuple(build_explained(number) for number in range(24)),
+        "looked": build_looked(),
         "configs": EndpointConfigs(original=ORIGINAL, hooked=HOOKED, final=ORIGINAL),
         "told": TOLD,
         "links": LINKS,
@@ -172,6 +188,7 @@ def build_running_dossier() -> Dossier:
         entries=ENTRIES[:6],
         trace=TRACE[:38],
         explained=(),
+        looked=None,
         told=TOLD[:2],
         configs=EndpointConfigs(original=ORIGINAL, hooked=HOOKED, final=HOOKED),
     )

@@ -27,6 +27,7 @@ from tests.unit.evidence.story import (
     ORIGINAL,
     build_dossier,
     build_explained,
+    build_looked,
     build_running_dossier,
 )
 from tests.unit.golden.golden import check_golden
@@ -87,8 +88,10 @@ def build_hostile(text: str) -> Dossier:
         entries=(Entry(at(1), text, text, text, {text: text}), Entry(at(2), "diagnosis_" + text, text, text)),
         class_names={text: text},
         samples=(SampleInput(label=text, where=text, text=text), SampleInput(label=text, where=text, picture=b"x", media_type=text)),
-        explained=(build_explained(1, label=text, worker=text),),
+        explained=(build_explained(1, label=text, worker=text, role=text, event_id=text, where=text),),
+        looked=build_looked(sentence=text, verdict=text, others_are=text),
         explain_failures=(text,),
+        explain_notes=(text,),
         configs=EndpointConfigs(original={text: {text: text}}, hooked={text: [text]}, final={}),
         told=(msgspec.structs.replace(build_dossier().told[0], receiver=text, channel=text, kind=text, reason=text),),
         links=(PageLink(text, text, text), PageLink("x", "https://x/" + text, text), PageLink("y", "javascript:alert(1)")),
@@ -189,6 +192,40 @@ def test_endpoint_that_did_not_come_back_is_said_in_red():
 def test_heat_map_that_does_not_add_up_is_marked(error, doubt):
     page = build_page(build_dossier(explained=(build_explained(1, completeness_error=error),))).decode()
     assert ("Incomplete: do not trust" in page) is doubt
+
+
+def test_heat_maps_stand_by_what_they_are_in_the_incident_with_their_requests():
+    shown = Outline(build_page(build_dossier())).shown
+    assert shown.index("In the finding 16, ") < shown.index("Clean 4, ") < shown.index("Beside it 4, ")
+    assert "Their requests: 24 of 24 found in the data capture" in shown
+    assert "00000003-77b1-4c0e-9f0d-1b5c2a3d4e5f" in shown
+    assert "s3://captures/2026/11/21/20/35-05-1.jsonl line 4" in shown
+
+
+def test_a_request_that_was_not_captured_is_said_to_be():
+    one = build_explained(1, event_id="", where="", role="")
+    shown = Outline(build_page(build_dossier(explained=(one,), looked=None))).shown
+    assert "Their requests: 0 of 1 found in the data capture" in shown
+    assert "not captured" in shown
+
+
+@pytest.mark.parametrize(
+    ("verdict", "alarming"),
+    [("past", True), ("elsewhere", True), ("no_difference", False), ("too_few", False)],
+)
+def test_where_the_model_looks_is_shown_in_three_pictures_and_red_only_where_something_was_found(
+    verdict, alarming
+):
+    page = build_page(build_dossier(looked=build_looked(verdict=verdict))).decode()
+    section = page[page.index('id="looks"') : page.index('id="heatmaps"')]
+    assert section.count("<img") == 3
+    assert ('class="verdict bad"' in section) is alarming
+    assert "the mean heat maps differ by 31%" in section
+
+
+def test_what_the_saliency_job_could_not_do_is_said():
+    note = "Clean inputs could not be run through the model to compare with: no torch"
+    assert note in Outline(build_page(build_dossier(explain_notes=(note,)))).shown
 
 
 @pytest.mark.parametrize("trace", [

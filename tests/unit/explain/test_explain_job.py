@@ -91,8 +91,35 @@ def test_a_file_full_of_nulls_means_defaults(container):
     assert run(container)[0] == 0
 
 
-def test_a_subject_that_is_no_class_number_explains_every_class(container):
+def test_a_subject_that_is_no_class_explains_every_class(container):
     assert run(container, SUSPECT_CLASS="brightness")[1].startswith("Completed: 5 images")
+
+
+def test_a_class_may_be_named_instead_of_numbered(container):
+    (container / "opt/ml/processing/input/classes").mkdir()
+    (container / "opt/ml/processing/input/classes/signnames.csv").write_text(NAMES)
+    assert run(container, SUSPECT_CLASS="Stop", SUSPECT_KIND="class-concentration")[0] == 0
+    report = json.loads((container / "opt/ml/processing/output/explanations.json").read_text())
+    assert {image["class"] for image in report["images"] if image["role"] == "suspicious"} == {14}
+
+
+def test_of_a_fallen_confidence_the_least_confident_are_explained(container):
+    assert run(container, SUSPECT_CLASS="", SUSPECT_KIND="confidence", MAX_IMAGES="3")[0] == 0
+    report = json.loads((container / "opt/ml/processing/output/explanations.json").read_text())
+    shown = [image["probability"] for image in report["images"]]
+    assert (len(shown), shown) == (3, sorted(shown))
+    assert {image["role"] for image in report["images"]} == {"suspicious"}
+
+
+def test_the_region_of_interest_is_the_owners_and_stands_in_the_report(container):
+    assert run(container, SUSPECT_CLASS="14", REGION="0,0,1,1")[0] == 0
+    report = json.loads((container / "opt/ml/processing/output/explanations.json").read_text())
+    assert report["region"] == {"left": 0, "top": 0, "right": 1, "bottom": 1}
+    assert {image["outside_roi_share"] for image in report["images"]} == {0}
+    assert report["comparison"]["verdict"] == "other_classes"
+    for name in ("suspicious", "others", "difference"):
+        with Image.open(container / "opt/ml/processing/output" / report["means"][name]) as picture:
+            picture.verify()
 
 
 def test_a_broken_step_is_listed_and_the_others_are_explained(container):
@@ -120,7 +147,9 @@ def test_tensors_of_which_none_can_be_explained_fail_with_the_first_reason(conta
     assert message.startswith("none of 5 recorded steps can be explained: ")
 
 
-@pytest.mark.parametrize(("key", "value"), [("MAX_IMAGES", "many"), ("MAX_IMAGES", "0")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("MAX_IMAGES", "many"), ("MAX_IMAGES", "0"), ("REGION", "the middle")]
+)
 def test_a_setting_that_is_none_fails_and_is_named(container, key, value):
     code, message = run(container, **{key: value})
     assert code == 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from sagewatch.explain import heatmap
+from sagewatch.explain.region import Region
 
 
 def test_the_most_relevant_pixel_is_red_and_the_least_is_blue():
@@ -31,23 +31,19 @@ def test_nan_is_drawn_and_does_not_fail():
     assert heatmap.input_picture(np.full((3, 4, 4), np.nan, np.float32)).size == (4, 4)
 
 
-@pytest.mark.parametrize(
-    ("saliency", "expected"),
-    [
-        (np.zeros((10, 10)), 0.0),
-        (np.ones((10, 10)), 0.36),
-        (np.pad(np.ones((8, 8)), 1), 0.0),
-        (1 - np.pad(np.ones((8, 8)), 1), 1.0),
-    ],
-)
-def test_the_share_outside_the_middle(saliency, expected):
-    assert heatmap.outside_share(saliency) == pytest.approx(expected)
+def test_a_difference_is_red_where_more_blue_where_less_and_white_where_none():
+    picture = heatmap.difference_picture(np.array([[1.0, -1.0, 0.0, 0.5]]), 1.0)
+    more, less, none, half = (picture.getpixel((column, 0)) for column in range(4))
+    assert (more, less, none) == ((215, 0, 0), (0, 0, 180), (255, 255, 255))
+    assert half[0] > half[1] == half[2] > 100
 
 
-def test_a_region_of_interest_can_be_given():
-    saliency = np.zeros((10, 10))
-    saliency[0, 0] = saliency[9, 9] = 1
-    assert heatmap.outside_share(saliency, heatmap.Box(0, 0, 0.5, 0.5)) == 0.5
+def test_the_region_is_drawn_into_the_picture():
+    plain = heatmap.heat_picture(np.zeros((8, 8)))
+    drawn = heatmap.outline_region(plain, Region(0.25, 0.25, 0.75, 0.75))
+    edge, side = round(0.25 * (heatmap.PANEL_SIDE - 1)), heatmap.PANEL_SIDE
+    assert drawn.size == (side, side)
+    assert drawn.getpixel((edge, side // 2)) != drawn.getpixel((side // 2, side // 2))
 
 
 def test_the_sheet_is_a_png_wide_enough_for_its_panels():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -60,6 +61,33 @@ def test_captured_requests_are_explained_with_their_ids_and_roles_and_compared(t
     assert "On 3 suspicious inputs against 3 clean inputs of that class" in comparison["sentence"]
     assert report["added_milliseconds"] > 0
     assert (output / "means" / "suspicious.png").exists()
+
+
+def test_clean_requests_are_run_beside_what_the_endpoint_recorded(tmp_path, archive, recording):
+    """The same picture may have come in clean traffic and now: what was recorded live stays suspicious."""
+    shutil.copytree(recording, tmp_path / "opt/ml/processing/input/tensors")
+    prepare(
+        tmp_path, [{"id": f"clean-{n}", "role": "clean", "body": draw(14, 40 + n)} for n in range(6)], archive
+    )
+    assert run(tmp_path, SUSPECT_CLASS="14")[0] == 0
+    report = json.loads((tmp_path / "opt/ml/processing/output/explanations.json").read_text())
+    roles = [(image["role"], image["request_id"]) for image in report["images"]]
+    assert roles[:2] == [("suspicious", "")] * 2
+    assert roles[-6:] == [("clean", f"clean-{n}") for n in range(6)]
+    assert {role for role, _ in roles[2:-6]} == {"other"}
+    comparison = report["comparison"]
+    assert (comparison["suspicious"], comparison["others"], comparison["verdict"]) == (2, 6, "too_few")
+    assert report["notes"] == []
+
+
+def test_a_model_that_cannot_be_run_is_noted_and_what_was_recorded_is_explained(tmp_path, recording):
+    shutil.copytree(recording, tmp_path / "opt/ml/processing/input/tensors")
+    prepare(tmp_path, [{"id": "clean", "role": "clean", "body": draw(14, 1)}], b"no archive")
+    assert run(tmp_path, SUSPECT_CLASS="14")[1].startswith("Completed: 5 images explained")
+    report = json.loads((tmp_path / "opt/ml/processing/output/explanations.json").read_text())
+    (note,) = report["notes"]
+    assert note.startswith("Clean inputs could not be run through the model to compare with: ")
+    assert report["comparison"]["verdict"] == "other_classes"
 
 
 @pytest.mark.parametrize(

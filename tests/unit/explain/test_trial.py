@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 
-from sagewatch.explain.selection import choose_steps, spread
+from sagewatch.explain.selection import Suspicion, choose_steps, spread
 from sagewatch.explain.trial import TrialReader, find_steps
 from sagewatch.explain.wire import BrokenTensorFileError
 
@@ -75,22 +76,37 @@ def test_a_worker_whose_first_step_is_gone_is_refused_for_lack_of_parameters(cop
 
 def test_the_suspect_class_comes_first_and_a_quarter_at_most_is_another(recording):
     steps = find_steps(recording)
-    chosen, skipped = choose_steps(steps, TrialReader(steps), max_images=4, suspect_class=14)
-    assert (len(chosen), skipped) == (3, [])
-    assert [step.step for step in chosen[:2]] == [0, 0]
+    chosen, skipped = choose_steps(steps, TrialReader(steps), 4, Suspicion(14))
+    assert skipped == []
+    assert [(one.file.step, one.role) for one in chosen[:2]] == [(0, "suspicious"), (0, "suspicious")]
+    assert [one.role for one in chosen[2:]] == ["other"]
+
+
+def test_the_least_confident_come_first_where_they_made_the_finding(recording):
+    steps = find_steps(recording)
+    reader = TrialReader(steps)
+    chosen, _ = choose_steps(steps, reader, 3, Suspicion(least_confident=True))
+
+    def probability(file):
+        logits = reader.read(file).tensors["fc_output_0"].ravel().astype(float)
+        return 1 / np.exp(logits - logits.max()).sum()
+
+    shown = [probability(one.file) for one in chosen]
+    assert shown == sorted(map(probability, steps))[:3]
+    assert {one.role for one in chosen} == {"suspicious"}
 
 
 def test_without_a_suspect_the_whole_recording_is_sampled(recording):
     steps = find_steps(recording)
-    chosen, _ = choose_steps(steps, TrialReader(steps), max_images=3, suspect_class=None)
-    assert chosen == [steps[0], steps[1], steps[3]]
+    chosen, _ = choose_steps(steps, TrialReader(steps), 3, Suspicion())
+    assert [one.file for one in chosen] == [steps[0], steps[1], steps[3]]
 
 
 def test_a_broken_step_is_skipped_with_its_reason(copied):
     steps = find_steps(copied)
     victim = next(step for step in steps if step.step == 2)
     victim.index.write_text("{}")
-    _, [skipped] = choose_steps(steps, TrialReader(steps), max_images=4, suspect_class=14)
+    _, [skipped] = choose_steps(steps, TrialReader(steps), 4, Suspicion(14))
     assert skipped.file == victim.name
     assert "no index of a step" in skipped.reason
 

@@ -357,20 +357,24 @@ def _read_diagnosis(section: Section | None) -> Policy:
     if section is None:
         return plain
     section.expect(
-        "mode", "observe", "cooldown", "per_day", "swap_within", "explain_within", "canary", "rollback_alarms"
-    )
+        "mode", "observe", "cooldown", "per_day", "swap_within", "explain_within", "canary", "rollback_alarms",
+        "region", "clean_inputs",
+    )  # fmt: skip
     observe = section.section("observe", "observe")
-    requests, at_most, every = plain.requests, plain.at_most, plain.every
     if observe is not None:
-        observe.expect("requests", "at_most", "every")
-        requests = observe.take("requests", read_positive, requests)
-        at_most = observe.take("at_most", read_duration, at_most)
-        every = observe.take("every", read_positive, every)
-    return Policy(
+        observe.expect("requests", "at_most", "every", "megabytes")
+        plain = msgspec.structs.replace(
+            plain,
+            requests=observe.take("requests", read_positive, plain.requests),
+            at_most=observe.take("at_most", read_duration, plain.at_most),
+            every=observe.take("every", read_positive, plain.every),
+            megabytes=observe.take("megabytes", read_positive, plain.megabytes),
+        )
+    return msgspec.structs.replace(
+        plain,
         mode=section.take("mode", _read_mode, "swap"),
-        requests=requests,
-        at_most=at_most,
-        every=every,
+        region=section.take("region", _read_region, plain.region),
+        clean_inputs=section.take("clean_inputs", read_switch, plain.clean_inputs),
         swap_within=section.take("swap_within", read_duration, plain.swap_within),
         explain_within=section.take("explain_within", read_duration, plain.explain_within),
         cooldown=section.take("cooldown", read_duration, plain.cooldown),
@@ -439,6 +443,20 @@ def _read_mode(value: Any) -> str:
     if value not in {"swap", "replay", "off"}:
         raise ValueError(f"must be swap, replay or off, not {value!r}")
     return str(value)
+
+
+def _read_region(value: Any) -> tuple[float, float, float, float]:
+    sides = value if isinstance(value, list) else []
+    try:
+        left, top, right, bottom = (float(side) for side in sides)
+    except (TypeError, ValueError):
+        left = top = right = bottom = 0.0
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        example = "[0.1, 0.1, 0.9, 0.9]"
+        raise ValueError(
+            f"must be left, top, right, bottom in shares of the picture such as {example}, not {value!r}"
+        )
+    return left, top, right, bottom
 
 
 def _read_batch(value: Any) -> timedelta | int:

@@ -35,14 +35,23 @@ S3 = "s3://"
 @click.option(
     "--most", type=click.IntRange(1), default=40, show_default=True, help="Inputs to explain at most."
 )
+@click.option(
+    "--region",
+    default="",
+    help="Where the model is expected to look: left,top,right,bottom in shares of the picture.  "
+    "[default: 0.1,0.1,0.9,0.9]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
-def explain_tensors(place: str, out: Path, suspect: int | None, most: int, *, as_json: bool) -> None:
+def explain_tensors(
+    place: str, out: Path, suspect: int | None, most: int, region: str, *, as_json: bool
+) -> None:
     """Explain recorded predictions: FullGrad heat maps of the tensors below PLACE, a folder or s3://bucket/prefix.
 
     Reads what Sagewatch's hook writes and what smdebug's own hooks write. Exit code 1 if nothing can be explained.
     """
+    from sagewatch.explain.region import read_region
     from sagewatch.explain.report import Question, explain_steps
-    from sagewatch.explain.selection import choose_steps
+    from sagewatch.explain.selection import Suspicion, choose_steps
     from sagewatch.explain.trial import TrialReader, find_steps
 
     with fetch(place) as folder:
@@ -50,8 +59,8 @@ def explain_tensors(place: str, out: Path, suspect: int | None, most: int, *, as
         if not steps:
             raise RejectedInputError("holds no recorded step (index/*/*.json)", where=place)
         reader = TrialReader(steps)
-        chosen, skipped = choose_steps(steps, reader, most, suspect)
-        report = explain_steps(chosen, reader, out, Question(suspect))
+        chosen, skipped = choose_steps(steps, reader, most, Suspicion(suspect))
+        report = explain_steps(chosen, reader, out, Question(suspect, region=read_region(region, "--region")))
     told = report.as_json()
     told["skipped"] = [{"file": each.file, "reason": each.reason} for each in (*skipped, *report.skipped)]
     (out / "explanations.json").write_text(json.dumps(told, indent=1, allow_nan=False), encoding="utf-8")

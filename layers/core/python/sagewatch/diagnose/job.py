@@ -17,8 +17,12 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     classes_key
         Key prefix of the class names; empty where there are none.
+    kind
+        The finding's kind: it says which inputs are suspicious.
+    region
+        Where in a picture the model is expected to look.
     model_data_url
-        For a replay: the live model's archive.
+        The live model's archive, where captured requests are run through it; else empty.
     """
 
     image_uri: str
@@ -28,21 +32,24 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     max_images: int
     max_runtime_seconds: int
     classes_key: str = ""
+    kind: str = ""
+    region: tuple[float, float, float, float] = (0.1, 0.1, 0.9, 0.9)
     model_data_url: str = ""
 
 
 def build_explain_job(diagnosis: Diagnosis, plan: JobPlan) -> dict[str, Any]:
     """The CreateProcessingJob request of the saliency job (``monitor_image/explain.py``).
 
-    After a swap it gets what the endpoint recorded; in a replay it gets the model and captured requests, and
-    records for itself.
+    After a swap it gets what the endpoint recorded and, to compare with, clean requests and the model; in a replay it
+    gets the model and requests of both kinds, and records for itself.
     """
     base = f"s3://{plan.bucket}/"
-    if diagnosis.mode == "replay":
-        requests = build_replay_prefix(diagnosis.incident_id)
-        inputs = [_build_input("model", plan.model_data_url), _build_input("requests", base + requests)]
-    else:
-        inputs = [_build_input("tensors", base + diagnosis.tensors_prefix)]
+    inputs = []
+    if diagnosis.mode != "replay":
+        inputs.append(_build_input("tensors", base + diagnosis.tensors_prefix))
+    if plan.model_data_url:
+        inputs.append(_build_input("model", plan.model_data_url))
+        inputs.append(_build_input("requests", base + build_replay_prefix(diagnosis.incident_id)))
     if plan.classes_key:
         inputs.append(_build_input("classes", base + plan.classes_key))
     output = {
@@ -56,7 +63,12 @@ def build_explain_job(diagnosis: Diagnosis, plan: JobPlan) -> dict[str, Any]:
             "ImageUri": plan.image_uri,
             "ContainerEntrypoint": ["python3", "/opt/program/explain.py"],
         },
-        "Environment": {"MAX_IMAGES": str(plan.max_images), "SUSPECT_CLASS": diagnosis.subject},
+        "Environment": {
+            "MAX_IMAGES": str(plan.max_images),
+            "SUSPECT_CLASS": diagnosis.subject,
+            "SUSPECT_KIND": plan.kind,
+            "REGION": ",".join(f"{side:g}" for side in plan.region),
+        },
         "ProcessingInputs": inputs,
         "ProcessingOutputConfig": {"Outputs": [{"OutputName": "explanations", "S3Output": output}]},
         "ProcessingResources": {
@@ -74,7 +86,7 @@ def build_explain_prefix(incident_id: str) -> str:
 
 
 def build_replay_prefix(incident_id: str) -> str:
-    """Where the captured requests lie that a replay runs through the model."""
+    """Where the captured requests lie that the job runs through the model."""
     return f"incidents/{incident_id}/replay/"
 
 

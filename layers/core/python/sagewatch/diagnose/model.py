@@ -40,6 +40,13 @@ class Policy(msgspec.Struct, frozen=True):
         Observe until so many requests were recorded, or for so long.
     every
         Record one request in so many.
+    megabytes
+        One worker process of the endpoint records at most so much (1,000,000 bytes each).
+    region
+        Where in a picture the model is expected to look: left, top, right, bottom in shares of it.
+    clean_inputs
+        Whether captured requests of before the incident are run through the model, inside the saliency job, to
+        compare with.
     swap_within
         How long one move of the endpoint may take before it counts as stuck.
     explain_within
@@ -56,6 +63,9 @@ class Policy(msgspec.Struct, frozen=True):
     requests: int = 40
     at_most: timedelta = timedelta(minutes=20)
     every: int = 1
+    megabytes: int = 500
+    region: tuple[float, float, float, float] = (0.1, 0.1, 0.9, 0.9)
+    clean_inputs: bool = True
     swap_within: timedelta = timedelta(minutes=30)
     explain_within: timedelta = timedelta(minutes=60)
     cooldown: timedelta = timedelta(hours=6)

@@ -13,8 +13,7 @@ TENSORS_VARIABLE = "TENSORS_OUTPUT"
 JOB_PREFIX = "sagewatch-explain-"
 HOOKED_PREFIX = "sagewatch-hooked-"
 INCIDENT_TAG = "sagewatch:incident"
-MOST_TENSOR_BYTES = 512 * 1024 * 1024
-"""What one worker process records at most."""
+_MEGABYTE = 1_000_000
 # What the describe calls answer and the create calls do not take; a contract test holds it against botocore.
 DESCRIBED_ONLY = frozenset(
     {"EndpointConfigArn", "ModelArn", "CreationTime", "DeploymentRecommendation", "ResponseMetadata"}
@@ -137,7 +136,7 @@ def build_hooked_model(
         TENSORS_VARIABLE: f"s3://{bucket}/{diagnosis.tensors_prefix.rstrip('/')}",
         "TENSORS_EVERY": str(policy.every),
         "TENSORS_MAX_REQUESTS": str(policy.requests),
-        "TENSORS_MAX_BYTES": str(MOST_TENSOR_BYTES),
+        "TENSORS_MAX_BYTES": str(policy.megabytes * _MEGABYTE),
     }
     return {
         **_without_described(model),

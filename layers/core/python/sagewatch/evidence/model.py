@@ -65,9 +65,13 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     completeness_error
         Relative error of the sum of all relevance against the logit; None where it is not finite.
     outside_share
-        Share of the relevance that lies outside the middle of the picture, in [0, 1].
+        Share of the relevance that lies outside the region of interest, in [0, 1].
     input_png, overlay_png
         The picture, and the picture under its heat map, of equal shape.
+    role
+        ``suspicious``, ``clean`` (of before the incident), ``other``, or nothing known.
+    event_id, where
+        The request in the data capture: SageMaker's id, and object and line; empty where it was not found.
     """
 
     worker: str
@@ -78,11 +82,41 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     outside_share: float | None
     input_png: bytes
     overlay_png: bytes
+    role: str = ""
+    event_id: str = ""
+    where: str = ""
 
     @property
     def trusted(self) -> bool:
         """Whether the heat map accounts for the whole of the prediction."""
         return self.completeness_error is not None and self.completeness_error <= COMPLETENESS_LIMIT
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the model looks on suspicious inputs against others, in the mean.
+
+    Attributes
+    ----------
+    sentence
+        What follows, in words.
+    verdict
+        Its code; ``past``, ``narrower`` and ``elsewhere`` say that something was found.
+    suspicious, others, others_are
+        How many inputs of each; what the others are.
+    suspicious_png, others_png
+        The mean heat maps over the mean inputs, in one scale of colours; the region of interest drawn in.
+    difference_png
+        Red where suspicious inputs have more of their relevance, blue where they have less.
+    """
+
+    sentence: str
+    verdict: str
+    suspicious: int
+    others: int
+    others_are: str
+    suspicious_png: bytes
+    others_png: bytes
+    difference_png: bytes
 
 
 class EndpointConfigs(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,8 +202,12 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
         Name of each class, by the class as the model answers it.
     clean_samples
         Inputs of clean traffic, to see beside the suspicious ones.
+    looked
+        The mean maps compared; None where there was nothing to compare with.
     explain_failures
         Why inputs could not be explained, one sentence each.
+    explain_notes
+        What else the saliency job could not do, in sentences.
     runbook
         Address of the runbook of this kind.
     violations
@@ -186,7 +224,9 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     samples: tuple[SampleInput, ...] = ()
     clean_samples: tuple[SampleInput, ...] = ()
     explained: tuple[Explained, ...] = ()
+    looked: Looked | None = None
     explain_failures: tuple[str, ...] = ()
+    explain_notes: tuple[str, ...] = ()
     configs: EndpointConfigs = EndpointConfigs()
     told: tuple[Told, ...] = ()
     links: tuple[PageLink, ...] = ()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sagewatch.evidence import sections
 from sagewatch.evidence.document import build_document
 from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, tag
-from sagewatch.evidence.pictures import build_heat_maps, build_samples
+from sagewatch.evidence.pictures import build_heat_maps, build_looked, build_samples
 from sagewatch.evidence.plots import tell_factor
 from sagewatch.evidence.timeline import find_stages
 from sagewatch.incident.amounts import clean_text, format_duration, hold_amounts
@@ -46,6 +46,7 @@ def build_page(dossier: Dossier) -> bytes:
             sections.build_classes(dossier),
             sections.build_violations(dossier),
             build_samples(dossier),
+            build_looked(dossier),
             build_heat_maps(dossier),
             sections.build_configs(dossier),
             sections.build_told(dossier),

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from sagewatch.evidence.model import Dossier, Explained, SampleInput
 
 _OBJECTS_SHOWN = 5
+_ID_SHOWN = 8
+_TITLES = {
+    "suspicious": ("In the finding", "recorded or captured since it began"),
+    "clean": ("Clean", "captured before the finding, run through the same model in the saliency job"),
+    "other": ("Beside it", "recorded at the same time, not what the finding is about"),
+    "": ("Recorded", "the finding points at no single input"),
+}
 _MEDIA_TYPES = frozenset({"image/png", "image/jpeg"})
 
 
@@ -52,17 +59,67 @@ def build_heat_maps(dossier: Dossier) -> Markup | None:
     note = (
         "FullGrad: red is what spoke for the class. Drag across a picture, or focus it and use the arrow keys: "
         "left of the line is the input, right of it the heat map. Outside is the share of relevance beyond the "
-        "middle of the picture."
+        "region of interest. The id is the request's in the data capture."
     )
     return build_section(
         "heatmaps", "Heat maps", note,
         _build_sum(dossier, doubtful),
         tag("label", tag("span", "All pictures"), _build_range("all", "Input or heat map, all pictures"),
             class_="all-pictures"),
-        tag("ul", (_build_pair(one, number, dossier) for number, one in enumerate(dossier.explained, 1)),
-            class_="pairs"),
+        _build_groups(dossier),
+        [tag("p", foreign(note, 600), class_="small from") for note in dossier.explain_notes],
+        _build_requests(dossier),
         failures,
     )  # fmt: skip
+
+
+def build_looked(dossier: Dossier) -> Markup | None:
+    """Where the model looks on suspicious inputs against others, in the mean, and what follows."""
+    looked = dossier.looked
+    if looked is None:
+        return None
+    shown = (
+        (looked.suspicious_png, "In the finding", f"mean of {looked.suspicious}"),
+        (
+            looked.others_png,
+            clean_text(looked.others_are.replace("input", "inputs", 1), 60),
+            f"mean of {looked.others}",
+        ),
+        (looked.difference_png, "Difference", "red: more in the finding; blue: less"),
+    )
+    figures = (
+        tag("li", tag("figure", tag("img", src=picture_url(png, "image/png"), alt=f"Mean heat map: {name}"),
+            tag("figcaption", tag("strong", name[:1].upper() + name[1:]),
+                tag("div", told, class_="small"))))
+        for png, name, told in shown
+    )  # fmt: skip
+    note = (
+        "Mean heat maps, each over the mean of its inputs. The rectangle is the region of interest "
+        "(diagnosis.region in monitors.yml). What chance would bring forth is measured by shuffling the same inputs."
+    )
+    found = looked.verdict in {"past", "narrower", "elsewhere"}
+    return build_section(
+        "looks", "Where it looks", note,
+        tag("p", foreign(looked.sentence, 900), class_="verdict bad" if found else "verdict"),
+        tag("ul", figures, class_="means"),
+    )  # fmt: skip
+
+
+def _build_groups(dossier: Dossier) -> list[Child]:
+    """The pairs by what they are in the incident; a heading only where there is more than one kind."""
+    numbered = list(enumerate(dossier.explained, 1))
+    groups = {
+        role: [pair for pair in numbered if (pair[1].role if pair[1].role in _TITLES else "") == role]
+        for role in _TITLES
+    }
+    found = {role: group for role, group in groups.items() if group}
+    built: list[Child] = []
+    for role, group in found.items():
+        if len(found) > 1:
+            title, told = _TITLES[role]
+            built.append(tag("h3", f"{title} ", tag("small", f"{len(group)}, {told}")))
+        built.append(tag("ul", (_build_pair(one, number, dossier) for number, one in group), class_="pairs"))
+    return built
 
 
 def _build_sum(dossier: Dossier, doubtful: int) -> Markup:
@@ -84,7 +141,7 @@ def _build_pair(one: Explained, number: int, dossier: Dossier) -> Markup:
     facts = [
         f"error {one.completeness_error:.0e}" if one.completeness_error is not None else "error unknown",
         f"{format_share(one.outside_share)} outside" if one.outside_share is not None else "",
-        f"step {one.step}",
+        f"id {clean_text(one.event_id[:_ID_SHOWN], _ID_SHOWN)}" if one.event_id else f"step {one.step}",
     ]
     return tag(
         "li",
@@ -106,6 +163,24 @@ def _build_pair(one: Explained, number: int, dossier: Dossier) -> Markup:
             ),
         ),
     )  # fmt: skip
+
+
+def _build_requests(dossier: Dossier) -> Markup:
+    """Where each explained request lies in the data capture, and its tensors."""
+    head = tag(
+        "tr", (tag("th", name, scope="col") for name in ("Input", "Request", "Captured in", "Tensors"))
+    )
+    rows = (
+        tag("tr", tag("th", str(number), scope="row"),
+            tag("td", foreign(one.event_id, 80) if one.event_id else tag("span", "not captured", class_="absent")),
+            tag("td", foreign(one.where, 300)), tag("td", foreign(f"{one.worker}, step {one.step}", 120)))
+        for number, one in enumerate(dossier.explained, 1)
+    )  # fmt: skip
+    linked = sum(bool(one.event_id) for one in dossier.explained)
+    summary = tag(
+        "summary", f"Their requests: {linked} of {len(dossier.explained)} found in the data capture"
+    )
+    return tag("details", summary, tag("table", tag("thead", head), tag("tbody", rows), class_="plain"))
 
 
 def _build_range(look: str, label: str) -> Markup:

@@ -1,4 +1,8 @@
-"""How differently the model looks at suspicious inputs and at clean ones: mean maps, their distance, words."""
+"""How differently the model looks at suspicious inputs and at others: mean maps, their distance, words.
+
+Nothing is said that shuffling the same inputs between the groups would also bring forth (permutation tests, Good 2005,
+"Permutation, Parametric and Bootstrap Tests of Hypotheses"), and what is real but small is called small.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,23 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from sagewatch.explain.heatmap import outside_share
+from sagewatch.explain.region import CENTRE, Region, even_share, outside_share
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SUSPICIOUS: Final = "suspicious"
 CLEAN: Final = "clean"
-NOTABLE_SHARE: Final = 0.05
-# How often the inputs are shuffled between the groups, to see how far mean maps differ by chance.
-SHUFFLES: Final = 200
-CHANCE: Final = 0.95
+OTHER: Final = "other"
+# A difference is spoken of when it is this much more than shuffling makes, and this improbable by chance.
+NOTABLE: Final = 0.05
+IMPROBABLE: Final = 0.01
+SHUFFLES: Final = 999
+OFTEN: Final = 0.95
+# Of fewer inputs a group can hardly be told from another one: 1 in 70 shufflings of 4 and 4 is the order itself.
+LEAST: Final = 5
 SEED: Final = 5
+_AT_ONCE: Final = 100  # shufflings in one matrix product: bounds the memory
 
 
 @dataclass(frozen=True)
@@ -29,13 +38,16 @@ class Group:
     Parameters
     ----------
     name
-        What they are, for the sentence.
+        What they are, for the sentence; the word ``input`` in it is put into the plural.
     maps
         Each of shape (H, W), 0 to 1.
+    comparable
+        Whether they show what the suspicious ones are said to show: pictures of other classes differ by themselves.
     """
 
     name: str
     maps: Sequence[NDArray[np.float64]]
+    comparable: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,10 +60,19 @@ class Comparison:
         How many of each; `others_are` says what the others are.
     distance
         Total variation distance of the two mean maps as distributions over the picture, 0 (the same places) to 1.
-    by_chance
-        The distance that 95 of 100 shufflings of the same inputs between the groups stay below (permutation test).
+    usual_distance, by_chance
+        The distance that half, and that 95 of 100, shufflings of the same inputs between the groups stay below.
+    distance_p
+        Share of shufflings that bring the mean maps at least as far apart.
     suspicious_outside, others_outside
-        Share of the mean map's relevance outside the middle of the picture, 0 to 1.
+        Share of an input's relevance outside the region of interest, 0 to 1, in the mean.
+    outside_p
+        Share of shufflings that bring these two at least as far apart.
+    even_outside
+        The share that a model which weighs all places alike would have outside.
+    verdict
+        ``too_few``, ``other_classes``, ``no_difference``, ``slight``, ``past`` (more of the relevance lies outside the
+        region), ``narrower`` (less does) or ``elsewhere`` (as much does, at other places).
     sentence
         All of it in words.
     """
@@ -60,20 +81,25 @@ class Comparison:
     others: int
     others_are: str
     distance: float
+    usual_distance: float
     by_chance: float
+    distance_p: float
     suspicious_outside: float
     others_outside: float
+    outside_p: float
+    even_outside: float
+    verdict: str
     sentence: str
 
 
-def compare(suspicious: Group, others: Group) -> Comparison | None:
+def compare(suspicious: Group, others: Group, region: Region = CENTRE) -> Comparison | None:
     """Compare two groups of maps of one size; None where one of them is empty or has no relevance at all.
 
     Examples
     --------
     >>> left, right = np.zeros((10, 10)), np.zeros((10, 10))
     >>> left[5, 2], right[5, 7] = 1, 1
-    >>> compare(Group("suspicious", [left]), Group("clean", [right])).distance
+    >>> compare(Group("suspicious input", [left]), Group("clean input", [right])).distance
     1.0
     """
     if not suspicious.maps or not others.maps:
@@ -82,10 +108,18 @@ def compare(suspicious: Group, others: Group) -> Comparison | None:
     if ours.shape != theirs.shape or not ours.sum() > 0 or not theirs.sum() > 0:
         return None
     count, distance = len(suspicious.maps), measure_distance(ours, theirs)
-    by_chance = _measure_chance(np.stack([*suspicious.maps, *others.maps]), count)
-    outside = outside_share(ours), outside_share(theirs)
-    sentence = _tell(suspicious, others, distance, by_chance, outside)
-    return Comparison(count, len(others.maps), others.name, distance, by_chance, *outside, sentence)
+    maps = np.nan_to_num(np.stack([*suspicious.maps, *others.maps]))
+    outside = np.array([outside_share(each, region) for each in maps])
+    here, there = float(outside[:count].mean()), float(outside[count:].mean())
+    distances, gaps = _shuffle(maps.reshape(len(maps), -1), outside, count)
+    distance_p, outside_p = _count_beyond(distances, distance), _count_beyond(gaps, abs(here - there))
+    usual, by_chance = (float(np.quantile(distances, share)) for share in (0.5, OFTEN))
+    found = Comparison(
+        count, len(others.maps), others.name, distance, usual, by_chance, distance_p,
+        here, there, outside_p, even_share(ours.shape, region), "", "",
+    )  # fmt: skip
+    verdict = _judge(found, comparable=others.comparable)
+    return Comparison(**{**found.__dict__, "verdict": verdict, "sentence": _tell(found, suspicious, verdict)})
 
 
 def measure_distance(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
@@ -94,44 +128,88 @@ def measure_distance(left: NDArray[np.float64], right: NDArray[np.float64]) -> f
 
 
 def mean_map(maps: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """The mean of maps, each counted alike."""
+    """The mean of maps, each counted alike; NaN counts as no relevance."""
     mean: NDArray[np.float64] = np.mean(np.stack([np.nan_to_num(each) for each in maps]), axis=0)
     return mean
 
 
-def _measure_chance(maps: NDArray[np.float64], count: int) -> float:
-    """How far the mean maps differ when the groups are drawn from all maps at random; 1 for groups too small to say."""
-    if len(maps) < len(("two", "in", "each", "group")):
-        return 1.0
-    rng, flat = np.random.default_rng(SEED), np.nan_to_num(maps).reshape(len(maps), -1)
+def _shuffle(
+    flat: NDArray[np.float64], outside: NDArray[np.float64], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distances of the mean maps, and gaps of the shares outside, when the groups are drawn at random.
+
+    Parameters
+    ----------
+    flat, outside
+        Shape (N, pixels) and (N,).
+    count
+        Size of the first group.
+    """
+    rng, number = np.random.default_rng(SEED), len(flat)
+    # Averages of a shuffled group are a product with a matrix of its members' shares.
+    members = np.zeros((SHUFFLES, number))
+    for row in members:
+        row[rng.permutation(number)[:count]] = 1 / count
+    rest = np.where(members > 0, 0.0, 1 / max(number - count, 1))
     distances = []
-    for _ in range(SHUFFLES):
-        order = rng.permutation(len(flat))
-        left, right = flat[order[:count]].mean(axis=0), flat[order[count:]].mean(axis=0)
-        distances.append(measure_distance(left, right) if left.sum() > 0 and right.sum() > 0 else 1.0)
-    return float(np.quantile(distances, CHANCE))
+    for start in range(0, SHUFFLES, _AT_ONCE):
+        left, right = members[start : start + _AT_ONCE] @ flat, rest[start : start + _AT_ONCE] @ flat
+        sums = left.sum(axis=1, keepdims=True), right.sum(axis=1, keepdims=True)
+        empty = (sums[0] <= 0) | (sums[1] <= 0)
+        left, right = (
+            part / np.where(total > 0, total, 1) for part, total in zip((left, right), sums, strict=True)
+        )
+        distances.append(np.where(empty[:, 0], 1.0, np.abs(left - right).sum(axis=1) / 2))
+    return np.concatenate(distances), np.abs(members @ outside - rest @ outside)
 
 
-def _tell(
-    suspicious: Group, others: Group, distance: float, by_chance: float, outside: tuple[float, float]
-) -> str:
-    counts = f"On {_count(suspicious)} against {_count(others)}"
-    moved = f"the places that count differ by {distance:.0%} (by chance up to {by_chance:.0%})"
+def _count_beyond(shuffled: NDArray[np.float64], observed: float) -> float:
+    """The share of shufflings that reach what was observed, itself counted as one of them: never 0."""
+    beyond = int((shuffled >= observed - 1e-12).sum())
+    return (beyond + 1) / (len(shuffled) + 1)
+
+
+def _judge(found: Comparison, *, comparable: bool) -> str:
+    if not comparable:
+        return "other_classes"
+    if min(found.suspicious, found.others) < LEAST:
+        return "too_few"
+    if found.distance_p > IMPROBABLE:
+        return "no_difference"
+    more = found.suspicious_outside - found.others_outside
+    if found.outside_p <= IMPROBABLE and abs(more) >= NOTABLE:
+        return "past" if more > 0 else "narrower"
+    return "elsewhere" if found.distance - found.usual_distance >= NOTABLE else "slight"
+
+
+_VERDICTS: Final = {
+    "too_few": f"fewer than {LEAST} inputs in a group are too few to say whether that means anything",
+    "other_classes": "the others show other things, so they differ by themselves: nothing follows for the model",
+    "no_difference": "no more than chance brings forth: nothing says that the model looks elsewhere",
+    "slight": "more than chance brings forth, but too little to build on",
+    "past": "on the suspicious inputs the model looks past the region of interest more than on the others",
+    "narrower": "on the suspicious inputs the model looks into the region of interest more than on the others",
+    "elsewhere": (
+        "on the suspicious inputs the model weighs other places, with no clear difference in how much lies past the "
+        "region of interest"
+    ),
+}
+
+
+def _tell(found: Comparison, suspicious: Group, verdict: str) -> str:
+    counts = f"{_count(found.suspicious, suspicious.name)} against {_count(found.others, found.others_are)}"
+    moved = f"the mean heat maps differ by {found.distance:.0%}"
+    if verdict not in {"too_few", "other_classes"}:
+        moved += (
+            f", where shuffling the same inputs makes {found.usual_distance:.0%} "
+            f"and seldom more than {found.by_chance:.0%}"
+        )
     shares = (
-        f"{outside[0]:.0%} of the relevance lies outside the middle of the picture, against {outside[1]:.0%}"
+        f"{found.suspicious_outside:.0%} of the relevance lies outside the region of interest, on the others "
+        f"{found.others_outside:.0%} (spread evenly it would be {found.even_outside:.0%})"
     )
-    more = outside[0] - outside[1]
-    if distance <= by_chance:
-        verdict = "so few inputs differ as much by chance: nothing says that the model looks elsewhere"
-    elif more > NOTABLE_SHARE:
-        verdict = "the model looks past the sign more than it does otherwise"
-    elif more < -NOTABLE_SHARE:
-        verdict = "the model looks at the sign more narrowly than it does otherwise"
-    else:
-        verdict = "the model looks at other parts of the sign"
-    return f"{counts}, {moved}: {shares}; {verdict}."
+    return f"On {counts} {moved}. {shares}. Verdict: {_VERDICTS[verdict]}."
 
 
-def _count(group: Group) -> str:
-    number, what = len(group.maps), group.name
-    return f"{number} {what}" if number == 1 else f"{number} {what.replace('input', 'inputs', 1)}"
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}" if number == 1 else f"{number} {name.replace('input', 'inputs', 1)}"

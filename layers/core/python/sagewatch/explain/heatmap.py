@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
@@ -11,6 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from sagewatch.explain.region import Region
 
 # ImageNet's mean and standard deviation per channel, the normalisation of the notebook's model.
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
@@ -30,42 +31,6 @@ _STOPS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class Box:
-    """A region of interest in shares of the picture, 0 to 1: left, top, right, bottom."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-
-# Cropped signs leave about a tenth of their size free on each side.
-CENTRE_BOX: Final = Box(0.1, 0.1, 0.9, 0.9)
-
-
-def outside_share(saliency: NDArray[np.float64], box: Box = CENTRE_BOX) -> float:
-    """The share of a map's relevance that lies outside a box: a model that looks past the sign has a high one.
-
-    Parameters
-    ----------
-    saliency
-        Shape (H, W), not negative.
-    box
-        Pixels count as inside when their middle is.
-
-    Returns
-    -------
-    float
-        0 to 1; 0 for a map of zeros. A map that is the same everywhere gives the share of the area.
-    """
-    height, width = saliency.shape
-    y, x = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
-    inside = np.outer((y >= box.top) & (y <= box.bottom), (x >= box.left) & (x <= box.right))
-    total = float(saliency.sum())
-    return float(saliency[~inside].sum()) / total if total > 0 else 0.0
-
-
 def input_picture(
     image: NDArray[np.float32],
     mean: tuple[float, ...] = IMAGENET_MEAN,
@@ -82,6 +47,30 @@ def heat_picture(saliency: NDArray[np.float64]) -> Image.Image:
     places = [place for place, _ in _STOPS]
     channels = [np.interp(level, places, [colour[c] for _, colour in _STOPS]) for c in range(3)]
     return Image.fromarray(np.stack(channels, axis=2).round().astype(np.uint8), "RGB")
+
+
+def difference_picture(difference: NDArray[np.float64], full: float) -> Image.Image:
+    """A signed difference of maps (H, W): red where it is positive, blue where negative, white where there is none.
+
+    Parameters
+    ----------
+    full
+        The amount that gets the full colour, above 0.
+    """
+    level = np.nan_to_num(difference / full).clip(-1, 1)[..., None]
+    ink = np.where(level > 0, np.array(_STOPS[-1][1]), np.array(_STOPS[0][1]))
+    pixels = 255 + (ink - 255) * np.abs(level)
+    return Image.fromarray(pixels.round().astype(np.uint8), "RGB")
+
+
+def outline_region(picture: Image.Image, region: Region) -> Image.Image:
+    """The picture, enlarged, with the region of interest drawn into it."""
+    enlarged = picture.resize((PANEL_SIDE, PANEL_SIDE), Image.Resampling.BICUBIC)
+    sides = [side * (PANEL_SIDE - 1) for side in (region.left, region.top, region.right, region.bottom)]
+    draw = ImageDraw.Draw(enlarged)
+    draw.rectangle(sides, outline=_INK, width=3)
+    draw.rectangle([sides[0] + 1, sides[1] + 1, sides[2] - 1, sides[3] - 1], outline=_PAPER, width=1)
+    return enlarged
 
 
 def overlay_picture(picture: Image.Image, heat: Image.Image, share: float = 0.5) -> Image.Image:

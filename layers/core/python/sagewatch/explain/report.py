@@ -13,8 +13,10 @@ import numpy as np
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.explain import heatmap, names
-from sagewatch.explain.comparison import CLEAN, SUSPICIOUS, Comparison, Group, compare, mean_map
+from sagewatch.explain.comparison import CLEAN, OTHER, SUSPICIOUS, Comparison, Group, compare
 from sagewatch.explain.fullgrad import Explanation, explain
+from sagewatch.explain.means import write_means
+from sagewatch.explain.region import CENTRE, Region, outside_share
 from sagewatch.explain.selection import Skipped
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sagewatch.explain.selection import Chosen
     from sagewatch.explain.trial import StepFile, TrialReader
 
 SCHEMA: Final = 1
@@ -30,10 +33,11 @@ SCHEMA: Final = 1
 
 @dataclass(frozen=True)
 class KnownRequest:
-    """What is known of a recorded request from the data capture: its id there, and its role in the incident."""
+    """What is known of a request from the data capture: its id and place there, and its role in the incident."""
 
     request_id: str
     role: str
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,14 @@ class Question:
         Names of the classes by number.
     requests
         What is known of requests, by the SHA-256 of their bodies in hex.
+    region
+        Where in a picture the model is expected to look.
     """
 
     suspect_class: int | None = None
     class_names: Mapping[int, str] = field(default_factory=dict)
     requests: Mapping[str, KnownRequest] = field(default_factory=dict)
+    region: Region = CENTRE
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ class ExplainedImage:
     role: str
     request_digest: str
     request_id: str
+    request_where: str
     unsupported: tuple[str, ...]
 
 
@@ -84,13 +92,25 @@ class ExplainedImage:
 class ExplanationReport:
     """What a saliency job found, in the order of its pictures.
 
-    `added_milliseconds` is what recording added to the median answer, as the hook measured it.
+    Parameters
+    ----------
+    means
+        Paths of the comparison's pictures: ``suspicious``, ``others``, ``difference``; none without a comparison.
+    region
+        The region of interest that shares are counted by.
+    added_milliseconds
+        What recording added to the median answer, as the hook measured it.
+    notes
+        What the job could not do, in sentences.
     """
 
     images: list[ExplainedImage]
     skipped: list[Skipped]
     comparison: Comparison | None = None
+    means: Mapping[str, str] = field(default_factory=dict)
+    region: Region = CENTRE
     added_milliseconds: float | None = None
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The content of `explanations.json`; the largest error is None without an image, or when one is not finite."""
@@ -101,13 +121,16 @@ class ExplanationReport:
             "images": [_renamed(asdict(image)) for image in self.images],
             "skipped": [asdict(skipped) for skipped in self.skipped],
             "comparison": asdict(self.comparison) if self.comparison else None,
+            "means": dict(self.means),
+            "region": asdict(self.region),
+            "notes": list(self.notes),
             "added_milliseconds": self.added_milliseconds,
             "completeness_max_relative_error": max(finite) if finite and len(finite) == len(errors) else None,
         }
 
 
 def explain_steps(
-    steps: Sequence[StepFile], reader: TrialReader, output: Path, question: Question
+    chosen: Sequence[Chosen], reader: TrialReader, output: Path, question: Question
 ) -> ExplanationReport:
     """Explain each step and write its three pictures; a step that cannot be explained is skipped with the reason.
 
@@ -120,22 +143,24 @@ def explain_steps(
     """
     images: list[ExplainedImage] = []
     skipped: list[Skipped] = []
-    maps: list[NDArray[np.float64]] = []
+    explanations: list[Explanation] = []
     added: list[float] = []
     for room in ("heatmaps", "inputs", "overlays"):
         (output / room).mkdir(parents=True, exist_ok=True)
-    for file in steps:
+    for one in chosen:
         try:
-            tensors = reader.read(file).tensors
-            explanation = explain(tensors, file.name)
+            tensors = reader.read(one.file).tensors
+            explanation = explain(tensors, one.file.name)
         except RejectedInputError as error:
-            skipped.append(Skipped(file.name, str(error)))
+            skipped.append(Skipped(one.file.name, str(error)))
             continue
-        images.append(_write_pictures(file, explanation, tensors, len(images) + 1, output, question))
-        maps.append(explanation.saliency)
+        images.append(_write_pictures(one, explanation, tensors, len(images) + 1, output, question))
+        explanations.append(explanation)
         added += _measure(tensors)
-    comparison = _compare(images, maps, question, output)
-    return ExplanationReport(images, skipped, comparison, statistics.median(added) if added else None)
+    comparison, means = _compare(images, explanations, question, output)
+    return ExplanationReport(
+        images, skipped, comparison, means, question.region, statistics.median(added) if added else None
+    )
 
 
 def _measure(tensors: Mapping[str, NDArray[Any]]) -> list[float]:
@@ -145,33 +170,44 @@ def _measure(tensors: Mapping[str, NDArray[Any]]) -> list[float]:
 
 
 def _compare(
-    images: Sequence[ExplainedImage], maps: Sequence[NDArray[np.float64]], question: Question, output: Path
-) -> Comparison | None:
+    images: Sequence[ExplainedImage],
+    explanations: Sequence[Explanation],
+    question: Question,
+    output: Path,
+) -> tuple[Comparison | None, Mapping[str, str]]:
     """Suspicious against clean inputs of the same class; where there are none, against whatever else there is."""
-    named = list(zip(images, maps, strict=True))
+    named = _drop_repeats(images, explanations)
     suspicious = [each for image, each in named if image.role == SUSPICIOUS]
     clean = [each for image, each in named if image.role == CLEAN]
-    of_class = [
-        each for image, each in named if image.role == CLEAN and image.class_id == question.suspect_class
-    ]
+    of_class = [each for each in clean if each.class_id == question.suspect_class]
     if of_class:
-        others = Group("clean input of that class", of_class)
+        name, others, comparable = "clean input of that class", of_class, True
     elif clean:
-        others = Group("clean input", clean)
+        # Where the finding names no class, the suspicious ones are of many classes too.
+        name, others, comparable = "clean input", clean, question.suspect_class is None
     else:
-        others = Group("input of another class", [each for image, each in named if image.role == "other"])
-    comparison = compare(Group("suspicious input", suspicious), others)
-    if comparison is not None:
-        (output / "means").mkdir(exist_ok=True)
-        for name, group in ((SUSPICIOUS, suspicious), ("others", others.maps)):
-            mean = mean_map(group)
-            picture = heatmap.heat_picture(mean / mean.max() if mean.max() > 0 else mean)
-            (output / "means" / f"{name}.png").write_bytes(heatmap.png_bytes(picture))
-    return comparison
+        name = "input of another class" if question.suspect_class is not None else "more confident input"
+        others, comparable = [each for image, each in named if image.role == OTHER], False
+    comparison = compare(
+        Group("suspicious input", [each.saliency for each in suspicious]),
+        Group(name, [each.saliency for each in others], comparable),
+        question.region,
+    )
+    return comparison, write_means(suspicious, others, question.region, output) if comparison else {}
+
+
+def _drop_repeats(
+    images: Sequence[ExplainedImage], explanations: Sequence[Explanation]
+) -> list[tuple[ExplainedImage, Explanation]]:
+    """Each request once in its group: the same picture sent twenty times is one observation."""
+    kept: dict[tuple[str, str | int], tuple[ExplainedImage, Explanation]] = {}
+    for number, pair in enumerate(zip(images, explanations, strict=True)):
+        kept.setdefault((pair[0].role, pair[0].request_digest or number), pair)
+    return list(kept.values())
 
 
 def _write_pictures(
-    file: StepFile,
+    chosen: Chosen,
     explanation: Explanation,
     tensors: Mapping[str, NDArray[Any]],
     number: int,
@@ -180,13 +216,15 @@ def _write_pictures(
 ) -> ExplainedImage:
     class_name = question.class_names.get(explanation.class_id, f"class {explanation.class_id}")
     digest = np.asarray(tensors.get(names.REQUEST, ()), dtype=np.uint8).tobytes().hex()
-    known = question.requests.get(digest)
+    # What came live has its role by what was recorded of it; only what was run here is known beforehand.
+    known = None if chosen.role else question.requests.get(digest)
+    file = chosen.file
     worker = re.sub(r"[^\w.-]+", "_", file.worker).strip(".") or "worker"
     base = f"{number:02d}_{worker}_{file.step}_class{explanation.class_id}.png"
     picture = heatmap.input_picture(explanation.image)
     heat = heatmap.heat_picture(explanation.saliency)
     overlay = heatmap.overlay_picture(picture, heat)
-    outside = heatmap.outside_share(explanation.saliency)
+    outside = outside_share(explanation.saliency, question.region)
     panels = heatmap.side_by_side((picture, overlay, heat), _caption(file, explanation, class_name, outside))
     for room, image in (("heatmaps", panels), ("inputs", picture), ("overlays", overlay)):
         (output / room / base).write_bytes(heatmap.png_bytes(image))
@@ -195,16 +233,9 @@ def _write_pictures(
         file.worker, file.step, explanation.class_id, class_name, explanation.probability, explanation.logit,
         error if math.isfinite(error) else None, explanation.complete, outside,
         f"heatmaps/{base}", f"inputs/{base}", f"overlays/{base}",
-        known.role if known else _guess_role(explanation.class_id, question), digest, known.request_id if known else "",
-        explanation.unsupported,
+        chosen.role or (known.role if known else ""), digest,
+        known.request_id if known else "", known.where if known else "", explanation.unsupported,
     )  # fmt: skip
-
-
-def _guess_role(class_id: int, question: Question) -> str:
-    """Live requests carry no role: those answered with the class that the finding names are suspicious."""
-    if question.suspect_class is None:
-        return ""
-    return SUSPICIOUS if class_id == question.suspect_class else "other"
 
 
 def _caption(file: StepFile, explanation: Explanation, class_name: str, outside: float) -> tuple[str, ...]:
@@ -213,7 +244,7 @@ def _caption(file: StepFile, explanation: Explanation, class_name: str, outside:
     verdict = error if explanation.complete else f"INCOMPLETE, do not trust: {error}{why}"
     return (
         f"{class_name} (class {explanation.class_id}), probability {explanation.probability:.1%}",
-        f"{verdict}; {outside:.0%} of the relevance lies outside the middle",
+        f"{verdict}; {outside:.0%} of the relevance lies outside the region of interest",
         file.name,
     )
 

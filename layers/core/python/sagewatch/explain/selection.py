@@ -1,4 +1,4 @@
-"""Which recorded steps are worth explaining: those of the suspect class, and some others to compare with."""
+"""Which recorded steps are worth explaining: those that made the finding, and some others to compare with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import numpy as np
 
 from sagewatch.errors import RejectedInputError
+from sagewatch.explain.comparison import OTHER, SUSPICIOUS
 from sagewatch.explain.layers import find_logits, get_tensor
 
 if TYPE_CHECKING:
@@ -28,54 +29,82 @@ class Skipped:
     reason: str
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A step to explain, and what it is in the incident: ``suspicious``, ``other``, ``clean``, or nothing known."""
+
+    file: StepFile
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """What a finding says of the inputs that made it.
+
+    Parameters
+    ----------
+    class_id
+        The class that they were answered with; None where the finding names none.
+    least_confident
+        The least confident answers made it.
+    """
+
+    class_id: int | None = None
+    least_confident: bool = False
+
+    @property
+    def names_none(self) -> bool:
+        """Whether it points at no input."""
+        return self.class_id is None and not self.least_confident
+
+
 def choose_steps(
-    steps: Sequence[StepFile],
-    reader: TrialReader,
-    max_images: int,
-    suspect_class: int | None,
-    *,
-    least_confident: bool = False,
-) -> tuple[list[StepFile], list[Skipped]]:
-    """Choose at most `max_images` steps, spread over the whole recording.
+    steps: Sequence[StepFile], reader: TrialReader, most: int, suspicion: Suspicion, others: int | None = None
+) -> tuple[list[Chosen], list[Skipped]]:
+    """Choose at most `most` steps.
 
     Parameters
     ----------
     steps
         Every recorded step.
-    max_images
-        How many to choose at most.
-    suspect_class
-        The class that a finding names: its steps come first, and at most a quarter of `max_images` predict another
-        class. None takes steps of every class.
-    least_confident
-        Of those that come first, take the ones with the lowest probability; else spread over the recording.
+    suspicion
+        Its inputs come first: of the class that it names spread over the whole recording, or the least confident.
+        Nothing takes steps of every class.
+    others
+        At most so many inputs of another class (for the least confident: more confident ones); a quarter of `most`
+        where it is None.
 
     Returns
     -------
     tuple
         The chosen steps, and those that could not be read.
     """
-    if suspect_class is None and not least_confident:
-        return spread(steps, max_images), []
+    if suspicion.names_none:
+        return [Chosen(file) for file in spread(steps, most)], []
     suspects: list[tuple[float, StepFile]] = []
-    others: list[StepFile] = []
+    rest: list[StepFile] = []
     skipped: list[Skipped] = []
-    for file in spread(steps, max_images * SCANNED_PER_IMAGE):
+    for file in spread(steps, most * SCANNED_PER_IMAGE):
         try:
             predicted, probability = _read_prediction(file, reader)
         except RejectedInputError as error:
             skipped.append(Skipped(file.name, str(error)))
             continue
-        if suspect_class is None or predicted == suspect_class:
+        if suspicion.class_id is None or predicted == suspicion.class_id:
             suspects.append((probability, file))
         else:
-            others.append(file)
-    compared = spread(others, max_images // 4)
-    wanted = max_images - len(compared)
-    if not least_confident:
-        return spread([file for _, file in suspects], wanted) + compared, skipped
-    suspects.sort(key=lambda each: (each[0], each[1].worker, each[1].step))
-    return [file for _, file in suspects[:wanted]] + compared, skipped
+            rest.append(file)
+    compared = spread(rest, most // 4 if others is None else others)
+    wanted = most - len(compared)
+    if suspicion.least_confident:
+        suspects.sort(key=lambda each: (each[0], each[1].worker, each[1].step))
+        chosen = [file for _, file in suspects[:wanted]]
+    else:
+        chosen = spread([file for _, file in suspects], wanted)
+    return [
+        *(Chosen(file, SUSPICIOUS) for file in chosen),
+        *(Chosen(file, OTHER) for file in compared),
+    ], skipped
 
 
 def spread(items: Sequence[_T], count: int) -> list[_T]:

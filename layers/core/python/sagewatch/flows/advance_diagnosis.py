@@ -25,9 +25,10 @@ from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.diagnosis_commands import apply_command
 from sagewatch.flows.diagnosis_cost import note_cost
 from sagewatch.flows.diagnosis_sight import find_stop, get_policy, look
-from sagewatch.flows.evidence import count_explained, write_page
+from sagewatch.flows.evidence import load_report, write_page
 from sagewatch.flows.manage_incident import build_change
 from sagewatch.flows.quiet import find_reason_to_wait
+from sagewatch.flows.recorded_requests import link_requests
 from sagewatch.incident.acts import note_progress
 from sagewatch.incident.decision import Ignore
 from sagewatch.incident.model import Entry, Incident, Progress, State
@@ -191,8 +192,10 @@ def _build_entry(diagnosis: Diagnosis, reason: str, world: World) -> Entry:
 def _finish(diagnosis: Diagnosis, world: World) -> None:
     """Tell the end: progress, page, bus; and only then write down that it was told."""
     at = diagnosis.finished_at or world.now()
-    explained = count_explained(diagnosis.incident_id, world)
+    report = load_report(diagnosis.incident_id, world)
+    explained = len(report.get("images", []))
     stage = Progress(stage=diagnosis.phase.value, reason=diagnosis.outcome, at=at, explained=explained)
+    link_requests(diagnosis, report, world)
     note_cost(diagnosis, BY, world)
     _note(diagnosis.incident_id, stage, world)
     write_page(diagnosis.incident_id, world)

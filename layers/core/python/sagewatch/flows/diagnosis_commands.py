@@ -13,12 +13,13 @@ from sagewatch.diagnose.commands import (
     UpdateEndpoint,
 )
 from sagewatch.diagnose.job import JobPlan, build_explain_job
-from sagewatch.diagnose.model import Diagnosis
+from sagewatch.diagnose.model import Diagnosis, Policy
 from sagewatch.diagnose.plan import build_deployment, build_hooked_config, build_hooked_model
-from sagewatch.errors import RetryError
+from sagewatch.errors import RefusedError, RetryError
 from sagewatch.flows.diagnosis_sight import get_policy
 from sagewatch.flows.evidence import write_classes, write_configs
-from sagewatch.flows.replay_requests import write_requests
+from sagewatch.flows.replay_requests import Chosen, choose_clean, choose_requests, write_requests
+from sagewatch.incident.model import Incident
 from sagewatch.world import World
 
 
@@ -72,13 +73,7 @@ def _ensure_hooked(diagnosis: Diagnosis, world: World) -> None:
 
 def _start_job(diagnosis: Diagnosis, world: World) -> None:
     policy, settings = get_policy(diagnosis.endpoint, world), world.settings
-    model_data_url = ""
-    if diagnosis.mode == "replay":
-        model = world.hosting.describe_model(diagnosis.original_model)
-        if model is None:
-            raise RetryError("original_model_not_visible")
-        model_data_url = model["PrimaryContainer"]["ModelDataUrl"]
-        write_requests(diagnosis, model["PrimaryContainer"].get("Environment", {}), policy.requests, world)
+    incident = world.state.load_incident(diagnosis.incident_id)
     plan = JobPlan(
         image_uri=settings.explain_image_uri,
         role_arn=settings.explain_role_arn,
@@ -87,6 +82,48 @@ def _start_job(diagnosis: Diagnosis, world: World) -> None:
         max_images=policy.requests,
         max_runtime_seconds=int(policy.explain_within.total_seconds()),
         classes_key=write_classes(diagnosis.endpoint, world),
-        model_data_url=model_data_url,
+        kind=incident.kind if incident else "",
+        region=policy.region,
+        model_data_url=_prepare_requests(diagnosis, incident, policy, world),
     )
     world.jobs.create_processing_job(build_explain_job(diagnosis, plan))
+
+
+def _prepare_requests(diagnosis: Diagnosis, incident: Incident | None, policy: Policy, world: World) -> str:
+    """Write the captured requests that the job runs through the model; the model's archive, or nothing to run.
+
+    Raises
+    ------
+    RefusedError
+        A replay without requests: there is nothing else to explain.
+    """
+    replays = diagnosis.mode == "replay"
+    model = world.hosting.describe_model(diagnosis.original_model)
+    if model is None:
+        if replays:
+            raise RetryError("original_model_not_visible")
+        return ""
+    container = model["PrimaryContainer"]
+    url = str(container.get("ModelDataUrl", ""))
+    if not replays and not (policy.clean_inputs and _is_readable(url, world)):
+        return ""
+    chosen: list[Chosen] = []
+    if incident is not None and replays:
+        chosen = choose_requests(incident.latest, policy.requests, world)
+    elif incident is not None:
+        chosen = choose_clean(incident.latest, policy.requests // 3, world)
+    if write_requests(diagnosis.incident_id, chosen, container.get("Environment", {}), world):
+        return url
+    if replays:
+        reason = "no captured request of the incident is left"
+        raise RefusedError("CreateProcessingJob", "NothingToReplay", reason)
+    return ""
+
+
+def _is_readable(url: str, world: World) -> bool:
+    """Whether the job's role surely may read a model's archive: an input that it may not would fail the whole job."""
+    bucket = url.removeprefix("s3://").partition("/")[0]
+    return url.endswith(".tar.gz") and bucket in {
+        world.settings.capture_bucket,
+        world.settings.evidence_bucket,
+    }

@@ -22,7 +22,6 @@ from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.model import (
     Dossier,
     EndpointConfigs,
-    Explained,
     IndexRow,
     PageLink,
     Told,
@@ -30,6 +29,8 @@ from sagewatch.evidence.model import (
 )
 from sagewatch.evidence.page import build_page, build_placeholder
 from sagewatch.finding import Finding
+from sagewatch.flows.explanations import read_explained, read_looked
+from sagewatch.flows.recorded_requests import load_request_links
 from sagewatch.flows.report_files import list_broken, load_report_files
 from sagewatch.flows.samples import load_clean, load_suspicious
 from sagewatch.flows.streams import view_stream
@@ -201,7 +202,9 @@ def _gather(
         class_names=get_class_names(incident.endpoint, world),
         samples=load_suspicious(incident.latest, world),
         clean_samples=load_clean(incident.latest, world),
-        explained=tuple(_read_explained(report, pictures)),
+        explained=tuple(read_explained(report, pictures, load_request_links(incident.incident_id, world))),
+        looked=read_looked(report, pictures),
+        explain_notes=tuple(map(str, report.get("notes", []))),
         explain_failures=tuple(f"{row['file']}: {row['reason']}" for row in report.get("skipped", [])),
         configs=_load_configs(incident, diagnosis, world),
         told=tuple(_list_told(entries)),
@@ -227,22 +230,6 @@ def _load_pictures(incident_id: str, world: World) -> dict[str, bytes]:
         if stream is not None:
             found[key.removeprefix(prefix)] = stream.read()
     return found
-
-
-def _read_explained(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Iterable[Explained]:
-    for row in report.get("images", []):
-        if row["input"] not in pictures or row["overlay"] not in pictures:
-            continue
-        yield Explained(
-            worker=row["worker"],
-            step=row["step"],
-            label=str(row["class"]),
-            probability=row["probability"],
-            completeness_error=row["completeness_relative_error"],
-            outside_share=row["outside_roi_share"],
-            input_png=pictures[row["input"]],
-            overlay_png=pictures[row["overlay"]],
-        )
 
 
 def _encode_records(dossier: Dossier) -> bytes:

@@ -1,4 +1,4 @@
-"""The captured requests that a replay runs through the model: suspicious ones, and clean ones to compare with."""
+"""The captured requests that the saliency job runs through the model: suspicious ones, and clean ones to compare with."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sagewatch.capture import pick_lines, read_record
 from sagewatch.diagnose.job import build_replay_prefix
-from sagewatch.diagnose.model import Diagnosis
-from sagewatch.errors import RefusedError, RejectedInputError
+from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Finding
 from sagewatch.flows.samples import Predicted, iterate_predictions
 from sagewatch.observability import get_logger
@@ -18,48 +17,46 @@ from sagewatch.world import World
 Chosen = tuple[Predicted, str]
 
 
-def write_requests(diagnosis: Diagnosis, environment: Mapping[str, str], most: int, world: World) -> None:
-    """Put the chosen requests, as they were sent, where the saliency job finds them.
-
-    Raises
-    ------
-    RefusedError
-        There is no captured request left to replay.
-    """
-    incident = world.state.load_incident(diagnosis.incident_id)
-    chosen = choose_requests(incident.latest, most, world) if incident else []
+def write_requests(
+    incident_id: str, chosen: Sequence[Chosen], environment: Mapping[str, str], world: World
+) -> int:
+    """Put the chosen requests, as they were sent, where the saliency job finds them; how many there were to put."""
     lines = [json.dumps(row) for row in _read_requests(chosen, world)]
-    if not lines:
-        raise RefusedError(
-            "CreateProcessingJob", "NothingToReplay", "no captured request of the incident is left"
-        )
-    bucket, prefix = world.settings.evidence_bucket, build_replay_prefix(diagnosis.incident_id)
-    body = json.dumps(dict(environment)).encode()
-    world.objects.put_object(bucket, f"{prefix}environment.json", body, "application/json")
-    requests = ("\n".join(lines) + "\n").encode()
-    world.objects.put_object(bucket, f"{prefix}requests.jsonl", requests, "application/x-ndjson")
+    if lines:
+        bucket, prefix = world.settings.evidence_bucket, build_replay_prefix(incident_id)
+        body = json.dumps(dict(environment)).encode()
+        world.objects.put_object(bucket, f"{prefix}environment.json", body, "application/json")
+        requests = ("\n".join(lines) + "\n").encode()
+        world.objects.put_object(bucket, f"{prefix}requests.jsonl", requests, "application/x-ndjson")
+    return len(lines)
 
 
 def choose_requests(finding: Finding, most: int, world: World) -> list[Chosen]:
-    """Which captured requests to replay, each with its role, ``suspicious`` or ``clean``.
+    """Which captured requests a replay runs, each with its role, ``suspicious`` or ``clean``.
 
     Suspicious are those that were answered with the finding's class since it began, the least confident first;
-    where the finding names no class, the least confident of all. Clean are those of before: of the same class
-    first, for only they can be compared with.
+    where the finding names no class, the least confident of all.
     """
     segments = world.state.load_segments(finding.stream, None)
-    since = finding.window.start
-    before = [one for s in segments if s.last_at < since for one in iterate_predictions(s)]
-    during = [one for s in segments if s.last_at >= since for one in iterate_predictions(s)]
+    during = [one for s in segments if s.last_at >= finding.window.start for one in iterate_predictions(s)]
     of_class = [one for one in during if one.label == finding.subject]
     suspicious = sorted(of_class or during, key=_rank_confidence)
-    same = [one for one in before[::-1] if one.label == finding.subject]
-    others = [one for one in before[::-1] if one.label != finding.subject]
-    clean = [*same, *others][: most // 3]
-    return [
-        *((one, "suspicious") for one in suspicious[: most - len(clean)]),
-        *((one, "clean") for one in clean),
+    clean = choose_clean(finding, most // 3, world)
+    return [*((one, "suspicious") for one in suspicious[: most - len(clean)]), *clean]
+
+
+def choose_clean(finding: Finding, most: int, world: World) -> list[Chosen]:
+    """Captured requests of before the finding, the latest first: of its class, for only they can be compared with.
+
+    Where the finding names no class they are spread over all that was answered.
+    """
+    segments = world.state.load_segments(finding.stream, None)
+    before = [
+        one for s in segments[::-1] if s.last_at < finding.window.start for one in iterate_predictions(s)
     ]
+    if finding.subject:
+        return [(one, "clean") for one in before if one.label == finding.subject][:most]
+    return [(before[n * len(before) // most], "clean") for n in range(min(most, len(before)))]
 
 
 def _rank_confidence(one: Predicted) -> float:
@@ -87,6 +84,7 @@ def _read_requests(chosen: Sequence[Chosen], world: World) -> Iterator[dict[str,
                 yield {
                     "id": record.event_id or f"{key}:{number}",
                     "role": role,
+                    "where": f"s3://{bucket}/{key} line {number}",
                     "label": one.label,
                     "confidence": one.confidence,
                     "content_type": record.input.content_type,

@@ -1,0 +1,60 @@
+"""What the saliency job left, as the page shows it: its report and its pictures, and which request each input was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sagewatch.evidence.model import Explained, Looked
+
+_NOBODY: Mapping[str, str] = {}
+
+
+def read_explained(
+    report: Mapping[str, Any], pictures: Mapping[str, bytes], links: Mapping[str, Mapping[str, str]]
+) -> Iterable[Explained]:
+    """Every explained input whose pictures are there.
+
+    Parameters
+    ----------
+    pictures
+        By path below the job's output.
+    links
+        By the digest of a request's body, its ``id`` and ``where`` in the data capture.
+    """
+    for row in report.get("images", []):
+        if row["input"] not in pictures or row["overlay"] not in pictures:
+            continue
+        link = links.get(row.get("request_digest", ""), _NOBODY)
+        yield Explained(
+            worker=row["worker"],
+            step=row["step"],
+            label=str(row["class"]),
+            probability=row["probability"],
+            completeness_error=row["completeness_relative_error"],
+            outside_share=row["outside_roi_share"],
+            input_png=pictures[row["input"]],
+            overlay_png=pictures[row["overlay"]],
+            role=row.get("role", ""),
+            event_id=row.get("request_id") or link.get("id", ""),
+            where=row.get("request_where") or link.get("where", ""),
+        )
+
+
+def read_looked(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Looked | None:
+    """The comparison of mean maps with its three pictures; None where the job made none."""
+    comparison, means = report.get("comparison"), report.get("means", {})
+    found = [pictures.get(means.get(name, "")) for name in ("suspicious", "others", "difference")]
+    if not comparison or None in found:
+        return None
+    suspicious, others, difference = (each or b"" for each in found)
+    return Looked(
+        sentence=comparison["sentence"],
+        verdict=comparison["verdict"],
+        suspicious=comparison["suspicious"],
+        others=comparison["others"],
+        others_are=comparison["others_are"],
+        suspicious_png=suspicious,
+        others_png=others,
+        difference_png=difference,
+    )
