@@ -1,0 +1,90 @@
+"""The stack itself: its clock, rules, queues, topics, schedule and bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+
+from sagewatch.cli.checks import Line, Patient
+
+MOST_SKEW = timedelta(seconds=60)
+
+
+def check_clock(patient: Patient) -> Iterator[Line]:
+    """Who asks, and whether this machine's clock is AWS's."""
+    answer = patient.client("sts").get_caller_identity()
+    yield Line(True, "identity", str(answer["Arn"]))
+    header = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    if header:
+        skew = abs(parsedate_to_datetime(header).astimezone(UTC) - patient.now)
+        fix = "Set this machine's clock (NTP): signatures and --from depend on it."
+        yield Line(skew <= MOST_SKEW, "clock", f"{skew.total_seconds():.0f} s from AWS's", fix)
+
+
+def check_rules(patient: Patient) -> Iterator[Line]:
+    """Every rule is enabled and leads somewhere."""
+    from sagewatch.cli.archives import ARCHIVE_OF
+
+    events = patient.client("events")
+    names = patient.list_resources("AWS::Events::Rule")
+    for logical, physical in sorted(names.items()):
+        bus = patient.outputs["EventBus"] if ARCHIVE_OF.get(logical) == "FactArchive" else "default"
+        name = physical.rpartition("|")[2].rpartition("/")[2]
+        state = events.describe_rule(Name=name, EventBusName=bus)["State"]
+        targets = events.list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]
+        well = state == "ENABLED" and bool(targets)
+        found = f"{state.lower()}, {len(targets)} targets"
+        yield Line(
+            well, f"rule {logical}", found, f"aws events enable-rule --name {name} --event-bus-name {bus}"
+        )
+
+
+def check_dead_letters(patient: Patient) -> Iterator[Line]:
+    """No message was given up."""
+    sqs = patient.client("sqs")
+    name = "ApproximateNumberOfMessages"
+    for output, url in sorted(patient.outputs.items()):
+        if output.endswith("DeadLettersUrl"):
+            count = int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+            fix = "Read the function's log for record_rejected, mend the cause, then start a DLQ redrive."
+            yield Line(count == 0, output.removesuffix("Url"), f"{count} messages given up", fix)
+
+
+def check_subscriptions(patient: Patient) -> Iterator[Line]:
+    """Somebody hears the topics, and confirmed it."""
+    sns = patient.client("sns")
+    for output in ("AlertsTopicArn", "OperationsTopicArn"):
+        topic = patient.outputs.get(output)
+        if topic is None:
+            continue
+        rows = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        waiting = [
+            row["Endpoint"]
+            for row in rows
+            if row["SubscriptionArn"] in {"PendingConfirmation", "pending confirmation"}
+        ]
+        if waiting:
+            fix = "Whoever has that address must follow the link in AWS's mail, within three days."
+            yield Line(False, output, f"not confirmed: {', '.join(waiting)}", fix)
+        else:
+            fix = "Set the parameter alertMail or operationsMail, or subscribe by hand."
+            yield Line(bool(rows), output, f"{len(rows)} subscriptions", fix)
+
+
+def check_schedule(patient: Patient) -> Iterator[Line]:
+    """The minute is ticked."""
+    for physical in patient.list_resources("AWS::Scheduler::Schedule").values():
+        name = physical.rpartition("/")[2]
+        state = patient.client("scheduler").get_schedule(Name=name)["State"]
+        fix = f"Enable the schedule {name}: deadlines of diagnoses depend on it."
+        yield Line(state == "ENABLED", f"schedule {name}", state.lower(), fix)
+
+
+def check_bucket(patient: Patient) -> Iterator[Line]:
+    """The capture bucket tells EventBridge of new objects."""
+    bucket = patient.outputs["CaptureBucket"]
+    told = patient.client("s3").get_bucket_notification_configuration(Bucket=bucket)
+    well = "EventBridgeConfiguration" in told
+    fix = f"Switch EventBridge notifications of the bucket {bucket} on (S3 console, Properties)."
+    yield Line(well, "capture bucket", f"tells EventBridge: {'yes' if well else 'no'}", fix)
