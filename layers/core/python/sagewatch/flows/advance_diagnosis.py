@@ -27,22 +27,22 @@ from sagewatch.flows.diagnosis_cost import note_cost
 from sagewatch.flows.diagnosis_sight import find_stop, get_policy, look
 from sagewatch.flows.evidence import load_report, write_page
 from sagewatch.flows.manage_incident import build_change
+from sagewatch.flows.owed_diagnoses import may_begin
 from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.flows.recorded_requests import link_requests
 from sagewatch.incident.acts import note_progress
 from sagewatch.incident.decision import Ignore
-from sagewatch.incident.model import Entry, Incident, Progress, State
+from sagewatch.incident.model import Entry, Incident, Progress
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 BY = "advance_diagnosis"
-DIAGNOSABLE = frozenset({"class-concentration", "fixed-share", "confidence"})
 _STEPS_AT_ONCE = 12  # more than a diagnosis has; a bound against a loop that a wrong table would make
 
 
 def advance_diagnosis(fact: Fact, world: World) -> None:
     """Begin the diagnosis of an opened incident, or take a running one further."""
-    if isinstance(fact, IncidentChanged) and fact.change == "opened":
+    if isinstance(fact, IncidentChanged | DiagnosisChanged) and fact.change in {"opened", "due"}:
         retry_conflicts(lambda: _begin(fact.incident_id, world))
     endpoint = _find_endpoint(fact, world)
     if endpoint is not None:
@@ -67,13 +67,12 @@ def advance_endpoint(endpoint: str, world: World) -> None:
 
 def _begin(incident_id: str, world: World) -> None:
     incident = world.state.load_incident(incident_id)
-    if incident is None or incident.kind not in DIAGNOSABLE or incident.state is State.RESOLVED:
+    if incident is None or not may_begin(incident, world):
         return
     mute = find_reason_to_wait(incident, world)
     step = Refuse(f"incident_is_{mute.reason}") if mute else _decide_begin(incident, world)
     if isinstance(step, Refuse):
-        if step.reason != "already_diagnosed":
-            _note(incident_id, Progress(stage="off", reason=step.reason, at=incident.opened_at), world)
+        _note(incident_id, Progress(stage="off", reason=step.reason, at=incident.opened_at), world)
         return
     entry = Entry(at=step.diagnosis.started_at, what="diagnosis_started", reason=step.reason, by=BY)
     diagnosis = world.state.save_diagnosis(step.diagnosis, [entry])
@@ -84,9 +83,6 @@ def _decide_begin(incident: Incident, world: World) -> Step | Refuse:
     policy, now, hosting = get_policy(incident.endpoint, world), world.now(), world.hosting
     if policy.mode == "off":
         return Refuse("mode_is_off")
-    if world.state.load_diagnosis_of(incident.incident_id) is not None:
-        # The lease may be another incident's by now; archives replay, and nothing is diagnosed twice.
-        return Refuse("already_diagnosed")
     lease = world.state.load_diagnosis(incident.endpoint)
     if lease is not None and not lease.phase.over:
         return Refuse("endpoint_is_leased")  # before a look at what it made of the endpoint

@@ -12,6 +12,7 @@ from sagewatch.finding import Stream
 from sagewatch.flows.ingest_capture import evaluate_stream
 from sagewatch.flows.lost_runs import notice_lost_runs
 from sagewatch.flows.manage_incident import finish_clearing
+from sagewatch.flows.owed_diagnoses import list_owed
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
@@ -29,6 +30,7 @@ def tick(fact: Fact, world: World) -> None:
     due: list[DiagnosisChanged | AlertDue] = [
         change for endpoint in world.monitors.endpoints if (change := _find_due(endpoint, world))
     ]
+    due += list_owed(world)
     due += _list_due_alerts(world)
     if due:
         world.bus.publish(due, world.now())

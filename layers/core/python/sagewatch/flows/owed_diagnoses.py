@@ -1,0 +1,56 @@
+"""Open incidents whose diagnosis never began: the word of their opening was lost, or lies in a dead-letter queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from sagewatch.events import DiagnosisChanged
+from sagewatch.incident.model import Incident, State
+from sagewatch.world import World
+
+DIAGNOSABLE: Final = frozenset({"class-concentration", "fixed-share", "confidence"})
+OWED_AFTER: Final = timedelta(minutes=3)
+"""Until then the word is under way: the queue delivers again what failed."""
+OWED_FOR: Final = timedelta(hours=6)
+"""An incident that opened longer ago is another day's traffic."""
+
+
+def list_owed(world: World) -> Iterator[DiagnosisChanged]:
+    """For each open incident that is owed a diagnosis, what wakes it; asking twice begins one."""
+    allowed = {name for name, watched in world.monitors.endpoints.items() if watched.diagnosis.mode != "off"}
+    if not allowed:
+        return
+    now = world.now()
+    for row in world.state.list_incidents(now - OWED_FOR):
+        if row.endpoint not in allowed or row.state is State.RESOLVED or row.opened_at > now - OWED_AFTER:
+            continue
+        incident = world.state.load_incident(row.incident_id) if row.kind in DIAGNOSABLE else None
+        if incident is not None and is_owed(incident, world):
+            yield DiagnosisChanged(
+                change="due",
+                incident_id=incident.incident_id,
+                account=world.place.account,
+                region=world.place.region,
+                endpoint=incident.endpoint,
+                variant=incident.variant,
+                outcome="",
+            )
+
+
+def is_owed(incident: Incident, world: World) -> bool:
+    """Whether nobody has yet decided for or against a diagnosis: a refusal is noted in the incident, with its reason."""
+    return incident.diagnosis is None and may_begin(incident, world)
+
+
+def may_begin(incident: Incident, world: World) -> bool:
+    """Whether it is of a kind that is diagnosed, still open, and was never diagnosed.
+
+    The lease may be another incident's by now; archives replay, and nothing is diagnosed twice.
+    """
+    return (
+        incident.kind in DIAGNOSABLE
+        and incident.state is not State.RESOLVED
+        and world.state.load_diagnosis_of(incident.incident_id) is None
+    )

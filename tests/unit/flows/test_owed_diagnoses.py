@@ -1,0 +1,100 @@
+"""An incident whose opening nobody heard of is diagnosed all the same: the tick notices."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sagewatch.diagnose.model import Switch
+from sagewatch.entry import handle
+from sagewatch.events import Ticked
+from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.flows.tick import tick
+from tests.unit.flows.worlds import (
+    MONITORS,
+    NOW,
+    Pump,
+    build_event,
+    build_finding,
+    build_world,
+    record_and_settle,
+)
+
+
+def open_unheard(world, **changes):
+    """An incident is opened, and the event of it is lost."""
+    handle(manage_incident, build_event(build_finding(**changes)), world)
+    world.bus.events.clear()
+
+
+def pass_minutes(world, minutes):
+    for _ in range(minutes):
+        world.now.move(timedelta(minutes=1))
+        tick(Ticked(world.now()), world)
+
+
+def list_due(world):
+    return [event for event in world.bus.events if event["detail-type"] == "Diagnosis Due"]
+
+
+def test_an_incident_whose_opening_was_lost_is_diagnosed_within_minutes():
+    world = build_world()
+    open_unheard(world)
+    pass_minutes(world, 2)
+    assert list_due(world) == []  # the queue may still deliver it
+    pass_minutes(world, 2)
+    assert len(list_due(world)) == 2
+    Pump(world).run()
+    record_and_settle(world)
+    diagnosis = world.state.load_diagnosis("signs")
+    assert diagnosis.outcome == "explained"
+    assert [call for call, _ in world.hosting.calls].count("CreateModel") == 1
+    world.bus.events.clear()
+    pass_minutes(world, 5)
+    assert list_due(world) == []
+
+
+def test_what_was_refused_is_not_asked_again():
+    world = build_world()
+    world.state.save_switch(Switch(on=False, by="ana", reason="release"))
+    open_unheard(world)
+    pass_minutes(world, 4)
+    Pump(world).run()
+    world.bus.events.clear()
+    world.state.save_switch(Switch())
+    pass_minutes(world, 5)
+    assert list_due(world) == []
+    assert world.state.load_diagnosis("signs") is None
+
+
+@pytest.mark.parametrize(
+    ("monitors", "changes"),
+    [
+        (MONITORS.replace("mode: swap", "mode: off"), {}),
+        (MONITORS, {"kind": "no-data", "subject": ""}),
+        (MONITORS, {"endpoint": "another"}),
+    ],
+)
+def test_nothing_is_owed_where_nothing_is_diagnosed(monitors, changes):
+    world = build_world(monitors)
+    open_unheard(world, **changes)
+    pass_minutes(world, 6)
+    assert list_due(world) == []
+
+
+def test_an_incident_of_yesterday_is_left_alone():
+    world = build_world()
+    open_unheard(world)
+    world.now.move(timedelta(hours=7))
+    pass_minutes(world, 3)
+    assert list_due(world) == []
+
+
+def test_an_incident_that_is_over_is_left_alone():
+    world = build_world()
+    open_unheard(world)
+    handle(manage_incident, build_event(build_finding(cleared_at=NOW + timedelta(minutes=1))), world)
+    world.now.move(timedelta(minutes=20))
+    pass_minutes(world, 3)
+    assert list_due(world) == []
