@@ -4,6 +4,7 @@
 
 const QUEUES = ['Capture', 'Report', 'Incident', 'Diagnosis', 'Alert', 'Monitor', 'Tick'];
 const FUNCTIONS = ['ingest_capture', 'ingest_report', 'manage_incident', 'advance_diagnosis', 'deliver_alert', 'start_monitor', 'tick'];
+const BUS = '${param:eventBus}';
 const STACK = '${self:service}-${sls:stage}';
 
 const ref = (id) => ({ Ref: id });
@@ -59,11 +60,16 @@ function alarms() {
     });
   }
   for (const name of FUNCTIONS) {
-    made[`${pascal(name)}ErrorsAlarm`] = alarm(`${name}-errors`, 'The function raised an error or was throttled.', {
+    made[`${pascal(name)}ErrorsAlarm`] = alarm(`${name}-errors`, 'The function raised errors in three of five minutes.', {
       ...ofFunction(name, 'Errors'),
       EvaluationPeriods: 5,
       DatapointsToAlarm: 3,
     });
+    made[`${pascal(name)}ThrottlesAlarm`] = alarm(
+      `${name}-throttles`,
+      'The account or the function is out of concurrency: what waits in the queue comes later.',
+      { ...ofFunction(name, 'Throttles'), EvaluationPeriods: 5, DatapointsToAlarm: 3 },
+    );
   }
   made.HeartbeatAlarm = alarm('heartbeat', 'tick has not run for five minutes: deadlines are not watched.', {
     ...ofFunction('tick', 'Invocations'),
@@ -72,7 +78,32 @@ function alarms() {
     EvaluationPeriods: 5,
     TreatMissingData: 'breaching',
   });
+  // A deadline is acted on by the next tick; ten minutes later something is in the way of that.
+  made.DiagnosisOverdueAlarm = alarm('diagnosis-overdue', 'A diagnosis is ten minutes past its deadline: an endpoint may still be recording.', {
+    Namespace: 'Sagewatch',
+    MetricName: 'DiagnosisOverdue',
+    Dimensions: [{ Name: 'EventBus', Value: BUS }],
+    Statistic: 'Maximum',
+    Threshold: 600,
+    EvaluationPeriods: 3,
+  });
+  made.AlertsAtRiskAlarm = composite(Object.keys(made).filter((id) => !/(Errors|Throttles)Alarm$/.test(id)));
   return made;
+}
+
+// The one to be woken by: errors and throttles heal by themselves as long as nothing waits long or is given up.
+function composite(ids) {
+  const rule = ids.flatMap((id, n) => [n ? ' OR ALARM("' : 'ALARM("', ref(id), '")']);
+  return {
+    Type: 'AWS::CloudWatch::CompositeAlarm',
+    Properties: {
+      AlarmName: `${STACK}-alerts-at-risk`,
+      AlarmDescription: 'Sagewatch may miss an incident, tell of it late, or leave an endpoint recording. Page on this one.',
+      AlarmRule: { 'Fn::Join': ['', rule] },
+      AlarmActions: [ref('OperationsTopic')],
+      OKActions: [ref('OperationsTopic')],
+    },
+  };
 }
 
 // Inside Fn::Sub, a resource is named ${Id} or ${Id.Attribute}. The backtick keeps osls from reading it.

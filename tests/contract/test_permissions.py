@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from tests.contract.calls import derive_actions
@@ -54,10 +56,37 @@ def role_of(of_type):
     }
 
 
+def needed_by(name):
+    """All that the function's flow comes down to, and what Lambda does for the function."""
+    return derive_actions(name) | RUNTIME | (BESIDE_CREATING if name in STARTS_JOBS else set())
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_role_allows_what_the_flow_reaches_and_no_more(name, role_of):
-    beside = BESIDE_CREATING if name in STARTS_JOBS else set()
-    assert allowed_by(role_of[name]) - RUNTIME == derive_actions(name) | beside
+    assert allowed_by(role_of[name]) == needed_by(name)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_each_single_action_taken_from_a_role_or_given_to_it_is_noticed(name, role_of):
+    """The test above can fail: every action of every statement is taken away in turn, and one is added to each."""
+    changed = 0
+    for policy, original in enumerate(role_of[name]["Policies"]):
+        for number in range(len(original["PolicyDocument"]["Statement"])):
+            for action in [*sorted(allowed_by(role_of[name])), "s3:DeleteObject"]:
+                role = copy.deepcopy(role_of[name])
+                statements = role["Policies"][policy]["PolicyDocument"]["Statement"]
+                row = statements[number]
+                row = row["Fn::If"][1] if "Fn::If" in row else row
+                has = list_actions(row)
+                row["Action"] = [one for one in has if one != action] if action in has else [*has, action]
+                granted_elsewhere = sum(action in list_actions(one) for one in statements_of(role)) > (
+                    action not in has
+                )
+                if granted_elsewhere or row["Effect"] != "Allow":
+                    continue  # the role as a whole still allows what it did
+                changed += 1
+                assert allowed_by(role) != needed_by(name), (action, row)
+    assert changed >= len(RUNTIME)
 
 
 def test_reading_the_source_finds_what_a_person_finds():

@@ -24,6 +24,9 @@ class EmfMetrics:
         if not values:
             return
         metrics = EphemeralMetrics(namespace=self._namespace)
+        # Where POWERTOOLS_SERVICE_NAME is set it would be a dimension of every metric, and neither the dashboard's
+        # searches nor an alarm would find one: CloudWatch compares the whole set of dimensions.
+        metrics.service = ""
         for dimension, label in dimensions.items():
             metrics.add_dimension(dimension, label)
         for name, value in values.items():

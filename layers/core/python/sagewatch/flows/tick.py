@@ -34,10 +34,19 @@ def tick(fact: Fact, world: World) -> None:
     due += _list_due_alerts(world)
     if due:
         world.bus.publish(due, world.now())
+    _measure_overdue(world)
     for endpoint, watched in world.monitors.endpoints.items():
         if watched.quality is not None:
             notice_lost_runs(endpoint, watched.quality, world)
     get_logger().debug("ticked", count=len(due))
+
+
+def _measure_overdue(world: World) -> None:
+    """Say by how much the most overdue diagnosis is late: an endpoint may still be recording. An alarm looks at it."""
+    now = world.now()
+    found = [world.state.load_diagnosis(endpoint) for endpoint in world.monitors.endpoints]
+    late = [(now - one.due).total_seconds() for one in found if one is not None and not one.phase.over]
+    world.metrics.put({"DiagnosisOverdue": max([0.0, *late])}, "Seconds", EventBus=world.settings.event_bus)
 
 
 def _judge_by_the_clock(stream: Stream, world: World) -> None:
