@@ -15,6 +15,8 @@ endpoints:
   Traffic-Signs:
     diagnosis: {mode: swap}
   churn: {}
+receivers:
+  ml-on-call: {mail: {topic: alerts}}
 """
 
 

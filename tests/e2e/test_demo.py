@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from jsonschema import validate
 from PIL import Image
 from rich.console import Console
 
@@ -184,6 +185,16 @@ def test_a_replay_of_what_it_left_reproduces_its_incident_and_sends_nothing(play
     assert [incident.incident_id for incident in told_of] == [told.incident_id]
     assert outcomes[0].sent == 0
     assert encode(outcomes[0]) == encode(outcomes[1])
+
+
+def test_every_event_of_ours_is_valid_by_its_published_schema(played):
+    stage, _, _ = played
+    log = [json.loads(line) for line in (stage.out / "events.jsonl").read_text().splitlines()]
+    own = [event for event in log if event["source"] == "sagewatch" and event["detail-type"] != "Tick"]
+    assert {"Finding Raised", "Incident Opened", "Diagnosis Finished"} <= {e["detail-type"] for e in own}
+    for event in own:
+        name = f"{event['detail-type'].lower().replace(' ', '-')}.json"
+        validate(event, json.loads((ROOT / "docs/reference/events" / name).read_text()))
 
 
 def test_the_whole_event_log_doubled_and_shuffled_changes_nothing(played):
