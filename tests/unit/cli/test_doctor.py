@@ -120,11 +120,11 @@ def test_where_nothing_is_swapped_nothing_is_asked(clients):
     assert list(check_quotas(patient)) == []
 
 
-@pytest.mark.parametrize(("code", "well"), [("AccessDeniedException", False), ("InternalFailure", None)])
-def test_a_refusal_is_a_fault_and_what_this_aws_does_not_have_is_none(code, well, clients):
+@pytest.mark.parametrize(("status", "well"), [(400, False), (500, None)])
+def test_a_refusal_is_a_fault_and_a_failure_of_aws_itself_is_none(status, well, clients):
     _, stubs = clients
     describe_endpoint(stubs)
-    stubs["service-quotas"].add_client_error("list_service_quotas", code, "no")
+    stubs["service-quotas"].add_client_error("list_service_quotas", "Code", "no", status)
     (line,) = examine(build_patient(clients), [check_quotas])
     assert (line.what, line.well) == ("quotas", well)
     assert line.fix

@@ -36,6 +36,7 @@ CHECKS: tuple[Check, ...] = (
     check_rights,
     check_quotas,
 )
+_SERVER_ERROR = 500
 _MARKS = {True: "ok  ", False: "FAIL", None: "?   "}
 
 
@@ -85,12 +86,13 @@ def examine(patient: Patient, checks: Iterable[Check] = CHECKS) -> Iterator[Line
         try:
             yield from check(patient)
         except (ClientError, BotoCoreError) as error:
-            what = check.__name__.removeprefix("check_").replace("_", " ")
-            fix = "Give whoever runs the doctor the right that the message names."
-            yield Line(_is_known(error), what, str(error), fix)
+            yield _tell_unseen(check.__name__.removeprefix("check_").replace("_", " "), error)
 
 
-def _is_known(error: Exception) -> bool | None:
-    """A refusal is a fault; an operation that this AWS does not have (a local one) tells nothing."""
-    code = getattr(error, "response", {}).get("Error", {}).get("Code", "")
-    return None if code in {"InternalFailure", "NotYetImplemented", "501"} else False
+def _tell_unseen(what: str, error: Exception) -> Line:
+    """A refusal is a fault of ours; a failure of AWS's own (or a local AWS without the call) tells nothing."""
+    answer = getattr(error, "response", {})
+    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status >= _SERVER_ERROR:
+        return Line(None, what, f"not answered (HTTP {status})", "Ask again; a local AWS does not know it.")
+    return Line(False, what, str(error), "Give whoever runs the doctor the right that the message names.")
