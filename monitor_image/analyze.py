@@ -17,7 +17,6 @@ Exit code 0, with or without violations, or 1; `opt/ml/output/message` says how 
 
 from __future__ import annotations
 
-import csv
 import os
 import sys
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from sagewatch.errors import SagewatchError
+from sagewatch.container import CLASSES, read_class_names, run_to_message, write_whole
 from sagewatch.quality.analysis import Analysis, Baseline, analyze, build_baseline
 from sagewatch.quality.class_share import count_classes, find_class_violations
 from sagewatch.quality.constraints import parse_constraints
@@ -35,16 +34,12 @@ from sagewatch.quality.job import Job, read_job
 from sagewatch.quality.metrics import build_metrics
 from sagewatch.quality.reading import ReadSettings
 from sagewatch.quality.readout import Readout
-from sagewatch.quality.report import describe_outcome, describe_rejected, write_report, write_whole
+from sagewatch.quality.report import describe_outcome, describe_rejected, write_report
 from sagewatch.quality.script import run_postprocessor
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.workers import read_dataset
 
-MESSAGE: Final = "opt/ml/output/message"
 METRICS: Final = "opt/ml/output/metrics/cloudwatch/cloudwatch_metrics.jsonl"
-CLASSES: Final = "opt/ml/processing/input/classes"
-# SageMaker keeps the first kilobyte of the message.
-MESSAGE_BYTES: Final = 1024
 
 
 def run_job(job: Job, root: Path, now: datetime, workers: int) -> str:
@@ -81,32 +76,9 @@ def run_job(job: Job, root: Path, now: datetime, workers: int) -> str:
     return " ".join(filter(None, [describe_outcome(len(analysis.violations)), describe_rejected(readout)]))
 
 
-def read_class_names(folder: Path) -> dict[str, str]:
-    """Class names from the CSV files of a folder; files of another shape are passed over, since names are a comfort."""
-    names: dict[str, str] = {}
-    for path in sorted(folder.glob("*.csv")):
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            for row in csv.DictReader(lines):
-                number, name = row.get("ClassId"), row.get("SignName")
-                if number and name:
-                    names[number.strip()] = name
-    return names
-
-
 def main(root: Path, environment: Mapping[str, str], now: datetime, workers: int) -> int:
     """Run the job, leave its message, and return the exit code."""
-    try:
-        message, code = run_job(read_job(root, environment), root, now, workers), 0
-    except (SagewatchError, OSError) as error:
-        message, code = str(error), 1
-    cut = message.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", errors="ignore")
-    print(cut, file=sys.stderr if code else sys.stdout, flush=True)
-    try:
-        write_whole(root / MESSAGE, cut.encode())
-    except OSError as error:
-        print(f"the message could not be written: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return code
+    return run_to_message(root, lambda: run_job(read_job(root, environment), root, now, workers))
 
 
 def _read(job: Job, workers: int) -> Readout:

@@ -23,7 +23,6 @@ Out, below the first output's `LocalPath`: `heatmaps/`, `inputs/`, `overlays/` w
 
 from __future__ import annotations
 
-import csv
 import importlib
 import json
 import os
@@ -32,6 +31,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from sagewatch.container import (
+    CLASSES,
+    CONFIG,
+    find_output,
+    merge_environment,
+    read_class_names,
+    read_platform_file,
+    run_to_message,
+    write_whole,
+)
 from sagewatch.errors import ConfigurationError, RejectedInputError, SagewatchError
 from sagewatch.explain.region import Region, read_region
 from sagewatch.explain.report import KnownRequest, Question, explain_steps
@@ -46,13 +55,7 @@ MODEL: Final = "opt/ml/processing/input/model"
 REQUESTS: Final = "opt/ml/processing/input/requests/requests.jsonl"
 REPLAYED: Final = "opt/ml/processing/replayed"
 TENSORS: Final = "opt/ml/processing/input/tensors"
-CLASSES: Final = "opt/ml/processing/input/classes"
-CONFIG: Final = "opt/ml/config/processingjobconfig.json"
-MESSAGE: Final = "opt/ml/output/message"
-DEFAULT_OUTPUT: Final = "opt/ml/processing/output"
 DEFAULT_MAX_IMAGES: Final = 40
-# SageMaker keeps the first kilobyte of the message.
-MESSAGE_BYTES: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -83,17 +86,15 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
     ConfigurationError
         When the file is no JSON object, or a number is none.
     """
-    config = _read_config(root / CONFIG)
-    given = {**(config.get("Environment") or {}), **environment}
-    outputs = (config.get("ProcessingOutputConfig") or {}).get("Outputs") or [{}]
-    local_path = (outputs[0].get("S3Output") or {}).get("LocalPath") or DEFAULT_OUTPUT
+    config = read_platform_file(root / CONFIG)
+    given = merge_environment(config, environment)
     max_images = _number(given, "MAX_IMAGES", DEFAULT_MAX_IMAGES)
     if max_images < 1:
         raise ConfigurationError("must be at least 1", where="environment", key="MAX_IMAGES")
     return Job(
         root / TENSORS,
         root / CLASSES,
-        root / local_path.lstrip("/"),
+        root / find_output(config).lstrip("/"),
         max_images,
         str(given.get("SUSPECT_CLASS") or "").strip(),
         str(given.get("SUSPECT_KIND") or ""),
@@ -114,7 +115,7 @@ def run_job(job: Job) -> str:
     OSError
         When the output cannot be written.
     """
-    names = read_class_names(job.classes)
+    names = _number_names(job.classes)
     recorded = find_steps(job.tensors)
     requests, notes = _replay(job, needed=not recorded)
     replayed = find_steps(job.replayed / "tensors")
@@ -131,7 +132,8 @@ def run_job(job: Job) -> str:
         chosen, reader, job.output, Question(suspicion.class_id, names, requests, job.region)
     )
     report = replace(found, skipped=[*skipped, *found.skipped], notes=notes)
-    write_whole(job.output / "explanations.json", json.dumps(report.as_json(), indent=1, allow_nan=False))
+    content = json.dumps(report.as_json(), indent=1, allow_nan=False)
+    write_whole(job.output / "explanations.json", content.encode())
     if not report.images:
         first = report.skipped[0]
         raise NothingToExplainError(f"none of {len(chosen)} recorded steps can be explained: {first.reason}")
@@ -165,53 +167,14 @@ def _replay(job: Job, *, needed: bool) -> tuple[dict[str, KnownRequest], tuple[s
         return {}, (f"Clean inputs could not be run through the model to compare with: {error}",)
 
 
-def read_class_names(folder: Path) -> dict[int, str]:
-    """Class names from the CSV files of a folder; files of another shape are passed over, since names are a comfort."""
-    names: dict[int, str] = {}
-    for path in sorted(folder.glob("*.csv")):
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-            for row in csv.DictReader(lines):
-                number, name = row.get("ClassId"), row.get("SignName")
-                if number and name and number.strip().isdecimal():
-                    names[int(number)] = name
-    return names
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that no reader sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
 def main(root: Path, environment: Mapping[str, str]) -> int:
     """Run the job, leave its message, and return the exit code."""
-    try:
-        message, code = run_job(read_job(root, environment)), 0
-    except (SagewatchError, OSError) as error:
-        message, code = str(error), 1
-    cut = message.encode("utf-8")[:MESSAGE_BYTES].decode("utf-8", errors="ignore")
-    print(cut, file=sys.stderr if code else sys.stdout)
-    try:
-        write_whole(root / MESSAGE, cut)
-    except OSError as error:
-        print(f"the message could not be written: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    return code
+    return run_to_message(root, lambda: run_job(read_job(root, environment)))
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    """The platform's file; it is absent when the image is tried by hand."""
-    if not path.exists():
-        return {}
-    try:
-        config = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ConfigurationError(f"no JSON ({error})", where=str(path)) from error
-    if not isinstance(config, dict):
-        raise ConfigurationError("no JSON object", where=str(path))
-    return config
+def _number_names(folder: Path) -> dict[int, str]:
+    """What the classes are called; only those with numbers can stand in recorded tensors."""
+    return {int(label): name for label, name in read_class_names(folder).items() if label.isdecimal()}
 
 
 def _number(given: Mapping[str, Any], key: str, default: int) -> int:

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from monitor_image.analyze import MESSAGE_BYTES, main
+from monitor_image.analyze import main
+from sagewatch.container import MESSAGE_BYTES
 from sagewatch.quality.constraints import parse_constraints
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.violations import parse_violations

@@ -69,7 +69,9 @@ def find_violations_file(folder: Path) -> Path | None:
     ConfigurationError
         When the folder holds no report at all.
     """
-    for name in ("constraint_violations.json", "constraints_violations.json"):
+    from sagewatch.quality.violations import FILE_NAMES
+
+    for name in FILE_NAMES:
         if (folder / name).exists():
             return folder / name
     if not (folder / "statistics.json").exists():

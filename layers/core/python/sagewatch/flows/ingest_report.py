@@ -9,10 +9,10 @@ from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.events import Fact, FindingReported, JobChanged
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.observability import get_logger
+from sagewatch.quality.violations import FILE_NAMES, Violation, parse_violations
 from sagewatch.report.failure import Failure, classify_failure
 from sagewatch.report.judge import Judged, judge_run
 from sagewatch.report.run import NoRun, Run, recognise_run
-from sagewatch.report.violations import FILE_NAMES, Violation, parse_violations
 from sagewatch.world import World
 
 _S3 = "s3://"
@@ -58,7 +58,7 @@ def load_outcome(run: Run, world: World) -> list[Violation] | Failure:
         stream = world.objects.open_object(bucket, key)
         if stream is not None:
             try:
-                return parse_violations(stream.read(), f"{_S3}{bucket}/{key}")
+                return parse_violations(stream.read(), f"{_S3}{bucket}/{key}").violations
             except RejectedInputError as error:
                 get_logger().warning(
                     "report_unreadable", where=error.where, key=error.key, reason=error.reason

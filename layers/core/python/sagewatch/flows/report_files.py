@@ -11,7 +11,7 @@ from sagewatch.evidence.redaction import redact_report
 from sagewatch.finding import Finding
 from sagewatch.flows.samples import get_sensitive
 from sagewatch.observability import get_logger
-from sagewatch.report.violations import FILE_NAMES, parse_violations
+from sagewatch.quality.violations import FILE_NAMES, parse_violations
 from sagewatch.world import World
 
 KEPT_AT_MOST = 8 * 2**20
@@ -49,12 +49,14 @@ def list_broken(files: dict[str, bytes], finding: Finding) -> tuple[BrokenConstr
         if name not in files:
             continue
         try:
-            rows = parse_violations(files[name], f"{finding.source}/{name}")
+            rows = parse_violations(files[name], f"{finding.source}/{name}").violations
         except RejectedInputError as error:
             get_logger().info("report_unreadable", reason=error.reason, key=error.where)
             return ()
         return tuple(
-            BrokenConstraint(subject=row.subject, check=row.check, description=row.description or _WITHHELD)
+            BrokenConstraint(
+                subject=row.subject, check=row.constraint_check_type, description=row.description or _WITHHELD
+            )
             for row in rows
         )
     return ()

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from sagewatch.errors import RejectedInputError
+from sagewatch.quality.documents import decode_document, encode_document
 
 ENABLED: Final = "Enabled"
 # AWS's analyzer takes up to so many values as a string's domain.
@@ -126,8 +127,8 @@ def parse_constraints(content: bytes, where: str = "constraints.json") -> Constr
     RejectedInputError
         When it is no such file.
     """
+    found = decode_document(_decoder, content, "constraints", where)
     try:
-        found = _decoder.decode(content)
         # An override of nonsense is refused here, where its file is known, and not in the middle of a check.
         for feature in found.features:
             found.config_of(feature)
@@ -138,7 +139,7 @@ def parse_constraints(content: bytes, where: str = "constraints.json") -> Constr
 
 def render_constraints(constraints: Constraints) -> bytes:
     """The file's content, UTF-8."""
-    return msgspec.json.format(msgspec.json.encode(constraints), indent=2)
+    return encode_document(constraints)
 
 
 def _override(config: MonitoringConfig, overrides: Overrides) -> MonitoringConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from sagewatch.container import CONFIG, RESOURCES, find_output, merge_environment, read_platform_file
 from sagewatch.errors import ConfigurationError
 from sagewatch.quality.align import Mode
 from sagewatch.quality.captures import Window, read_time
@@ -17,10 +17,7 @@ from sagewatch.quality.checks import CheckSettings
 from sagewatch.quality.dataset_format import DatasetFormat, parse_dataset_format
 from sagewatch.quality.drift import DriftSettings
 
-CONFIG: Final = "opt/ml/config/processingjobconfig.json"
-RESOURCES: Final = "opt/ml/config/resourceconfig.json"
 DEFAULT_SOURCE: Final = "/opt/ml/processing/input/endpoint"
-DEFAULT_OUTPUT: Final = "/opt/ml/processing/output"
 _SHARDED: Final = "ShardedByS3Key"
 
 
@@ -97,9 +94,9 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
     ConfigurationError
         When a value is not what the contract says, or a kind of monitor is asked for that this is not.
     """
-    config = _read_json(root / CONFIG)
-    resources = _read_json(root / RESOURCES)
-    given = _Given({**(config.get("Environment") or {}), **environment}, root)
+    config = read_platform_file(root / CONFIG)
+    resources = read_platform_file(root / RESOURCES)
+    given = _Given(merge_environment(config, environment), root)
     if given.text("analysis_type") not in {None, "DATA_QUALITY"}:
         raise ConfigurationError(
             "this job analyzes data quality alone", where="environment", key="analysis_type"
@@ -110,7 +107,7 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
     written = given.text("dataset_format")
     return Job(
         source=source,
-        output=given.path("output_path") or root / _find_output(config).lstrip("/"),
+        output=given.path("output_path") or root / find_output(config).lstrip("/"),
         format=parse_dataset_format(written) if written is not None else None,
         baseline_constraints=constraints,
         baseline_statistics=statistics,
@@ -184,11 +181,6 @@ def _read_dimensions(given: _Given) -> dict[str, str]:
     return {name: value for name, value in pairs.items() if value is not None}
 
 
-def _find_output(config: Mapping[str, Any]) -> str:
-    outputs = (config.get("ProcessingOutputConfig") or {}).get("Outputs") or [{}]
-    return str((outputs[0].get("S3Output") or {}).get("LocalPath") or DEFAULT_OUTPUT)
-
-
 def _is_sharded(config: Mapping[str, Any], source: Path, root: Path) -> bool:
     for each in config.get("ProcessingInputs") or []:
         mounted = each.get("S3Input") or {}
@@ -196,16 +188,3 @@ def _is_sharded(config: Mapping[str, Any], source: Path, root: Path) -> bool:
         if mounted.get("S3DataDistributionType") == _SHARDED and (path == source or source in path.parents):
             return True
     return False
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """One of the platform's files; it is absent when the image is tried by hand."""
-    if not path.exists():
-        return {}
-    try:
-        config = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ConfigurationError(f"no JSON ({error})", where=str(path)) from error
-    if not isinstance(config, dict):
-        raise ConfigurationError("no JSON object", where=str(path))
-    return config

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from sagewatch.container import write_whole
 from sagewatch.quality.analysis import Analysis
 from sagewatch.quality.constraints import render_constraints
 from sagewatch.quality.readout import Readout
@@ -43,14 +44,6 @@ def write_report(folder: Path, analysis: Analysis, readout: Readout, *, with_vio
     for name, content in contents.items():
         write_whole(folder / name, content)
     return [folder / name for name in contents]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that no reader sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
 
 
 def describe_outcome(violations: int) -> str:

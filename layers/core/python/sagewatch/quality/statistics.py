@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from sagewatch.errors import RejectedInputError
+from sagewatch.quality.documents import decode_document, encode_document
 
 UNKNOWN: Final = "Unknown"
 STRING: Final = "String"
@@ -177,12 +177,9 @@ def parse_statistics(content: bytes, where: str = "statistics.json") -> Statisti
     RejectedInputError
         When it is no such file.
     """
-    try:
-        return _decoder.decode(content)
-    except (ValueError, RecursionError) as error:
-        raise RejectedInputError(f"no statistics ({error})", where=where) from error
+    return decode_document(_decoder, content, "statistics", where)
 
 
 def render_statistics(statistics: Statistics) -> bytes:
     """The file's content, UTF-8."""
-    return msgspec.json.format(msgspec.json.encode(statistics), indent=2)
+    return encode_document(statistics)

@@ -17,11 +17,8 @@ from sagewatch.quality.violations import (
 )
 
 NOT_AVAILABLE: Final = "N/A"
-_DATA_TYPE = re.compile(r"Expected data type: (\w+), Expected match: (\S+)%. Observed: Only (\S+)% of data")
-_DRIFT = re.compile(r"distance: (.+) exceeds .*threshold: (.+)")
-_VALUE = re.compile(r"Value:? (.+) does not meet")
-_COLUMNS = re.compile(r"current dataset: (\d+).*constraints: (\d+)")
-_METRIC = re.compile(r"Metric (\S+) with (\S+)(?: \+/- \S+)? was (\w+) '(.+)'")
+_WANTED_TYPE = re.compile(r"Expected data type: (\w+)")
+_METRIC = re.compile(r"Metric (\S+) with .* was (\w+) '")
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -97,18 +94,18 @@ def read_finding(violation: Violation, inferred_type: str = NOT_AVAILABLE) -> Fi
     Finding(check='baseline_drift_check', expected='at most 0.1', seen='0.17')
     """
     check, said = violation.constraint_check_type, violation.description.strip()
-    if match := _DATA_TYPE.search(said):
-        kind, wanted, seen = match.groups()
-        return Finding(check, f"{wanted} % {kind}", f"{_percent(seen)} ({inferred_type})")
-    if match := _DRIFT.search(said):
-        return Finding(check, f"at most {_shorten(match[2])}", _shorten(match[1]))
-    if match := _VALUE.search(said):
-        return Finding(check, "as in the baseline", _shorten(match[1]))
-    if match := _COLUMNS.search(said):
-        return Finding(check, f"{match[2]} columns", f"{match[1]} columns")
+    seen, allowed = violation.numbers
+    if seen is None:
+        return Finding(check, "", said)
+    if allowed is None:
+        return Finding(check, "as in the baseline", f"{seen:.4g}")
+    if match := _WANTED_TYPE.search(said):
+        return Finding(check, f"{allowed * 100:.4g} % {match[1]}", f"{seen * 100:.4g} % ({inferred_type})")
+    if "baseline constraints:" in said:
+        return Finding(check, f"{allowed:.0f} columns", f"{seen:.0f} columns")
     if match := _METRIC.search(said):
-        return Finding(check, f"not {match[3]} {_shorten(match[4])}", _shorten(match[2]))
-    return Finding(check, "", said)
+        return Finding(check, f"not {match[2]} {allowed:.4g}", f"{seen:.4g}")
+    return Finding(check, f"at most {allowed:.4g}", f"{seen:.4g}")
 
 
 def _build_row(
@@ -116,11 +113,13 @@ def _build_row(
 ) -> ViolationRow:
     drift = categories = NOT_AVAILABLE
     for violation in violations:
-        said = violation.description
-        if violation.constraint_check_type == DRIFT and (match := _DRIFT.search(said)):
-            drift = _as_percent(match[1])
-        elif violation.constraint_check_type == CATEGORIES and (match := _VALUE.search(said)):
-            categories = _as_percent(match[1])
+        seen = violation.numbers[0]
+        if seen is None:
+            continue
+        if violation.constraint_check_type == DRIFT:
+            drift = f"{seen:.2%}"
+        elif violation.constraint_check_type == CATEGORIES:
+            categories = f"{seen:.2%}"
     return ViolationRow(
         name,
         inferred_type,
@@ -130,24 +129,3 @@ def _build_row(
         frozenset(_COLUMN_OF.get(each.constraint_check_type, "feature") for each in violations),
         tuple(read_finding(each, inferred_type) for each in violations),
     )
-
-
-def _as_percent(text: str) -> str:
-    try:
-        return f"{float(text):.2%}"
-    except ValueError:
-        return NOT_AVAILABLE
-
-
-def _percent(text: str) -> str:
-    try:
-        return f"{float(text):.4g} %"
-    except ValueError:
-        return f"{text} %"
-
-
-def _shorten(text: str) -> str:
-    try:
-        return f"{float(text):.4g}"
-    except ValueError:
-        return text.strip()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from sagewatch.errors import RejectedInputError
+from sagewatch.quality.documents import decode_document, encode_document
 from sagewatch.quality.numerals import format_double
+
+# What analyzers really write, and what the documentation and the old sample call it.
+FILE_NAMES: Final = ("constraint_violations.json", "constraints_violations.json")
 
 DATA_TYPE: Final = "data_type_check"
 COMPLETENESS: Final = "completeness_check"
@@ -20,6 +24,22 @@ EXTRA_COLUMNS: Final = "extra_column_check"
 NEGATIVE: Final = "negative_values_check"
 ROW_COUNT: Final = "row_count_check"
 CLASS_SHARE: Final = "class_share_check"
+
+
+_NUMBER = r"([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|NaN|-?Infinity)"
+_TEXTS = (
+    re.compile(rf"distance: {_NUMBER} exceeds .*threshold: {_NUMBER}"),
+    re.compile(rf"drift {_NUMBER} exceeds threshold {_NUMBER}"),
+    re.compile(rf"Metric \S+ with {_NUMBER}(?: \+/- \S+)? was \w+ '{_NUMBER}'"),
+    re.compile(rf"current dataset: {_NUMBER}.*constraints: {_NUMBER}"),
+)
+_SHARE = re.compile(rf"Expected match: {_NUMBER}%.*Only {_NUMBER}% of data")
+_VALUE = re.compile(rf"Value:? {_NUMBER} does not meet")
+# AWS's sentences are shorter; a longer text is not searched to its end.
+_LONGEST_SENTENCE: Final = 2000
+
+# A name, as analyzers write names; null and a number instead have been seen.
+_Name = str | int | float | bool | None | UnsetType
 
 
 class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,28 +78,37 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
 class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """One violation. Which of the names is set depends on the kind of monitor that wrote it."""
 
-    feature_name: str | UnsetType = UNSET
-    label: str | UnsetType = UNSET
-    facet: str | UnsetType = UNSET
-    facet_value: str | UnsetType = UNSET
-    metric_name: str | UnsetType = UNSET
-    constraint_check_type: str = ""
+    feature_name: _Name = UNSET
+    label: _Name = UNSET
+    facet: _Name = UNSET
+    facet_value: _Name = UNSET
+    metric_name: _Name = UNSET
+    constraint_check_type: str
     description: str = ""
     evidence: Evidence | UnsetType = msgspec.field(default=UNSET, name="sagewatch")
 
     @property
     def subject(self) -> str:
-        """What it is about: the feature, else facet, label and metric."""
-        if self.feature_name is not UNSET:
-            return self.feature_name
-        names = (self.facet, self.facet_value, self.label, self.metric_name)
-        return " ".join(name for name in names if name is not UNSET) or "data set"
+        """What it is about: data quality names a feature, bias a facet, attribution a label, model quality a metric."""
+        feature, label, facet, value, metric = (
+            "" if name is None or name is UNSET else str(name)
+            for name in (self.feature_name, self.label, self.facet, self.facet_value, self.metric_name)
+        )
+        if feature:
+            return feature
+        parts = [f"{facet}={value}", metric] if facet else [label, metric]
+        return " ".join(filter(None, parts)) or "data set"
+
+    @property
+    def numbers(self) -> tuple[float | None, float | None]:
+        """What was seen and what was allowed, where the sentence says."""
+        return read_numbers(self.description)
 
 
 class Violations(msgspec.Struct, frozen=True):
     """A whole ``constraint_violations.json``."""
 
-    violations: list[Violation] = []
+    violations: list[Violation]
 
 
 _decoder = msgspec.json.Decoder(Violations, strict=False)
@@ -93,15 +122,12 @@ def parse_violations(content: bytes, where: str = "constraint_violations.json") 
     RejectedInputError
         When it is no such file.
     """
-    try:
-        return _decoder.decode(content)
-    except (ValueError, RecursionError) as error:
-        raise RejectedInputError(f"no violations ({error})", where=where) from error
+    return decode_document(_decoder, content, "violations", where)
 
 
 def render_violations(violations: Violations) -> bytes:
     """The file's content, UTF-8; written also when there are none."""
-    return msgspec.json.format(msgspec.json.encode(violations), indent=2)
+    return encode_document(violations)
 
 
 def describe_data_type(expected: str, threshold: float, ratio: float) -> str:
@@ -129,3 +155,23 @@ def describe_columns(kind: str, current: int, expected: int) -> str:
         f"There are {kind} columns in current dataset. Number of columns in current dataset: {current}, "
         f"Number of columns in baseline constraints: {expected}"
     )
+
+
+def read_numbers(description: str) -> tuple[float | None, float | None]:
+    """What was seen and what was allowed, from AWS's sentences: the only place where AWS puts numbers.
+
+    Examples
+    --------
+    >>> read_numbers("Baseline drift distance: 0.5 exceeds threshold: 0.1")
+    (0.5, 0.1)
+    """
+    said = description[:_LONGEST_SENTENCE]
+    for pattern in _TEXTS:
+        match = pattern.search(said)
+        if match:
+            return float(match[1]), float(match[2])
+    match = _SHARE.search(said)
+    if match:
+        return float(match[2]) / 100, float(match[1]) / 100
+    match = _VALUE.search(said)
+    return (float(match[1]), None) if match else (None, None)

@@ -24,9 +24,9 @@ from sagewatch.finding import (
     build_content_key,
     build_fingerprint,
 )
+from sagewatch.quality.violations import Violation
 from sagewatch.report.failure import Failure
 from sagewatch.report.run import Run
-from sagewatch.report.violations import Violation
 
 JOB_FAILED = "job-failed"
 KINDS = ("data-quality", "model-quality", "bias", "attribution", JOB_FAILED)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from sagewatch.report.violations import FILE_NAMES
+from sagewatch.quality.violations import FILE_NAMES
 from sagewatch.sandbox.demo.commands import run_command
 from sagewatch.sandbox.demo.narrator import Narrator
 from sagewatch.sandbox.demo.stage import Stage

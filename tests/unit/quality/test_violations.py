@@ -1,4 +1,4 @@
-"""Violations of all four kinds, as real analyzers wrote them; and why runs fail."""
+"""Violations of all four kinds, as real analyzers wrote them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sagewatch.errors import RejectedInputError
-from sagewatch.report.failure import classify_failure
-from sagewatch.report.violations import parse_violations, read_numbers
+from sagewatch.quality.violations import parse_violations, read_numbers
 
 REAL = Path(__file__).parents[4] / "shared" / "real"
 FILES = sorted(REAL.glob("reports/*/*violations*.json")) or [None]
@@ -23,12 +22,12 @@ def test_every_real_violations_file_reads_whole(path):
     if path is None:
         pytest.skip("../shared/real is not here: real reports are read in place")
     rows = json.loads(path.read_text())["violations"]
-    violations = parse_violations(path.read_bytes(), path.name)
+    violations = parse_violations(path.read_bytes(), path.name).violations
     assert len(violations) == len(rows)
     for violation, row in zip(violations, rows, strict=True):
-        assert violation.check == row["constraint_check_type"]
+        assert violation.constraint_check_type == row["constraint_check_type"]
         assert violation.subject
-        assert violation.subject != "dataset" or "feature_name" not in row
+        assert violation.subject != "data set" or "feature_name" not in row
 
 
 @pytest.mark.parametrize(
@@ -80,38 +79,23 @@ def test_no_bytes_however_strange_raise_anything_else(body):
         assert error.where == "s3://b/k"  # noqa: PT017 (raising is allowed, not demanded)
 
 
+def test_a_name_that_is_null_or_a_number_loses_no_violation():
+    rows = [
+        {"feature_name": None, "label": "l", "constraint_check_type": "x"},
+        {"facet": "age", "facet_value": 40, "metric_name": "CDDL", "constraint_check_type": "x"},
+        {"constraint_check_type": "x"},
+    ]
+    found = parse_violations(json.dumps({"violations": rows}).encode()).violations
+    assert [each.subject for each in found] == ["l", "age=40 CDDL", "data set"]
+
+
 @pytest.mark.parametrize(
-    ("message", "code"),
-    [
-        ("Job inputs had no data", "no_data"),
-        (
-            'No S3 objects found under S3 URL "s3://b/ground_truth_data/e/AllTraffic/2024/03/18/18" given',
-            "no_ground_truth",
-        ),
-        (
-            'No S3 objects found under S3 URL "s3://b/data_capture/e/AllTraffic/2022/09/01/15" given',
-            "no_data",
-        ),
-        ("ClientError: Access Denied (403) on s3://b", "permission"),
-        ("Exception while invoking preprocessor script", "preprocess_script"),
-        ("Error: Encoding mismatch: Encoding is CSV for endpointInput", "encoding"),
-        ("java.lang.OutOfMemoryError: Java heap space", "memory"),
-        ("The job exceeded its MaxRuntimeInSeconds", "timeout"),
-        ("AlgorithmError: something new", "unknown"),
-    ],
+    "content", ["{}", "[]", '{"violations": [{}]}', '{"violations": [3]}', '{"violations": null}']
 )
-def test_a_failure_has_a_cause_and_a_next_step(message, code):
-    failure = classify_failure("Failed", message)
-    assert failure.code == code
-    assert len(failure.next_step) > 30
+def test_a_file_without_violations_or_checks_is_no_report(content):
+    with pytest.raises(RejectedInputError):
+        parse_violations(content.encode(), "s3://b/k")
 
 
-@pytest.mark.real
-def test_no_real_failure_message_is_unknown():
-    path = REAL / "events" / "api_responses" / "exit_and_failure_messages.jsonl"
-    if not path.is_file():
-        pytest.skip("../shared/real is not here: real messages are read in place")
-    for line in path.read_text().splitlines():
-        message = json.loads(line)["message"]
-        if not message.startswith("Completed"):
-            assert classify_failure("Failed", message).code in {"no_data", "no_ground_truth"}, message
+def test_a_sentence_made_to_be_slow_is_read_at_once():
+    assert read_numbers("distance: 1 exceeds " * 500_000) == (None, None)

@@ -1,0 +1,89 @@
+"""What SageMaker's processing contract gives a container and takes from it (CONTRACTS §1): files, not decisions.
+
+Both programs of the image stand on it: the monitoring job and the saliency job.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from sagewatch.errors import ConfigurationError, SagewatchError
+
+CONFIG: Final = "opt/ml/config/processingjobconfig.json"
+RESOURCES: Final = "opt/ml/config/resourceconfig.json"
+MESSAGE: Final = "opt/ml/output/message"
+CLASSES: Final = "opt/ml/processing/input/classes"
+DEFAULT_OUTPUT: Final = "/opt/ml/processing/output"
+# SageMaker keeps the first kilobyte of the message.
+MESSAGE_BYTES: Final = 1024
+
+
+def read_platform_file(path: Path) -> dict[str, Any]:
+    """One of the platform's files; empty where it is absent, as when the image is tried by hand.
+
+    Raises
+    ------
+    ConfigurationError
+        When it is no JSON object.
+    """
+    if not path.exists():
+        return {}
+    try:
+        config = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError(f"no JSON ({error})", where=str(path)) from error
+    if not isinstance(config, dict):
+        raise ConfigurationError("no JSON object", where=str(path))
+    return config
+
+
+def merge_environment(config: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """The job's environment; the process's own goes before the platform's file."""
+    return {**(config.get("Environment") or {}), **environment}
+
+
+def find_output(config: Mapping[str, Any]) -> str:
+    """Where the job's first output lies in the container."""
+    outputs = (config.get("ProcessingOutputConfig") or {}).get("Outputs") or [{}]
+    return str((outputs[0].get("S3Output") or {}).get("LocalPath") or DEFAULT_OUTPUT)
+
+
+def read_class_names(folder: Path) -> dict[str, str]:
+    """Class names from the CSV files of a folder; files of another shape are passed over, since names are a comfort."""
+    names: dict[str, str] = {}
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+            for row in csv.DictReader(lines):
+                number, name = row.get("ClassId"), row.get("SignName")
+                if number and name:
+                    names[number.strip()] = name
+    return names
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that no reader sees half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def run_to_message(root: Path, work: Callable[[], str]) -> int:
+    """Do the job, leave its message or the cause of its failure, and answer the exit code."""
+    try:
+        message, code = work(), 0
+    except (SagewatchError, OSError) as error:
+        message, code = str(error), 1
+    cut = message.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", errors="ignore")
+    print(cut, file=sys.stderr if code else sys.stdout, flush=True)
+    try:
+        write_whole(root / MESSAGE, cut.encode())
+    except OSError as error:
+        print(f"the message could not be written: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return code
