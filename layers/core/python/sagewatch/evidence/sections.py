@@ -160,9 +160,28 @@ def build_configs(dossier: Dossier) -> Markup | None:
         summary = tag("summary", f"{len(same)} settings that were left alone")
         unchanged = tag("details", summary, _build_config_table(same))
     note = "Only what the table shows was changed, and only while tensors were recorded."
-    return build_section(
-        "endpoint", "Endpoint", note, verdict, _build_config_table(changed) if changed else None, unchanged
-    )
+    table = _build_config_table(changed) if changed else None
+    return build_section("endpoint", "Endpoint", note, verdict, table, unchanged, build_cost(dossier))
+
+
+def build_cost(dossier: Dossier) -> Markup | None:
+    """What the diagnosis cost: time, latency, money; None while that is not known."""
+    costs = [entry.data for entry in dossier.entries if entry.what == "diagnosis_cost"]
+    if not costs:
+        return None
+    cost = costs[-1]
+    facts = []
+    if "hooked_seconds" in cost:
+        facts.append(("Recorded tensors for", format_duration(float(cost["hooked_seconds"] or 0))))
+    if "added_milliseconds_a_request" in cost:
+        facts.append(("Added to a recorded answer", f"{cost['added_milliseconds_a_request']} ms, the median"))
+    if "job_seconds" in cost:
+        lasted = format_duration(float(cost["job_seconds"] or 0))
+        facts.append(("Saliency job", f"{lasted} on {cost.get('job_instance', 'an instance')}"))
+    amounts = [float(cost[name] or 0) for name in ("job_usd", "second_fleet_usd_at_most") if name in cost]
+    if amounts:
+        facts.append(("Money", f"at most ${sum(amounts):.2f} ({cost.get('prices', '')})"))
+    return _build_facts(facts)
 
 
 def build_told(dossier: Dossier) -> Markup | None:

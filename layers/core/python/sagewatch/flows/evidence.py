@@ -171,6 +171,12 @@ def write_configs(
     )
 
 
+def load_configs(incident_id: str, world: World) -> dict[str, Any]:
+    """The configurations that `write_configs` kept; empty where nothing was swapped."""
+    stream = world.objects.open_object(world.settings.evidence_bucket, build_configs_key(incident_id))
+    return dict(json.loads(stream.read())) if stream else {}
+
+
 def write_classes(endpoint: str, world: World) -> str:
     """Give the saliency job the names of the classes; the key prefix, or nothing where there are no names."""
     names = get_class_names(endpoint, world)
@@ -258,9 +264,7 @@ def _load_trace(finding: Finding, world: World) -> tuple[TracePoint, ...]:
 def _load_configs(incident: Incident, diagnosis: Diagnosis | None, world: World) -> EndpointConfigs:
     if diagnosis is None:
         return EndpointConfigs()
-    key = build_configs_key(incident.incident_id)
-    stream = world.objects.open_object(world.settings.evidence_bucket, key)
-    kept = json.loads(stream.read()) if stream else {}
+    kept = load_configs(incident.incident_id, world)
     final = {"EndpointConfigName": diagnosis.original_config} if diagnosis.restored_at else None
     return EndpointConfigs(original=kept.get("original"), hooked=kept.get("hooked"), final=final)
 
