@@ -3,7 +3,7 @@
 // every queue and every function; the answer goes to the operations topic, never to the people on call for models.
 
 const QUEUES = ['Capture', 'Report', 'Incident', 'Diagnosis', 'Alert', 'Monitor', 'Tick'];
-const FUNCTIONS = ['ingest_capture', 'ingest_report', 'manage_incident', 'advance_diagnosis', 'deliver_alert', 'start_monitor', 'tick'];
+const FUNCTIONS = ['ingest_capture', 'ingest_report', 'manage_incident', 'advance_diagnosis', 'deliver_alert', 'slack_action', 'start_monitor', 'tick'];
 const BUS = '${param:eventBus}';
 const STACK = '${self:service}-${sls:stage}';
 
@@ -71,6 +71,14 @@ function alarms() {
       { ...ofFunction(name, 'Throttles'), EvaluationPeriods: 5, DatapointsToAlarm: 3 },
     );
   }
+  // Whoever presses a button waits: beyond three seconds Slack tells them that it failed.
+  const { Statistic: _, ...duration } = ofFunction('slack_action', 'Duration');
+  made.SlackActionSlowAlarm = alarm('slack_action-slow', 'Buttons of Slack messages are answered too late for Slack (3 s).', {
+    ...duration,
+    ExtendedStatistic: 'p90',
+    Threshold: 2500,
+    EvaluationPeriods: 3,
+  });
   made.HeartbeatAlarm = alarm('heartbeat', 'tick has not run for five minutes: deadlines are not watched.', {
     ...ofFunction('tick', 'Invocations'),
     ComparisonOperator: 'LessThanThreshold',

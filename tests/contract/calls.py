@@ -128,6 +128,7 @@ def derive_actions(flow: str) -> set[str]:
     state, adapters = read_state(), read_adapters()
     found = {action for word in mentioned & state.keys() for action in state[word]}
     found |= {action for word in (mentioned & adapters.keys()) - ITEMS for action in adapters[word]}
-    if mentioned & {"post_message", "update_message", "reply", "post_hook"}:
-        found.add("secretsmanager:GetSecretValue")  # the token of a chat is fetched when it is first used
+    if mentioned & {"post_message", "update_message", "reply", "post_hook", "get_secret"}:
+        # The token of a chat is fetched when it is first used, from the store that monitors.yml names.
+        found |= {"secretsmanager:GetSecretValue", "ssm:GetParameter"}
     return found

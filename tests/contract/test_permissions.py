@@ -14,6 +14,7 @@ FUNCTIONS = (
     "manage_incident",
     "advance_diagnosis",
     "deliver_alert",
+    "slack_action",
     "start_monitor",
     "tick",
 )

@@ -46,5 +46,6 @@ def test_every_rule_of_the_stack_is_played_and_no_other(of_type):
 
 def test_every_function_is_played(of_type):
     functions = {one["Handler"].split("/")[1] for one in of_type("AWS::Lambda::Function").values()}
-    # What wakes start_monitor goes from the scheduler straight to its queue: no bus, no archive, no replay.
-    assert set(FLOWS) == functions - {"start_monitor"}
+    # What wakes start_monitor goes from the scheduler straight to its queue: no bus, no archive, no replay. Slack
+    # calls slack_action itself; what it puts on the bus is played.
+    assert set(FLOWS) == functions - {"start_monitor", "slack_action"}

@@ -19,6 +19,7 @@ FUNCTIONS = {
     "manage_incident",
     "advance_diagnosis",
     "deliver_alert",
+    "slack_action",
     "start_monitor",
     "tick",
 }
@@ -79,15 +80,26 @@ def test_every_function_drains_one_queue_with_room_to_finish_and_a_dead_letter_q
     functions, queues = of_type("AWS::Lambda::Function"), of_type("AWS::SQS::Queue")
     mappings = of_type("AWS::Lambda::EventSourceMapping").values()
     drained = {attribute_of(m["FunctionName"]): queues[attribute_of(m["EventSourceArn"])] for m in mappings}
-    assert set(drained) == set(functions)
+    assert set(drained) == set(functions) - {"SlackUnderscoreactionLambdaFunction"}  # it answers an address
     for logical_id, queue in drained.items():
         assert queue["VisibilityTimeout"] >= 6 * functions[logical_id]["Timeout"]
         assert attribute_of(queue["RedrivePolicy"]["deadLetterTargetArn"]).endswith("DeadLetters")
     assert all(m["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for m in mappings)
 
 
-def test_functions_are_woken_by_nothing_but_their_queue(of_type):
-    assert not of_type("AWS::Lambda::Permission")
+def test_functions_are_woken_by_nothing_but_their_queue_save_the_one_that_slack_calls(of_type):
+    for permission in of_type("AWS::Lambda::Permission").values():
+        assert permission["FunctionName"] == {"Fn::GetAtt": ["SlackUnderscoreactionLambdaFunction", "Arn"]}
+    (url,) = of_type("AWS::Lambda::Url").values()
+    assert url["AuthType"] == "NONE"
+    assert attribute_of(url["TargetFunctionArn"]) == "SlackUnderscoreactionLambdaFunction"
+
+
+def test_the_address_may_be_called_by_anybody_but_only_as_an_address(of_type):
+    """Since October 2025 a function URL needs both permissions (AWS Lambda, "Control access to function URLs")."""
+    allowed = {one["Action"]: one for one in of_type("AWS::Lambda::Permission").values()}
+    assert set(allowed) == {"lambda:InvokeFunctionUrl", "lambda:InvokeFunction"}
+    assert allowed["lambda:InvokeFunction"]["InvokedViaFunctionUrl"] is True
 
 
 def test_settings_find_all_that_they_need_in_each_functions_environment(of_type):

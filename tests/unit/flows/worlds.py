@@ -126,6 +126,7 @@ LISTENERS = {
     "Diagnosis Finished": (deliver_alert,),
     "Diagnosis Abandoned": (deliver_alert,),
     "Diagnosis Due": (advance_diagnosis,),
+    "Action Requested": (manage_incident, advance_diagnosis),
     "Alert Due": (deliver_alert,),
     "Incident Acknowledged": (deliver_alert,),
 }

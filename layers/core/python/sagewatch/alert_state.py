@@ -174,6 +174,11 @@ class AlertState:
         row = Item("silences", silence.silence_id, body, expires_at=expires)
         self._items.write([Write(row, ANY_VERSION)])
 
+    def load_silence(self, silence_id: str) -> Silence | None:
+        """The silence, in force or over, or None where there never was one."""
+        row = self._items.get("silences", silence_id)
+        return None if row is None else msgspec.json.decode(row.body, type=Silence)
+
     def list_silences(self, now: datetime) -> tuple[Silence, ...]:
         """The silences that have not ended, the earliest end first."""
         rows = self._items.query("silences")

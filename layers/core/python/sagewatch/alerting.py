@@ -24,6 +24,7 @@ from sagewatch.section import (
 )
 
 SECRET_SCHEME: Final = "secret:"  # noqa: S105 (it marks a name)
+PARAMETER_SCHEME: Final = "ssm:"
 MAIL_TOPIC: Final = "alerts"
 _NONE: Final[tuple[str, ...]] = ()
 
@@ -86,7 +87,7 @@ def read_receiver(section: Section) -> Receiver:
 
 def _read_pagerduty(section: Section) -> PagerDutyReceiver:
     section.expect("key", "url")
-    key = section.take("key", _read_secret, "")
+    key = section.take("key", read_secret, "")
     if not key:
         raise section.fail("key", "is missing")
     plain = PagerDutyReceiver(key=key)
@@ -95,7 +96,7 @@ def _read_pagerduty(section: Section) -> PagerDutyReceiver:
 
 def _read_webhook(section: Section) -> WebhookReceiver:
     section.expect("url", "secret")
-    url, secret = section.take("url", _read_address, ""), section.take("secret", _read_secret, "")
+    url, secret = section.take("url", _read_address, ""), section.take("secret", read_secret, "")
     if not url or not secret:
         raise section.fail("secret" if url else "url", "is missing")
     return WebhookReceiver(url=url, secret=secret)
@@ -103,7 +104,7 @@ def _read_webhook(section: Section) -> WebhookReceiver:
 
 def _read_slack_webhook(section: Section) -> SlackWebhookReceiver:
     section.expect("url")
-    url = section.take("url", _read_secret, "")
+    url = section.take("url", read_secret, "")
     if not url:
         raise section.fail("url", "is missing")
     return SlackWebhookReceiver(url=url)
@@ -119,7 +120,7 @@ def _read_address(value: Any) -> str:
 def _read_slack(section: Section) -> SlackReceiver:
     section.expect("channel", "token", "api_url")
     channel = section.take("channel", read_text, "")
-    token = section.take("token", _read_secret, "")
+    token = section.take("token", read_secret, "")
     if not channel or not token:
         raise section.fail("channel" if not channel else "token", "is missing")
     api_url = section.take("api_url", read_text, "https://slack.com/api/")
@@ -239,11 +240,15 @@ def _read_group_by(value: Any) -> tuple[str, ...]:
     return labels
 
 
-def _read_secret(value: Any) -> str:
+def read_secret(value: Any) -> str:
+    """The NAME of a secret in Secrets Manager, or ``ssm:`` and the name of a parameter."""
     text = read_text(value)
-    if not text.startswith(SECRET_SCHEME) or text == SECRET_SCHEME:
-        raise ValueError("must name a secret as secret:NAME; the token itself never stands in this file")
-    return text.removeprefix(SECRET_SCHEME)
+    for scheme in (SECRET_SCHEME, PARAMETER_SCHEME):
+        if text.startswith(scheme) and text != scheme:
+            return text if scheme == PARAMETER_SCHEME else text.removeprefix(scheme)
+    raise ValueError(
+        "must name a secret as secret:NAME or ssm:NAME; the token itself never stands in this file"
+    )
 
 
 def _read_matchers(value: Any) -> tuple[str, ...]:

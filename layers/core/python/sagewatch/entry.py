@@ -14,14 +14,15 @@ from sagewatch.events import Fact, Ignored, parse_event
 from sagewatch.flows.follow_up import Flow, FollowUp, run_through
 from sagewatch.observability import get_logger
 from sagewatch.rehearsal import choose_world, read_replay_name
-from sagewatch.wiring import build_world
-from sagewatch.world import World
+from sagewatch.wiring import build_desk, build_world
+from sagewatch.world import Desk, World
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
+Service = Callable[[dict[str, Any], Desk], dict[str, Any]]
 
 
 def build_handler(flow: Flow) -> Handler:
@@ -86,6 +87,16 @@ class Batch:
     def _run_owed(self, record: SQSRecord) -> None:
         with _refusals_logged():
             self._owed[self._owing[record.message_id]].run()
+
+
+def build_url_handler(service: Service) -> Handler:
+    """The Lambda handler of a function with an address of its own: its answer is the HTTP answer."""
+
+    def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+        get_logger().append_keys(correlation_id=context.aws_request_id)
+        return service(event, build_desk(context.invoked_function_arn.split(":")[4]))
+
+    return handler
 
 
 def read_envelope(body: str) -> dict[str, Any]:

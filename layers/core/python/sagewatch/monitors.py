@@ -32,6 +32,7 @@ from sagewatch.errors import ConfigurationError
 from sagewatch.incident.flapping import Flapping
 from sagewatch.incident.muting import Inhibition, Window
 from sagewatch.incident.routing import Route
+from sagewatch.interactivity import SlackApp, read_slack_app
 from sagewatch.monitoring.policy import MODEL_MONITOR, MODES, SCHEDULERS, Quality
 from sagewatch.monitoring.schedule import build_sagemaker_cron, build_scheduler_cron
 from sagewatch.section import (
@@ -163,6 +164,7 @@ class Monitors(msgspec.Struct, frozen=True, kw_only=True):
     inhibitions: tuple[Inhibition, ...] = ()
     windows: tuple[Window, ...] = ()
     flapping: Flapping = Flapping()
+    slack: SlackApp | None = None
 
     @property
     def slack_receivers(self) -> dict[str, SlackReceiver]:
@@ -222,7 +224,7 @@ def parse_monitors(text: str, where: str) -> Monitors:
 
 
 def _read_monitors(top: Section) -> Monitors:
-    top.expect("version", "endpoints", "routes", "receivers", "inhibit", "windows", "flapping")
+    top.expect("version", "endpoints", "routes", "receivers", "inhibit", "windows", "flapping", "slack")
     version = top.take("version", read_count, 0)
     if version != VERSION:
         raise top.fail("version", f"must be {VERSION}")
@@ -240,6 +242,7 @@ def _read_monitors(top: Section) -> Monitors:
         inhibitions=tuple(read_inhibition(one) for one in top.sections("inhibit", "inhibit")),
         windows=tuple(read_windows(top.section("windows", "windows"))),
         flapping=read_flapping(top.section("flapping", "flapping")),
+        slack=read_optional(top, "slack", read_slack_app),
     )
 
 

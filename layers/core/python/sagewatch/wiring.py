@@ -10,10 +10,11 @@ from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.aws.eventbridge import EventBridgeBus
 from sagewatch.aws.http import HttpHooks
 from sagewatch.aws.metrics import EmfMetrics
+from sagewatch.aws.replies import SlackReplies
 from sagewatch.aws.s3 import S3Objects
 from sagewatch.aws.sagemaker import SageMakerHosting, SageMakerJobs
 from sagewatch.aws.schedules import SageMakerSchedules
-from sagewatch.aws.secrets import get_secret
+from sagewatch.aws.secrets import Secrets
 from sagewatch.aws.slack import SlackChat
 from sagewatch.aws.sns import SnsMail
 from sagewatch.aws.sqs import SqsWakeups
@@ -23,7 +24,7 @@ from sagewatch.monitors import Monitors, load_monitors
 from sagewatch.ports import NoWakeups, Wakeups
 from sagewatch.settings import Settings, load_settings
 from sagewatch.state import State
-from sagewatch.world import World
+from sagewatch.world import Desk, World
 
 METRICS_NAMESPACE = "Sagewatch"
 
@@ -44,6 +45,7 @@ def build_world(account: str) -> World:
     """
     settings = load_settings()
     monitors = load_monitors_file(settings)
+    secrets = Secrets(read_clock)
     return World(
         state=State(DynamoItems(settings.state_table)),
         objects=S3Objects(),
@@ -53,14 +55,33 @@ def build_world(account: str) -> World:
         jobs=SageMakerJobs(),
         schedules=SageMakerSchedules(),
         mail=SnsMail(settings.alerts_topic_arn),
-        chat=SlackChat(monitors.slack_receivers, get_secret),
+        chat=SlackChat(monitors.slack_receivers, secrets),
         now=read_clock,
         monitors=monitors,
         settings=settings,
         place=Place(account, settings.region),
         wakeups=_build_wakeups(settings),
-        hooks=HttpHooks(monitors.receivers, get_secret),
+        hooks=HttpHooks(monitors.receivers, secrets.get_secret),
         together=side_by_side,
+    )
+
+
+@cache
+def build_desk(account: str) -> Desk:
+    """What the one function with an address of its own may reach; it must answer within seconds of a cold start."""
+    settings = load_settings()
+    monitors = load_monitors_file(settings)
+    secrets = Secrets(read_clock)
+    return Desk(
+        monitors=monitors,
+        bus=EventBridgeBus(settings.event_bus),
+        place=Place(account, settings.region),
+        now=read_clock,
+        get_secret=secrets.get_secret,
+        refresh_secret=secrets.refresh_secret,
+        answer_privately=SlackReplies(
+            one.api_url for one in monitors.slack_receivers.values()
+        ).answer_privately,
     )
 
 

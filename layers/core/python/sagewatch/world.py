@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sagewatch.alert_state import AlertState
@@ -27,6 +28,28 @@ from sagewatch.ports import (
 )
 from sagewatch.settings import Settings
 from sagewatch.state import State
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """What a request from outside may reach: as little as can be, none of it state.
+
+    Attributes
+    ----------
+    get_secret, refresh_secret
+        A secret by name, as it is known, and as it is now.
+    answer_privately
+        Posts words to the address that came with a press of a button; ``RetryError`` where they were not taken.
+    """
+
+    monitors: Monitors
+    bus: Bus
+    place: Place
+    now: Clock
+    get_secret: Callable[[str], str]
+    refresh_secret: Callable[[str], str]
+    answer_privately: Callable[[str, str], None]
+
 
 Folds = dict[Stream, StreamFold]
 """Detectors that stay at work between events, by stream."""

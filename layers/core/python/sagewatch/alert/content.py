@@ -50,6 +50,7 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
 class Companion(msgspec.Struct, frozen=True, kw_only=True):
     """Another incident of the same group, as one line."""
 
+    incident_id: str = ""
     headline: str
     over: bool
     opened_at: datetime

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from sagewatch.alert.content import Announcement, Content, Link, build_content
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+    from sagewatch.incident.model import Incident
 
 HEADER_LIMIT = 150
 SECTION_LIMIT = 3000
@@ -29,16 +31,24 @@ _SIGNS = {
 }
 
 
-def render_slack(announcement: Announcement) -> dict[str, Any]:
+def render_slack(announcement: Announcement, buttons: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The arguments ``text`` and ``blocks`` of ``chat.postMessage`` and ``chat.update``.
 
     Names from outside cannot mention anybody (``<!channel>``, ``<@U...>``) nor make a link.
+
+    Parameters
+    ----------
+    buttons
+        The block of ``alert.buttons``, where presses of them are answered.
     """
     content = build_content(announcement)
     headline = f"{_SIGNS[content.state]} {content.state} · {content.endpoint}: {content.headline}"
     return {
         "text": escape(headline, TEXT_LIMIT),
-        "blocks": list(_build_blocks(content, announcement.incident.incident_id)),
+        "blocks": [
+            *_build_blocks(content, announcement.incident.incident_id),
+            *([dict(buttons)] if buttons else []),
+        ],
         # What data says must not grow a preview of some other site.
         "unfurl_links": False,
         "unfurl_media": False,
@@ -53,10 +63,16 @@ def render_reply(announcement: Announcement) -> dict[str, Any]:
         news = f"{1 + len(announcement.companions):,} incidents are in this message now."
     elif content.state == "RESOLVED":
         news = content.what
-    elif incident.acknowledged_by is not None and incident.diagnosis is None:
+    elif _was_just_acknowledged(incident):
         news = f"Acknowledged by {incident.acknowledged_by}."
     text = escape(f"{content.state}: {news}", TEXT_LIMIT)
     return {"text": text, "unfurl_links": False, "unfurl_media": False}
+
+
+def _was_just_acknowledged(incident: Incident) -> bool:
+    """Whether that somebody took it is newer than what the diagnosis did."""
+    taken, diagnosis = incident.acknowledged_at, incident.diagnosis
+    return taken is not None and (diagnosis is None or taken >= diagnosis.at)
 
 
 def escape(text: str, limit: int) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
@@ -14,6 +14,19 @@ from sagewatch.errors import DeliveryError
 _HEALS = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
 )
+_OUTDATED = frozenset({"invalid_auth", "token_revoked", "token_expired"})
+
+
+class Tokens(Protocol):
+    """Secrets by name: as they are known, and as they are now."""
+
+    def get_secret(self, name: str) -> str:
+        """The secret, perhaps some minutes old."""
+        ...
+
+    def refresh_secret(self, name: str) -> str:
+        """The secret as it is now."""
+        ...
 
 
 class SlackChat:
@@ -23,13 +36,13 @@ class SlackChat:
     ----------
     receivers
         The Slack receivers of monitors.yml by name.
-    get_secret
+    secrets
         Where tokens come from.
     """
 
-    def __init__(self, receivers: Mapping[str, SlackReceiver], get_secret: Callable[[str], str]) -> None:
+    def __init__(self, receivers: Mapping[str, SlackReceiver], secrets: Tokens) -> None:
         self._receivers = receivers
-        self._get_secret = get_secret
+        self._secrets = secrets
 
     def post_message(self, receiver: str, message: Mapping[str, Any]) -> str:
         """Post; the timestamp that later updates name."""
@@ -50,10 +63,22 @@ class SlackChat:
         self._call(receiver, "chat.update", {**message, "channel": channel, "ts": ts})
 
     def _call(self, receiver: str, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Call; a token that Slack does not know any more may have been rotated, so it is looked up once more."""
         settings = self._receivers[receiver]
-        client = WebClient(
-            token=self._get_secret(settings.token), base_url=settings.api_url, timeout=10, retry_handlers=[]
-        )
+        token = self._secrets.get_secret(settings.token)
+        try:
+            return self._call_with(token, receiver, method, body)
+        except DeliveryError as error:
+            if (
+                error.reason not in _OUTDATED
+                or (fresh := self._secrets.refresh_secret(settings.token)) == token
+            ):
+                raise
+        return self._call_with(fresh, receiver, method, body)
+
+    def _call_with(self, token: str, receiver: str, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        settings = self._receivers[receiver]
+        client = WebClient(token=token, base_url=settings.api_url, timeout=10, retry_handlers=[])
         try:
             return dict(client.api_call(method, json=dict(body)).data)  # type: ignore[arg-type]
         except SlackApiError as error:

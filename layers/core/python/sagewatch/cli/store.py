@@ -111,7 +111,7 @@ def build_world(outputs: dict[str, str]) -> World:
     from sagewatch.aws.metrics import EmfMetrics
     from sagewatch.aws.s3 import S3Objects
     from sagewatch.aws.sagemaker import SageMakerHosting, SageMakerJobs
-    from sagewatch.aws.secrets import get_secret
+    from sagewatch.aws.secrets import Secrets
     from sagewatch.aws.slack import SlackChat
     from sagewatch.aws.sns import SnsMail
     from sagewatch.wiring import METRICS_NAMESPACE, read_clock
@@ -126,7 +126,7 @@ def build_world(outputs: dict[str, str]) -> World:
         hosting=SageMakerHosting(),
         jobs=SageMakerJobs(),
         mail=SnsMail(topic),
-        chat=SlackChat({}, get_secret),
+        chat=SlackChat({}, Secrets(read_clock)),
         now=read_clock,
         monitors=Monitors(endpoints={}, route=Route(receiver=None), receivers={}),
         settings=settings,

@@ -102,6 +102,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         AWS refused to delete what we made; a person has to.
     held_up
         Why the last attempt of a step could not be made (throttled, endpoint busy); empty where it could.
+    stop_asked_by
+        Who wants the endpoint back at once; empty while nobody does.
     told
         Whether the end of it has been told.
     used_on, used_today
@@ -140,6 +142,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     explains: bool = False
     job_started: bool = False
     told: bool = False
+    stop_asked_by: str = ""
     version: int = 0
 
 

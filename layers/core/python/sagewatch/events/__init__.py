@@ -1,6 +1,7 @@
 """From raw event dicts to typed facts: the only place that reads an event's keys."""
 
 from sagewatch.events.facts import (
+    ActionRequested,
     AlertDue,
     CaptureLanded,
     DiagnosisChanged,
@@ -17,6 +18,7 @@ from sagewatch.events.facts import (
 from sagewatch.events.parse import parse_event
 
 __all__ = [
+    "ActionRequested",
     "AlertDue",
     "CaptureLanded",
     "DiagnosisChanged",

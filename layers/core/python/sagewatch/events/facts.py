@@ -163,5 +163,37 @@ class DiagnosisChanged(msgspec.Struct, frozen=True, kw_only=True):
         return self
 
 
-OwnFact = FindingReported | IncidentChanged | DiagnosisChanged | AlertDue
+class ActionRequested(msgspec.Struct, frozen=True, kw_only=True):
+    """A person who may pressed a button under an incident's message.
+
+    Attributes
+    ----------
+    action
+        ``acknowledge``, ``silence``, ``resolve``, ``diagnose`` or ``restore``.
+    by
+        Who, for people.
+    at
+        When it was pressed; a repetition bears the same time.
+    """
+
+    schema: int = SCHEMA
+    action: str
+    incident_id: str
+    by: str
+    at: datetime
+    account: str
+    region: str
+
+    @property
+    def detail_type(self) -> str:
+        """The event's name on the bus."""
+        return "Action Requested"
+
+    @property
+    def detail(self) -> object:
+        """The event's body on the bus."""
+        return self
+
+
+OwnFact = ActionRequested | FindingReported | IncidentChanged | DiagnosisChanged | AlertDue
 Fact = CaptureLanded | TensorsLanded | EndpointChanged | JobChanged | MonitorDue | Ticked | OwnFact | Ignored

@@ -16,6 +16,7 @@ import msgspec
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.events.facts import (
+    ActionRequested,
     AlertDue,
     CaptureLanded,
     DiagnosisChanged,
@@ -165,6 +166,10 @@ def _alert_due(event: Mapping[str, Any]) -> Fact:
     return _detail(event, AlertDue)
 
 
+def _action(event: Mapping[str, Any]) -> Fact:
+    return _detail(event, ActionRequested)
+
+
 _Parser = Callable[[Mapping[str, Any]], Fact]
 _AWS: dict[tuple[str, str], _Parser] = {
     ("aws.s3", "Object Created"): _object_created,
@@ -172,6 +177,7 @@ _AWS: dict[tuple[str, str], _Parser] = {
     ("aws.sagemaker", "SageMaker Processing Job State Change"): _job_changed,
 }
 _OWN: dict[str, _Parser] = {
+    "Action Requested": _action,
     "Alert Due": _alert_due,
     "Finding Raised": _finding,
     "Finding Cleared": _finding,

@@ -21,6 +21,8 @@ _FACTS = {
     "finding_cleared": "The evidence fell back",
     "incident_opened": "Incident opened",
     "incident_acknowledged": "Acknowledged",
+    "diagnosis_asked_for": "A diagnosis was asked for",
+    "diagnosis_stop_asked": "The endpoint was asked back",
     "incident_resolved": "Incident resolved",
     "severity_rose": "Severity rose",
     "alert_sent": "Alert sent",

@@ -10,7 +10,7 @@ import msgspec
 from sagewatch.errors import RejectedInputError
 from sagewatch.flows.alert_waits import build_due
 from sagewatch.flows.conflicts import retry_conflicts
-from sagewatch.flows.manage_incident import build_change
+from sagewatch.flows.incident_changes import build_change
 from sagewatch.incident.acts import acknowledge, promote, resolve_by_hand
 from sagewatch.incident.calendar import Recurrence
 from sagewatch.incident.decision import Change, Ignore, Resolve
@@ -72,18 +72,27 @@ def add_silence(
 
 def silence_incident(incident_id: str, length: timedelta, *, by: str, reason: str, world: World) -> Silence:
     """Nobody is told of this endpoint's incidents of this kind and subject, for so long; it is in the trail."""
-    incident = _load(incident_id, world)
-    labels = build_labels(incident)
-    matchers = tuple(f'{label}="{labels[label]}"' for label in ("endpoint", "variant", "kind", "subject"))
+    matchers = build_incident_matchers(_load(incident_id, world))
     silence = add_silence(matchers, length, by=by, reason=reason, world=world)
+    note_silence(incident_id, silence, world.now(), world)
+    return silence
+
+
+def build_incident_matchers(incident: Incident) -> tuple[str, ...]:
+    """Matchers of what the incident is about: it, and whatever follows of the same."""
+    labels = build_labels(incident)
+    return tuple(f'{label}="{labels[label]}"' for label in ("endpoint", "variant", "kind", "subject"))
+
+
+def note_silence(incident_id: str, silence: Silence, at: datetime, world: World) -> None:
+    """Write into the incident's trail that it is silenced."""
     data: dict[str, str | int | float | bool | None] = {
         "silence_id": silence.silence_id,
         "until": silence.ends_at.isoformat(),
-        "note": reason,
+        "note": silence.reason,
     }
-    entry = Entry(at=world.now(), what="incident_silenced", reason="by_hand", by=by, data=data)
+    entry = Entry(at=at, what="incident_silenced", reason="by_hand", by=silence.by, data=data)
     world.state.add_entries(incident_id, [entry])
-    return silence
 
 
 def end_silence(silence_id: str, *, world: World) -> Silence:

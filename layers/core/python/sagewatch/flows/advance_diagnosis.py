@@ -14,6 +14,7 @@ from sagewatch.diagnose.model import Diagnosis, Phase, Seen
 from sagewatch.diagnose.plan import JOB_PREFIX, find_variant, plan_diagnosis
 from sagewatch.errors import RefusedError, RejectedInputError, RetryError
 from sagewatch.events import (
+    ActionRequested,
     DiagnosisChanged,
     EndpointChanged,
     Fact,
@@ -22,11 +23,12 @@ from sagewatch.events import (
     TensorsLanded,
 )
 from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.flows.diagnosis_by_hand import ask_to_stop, note_wish
 from sagewatch.flows.diagnosis_commands import apply_command
 from sagewatch.flows.diagnosis_cost import note_cost
 from sagewatch.flows.diagnosis_sight import find_stop, get_policy, look
 from sagewatch.flows.evidence import load_report, write_page
-from sagewatch.flows.manage_incident import build_change
+from sagewatch.flows.incident_changes import build_change
 from sagewatch.flows.owed_diagnoses import may_begin
 from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.flows.recorded_requests import link_requests
@@ -41,10 +43,27 @@ _STEPS_AT_ONCE = 12  # more than a diagnosis has; a bound against a loop that a 
 
 
 def advance_diagnosis(fact: Fact, world: World) -> None:
-    """Begin the diagnosis of an opened incident, or take a running one further."""
+    """Begin the diagnosis of an opened incident, or take a running one further; or what somebody asks of it."""
+    if isinstance(fact, ActionRequested):
+        _do_as_asked(fact, world)
+        return
     if isinstance(fact, IncidentChanged | DiagnosisChanged) and fact.change in {"opened", "due"}:
         retry_conflicts(lambda: _begin(fact.incident_id, world))
     endpoint = _find_endpoint(fact, world)
+    if endpoint is not None:
+        retry_conflicts(lambda: advance_endpoint(endpoint, world))
+
+
+def _do_as_asked(fact: ActionRequested, world: World) -> None:
+    if fact.action == "diagnose":
+        note_wish(fact, world)
+        retry_conflicts(lambda: _begin(fact.incident_id, world, by_hand=True))
+        asked = world.state.load_diagnosis_of(fact.incident_id)
+        endpoint = asked.endpoint if asked else None
+    elif fact.action == "restore":
+        endpoint = retry_conflicts(lambda: ask_to_stop(fact, world))
+    else:
+        return  # the incident's business
     if endpoint is not None:
         retry_conflicts(lambda: advance_endpoint(endpoint, world))
 
@@ -65,27 +84,33 @@ def advance_endpoint(endpoint: str, world: World) -> None:
         _carry_out(diagnosis, claimed, step, world)
 
 
-def _begin(incident_id: str, world: World) -> None:
+def _begin(incident_id: str, world: World, *, by_hand: bool = False) -> None:
+    """Take the lease, or note why not. Who asks by hand need not wait for a cooldown; all else holds for them too."""
     incident = world.state.load_incident(incident_id)
     if incident is None or not may_begin(incident, world):
         return
     mute = find_reason_to_wait(incident, world)
-    step = Refuse(f"incident_is_{mute.reason}") if mute else _decide_begin(incident, world)
+    step = Refuse(f"incident_is_{mute.reason}") if mute else _decide_begin(incident, world, by_hand=by_hand)
     if isinstance(step, Refuse):
         _note(incident_id, Progress(stage="off", reason=step.reason, at=incident.opened_at), world)
         return
     entry = Entry(at=step.diagnosis.started_at, what="diagnosis_started", reason=step.reason, by=BY)
     diagnosis = world.state.save_diagnosis(step.diagnosis, [entry])
+    _note(
+        incident_id, Progress(stage=diagnosis.phase.value, reason=step.reason, at=diagnosis.started_at), world
+    )
     _tell(diagnosis, "started", world)
 
 
-def _decide_begin(incident: Incident, world: World) -> Step | Refuse:
+def _decide_begin(incident: Incident, world: World, *, by_hand: bool) -> Step | Refuse:
     policy, now, hosting = get_policy(incident.endpoint, world), world.now(), world.hosting
     if policy.mode == "off":
         return Refuse("mode_is_off")
     lease = world.state.load_diagnosis(incident.endpoint)
     if lease is not None and not lease.phase.over:
         return Refuse("endpoint_is_leased")  # before a look at what it made of the endpoint
+    if lease is not None and by_hand:
+        lease = msgspec.structs.replace(lease, cooldown_until=None)
     endpoint = hosting.describe_endpoint(incident.endpoint)
     if endpoint is None:
         return Refuse("endpoint_is_gone")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from sagewatch.alert.buttons import build_buttons
 from sagewatch.alert.content import Announcement
 from sagewatch.alert.mail import render_mail
 from sagewatch.alert.outbox import Kind, Ledger, Policy, Send
@@ -46,10 +48,11 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
         return None
     if channel in {"pagerduty", "webhook"}:
         return _post_event(announcement, ledger, send, channel, world)
-    message = render_slack(announcement)
     if channel == "slack_webhook":
+        message = render_slack(announcement)
         world.hooks.post_hook(ledger.receiver, message, world.now())
         return None
+    message = render_slack(announcement, _build_buttons(announcement, send, world))
     if send.kind is Kind.DIGEST:
         world.chat.post_message(name, message)
         return ledger.thread
@@ -63,6 +66,17 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
     # Second: a crash between them repeats the change, which nobody sees, and not the line.
     world.chat.reply(name, ledger.thread, render_reply(announcement))
     return ledger.thread
+
+
+def _build_buttons(announcement: Announcement, send: Send, world: World) -> dict[str, Any] | None:
+    """Buttons where presses are answered; none under a summary."""
+    incident = announcement.incident
+    if world.monitors.slack is None or send.kind is Kind.DIGEST:
+        return None
+    watched = world.monitors.endpoints.get(incident.endpoint)
+    diagnosable = watched is not None and watched.diagnosis.mode != "off"
+    others = tuple(one.incident_id for one in announcement.companions if not one.over)
+    return build_buttons(incident, others, diagnosable=diagnosable)
 
 
 def _post_event(

@@ -39,6 +39,8 @@ def find_stop(diagnosis: Diagnosis, world: World) -> str:
     """Why the endpoint shall be its owner's again at once, as a reason code; empty where it need not."""
     if not world.state.load_switch().on:
         return "switched_off"
+    if diagnosis.stop_asked_by:
+        return "stopped_by_hand"
     policy = get_policy(diagnosis.endpoint, world)
     if policy.mode != diagnosis.mode:
         return f"mode_is_{policy.mode}"

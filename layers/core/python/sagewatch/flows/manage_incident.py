@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from sagewatch.events import Fact, FindingReported, IncidentChanged
+from sagewatch.events import ActionRequested, Fact, FindingReported, IncidentChanged
 from sagewatch.finding import Finding
+from sagewatch.flows.act_on_request import carry_out
 from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.flows.incident_changes import build_change
 from sagewatch.incident.closing import stay_away
 from sagewatch.incident.decision import Change, Decision, Ignore, Note, Open, OpenResolved, Resolve
 from sagewatch.incident.lifecycle import build_incident_id, decide_on_finding
-from sagewatch.incident.model import Incident, State
+from sagewatch.incident.model import State
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 
 def manage_incident(fact: Fact, world: World) -> None:
-    """Fold a finding into its incident, and say on the bus what changed."""
+    """Fold a finding into its incident, or carry out what somebody asked for; say on the bus what changed."""
+    if isinstance(fact, ActionRequested):
+        carry_out(fact, world)
+        return
     if not isinstance(fact, FindingReported):
         return
     finding = fact.finding
@@ -81,19 +86,3 @@ def finish_clearing(incident_id: str, world: World) -> None:
     decision = retry_conflicts(attempt)
     if not isinstance(decision, Ignore):
         world.bus.publish([build_change(decision.incident, "resolved")], world.now())
-
-
-def build_change(incident: Incident, change: str) -> IncidentChanged:
-    """The fact that an incident changed, for the bus."""
-    return IncidentChanged(
-        change=change,
-        incident_id=incident.incident_id,
-        fingerprint=incident.fingerprint,
-        account=incident.account,
-        region=incident.region,
-        endpoint=incident.endpoint,
-        variant=incident.variant,
-        kind=incident.kind,
-        subject=incident.subject,
-        severity=incident.severity,
-    )

@@ -206,7 +206,9 @@ def _list_companions(members: Sequence[Member], send: Send, lead: Incident) -> I
     for incident_id in send.shows:
         if incident_id != lead.incident_id:
             one = by_id[incident_id]
-            yield Companion(headline=one.headline, over=one.over, opened_at=one.opened_at)
+            yield Companion(
+                incident_id=incident_id, headline=one.headline, over=one.over, opened_at=one.opened_at
+            )
 
 
 def _build_entry(ledger: Ledger, send: Send, now: datetime) -> Entry:

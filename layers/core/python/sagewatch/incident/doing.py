@@ -25,6 +25,7 @@ _REASONS = {
     "swap_overdue": "the swap took too long",
     "swap_refused": "AWS refused the swap",
     "switched_off": "swaps are switched off",
+    "stopped_by_hand": "somebody asked for the endpoint back",
     "incident_resolved": "the incident was over before anything was recorded",
     "job_refused": "AWS refused the saliency job",
     "job_left_nothing": "the saliency job left nothing behind",

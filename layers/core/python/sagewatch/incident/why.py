@@ -44,6 +44,8 @@ _FACTS = {
     "incident_silenced": "The incident was silenced",
     "incident_promoted": "People are told although the detector is on trial",
     "incident_resolved": "The incident was resolved",
+    "diagnosis_asked_for": "A diagnosis was asked for",
+    "diagnosis_stop_asked": "The endpoint was asked back",
     "severity_rose": "The severity rose",
     "alert_sent": "A message was sent",
     "alert_spared": "Nobody was told",

@@ -57,6 +57,9 @@ def build_rules(settings: Settings) -> tuple[Rule, ...]:
     def told(*names: str) -> Pattern:
         return {"source": ["sagewatch"], "detail-type": list(names)}
 
+    def asked(*actions: str) -> Pattern:
+        return {**told("Action Requested"), "detail": {"action": list(actions)}}
+
     changed: Pattern = {"source": ["aws.sagemaker"], "detail-type": ["SageMaker Endpoint State Change"]}
     incidents = (
         "Incident Opened",
@@ -75,6 +78,8 @@ def build_rules(settings: Settings) -> tuple[Rule, ...]:
             told("Incident Opened", "Incident Resolved", "Diagnosis Due"),
             "advance_diagnosis",
         ),
+        Rule("IncidentActionRule", asked("acknowledge", "silence", "resolve"), "manage_incident"),
+        Rule("DiagnosisActionRule", asked("diagnose", "restore"), "advance_diagnosis"),
         Rule("EndpointStateRule", changed, "advance_diagnosis"),
         Rule("ExplainJobRule", _JOB, "advance_diagnosis"),
         Rule("MonitoringJobRule", _JOB, "ingest_report"),

@@ -15,6 +15,7 @@ from botocore.config import Config
 
 from sagewatch.sandbox.deployment import Deployment, create_stack
 from sagewatch.sandbox.errors import ChildFailedError, DiskFullError, SandboxError
+from sagewatch.sandbox.function_urls import FunctionUrls, list_public_functions
 from sagewatch.sandbox.moto_server import ACCOUNT_ID
 from sagewatch.sandbox.processes import Child, bound_socket
 from sagewatch.sandbox.queue_poller import WorkerSettings
@@ -99,6 +100,7 @@ class LocalAws:
         self._moto_url = ""
         self._sagemaker: SageMakerService | None = None
         self._worker: Worker | None = None
+        self._urls: FunctionUrls | None = None
         self._clients: dict[str, Any] = {}
         self._handler: logging.Handler | None = None
 
@@ -236,6 +238,17 @@ class LocalAws:
             settings=self._worker_settings,
         )
         self._worker.start()
+        public = list_public_functions(self, self.deployment.code)
+        self._urls = FunctionUrls(public, self._worker.invoke)
+        self._urls.start()
+
+    def find_function_url(self, name: str) -> str:
+        """Where a function that was deployed with an address (`url: true`) is called."""
+        if self._urls is None:
+            msg = "No functions are running: call start_functions first."
+            raise SandboxError(msg)
+        found = next((one for one in self.deployment.code if one.endswith(f"-{name}")), name)
+        return self._urls.find_url(found)
 
     def outbound_attempts(self) -> list[str]:
         """One line of JSON for each connection to elsewhere that a child tried; empty is as it should be."""
@@ -245,6 +258,9 @@ class LocalAws:
 
     def stop(self) -> None:
         """End every process and server. Doing it twice does nothing."""
+        if self._urls is not None:
+            self._urls.stop()
+            self._urls = None
         if self._worker is not None:
             self._worker.stop()
             self._worker = None

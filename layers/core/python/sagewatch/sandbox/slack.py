@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from sagewatch.sandbox.processes import bound_socket
+from sagewatch.sandbox.slack_clicks import Press, build_press, post_press
 from sagewatch.sandbox.slack_rules import RefusedError, refuse_message
 from sagewatch.sandbox.slack_server import Server
 
@@ -91,6 +93,9 @@ class Slack:
         self.token = token
         ids = {name: f"C{index:08d}" for index, name in enumerate(channels, start=1)}
         self._workspace = Workspace(token, ids)
+        self.interactivity_url = ""
+        self.signing_secret = "local-signing-secret"  # nobody's
+        self.whispers: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         self._throttled: list[int] = []
         self._listener = bound_socket(port, "the local Slack")
@@ -178,6 +183,31 @@ class Slack:
         """What an incoming webhook gets."""
         with self._lock:
             self._post({**message, "channel": channel})
+
+    def answer_press(self, message: Mapping[str, Any]) -> None:
+        """An answer that only the person who pressed sees."""
+        with self._lock:
+            self.whispers.append(dict(message))
+
+    def click(
+        self,
+        action: str,
+        *,
+        user: tuple[str, str] = ("U00000001", "ada"),
+        number: int = -1,
+        at: float | None = None,
+    ) -> Press:
+        """Somebody presses a button of a message (by default the last one); needs ``interactivity_url``.
+
+        Raises
+        ------
+        NoSuchButtonError
+            The message has no such button.
+        """
+        moment = time.time() if at is None else at  # noqa: TID251  an edge
+        answer_to = f"http://127.0.0.1:{self._port}/actions/T00000000/1/x"
+        body = build_press(self.messages()[number], action, user, moment, answer_to)
+        return post_press(self.interactivity_url, body, self.signing_secret, moment)
 
     def receive_file(self, file_id: str, content: bytes) -> None:
         """The upload itself, to the address that getUploadURLExternal gave."""

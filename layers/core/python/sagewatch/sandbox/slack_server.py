@@ -29,6 +29,9 @@ class SlackCalls(Protocol):
     def webhook(self, channel: str, message: Mapping[str, Any]) -> None:
         """What an incoming webhook gets."""
 
+    def answer_press(self, message: Mapping[str, Any]) -> None:
+        """What an answer to a press of a button gets."""
+
     def receive_file(self, file_id: str, content: bytes) -> None:
         """An upload."""
 
@@ -74,6 +77,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._method(url.path.removeprefix("/api/"), body, url.query)
         elif url.path.startswith("/services/"):
             self._webhook(url.path.rsplit("/", 1)[-1], body)
+        elif url.path.startswith("/actions/"):
+            self._press_answer(body)
         elif url.path.startswith("/upload/"):
             self._upload(url.path.rsplit("/", 1)[-1], body)
         else:
@@ -108,6 +113,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._answer(400, "text/plain", "invalid_payload")
         except RefusedError as error:
             self._answer(404 if error.code == "channel_not_found" else 400, "text/plain", error.code)
+        else:
+            self._answer(200, "text/plain", "ok")
+
+    def _press_answer(self, body: bytes) -> None:
+        try:
+            self.server.slack.answer_press(json.loads(body))
+        except ValueError:
+            self._answer(400, "text/plain", "invalid_payload")
         else:
             self._answer(200, "text/plain", "ok")
 

@@ -22,6 +22,7 @@ from sagewatch.sandbox.slack import Slack
 # The Slack's address is part of the packaged monitors file: the same port each time lets the package be reused.
 SLACK_PORT = 18471
 SLACK_SECRET = "sagewatch/slack"
+SLACK_SIGNING_SECRET = "sagewatch/slack-signing"
 TEMPLATE = "cloudformation-template-update-stack.json"
 SIGNNAMES = Path(__file__).parents[1] / "signnames.csv"
 MONITORS = Path(__file__).parent / "monitors.yml"
@@ -124,7 +125,9 @@ def _stand_up(root: Path, out: Path, slack_port: int | None, say: Say, monitors:
         aws = stack.enter_context(LocalAws(work, sagemaker=SageMakerSettings(capture_flush_records=10)))
         say("deploying the stack")
         outputs = aws.deploy(package / TEMPLATE, package)
-        aws.client("secretsmanager").create_secret(Name=SLACK_SECRET, SecretString=slack.token)
+        secrets = aws.client("secretsmanager")
+        secrets.create_secret(Name=SLACK_SECRET, SecretString=slack.token)
+        secrets.create_secret(Name=SLACK_SIGNING_SECRET, SecretString=slack.signing_secret)
         inbox = Inbox(aws, outputs["AlertsTopicArn"], out / "mail")
         inbox.start()
         stack.callback(inbox.stop)
@@ -132,6 +135,7 @@ def _stand_up(root: Path, out: Path, slack_port: int | None, say: Say, monitors:
         recorder.start()
         stack.callback(recorder.stop)
         aws.start_functions()
+        slack.interactivity_url = aws.find_function_url("slack_action")
         yield Stage(aws=aws, slack=slack, inbox=inbox, recorder=recorder, outputs=outputs, root=root, out=out)
 
 

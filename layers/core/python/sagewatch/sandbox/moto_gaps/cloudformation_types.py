@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
+from moto.awslambda.models import lambda_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
 from moto.scheduler.models import scheduler_backends
@@ -268,6 +269,20 @@ class Schedule(Created, CloudFormationModel):  # type: ignore[misc]
             action_after_completion=None,
         )
         return cls(name, Arn=schedule.arn)
+
+
+class FunctionUrl(Created, CloudFormationModel):  # type: ignore[misc]
+    """The address of a function. moto serves none: ``sandbox.function_urls`` does."""
+
+    TYPE = "AWS::Lambda::Url"
+    ATTRIBUTES = ("FunctionUrl", "FunctionArn")
+
+    @classmethod
+    def create(cls, name: str, properties: dict[str, Any], account: str, region: str) -> Any:  # noqa: ARG003
+        """Create it by moto's own call."""
+        arn = properties["TargetFunctionArn"]
+        config = lambda_backends[account][region].create_function_url_config(arn, properties)
+        return cls(arn, FunctionUrl=config.url, FunctionArn=arn)
 
 
 def fill() -> None:

@@ -1,0 +1,26 @@
+"""Parameters of SSM, decrypted. Source: SSM API reference, GetParameter."""
+
+from __future__ import annotations
+
+from botocore.exceptions import ClientError
+
+from sagewatch.aws.client import build_client, read_code, sorting_errors
+from sagewatch.errors import ConfigurationError
+
+
+def get_parameter(name: str) -> str:
+    """The parameter's value.
+
+    Raises
+    ------
+    ConfigurationError
+        There is no such parameter, or it may not be read; names it.
+    """
+    try:
+        with sorting_errors():
+            answer = build_client("ssm").get_parameter(Name=name, WithDecryption=True)
+    except ClientError as error:
+        if read_code(error) in {"ParameterNotFound", "AccessDeniedException"}:
+            raise ConfigurationError("does not exist or may not be read", where="SSM", key=name) from None
+        raise
+    return str(answer["Parameter"]["Value"])

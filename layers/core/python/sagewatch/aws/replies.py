@@ -1,0 +1,43 @@
+"""Answers that only the person who pressed a button sees: posted to the address that Slack gave with the press.
+
+Source: Slack, "Handling user interaction" (response_url: five answers within thirty minutes).
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable
+
+from sagewatch.errors import RetryError
+
+_TIMEOUT_SECONDS = 1  # Slack waits three seconds in all
+_SLACK = "hooks.slack.com"
+
+
+class SlackReplies:
+    """Posts to Slack's response addresses.
+
+    Parameters
+    ----------
+    api_urls
+        Addresses of other Slack-like servers that monitors.yml names; answers may go to their hosts too.
+    """
+
+    def __init__(self, api_urls: Iterable[str]) -> None:
+        self._hosts = {_SLACK} | {urllib.parse.urlsplit(url).netloc for url in api_urls}
+
+    def answer_privately(self, url: str, words: str) -> None:
+        """Post; ``RetryError`` where it was not taken."""
+        parts = urllib.parse.urlsplit(url)
+        if parts.netloc not in self._hosts or parts.scheme not in {"https", "http"}:
+            raise RetryError("not_an_address_of_slack")
+        body = json.dumps({"response_type": "ephemeral", "replace_original": False, "text": words}).encode()
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 (checked)
+        try:
+            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):  # noqa: S310 (checked)
+                return
+        except OSError as error:
+            raise RetryError(type(error).__name__) from None

@@ -1,0 +1,60 @@
+"""The part of monitors.yml that says who may press the buttons of Slack's messages (``slack``)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+
+from sagewatch.alerting import read_secret
+from sagewatch.incident.people import Role
+from sagewatch.section import Section, read_text
+
+_USER: Final = re.compile("[UW][A-Z0-9]{2,20}")
+
+
+class SlackApp(msgspec.Struct, frozen=True, kw_only=True):
+    """The Slack app whose buttons are answered.
+
+    Attributes
+    ----------
+    signing
+        The NAME of the secret that the app signs its requests with.
+    users
+        Role of a person, by Slack's user id.
+    others
+        Role of everybody else.
+    """
+
+    signing: str
+    users: dict[str, Role] = {}
+    others: Role = Role.VIEWER
+
+    def find_role(self, user_id: str) -> Role:
+        """What a person may do."""
+        return self.users.get(user_id, self.others)
+
+
+def read_slack_app(section: Section) -> SlackApp:
+    """The section ``slack``."""
+    section.expect("signing", "users", "others")
+    signing = section.take("signing", read_secret, "")
+    if not signing:
+        raise section.fail("signing", "is missing")
+    users: dict[str, Role] = {}
+    named = section.section("users", "users")
+    for user_id in named.names() if named else ():
+        if named is None or not _USER.fullmatch(user_id):
+            raise section.fail(
+                "users", f"{user_id} is no user id of Slack, such as U024BE7LH (profile, copy member ID)"
+            )
+        users[user_id] = named.take(user_id, _read_role, Role.VIEWER)
+    return SlackApp(signing=signing, users=users, others=section.take("others", _read_role, Role.VIEWER))
+
+
+def _read_role(value: Any) -> Role:
+    text = read_text(value)
+    if text not in tuple(Role):
+        raise ValueError(f"must be {', '.join(Role)}, not {text}")
+    return Role(text)

@@ -1,0 +1,62 @@
+"""Secrets: from two stores, known for a while, picked up when rotated, told to nobody."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import boto3
+import pytest
+
+from sagewatch.aws.secrets import Secrets
+from sagewatch.errors import ConfigurationError
+from sagewatch.memory.world import MemoryClock
+from tests.aws_in_process import empty_aws
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def secrets():
+    """Secrets of an AWS that holds one secret and one parameter."""
+    with empty_aws():
+        boto3.client("secretsmanager").create_secret(Name="sagewatch/slack", SecretString="xoxb-1")
+        boto3.client("ssm").put_parameter(Name="/sagewatch/slack", Value="xoxb-2", Type="SecureString")
+        yield Secrets(MemoryClock(NOW))
+
+
+def rotate(value):
+    boto3.client("secretsmanager").put_secret_value(SecretId="sagewatch/slack", SecretString=value)
+
+
+def test_a_secret_comes_from_secrets_manager_and_a_parameter_from_ssm(secrets):
+    assert secrets.get_secret("sagewatch/slack") == "xoxb-1"
+    assert secrets.get_secret("ssm:/sagewatch/slack") == "xoxb-2"
+
+
+def test_a_rotated_secret_is_picked_up_when_the_known_one_is_five_minutes_old(secrets):
+    assert secrets.get_secret("sagewatch/slack") == "xoxb-1"
+    rotate("xoxb-9")
+    secrets._now.move(timedelta(minutes=4, seconds=59))
+    assert secrets.get_secret("sagewatch/slack") == "xoxb-1"
+    secrets._now.move(timedelta(seconds=1))
+    assert secrets.get_secret("sagewatch/slack") == "xoxb-9"
+
+
+def test_whoever_was_refused_is_given_the_secret_as_it_is_now_but_not_at_every_request(secrets):
+    secrets.get_secret("sagewatch/slack")
+    rotate("xoxb-9")
+    assert secrets.refresh_secret("sagewatch/slack") == "xoxb-1"
+    secrets._now.move(timedelta(seconds=11))
+    assert secrets.refresh_secret("sagewatch/slack") == "xoxb-9"
+
+
+@pytest.mark.parametrize("name", ["sagewatch/none", "ssm:/sagewatch/none"])
+def test_a_secret_that_is_not_there_is_named(secrets, name):
+    with pytest.raises(ConfigurationError) as error:
+        secrets.get_secret(name)
+    assert error.value.key == name.removeprefix("ssm:")
+
+
+def test_a_secret_never_shows_in_what_is_printed(secrets):
+    secrets.get_secret("sagewatch/slack")
+    assert "xoxb" not in repr(secrets)
