@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from sagewatch.incident.model import Entry, Incident
+from sagewatch.quality.moved import Moved
 
 COMPLETENESS_LIMIT = 1e-4
 """Relative error above which a heat map is marked as not to be trusted (DESIGN §7)."""
@@ -212,6 +213,8 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
         Address of the runbook of this kind.
     violations
         What the monitoring job's report says, where a report made the finding.
+    moved
+        The features beside their baseline, the farthest first, where a report made the finding.
     made_at
         When the page was made.
     """
@@ -232,3 +235,4 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     links: tuple[PageLink, ...] = ()
     runbook: str | None = None
     violations: tuple[BrokenConstraint, ...] = ()
+    moved: tuple[Moved, ...] = ()

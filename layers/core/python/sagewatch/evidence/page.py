@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from sagewatch.evidence import sections
 from sagewatch.evidence.document import build_document
+from sagewatch.evidence.features import build_features
 from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, tag
 from sagewatch.evidence.pictures import build_heat_maps, build_looked, build_samples
 from sagewatch.evidence.plots import tell_factor
@@ -44,6 +45,7 @@ def build_page(dossier: Dossier) -> bytes:
             sections.build_timeline(dossier),
             sections.build_evidence(dossier),
             sections.build_classes(dossier),
+            build_features(dossier),
             sections.build_violations(dossier),
             build_samples(dossier),
             build_looked(dossier),

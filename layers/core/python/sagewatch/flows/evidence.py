@@ -30,6 +30,8 @@ from sagewatch.evidence.model import (
 from sagewatch.evidence.page import build_page, build_placeholder
 from sagewatch.finding import Finding
 from sagewatch.flows.explanations import read_explained, read_looked
+from sagewatch.flows.feature_extremes import load_extremes
+from sagewatch.flows.moved_features import load_moved
 from sagewatch.flows.recorded_requests import load_request_links
 from sagewatch.flows.report_files import list_broken, load_report_files
 from sagewatch.flows.samples import load_clean, load_suspicious
@@ -200,13 +202,15 @@ def _gather(
     diagnosis = world.state.load_diagnosis_of(incident.incident_id)
     links = build_links(incident, now, world)
     entries = world.state.load_entries(incident.incident_id)
+    moved = load_moved(incident.latest, report_files, world)
     return Dossier(
         incident=incident,
         made_at=now,
         entries=tuple(entries),
         trace=_load_trace(incident.latest, world),
         class_names=get_class_names(incident.endpoint, world),
-        samples=load_suspicious(incident.latest, world),
+        samples=load_suspicious(incident.latest, world)
+        or load_extremes(incident.latest, moved, report_files, world),
         clean_samples=load_clean(incident.latest, world),
         explained=tuple(read_explained(report, pictures, load_request_links(incident.incident_id, world))),
         looked=read_looked(report, pictures),
@@ -216,6 +220,7 @@ def _gather(
         told=tuple(_list_told(entries)),
         links=tuple(_list_page_links(links)),
         runbook=f"{links.runbooks}/{incident.kind}.md" if links.runbooks else None,
+        moved=moved,
         violations=list_broken(report_files, incident.latest),
     )
 
