@@ -44,6 +44,7 @@ from sagewatch.flows.act_by_hand import (
     resolve_incident,
 )
 from sagewatch.flows.deliver_alert import deliver_alert
+from sagewatch.flows.ingest_report import judge_and_tell
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
 from sagewatch.incident.calendar import parse_recurrence
@@ -52,6 +53,8 @@ from sagewatch.memory.items import MemoryItems
 from sagewatch.memory.sagemaker import MemorySageMaker
 from sagewatch.memory.world import MemoryBus, MemoryClock, MemoryMetrics, MemoryObjects, MemoryWakeups
 from sagewatch.monitors import parse_monitors
+from sagewatch.quality.violations import Violation
+from sagewatch.report.run import Run
 from sagewatch.settings import Settings
 from sagewatch.state import State
 from sagewatch.world import World
@@ -60,7 +63,7 @@ from tests.acceptance.ears import Ears, Killed
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)  # a Monday
 _TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _DELIVER = {
-    "Incident Opened", "Incident Updated", "Incident Acknowledged", "Incident Resolved", "Alert Due",
+    "Finding Raised", "Finding Cleared", "Incident Opened", "Incident Updated", "Incident Acknowledged", "Incident Resolved", "Alert Due",
 }  # fmt: skip
 
 
@@ -350,6 +353,24 @@ class Moment:
             story.known[name] = msgspec.structs.replace(finding, **changes)
             for _ in range(times):
                 story.report(story.known[name])
+
+        return self._plan(act)
+
+    def looks(self, schedule: str, *, violations: int, times: int = 1) -> Moment:
+        """A monitoring job is over, having found so many violations; its event may come more than once."""
+
+        def act() -> None:
+            run = Run(
+                job=f"{schedule}-{self.time}", kind="data-quality", schedule=schedule, endpoint="signs",
+                variant="AllTraffic", status="Completed", message="", report_uri="s3://captures/report",
+                ended_at=self.now,
+            )  # fmt: skip
+            found = [
+                Violation(feature_name=f"f{number}", constraint_check_type="baseline_drift_check")
+                for number in range(violations)
+            ]
+            for _ in range(times):
+                judge_and_tell(run, found, self.story.world)
 
         return self._plan(act)
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import pytest
 
+from sagewatch.datapoints import Datapoints
 from sagewatch.detect.binomial import compute_beta_cdf, compute_lower_share, compute_upper_share
 from sagewatch.detect.confidence import Confidence, ConfidenceConfig
 from sagewatch.detect.detector import Cleared, Numbers, Raised
@@ -91,6 +92,42 @@ def test_another_class_above_the_threshold_is_another_episode():
 def build_rejected(number, good, bad):
     named = tuple(range(good + 1, good + 1 + min(10, bad)))
     return build_segment(number, ["1"] * good, rejected=bad, rejected_lines=named)
+
+
+def judge_batches(config, *shares):
+    """What the rule says after each batch of a hundred in which class 14 has these shares."""
+    detector = FixedShare(config)
+    state, told = detector.start(), []
+    for number, share in enumerate(shares):
+        counts = round(share * 100)
+        labels = ["14"] * counts + [str(n % 40) + "x" for n in range(100 - counts)]
+        segment = build_segment(number, labels)
+        state, changes = detector.fold(state, segment)
+        told.append("".join("R" if isinstance(one, Raised) else "C" for one in changes))
+    return told
+
+
+TWO_OF_THREE = Datapoints(bad=2, of=3, good=2)
+
+
+@pytest.mark.parametrize(
+    ("patience", "shares", "told"),
+    [
+        (Datapoints(), [0.6, 0.4, 0.6], ["R", "C", "R"]),
+        (TWO_OF_THREE, [0.6, 0.1, 0.1, 0.6], ["", "", "", ""]),
+        (TWO_OF_THREE, [0.6, 0.1, 0.6], ["", "", "R"]),
+        (TWO_OF_THREE, [0.6, 0.6, 0.1, 0.6, 0.1, 0.1], ["", "R", "", "", "", "C"]),
+        # What cleared must be bad as often as the first time.
+        (TWO_OF_THREE, [0.6, 0.6, 0.1, 0.1, 0.6, 0.6], ["", "R", "", "C", "", "R"]),
+    ],
+)
+def test_so_many_batches_of_so_many_open_it_and_so_many_in_a_row_end_it(patience, shares, told):
+    assert judge_batches(FixedShareConfig(per=100, patience=patience), *shares) == told
+
+
+def test_just_under_the_threshold_is_not_over_where_hysteresis_is_asked_for():
+    config = FixedShareConfig(per=100, threshold=0.5, clear_below=0.3)
+    assert judge_batches(config, 0.6, 0.45, 0.31, 0.29) == ["R", "", "", "C"]
 
 
 def test_an_endpoint_whose_answers_never_could_be_read_is_found_at_once():

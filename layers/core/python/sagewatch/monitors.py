@@ -27,6 +27,7 @@ from sagewatch.alerting import (
 )
 from sagewatch.capture import CaptureSpec
 from sagewatch.capture.path import compile_path
+from sagewatch.datapoints import Datapoints, read_m_of_n
 from sagewatch.diagnose.model import MOST_ALARMS, Policy
 from sagewatch.errors import ConfigurationError
 from sagewatch.incident.flapping import Flapping
@@ -92,11 +93,17 @@ class FixedShare(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     per
         The batch: a stretch of the clock, or so many predictions.
+    patience
+        How many batches must be bad before it is told, and good before it is over.
+    clear_below
+        While it is told, a batch is good only below this share.
     """
 
     threshold: float = 0.5
     per: timedelta | int = timedelta(hours=1)
     staged: bool = True
+    patience: Datapoints = Datapoints()
+    clear_below: float | None = None
 
 
 class Confidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -303,13 +310,24 @@ def _read_class_concentration(section: Section) -> ClassConcentration:
 
 
 def _read_fixed_share(section: Section) -> FixedShare:
-    section.expect("threshold", "per", "staged")
+    section.expect("threshold", "per", "staged", "open_after", "clear_after", "clear_below")
     plain = FixedShare()
+    threshold = section.take("threshold", read_share, 0.5)
+    clear_below = section.take("clear_below", read_share, None)
+    if clear_below is not None and clear_below > threshold:
+        raise section.fail("clear_below", f"must not lie above threshold ({threshold:g})")
     return FixedShare(
-        threshold=section.take("threshold", read_share, 0.5),
+        threshold=threshold,
+        clear_below=clear_below,
+        patience=_read_patience(section),
         per=section.take("per", _read_batch, plain.per),
         staged=section.take("staged", read_switch, default=plain.staged),
     )
+
+
+def _read_patience(section: Section) -> Datapoints:
+    bad, of = section.take("open_after", lambda value: read_m_of_n(read_text(value)), (1, 1))
+    return Datapoints(bad=bad, of=of, good=section.take("clear_after", read_positive, 1))
 
 
 def _read_confidence(section: Section) -> Confidence:
@@ -388,7 +406,7 @@ def _read_diagnosis(section: Section | None) -> Policy:
 
 
 def _read_quality(section: Section) -> Quality:
-    section.expect("every", "scheduler", "baseline", "mode")
+    section.expect("every", "scheduler", "baseline", "mode", "open_after", "clear_after")
     if "baseline" not in section.names():
         raise section.fail("baseline", "must say where statistics.json and constraints.json lie (s3://...)")
     plain = Quality(baseline=section.take("baseline", _read_s3_prefix, ""))
@@ -396,7 +414,8 @@ def _read_quality(section: Section) -> Quality:
     build_cron = build_sagemaker_cron if scheduler == MODEL_MONITOR else build_scheduler_cron
     every = section.take("every", lambda value: _read_rhythm(value, build_cron), plain.every)
     mode = section.take("mode", lambda value: _read_one_of(value, MODES), plain.mode)
-    return Quality(baseline=plain.baseline, every=every, scheduler=scheduler, mode=mode)
+    patience = _read_patience(section)
+    return Quality(baseline=plain.baseline, every=every, scheduler=scheduler, mode=mode, patience=patience)
 
 
 def _read_rhythm(value: Any, build_cron: Callable[[timedelta], str]) -> timedelta:

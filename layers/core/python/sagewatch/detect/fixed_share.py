@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from sagewatch.capture import Segment
+from sagewatch.datapoints import Datapoints
 from sagewatch.detect.detector import Change, Cleared, Episode, Numbers, Raised, rate_severity
 from sagewatch.detect.open_episode import keep_most_frequent
 from sagewatch.detect.trace import TracePoint
@@ -29,6 +30,10 @@ class FixedShareConfig(msgspec.Struct, frozen=True, kw_only=True):
         Share in (0, 1) that a class must exceed.
     per
         A batch: all predictions of so long a stretch of the clock, or so many predictions.
+    patience
+        How many batches must exceed it before that is told, and how many must not before it is over.
+    clear_below
+        While it is told, a batch is good only below this share (None: at the threshold or below).
     staged
         Findings are recorded and not sent; on by default, since the rule says nothing that
         class-concentration does not say sooner.
@@ -37,6 +42,8 @@ class FixedShareConfig(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float = 0.5
     per: timedelta | int = timedelta(hours=1)
     staged: bool = True
+    patience: Datapoints = Datapoints()
+    clear_below: float | None = None
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,11 +67,21 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FixedShareState(msgspec.Struct, frozen=True, kw_only=True):
-    """The batch under way, the episode of the last one, if it had one."""
+    """The batch under way, and the episode that holds, if one does.
+
+    Attributes
+    ----------
+    recent
+        The class that exceeded the threshold in each of the latest batches; None where none did.
+    held
+        For the episode that holds: whether each batch since it was raised was a bad one.
+    """
 
     batch: Batch = Batch()
     open: Episode | None = None
     numbers: Numbers = Numbers()
+    recent: tuple[str | None, ...] = ()
+    held: tuple[bool, ...] = ()
 
 
 class ShareVerdict(msgspec.Struct, frozen=True):
@@ -104,7 +121,7 @@ def judge_counts(counts: dict[str, int], threshold: float) -> ShareVerdict | Non
 
 
 class FixedShare:
-    """Raises an episode when a batch exceeds the threshold; the next batch that does not clears it."""
+    """Raises an episode when enough batches exceed the threshold; enough that do not clear it."""
 
     name = "fixed-share"
     version = "1"
@@ -161,19 +178,31 @@ class FixedShare:
         return ()
 
     def _judge(self, state: FixedShareState, changes: list[Change]) -> FixedShareState:
-        batch, before, numbers = state.batch, state.open, state.numbers
+        batch, patience = state.batch, self.config.patience
         verdict = judge_counts(batch.counts, self.config.threshold)
         if verdict is None:
-            return FixedShareState(open=before, numbers=numbers)
-        subject = verdict.label if verdict.exceeds else None
-        if before is not None and before.subject != subject:
-            changes.append(Cleared(before, batch.end))
-            before = None
-        if subject is not None and before is None:
-            numbers, number = numbers.take(subject, batch.start)
+            return msgspec.structs.replace(state, batch=Batch())
+        recent = (*state.recent, verdict.label if verdict.exceeds else None)[-patience.remembered :]
+        opens = verdict.exceeds and patience.opens([one == verdict.label for one in recent])
+        before, held, numbers = state.open, state.held, state.numbers
+        if before is not None:
+            held = (*held, self._is_bad(before.subject, batch))[-patience.remembered :]
+            replaced = opens and before.subject != verdict.label
+            if patience.clears(held) or replaced:
+                changes.append(Cleared(before, batch.end))
+                before, held = None, ()
+                recent = recent if replaced else ()  # it must be bad anew as often as the first time
+        if opens and before is None:
+            numbers, number = numbers.take(verdict.label, batch.start)
             before = self._describe(batch, verdict, number)
             changes.append(Raised(before))
-        return FixedShareState(open=before, numbers=numbers)
+        return FixedShareState(open=before, numbers=numbers, recent=recent, held=held)
+
+    def _is_bad(self, subject: str, batch: Batch) -> bool:
+        """Whether the batch is another one for the episode that holds."""
+        share = batch.counts.get(subject, 0) / batch.total
+        below = self.config.clear_below
+        return share > self.config.threshold if below is None else share >= below
 
     def _describe(self, batch: Batch, verdict: ShareVerdict, number: int) -> Episode:
         effect = verdict.share - self.config.threshold

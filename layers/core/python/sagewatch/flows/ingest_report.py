@@ -5,6 +5,7 @@ The event is a hint; the job is described before anything is believed.
 
 from __future__ import annotations
 
+from sagewatch.datapoints import Datapoints
 from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.events import Fact, FindingReported, JobChanged
 from sagewatch.flows.conflicts import retry_conflicts
@@ -71,7 +72,9 @@ def load_outcome(run: Run, world: World) -> list[Violation] | Failure:
 def judge_and_tell(run: Run, outcome: list[Violation] | Failure, world: World) -> Judged:
     """Fold a run into what is known of its schedule, and say on the bus what it changes."""
     state = world.state.load_schedule(run.schedule)
-    judged = judge_run(run, outcome, state, world.place)
+    watched = world.monitors.endpoints.get(run.endpoint)
+    patience = watched.quality.patience if watched and watched.quality else Datapoints()
+    judged = judge_run(run, outcome, state, world.place, patience)
     # Told before it is remembered: a crash repeats the telling, and hearers know repetitions.
     world.bus.publish([FindingReported(finding) for finding in judged.findings], world.now())
     if judged.state != state:

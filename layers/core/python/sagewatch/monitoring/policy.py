@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from sagewatch.datapoints import Datapoints
+
 EVENTBRIDGE: Final = "eventbridge"
 MODEL_MONITOR: Final = "model-monitor"
 SCHEDULERS: Final = (EVENTBRIDGE, MODEL_MONITOR)
@@ -30,12 +32,15 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
         accounts that are new since 2026-07-30 cannot have.
     mode
         ``exact``, or ``compat`` for AWS's own verdicts, its errors included.
+    patience
+        How many runs must find violations before that is told, and how many none before it is over.
     """
 
     baseline: str
     every: timedelta = timedelta(hours=1)
     scheduler: str = EVENTBRIDGE
     mode: str = "exact"
+    patience: Datapoints = Datapoints()
 
 
 def name_schedule(endpoint: str) -> str:

@@ -13,6 +13,7 @@ from datetime import datetime
 
 import msgspec
 
+from sagewatch.datapoints import Datapoints
 from sagewatch.finding import (
     DetectorRef,
     Evidence,
@@ -33,6 +34,7 @@ KINDS = ("data-quality", "model-quality", "bias", "attribution", JOB_FAILED)
 COUNTS_KEPT = 20
 MANY = 10
 VERSION = "1"
+_AT_ONCE = Datapoints()
 
 
 class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +46,15 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
         The latest run that was judged; older ones that come late change nothing.
     open
         Findings that hold, by kind.
+    recent
+        By kind, whether each of the latest runs that looked at the data found violations.
     """
 
     schedule: str
     last_job: str = ""
     last_ended_at: datetime | None = None
     open: dict[str, Finding] = {}
+    recent: dict[str, tuple[bool, ...]] = {}
     version: int = 0
 
 
@@ -61,13 +66,21 @@ class Judged(msgspec.Struct, frozen=True):
     reason: str
 
 
-def judge_run(run: Run, outcome: Sequence[Violation] | Failure, state: ScheduleState, place: Place) -> Judged:
+def judge_run(
+    run: Run,
+    outcome: Sequence[Violation] | Failure,
+    state: ScheduleState,
+    place: Place,
+    patience: Datapoints = _AT_ONCE,
+) -> Judged:
     """Fold one run into what is known of its schedule.
 
     Parameters
     ----------
     outcome
         The violations of a run that completed, or why it failed.
+    patience
+        How many runs must find violations before that is told. That a job failed is told at once.
     """
     if state.last_ended_at is not None and run.ended_at < state.last_ended_at:
         return Judged(state, (), "older_run")
@@ -76,17 +89,27 @@ def judge_run(run: Run, outcome: Sequence[Violation] | Failure, state: ScheduleS
     open_ = dict(state.open)
     told: list[Finding] = []
     broken = _build(run, outcome, place)
+    recent = dict(state.recent)
+    if not isinstance(outcome, Failure) and run.job != state.last_job:
+        recent[run.kind] = (*recent.get(run.kind, ()), broken is not None)[-patience.remembered :]
     for kind in (run.kind, JOB_FAILED):
         before = open_.get(kind)
         if broken is not None and broken.kind == kind:
+            if before is None and kind != JOB_FAILED and not patience.opens(recent.get(kind, ())):
+                continue
             now = _continue(before, broken) if before else broken
             open_[kind] = _shorten(now)
             told.append(now)
         elif before is not None and not (kind == run.kind and isinstance(outcome, Failure)):
             # A run that failed says nothing of the data: what was found before it still holds.
+            if kind != JOB_FAILED and not patience.clears(recent.get(kind, ())):
+                continue
             told.append(msgspec.structs.replace(before, cleared_at=run.ended_at))
             del open_[kind]
-    after = msgspec.structs.replace(state, last_job=run.job, last_ended_at=run.ended_at, open=open_)
+            recent[kind] = ()  # it must be bad anew as often as the first time
+    after = msgspec.structs.replace(
+        state, last_job=run.job, last_ended_at=run.ended_at, open=open_, recent=recent
+    )
     return Judged(after, tuple(told), "violations" if broken else "no_violations")
 
 
