@@ -11,6 +11,7 @@ from functools import lru_cache
 _TINY = 1e-300
 _RELATIVE = 1e-15
 _MAX_TERMS = 10_000
+_LAST_STEP = 1e-8
 
 
 def compute_upper_share(successes: int, trials: int, miss: float) -> float:
@@ -35,14 +36,14 @@ def compute_upper_share(successes: int, trials: int, miss: float) -> float:
     """
     if successes >= trials:
         return 1.0
-    return _invert_beta(successes + 1, trials - successes, 1 - miss)
+    return _find_beta_tail(successes + 1, trials - successes, miss)
 
 
 def compute_lower_share(successes: int, trials: int, miss: float) -> float:
     """The smallest share that the counts do not contradict; 0 if there were no successes."""
     if successes <= 0:
         return 0.0
-    return 1 - _invert_beta(trials - successes + 1, successes, 1 - miss)
+    return 1 - _find_beta_tail(trials - successes + 1, successes, miss)
 
 
 def compute_beta_cdf(a: float, b: float, x: float) -> float:
@@ -83,21 +84,36 @@ def _compute_fraction(a: float, b: float, x: float) -> float:
 
 # A fleet asks for the same counts again and again: blocks of its baselines are all of one size.
 @lru_cache(maxsize=16_384)
-def _invert_beta(a: float, b: float, level: float) -> float:
-    """The x with I_x(a, b) = level, by bisection with Newton steps inside it."""
-    low, high = 0.0, 1.0
-    x = a / (a + b)
+def _find_beta_tail(a: float, b: float, miss: float) -> float:
+    """The x above which a beta variable lies with chance ``miss``, for a >= 1 and b >= 1.
+
+    Newton's method on the logarithm of that chance, which is concave (Bagnoli and Bergstrom, Economic Theory 26,
+    2005): from its second point on it comes down to the root from above and never leaves it behind.
+    """
     log_norm = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
-    for _ in range(200):
-        error = compute_beta_cdf(a, b, x) - level
-        if error > 0:
+    log_miss = math.log(miss)
+    low, high = 0.0, 1.0
+    x = _guess_beta_tail(a, b, log_miss)
+    for _ in range(100):
+        tail = compute_beta_cdf(b, a, 1 - x)
+        if tail < miss:
             high = x
         else:
             low = x
         density = math.exp(log_norm + (a - 1) * math.log(x) + (b - 1) * math.log1p(-x))
-        step = x - error / density if density > 0 else -1.0
-        following = step if low < step < high else (low + high) / 2
-        if abs(following - x) <= 1e-13 * x:
-            return following
-        x = following
+        step = (math.log(tail) - log_miss) * tail / density if tail > 0 and density > 0 else math.inf
+        # Each step squares the error: what a step below this leaves is beyond a double's digits.
+        if abs(step) <= _LAST_STEP * min(x, 1 - x):
+            return x + step
+        x = x + step if low < x + step < high else (low + high) / 2
     return x
+
+
+def _guess_beta_tail(a: float, b: float, log_miss: float) -> float:
+    """Wilson's score limit, with the normal quantile of the tail as a power of it."""
+    z = math.sqrt(max(-2 * log_miss - math.log(max(-2 * log_miss, 1.0)) - 1.8, 0.0))
+    count = a + b - 1
+    share = (a - 0.5) / count
+    spread = z * math.sqrt(share * (1 - share) / count + (z / count) ** 2 / 4) if share < 1 else 0.0
+    guess = (share + z * z / (2 * count) + spread) / (1 + z * z / count)
+    return min(max(guess, _TINY), 1 - 1e-12)
