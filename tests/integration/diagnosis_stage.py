@@ -87,16 +87,22 @@ def prepare(aws: LocalAws) -> None:
         events.put_targets(Rule=f"all-{bus}", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn}])
 
 
-def make_config(aws: LocalAws, name: str, **environment: str) -> str:
-    """A model and a configuration that captures."""
+def build_small_archive() -> bytes:
+    """A model that answers and records nothing."""
     data = io.BytesIO()
     with tarfile.open(fileobj=data, mode="w:gz") as archive:
         member = tarfile.TarInfo("code/inference.py")
         member.size = len(MODEL.encode())
         archive.addfile(member, io.BytesIO(MODEL.encode()))
-    aws.client("s3").put_object(Bucket="captures", Key="model.tar.gz", Body=data.getvalue())
+    return data.getvalue()
+
+
+def make_config(aws: LocalAws, name: str, archive: bytes = b"", **environment: str) -> str:
+    """A model and a configuration that captures."""
+    key = f"models/{name}.tar.gz"
+    aws.client("s3").put_object(Bucket="captures", Key=key, Body=archive or build_small_archive())
     sagemaker = aws.client("sagemaker")
-    container = {"Image": "i", "ModelDataUrl": "s3://captures/model.tar.gz", "Environment": environment}
+    container = {"Image": "i", "ModelDataUrl": f"s3://captures/{key}", "Environment": environment}
     tags = [{"Key": "team", "Value": "perception"}]
     sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE, Tags=tags)
     variant = {
@@ -125,11 +131,11 @@ def build_world(aws: LocalAws, endpoint: str, clock: Clock, **policy: str) -> Wo
     from sagewatch.aws.sagemaker import SageMakerHosting, SageMakerJobs
     from sagewatch.state import State
 
-    limits = {"swap_within": "30m", "explain_within": "60m", **policy}
+    observe = "{requests: 4, at_most: 20m}"
+    limits = {"observe": observe, "swap_within": "30m", "explain_within": "60m", **policy}
     words = ", ".join(f"{key}: {value}" for key, value in limits.items())
     monitors = parse_monitors(
-        f"version: 1\nendpoints: {{{endpoint}: {{diagnosis: {{observe: {{requests: 4, at_most: 20m}}, "
-        f"cooldown: 1s, per_day: 100, {words}}}}}}}",
+        f"version: 1\nendpoints: {{{endpoint}: {{diagnosis: {{cooldown: 1s, per_day: 100, {words}}}}}}}",
         "monitors.yml",
     )
     memory = build_memory_world()
