@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,12 @@ def stack(tmp_path_factory):
         try:
             yield {**os.environ, **told["variables"]}, told["outputs"]  # noqa: TID251 (an edge)
         finally:
-            standing.send_signal(signal.SIGINT)
-            standing.wait(60)
+            # Not SIGINT: whoever runs the tests in the background has it ignored, and so have its children.
+            standing.terminate()
+            left = standing.wait(60)
+    assert left == 143
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(told["variables"]["AWS_ENDPOINT_URL"], timeout=5)
 
 
 def run(stack, *arguments, wanted=0):

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from sagewatch.datapoints import Datapoints
-from sagewatch.detect.binomial import compute_beta_cdf, compute_lower_share, compute_upper_share
+from sagewatch.detect.binomial import compute_lower_share, compute_upper_share
 from sagewatch.detect.confidence import Confidence, ConfidenceConfig
 from sagewatch.detect.detector import Cleared, Numbers, Raised
 from sagewatch.detect.fixed_share import FixedShare, FixedShareConfig, judge_counts
@@ -203,21 +203,12 @@ def test_numbers_start_again_each_day_and_forget_old_days():
     assert set(numbers.latest) == {"14"}
 
 
-@pytest.mark.parametrize(("a", "b"), [(1, 1), (3, 997), (50, 2), (400, 20_000), (0.5, 0.5), (5000, 5000)])
-def test_the_incomplete_beta_function_is_scipys(a, b):
-    special = pytest.importorskip("scipy.special")
-    for x in (1e-6, 0.001, 0.02, 0.3, 0.5, 0.9, 0.9999):
-        assert compute_beta_cdf(a, b, x) == pytest.approx(special.betainc(a, b, x), rel=1e-9, abs=1e-300)
-
-
-@pytest.mark.parametrize("trials", [1, 10, 1000, 30_000])
-@pytest.mark.parametrize("miss", [0.2, 0.05, 1e-6])
+@pytest.mark.parametrize("trials", [1, 10, 1000, 30_000, 1_000_000])
+@pytest.mark.parametrize("miss", [0.9, 0.2, 0.05, 1e-6, 1e-9])
 def test_bounds_on_a_share_are_clopper_and_pearsons(trials, miss):
     special = pytest.importorskip("scipy.special")
     for successes in {0, 1, trials // 50, trials // 2, trials - 1, trials}:
-        upper = (
-            1.0 if successes == trials else special.betaincinv(successes + 1, trials - successes, 1 - miss)
-        )
+        upper = 1.0 if successes == trials else special.betainccinv(successes + 1, trials - successes, miss)
         lower = 0.0 if not successes else special.betaincinv(successes, trials - successes + 1, miss)
         assert compute_upper_share(successes, trials, miss) == pytest.approx(upper, rel=1e-9)
-        assert compute_lower_share(successes, trials, miss) == pytest.approx(lower, rel=1e-9)
+        assert compute_lower_share(successes, trials, miss) == pytest.approx(lower, rel=1e-9, abs=1e-14)

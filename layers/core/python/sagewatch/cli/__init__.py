@@ -1,11 +1,12 @@
 """The command line ``sagewatch``: one file a command. Nothing imports it.
 
 Exit codes: 0 done; 1 it was tried and failed, and the message says what to do; 2 the command or a
-configuration file is wrong; 130 interrupted.
+configuration file is wrong; 130 interrupted; 143 terminated.
 """
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import click
@@ -70,6 +71,8 @@ cli.add_command(violations)
 
 def main() -> None:
     """Run the command; our own errors become one sentence and an exit code, not a traceback."""
+    # What was started is stopped on the way out: a local AWS has a dozen processes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         # Not click's own ending: it would turn an interrupt into exit code 1.
         sys.exit(cli.main(standalone_mode=False) or 0)

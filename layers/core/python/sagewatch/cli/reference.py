@@ -13,7 +13,7 @@ Written by `python -m sagewatch.cli.reference > docs/commands.md`; a test holds 
 every example.
 
 Exit codes of all: 0 done; 1 it was tried and failed, and the message says what to do; 2 the command or a
-configuration file is wrong; 130 interrupted. `--json` prints what a program reads. Nothing is sent and no endpoint
+configuration file is wrong; 130 interrupted; 143 terminated. `--json` prints what a program reads. Nothing is sent and no endpoint
 is moved by a command that does not say `--live`.
 
 Commands that work on a deployed stack find it by `--stack` (or `SAGEWATCH_STACK`) and take credentials and region as
