@@ -5,7 +5,7 @@ In (below `CONTAINER_ROOT`, `/` where that is not set), everything optional:
 - the environment of SageMaker Model Monitor's contract (`dataset_source`, `dataset_format`, `output_path`,
   `baseline_statistics`, `baseline_constraints`, `start_time`, `end_time`, `metric_time`, scripts, ...); what the
   process's environment lacks is taken from `opt/ml/config/processingjobconfig.json`
-- `THRESHOLD`: the class-count check, where there is no baseline: no class above that share of the predictions
+- `THRESHOLD`: the class-count check: no class above that share of the predictions; beside a baseline's checks, or alone
 - `SAGEWATCH_MODE` (`exact`, `compat`), `SAGEWATCH_FALSE_ALARMS` (0.001), `SAGEWATCH_EXPECTED_ROWS`
 - `opt/ml/config/resourceconfig.json`: which of several instances this is
 
@@ -24,6 +24,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from sagewatch.container import CLASSES, read_class_names, run_to_message, write_whole
 from sagewatch.quality.analysis import Analysis, Baseline, analyze, build_baseline
 from sagewatch.quality.class_share import count_classes, find_class_violations
@@ -36,6 +38,7 @@ from sagewatch.quality.reading import ReadSettings
 from sagewatch.quality.readout import Readout
 from sagewatch.quality.report import describe_outcome, describe_rejected, write_report
 from sagewatch.quality.script import run_postprocessor
+from sagewatch.quality.shards import Shard, encode_shard
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.workers import read_dataset
 
@@ -57,7 +60,7 @@ def run_job(job: Job, root: Path, now: datetime, workers: int) -> str:
     readout = _read(job, workers)
     if job.is_shard:
         path = job.output / f"{job.host}{PARTIAL_SUFFIX}"
-        write_whole(path, readout.encode())
+        write_whole(path, encode_shard(Shard(job.host, job.hosts, readout.encode())))
         return f"Completed: {job.host} wrote a partial profile of {readout.tables.rows} rows."
     if not readout.tables.rows:
         said = (
@@ -89,9 +92,10 @@ def _read(job: Job, workers: int) -> Readout:
             return Readout()
         raise
     kind = sniff_format(files[0]) if job.format is None else job.format
-    if files[0].name.endswith(PARTIAL_SUFFIX):
+    if any(path.name.endswith(PARTIAL_SUFFIX) for path in files):
         kind = DatasetFormat(FileKind.PARTIAL)
-    elif job.class_threshold is not None:
+    elif job.class_threshold is not None and not job.has_baseline:
+        # The first notebook's job: what was asked may be images, and is not looked at.
         kind = DatasetFormat(FileKind.CAPTURE, sides=(OUTPUT,))
     script = str(job.preprocessor) if job.preprocessor is not None else None
     return read_dataset(files, ReadSettings(kind, job.window, job.settings.drift.mode, script), workers)
@@ -115,7 +119,7 @@ def _analyze(job: Job, readout: Readout, baseline: Baseline | None, root: Path) 
     counts = count_classes(readout.tables)
     print(f"Predicted classes {counts}", flush=True)  # noqa: T201 - the first notebook reads it from the log
     found = find_class_violations(counts, job.class_threshold, read_class_names(root / CLASSES))
-    return Analysis(analysis.statistics, analysis.constraints, found, {}, {})
+    return msgspec.structs.replace(analysis, violations=[*analysis.violations, *found])
 
 
 if __name__ == "__main__":

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +15,8 @@ import pytest
 from monitor_image.analyze import main
 from sagewatch.container import MESSAGE_BYTES
 from sagewatch.quality.constraints import parse_constraints
+from sagewatch.quality.readout import Readout
+from sagewatch.quality.shards import Shard, encode_shard
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.violations import parse_violations
 from tests.unit.quality.records import capture_line, write_captures
@@ -250,24 +256,83 @@ def test_one_of_several_instances_with_the_same_data_writes(container):
     assert "statistics.json" in container.files()
 
 
+SHARDED = {"S3Input": {"LocalPath": f"/{DATA}", "S3DataDistributionType": "ShardedByS3Key"}}
+HOSTS = ("algo-1", "algo-2", "algo-3")
+
+
+def run_program(container, **environment):
+    """The image's own program in a process of its own, as an instance runs it."""
+    program = Path(__file__).parents[3] / "monitor_image" / "analyze.py"
+    given = {"PYTHONPATH": os.pathsep.join(sys.path), "CONTAINER_ROOT": str(container.root), **environment}
+    return subprocess.run([sys.executable, program], env=given, capture_output=True, text=True, check=False)
+
+
+def run_shards(container, parts):
+    """Every instance with its part of the captures, one after the other."""
+    container.config(Environment={}, ProcessingInputs=[SHARDED])
+    for host, part in parts.items():
+        path = container.captures(captured(part))
+        container.resources(host, *HOSTS)
+        done = run_program(container)
+        assert done.returncode == 0, container.message
+        assert f"{host} wrote a partial profile of {len(part)} rows" in container.message
+        path.unlink()
+    container.config()
+    container.resources("algo-1", "algo-1")
+
+
 def test_shards_write_partial_profiles_and_one_merge_makes_the_report(container):
     table = rows(300, 4)
-    mounted = {"S3Input": {"LocalPath": f"/{DATA}", "S3DataDistributionType": "ShardedByS3Key"}}
-    container.config(Environment={}, ProcessingInputs=[mounted])
-    for host, part in (("algo-1", table[:200]), ("algo-2", table[200:]), ("algo-3", [])):
-        path = container.captures(captured(part))
-        container.resources(host, "algo-1", "algo-2", "algo-3")
-        assert container.run() == 0, container.message
-        path.unlink()
-    profiles = [f"algo-{number}.sagewatch-profile" for number in (1, 2, 3)]
-    assert container.files() == profiles
-    container.resources("algo-1", "algo-1")
-    assert container.run(dataset_source="/opt/ml/processing/output", output_path="/opt/merged") == 0, (
-        container.message
-    )
+    run_shards(container, {"algo-3": [], "algo-2": table[200:], "algo-1": table[:200]})
+    assert container.files() == [f"{host}.sagewatch-profile" for host in HOSTS]
+    # One instance was started again, and its file came twice.
+    twice = container.root / "opt/ml/processing/output/again"
+    twice.mkdir()
+    (twice / "algo-1.sagewatch-profile").write_bytes(container.output("algo-1.sagewatch-profile"))
+    done = run_program(container, dataset_source="/opt/ml/processing/output", output_path="/opt/merged")
+    assert done.returncode == 0, container.message
     statistics = parse_statistics(container.output("statistics.json", "opt/merged"))
     assert statistics.dataset.item_count == 300
     assert statistics.features[0].sketch.data == [[float(score) for score, _, _ in table]]
+
+
+def test_a_shard_that_never_comes_is_named_and_no_report_is_made(container):
+    table = rows(90, 4)
+    run_shards(container, {"algo-1": table[:50], "algo-3": table[50:]})
+    assert container.run(dataset_source="/opt/ml/processing/output", output_path="/opt/merged") == 1
+    assert "no partial profile of algo-2 (2 of 3 are here)" in container.message
+    assert not (container.root / "opt/merged").exists()
+
+
+def test_shards_of_two_jobs_are_not_merged(container):
+    folder = container.root / DATA
+    folder.mkdir(parents=True)
+    empty = Readout().encode()
+    for host, hosts in (("algo-1", ("algo-1", "algo-2")), ("algo-2", HOSTS)):
+        (folder / f"{host}.sagewatch-profile").write_bytes(encode_shard(Shard(host, hosts, empty)))
+    assert container.run() == 1
+    assert "partial profiles of different jobs" in container.message
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, -1])
+def test_a_partial_profile_that_came_in_half_is_refused(container, cut):
+    run_shards(container, {"algo-1": rows(50, 4)})
+    content = container.output("algo-1.sagewatch-profile")
+    (container.root / "opt/ml/processing/output/algo-1.sagewatch-profile").write_bytes(content[:cut])
+    assert container.run(dataset_source="/opt/ml/processing/output", output_path="/opt/merged") == 1
+    assert "no data" in container.message if not cut else "no partial profile" in container.message
+
+
+def test_a_class_beyond_its_share_is_told_beside_the_baselines_violations(container):
+    make_baseline(container)
+    container.captures([capture_line(f"{age},{kind}", "3.5") for _, age, kind in rows(60, 2)])
+    assert container.run(THRESHOLD="0.9") == 0, container.message
+    found = parse_violations(container.output("constraint_violations.json")).violations
+    assert [(each.feature_name, each.constraint_check_type) for each in found] == [
+        ("score", "baseline_drift_check"),
+        ("3.5", "class_share_check"),
+    ]
+    assert parse_statistics(container.output("statistics.json")).dataset.item_count == 60
 
 
 @needs_real

@@ -14,10 +14,13 @@ def count_classes(tables: Tables) -> dict[str, int]:
     Parameters
     ----------
     tables
-        Captures read with their outputs alone. Rows without a value there count for no class.
+        Captures: what the model answered makes their first columns. Rows without a value there count for no class,
+        nor do those without an answer.
     """
     counts: dict[str, int] = {}
-    for table in tables.by_shape.values():
+    for shape, table in tables.by_shape.items():
+        if not shape.is_named and not shape.outputs:
+            continue
         first = next(iter(table.columns.values()), None)
         for name, count in (first.categories or {}).items() if first is not None else ():
             counts[name] = counts.get(name, 0) + count

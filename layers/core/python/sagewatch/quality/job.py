@@ -37,7 +37,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     metric_time
         The time that its metrics are of.
     class_threshold
-        Largest accepted share of one class: the first notebook's job.
+        Largest accepted share of one class: the first notebook's check, alone or beside a baseline's.
     publishes, dimensions
         Whether metrics are written, and for whom.
     excluded
@@ -80,10 +80,14 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         return not self.is_sharded and self.host != self.writer
 
     @property
+    def has_baseline(self) -> bool:
+        """True where the data are compared with something."""
+        return self.baseline_constraints is not None or self.baseline_statistics is not None
+
+    @property
     def is_monitoring(self) -> bool:
         """True for a comparison, false for the making of a baseline: there is no other switch."""
-        given = (self.baseline_constraints, self.baseline_statistics, self.class_threshold)
-        return any(each is not None for each in given) or not self.window.is_open
+        return self.has_baseline or self.class_threshold is not None or not self.window.is_open
 
 
 def read_job(root: Path, environment: Mapping[str, str]) -> Job:
@@ -116,7 +120,7 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
         preprocessor=given.path("record_preprocessor_script"),
         postprocessor=given.path("post_analytics_processor_script"),
         settings=_read_settings(given),
-        class_threshold=threshold if constraints is None and statistics is None else None,
+        class_threshold=threshold,
         publishes=given.text("publish_cloudwatch_metrics") == "Enabled",
         dimensions=_read_dimensions(given),
         excluded=tuple(filter(None, (given.text("exclude_features_attribute") or "").split(","))),

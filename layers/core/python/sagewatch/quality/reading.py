@@ -93,9 +93,6 @@ class DatasetReader:
         """
         kind = self._settings.format.kind
         path = Path(piece.path)
-        if kind is FileKind.PARTIAL:
-            self.readout.merge(Readout.decode(path.read_bytes(), str(path)))
-            return 0
         hour = read_hour(path)
         if hour is not None and kind is not FileKind.CAPTURE and not self._settings.window.holds(hour):
             self.readout.counts.outside_window += 1

@@ -14,8 +14,10 @@ import msgspec
 
 from sagewatch.errors import RejectedInputError, SagewatchError
 from sagewatch.quality.dataset_format import FileKind
+from sagewatch.quality.files import PARTIAL_SUFFIX
 from sagewatch.quality.reading import DatasetReader, Piece, ReadSettings, has_quotes
 from sagewatch.quality.readout import Readout, RejectedLine
+from sagewatch.quality.shards import merge_shards
 
 # Starting a process costs what reading so many bytes costs.
 BYTES_WORTH_A_PROCESS: Final = 32 << 20
@@ -53,6 +55,8 @@ def read_dataset(
     ScriptError
         When the preprocessor fails.
     """
+    if settings.format.kind is FileKind.PARTIAL:
+        return merge_shards([path for path in files if path.name.endswith(PARTIAL_SUFFIX)])
     total = sum(path.stat().st_size for path in files)
     shares = plan_shares(files, settings, min(workers, max(1, total // BYTES_WORTH_A_PROCESS)))
     if len(shares) == 1:
