@@ -16,27 +16,40 @@ from sagewatch.quality.readout import Readout
 from sagewatch.quality.rows import ROWS_A_BATCH
 
 
-def read_parquet(path: Path, readout: Readout, progress: Callable[[int], None]) -> None:
-    """Read a Parquet file, batch by batch.
+def read_parquet(path: Path, start: int, end: int, readout: Readout, progress: Callable[[int], None]) -> int:
+    """Read the row groups of a Parquet file that lie in a stretch of it, batch by batch; the answer is their rows.
+
+    Parameters
+    ----------
+    start, end
+        Offsets in bytes. A row group lies where it would if all were of one size: stretches side by side share none.
 
     Raises
     ------
     RejectedInputError
         When it is none, or has too many columns.
     """
+    size = path.stat().st_size
+    read = 0
     try:
-        with pq.ParquetFile(path) as file:
+        # Not buffered ahead: that would hold a whole row group's bytes, and those of the next.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             names = tuple(file.schema_arrow.names)
             if len(names) > MOST_COLUMNS or len(set(names)) < len(names):
                 raise RejectedInputError("too many columns, or two of one name", where=str(path))
+            count = file.num_row_groups
+            groups = [at for at in range(count) if start <= size * at // count < end]
             rows = max(1, file.metadata.num_rows)
-            for batch in file.iter_batches(batch_size=ROWS_A_BATCH, use_threads=False):
-                columns = tuple(spell_column(column) for column in batch.columns)
-                readout.counts.lines += batch.num_rows
-                readout.add(Batch(Shape(0), names, columns, batch.num_rows), str(path), 1)
-                progress(path.stat().st_size * batch.num_rows // rows)
-    except (pa.ArrowException, OSError) as error:
+            for group in groups:
+                for batch in file.iter_batches(ROWS_A_BATCH, row_groups=[group], use_threads=False):
+                    columns = tuple(spell_column(column) for column in batch.columns)
+                    readout.counts.lines += batch.num_rows
+                    readout.add(Batch(Shape(0), names, columns, batch.num_rows), str(path), read + 1)
+                    read += batch.num_rows
+                    progress(size * batch.num_rows // rows)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise RejectedInputError(f"no Parquet ({error})", where=str(path)) from error
+    return read
 
 
 def spell_column(column: pa.Array) -> pa.StringArray:

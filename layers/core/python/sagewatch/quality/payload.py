@@ -17,7 +17,7 @@ Cell = tuple[str | None, str | None]
 Row = list[Cell]
 
 # Keys under which model servers wrap their rows; a list of numbers below one is a row a number.
-_WRAPPERS: Final = frozenset({"instances", "predictions", "inputs", "outputs", "records", "scores"})
+WRAPPERS: Final = frozenset({"instances", "predictions", "inputs", "outputs", "records", "scores"})
 # What batch transform appends to a record.
 _APPENDED: Final = frozenset({"SageMakerInferenceId", "SageMakerInferenceTime"})
 TRANSFORM_OUTPUT: Final = "SageMakerOutput"
@@ -87,14 +87,14 @@ def explode(document: Any) -> list[Row]:
     Nested records are flattened with dotted names. What lies in a list has no name: such a row goes by position.
     """
     if isinstance(document, dict):
-        wrapped = [key for key in document if key in _WRAPPERS and isinstance(document[key], list)]
+        wrapped = [key for key in document if key in WRAPPERS and isinstance(document[key], list)]
         if len(wrapped) == 1 and len(document) == 1:
             held = document[wrapped[0]]
-            return [_flatten(item) for item in held]
-        return [_flatten(document)]
+            return [flatten(item) for item in held]
+        return [flatten(document)]
     if isinstance(document, list) and document and all(isinstance(item, dict | list) for item in document):
-        return [_flatten(item) for item in document]
-    return [_flatten(document)]
+        return [flatten(item) for item in document]
+    return [flatten(document)]
 
 
 def spell(value: str | float | bool | None) -> str | None:
@@ -112,8 +112,8 @@ def spell(value: str | float | bool | None) -> str | None:
     return repr(value)
 
 
-def _flatten(value: Any, name: str | None = None) -> Row:
-    """Cells in the order of the document, the model's answer of a batch transform first."""
+def flatten(value: Any, name: str | None = None) -> Row:
+    """A record's cells in the order of the document, the model's answer of a batch transform first."""
     if isinstance(value, _SCALARS):
         return [(name, spell(value))]
     row: Row = []
@@ -143,6 +143,20 @@ def _bound(row: Row) -> Row:
     if len(row) > MOST_COLUMNS:
         raise UnreadablePayloadError("too_many_columns")
     return row
+
+
+def parse_element(element: bytes) -> Row:
+    """The row that one element of a list of records makes.
+
+    Raises
+    ------
+    UnreadablePayloadError
+        ``not_utf8``, ``not_json`` or ``too_many_columns``.
+    """
+    try:
+        return flatten(_load(element.decode("utf-8")))
+    except UnicodeDecodeError as error:
+        raise UnreadablePayloadError("not_utf8") from error
 
 
 def _load(text: str) -> Any:

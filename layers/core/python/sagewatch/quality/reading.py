@@ -19,8 +19,9 @@ from sagewatch.quality.blocks import iterate_blocks
 from sagewatch.quality.captures import CaptureReader, Window
 from sagewatch.quality.columnar import read_parquet
 from sagewatch.quality.dataset_format import DatasetFormat, FileKind
+from sagewatch.quality.elements import UnendingDocumentError, find_depth, iterate_elements
 from sagewatch.quality.files import has_header, read_hour
-from sagewatch.quality.payload import UnreadablePayloadError, explode, parse_csv_text
+from sagewatch.quality.payload import UnreadablePayloadError, explode, parse_csv_text, parse_element
 from sagewatch.quality.profile import Batch, Shape
 from sagewatch.quality.readout import Readout
 from sagewatch.quality.rows import RowGatherer, parse_csv_block, position_names
@@ -28,7 +29,9 @@ from sagewatch.quality.script import Preprocessor
 
 CAPTURE_BLOCK: Final = 1 << 19
 TABLE_BLOCK: Final = 4 << 20
-_LARGEST_DOCUMENT: Final = 512 << 20
+# A document up to here is read whole; a larger one record by record.
+LARGEST_WHOLE_DOCUMENT: Final = 16 << 20
+_SNIFFED: Final = 4096
 _LONGEST_HEADER: Final = 16 << 20
 # GenerateInferenceId puts both behind the columns of a batch transform.
 _APPENDED = re.compile(r",[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12},\d{4}-\d\d-\d\dT[\d:.]+Z?$")
@@ -57,7 +60,7 @@ class ReadSettings(msgspec.Struct, frozen=True):
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """The lines of a file that begin in ``[start, end)``, in bytes."""
+    """The lines of a file, or its row groups, that begin in ``[start, end)``, in bytes."""
 
     path: str
     start: int
@@ -98,8 +101,7 @@ class DatasetReader:
             self.readout.counts.outside_window += 1
             return 0
         if kind is FileKind.PARQUET:
-            read_parquet(path, self.readout, self._progress)
-            return 0
+            return read_parquet(path, piece.start, piece.end, self.readout, self._progress)
         if kind is FileKind.JSON:
             return self._read_document(path)
         if kind is FileKind.CSV and self._preprocessor is None:
@@ -156,8 +158,8 @@ class DatasetReader:
                 self._rows.add_cells(row, 0, where, number)
 
     def _read_document(self, path: Path) -> int:
-        if path.stat().st_size > _LARGEST_DOCUMENT:
-            raise RejectedInputError("too large for one JSON document: write JSON Lines", where=str(path))
+        if path.stat().st_size > LARGEST_WHOLE_DOCUMENT:
+            return self._read_elements(path)
         try:
             rows = explode(msgspec.json.decode(path.read_bytes()))
         except (ValueError, RecursionError, UnreadablePayloadError):
@@ -168,6 +170,28 @@ class DatasetReader:
         for number, row in enumerate(rows, 1):
             self._rows.add_cells(row, 0, str(path), number)
         return len(rows)
+
+    def _read_elements(self, path: Path) -> int:
+        """A large document record by record; a rejected one is named by its number."""
+        number = 0
+        with path.open("rb") as file:
+            depth = find_depth(file.read(_SNIFFED))
+            if depth is None:
+                raise RejectedInputError("a large JSON document must be a list of records", where=str(path))
+            file.seek(0)
+            try:
+                for number, element in enumerate(iterate_elements(file, depth), 1):
+                    self.readout.counts.lines += 1
+                    self._progress(len(element))
+                    try:
+                        self._rows.add_cells(parse_element(element), 0, str(path), number)
+                    except UnreadablePayloadError as error:
+                        self.readout.reject(str(path), number, error.reason)
+            except UnendingDocumentError:
+                number += 1
+                self.readout.counts.lines += 1
+                self.readout.reject(str(path), number, "unending_document")
+        return number
 
     def _read_csv(self, path: Path, piece: Piece) -> int:
         layout = read_csv_layout(path, header=self._settings.format.header)

@@ -23,7 +23,7 @@ from sagewatch.quality.shards import merge_shards
 BYTES_WORTH_A_PROCESS: Final = 32 << 20
 HEAD_START: Final = 32 << 20
 _POLL_SECONDS: Final = 0.2
-_SPLIT: Final = frozenset({FileKind.CAPTURE, FileKind.JSON_LINES, FileKind.CSV})
+_SPLIT: Final = frozenset({FileKind.CAPTURE, FileKind.JSON_LINES, FileKind.CSV, FileKind.PARQUET})
 
 # Bytes read so far, by all workers; set in each worker when it starts.
 _shared: Any = None
