@@ -60,7 +60,7 @@ def test_plain_csv_is_profiled_as_arrow_reads_it(rows):
 @given(st.binary(max_size=60), st.integers(1, 4))
 def test_bytes_are_plain_csv_only_where_arrow_finds_the_same_cells(content, width):
     columns = split_cells(content, width)
-    if columns is None:
+    if columns is None or not content.strip(b"\n"):
         return
     cells = [
         (column.to_strings() if isinstance(column, PackedColumn) else column).to_pylist()

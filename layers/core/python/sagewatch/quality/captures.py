@@ -16,7 +16,7 @@ from sagewatch.quality.align import Mode
 from sagewatch.quality.cells import split_fields
 from sagewatch.quality.dataset_format import INPUT, OUTPUT
 from sagewatch.quality.payload import Row, UnreadablePayloadError, parse_payload
-from sagewatch.quality.profile import Shape
+from sagewatch.quality.profile import MOST_COLUMNS, Shape
 from sagewatch.quality.readout import Readout
 from sagewatch.quality.record import Record, Side, Sides, decode_record, decode_records
 from sagewatch.quality.rows import RowGatherer, count_cells
@@ -122,8 +122,8 @@ class CaptureReader:
                 self._readout.counts.outside_window += len(fields.asked.starts)
             if inside != {True}:
                 return inside == {False}
-        split = split_fields(block, (fields.said, fields.asked))
-        if split is None:
+        split = split_fields(block, (fields.said, fields.asked), 2 * MOST_COLUMNS)
+        if split is None or len(split[0]) > MOST_COLUMNS:
             return False
         columns, (outputs, inputs) = split
         size = int((fields.said.ends - fields.said.starts + fields.asked.ends - fields.asked.starts).sum())
@@ -192,6 +192,8 @@ class CaptureReader:
         for question, answer in zip(questions, answers, strict=True):
             outputs = count_cells(answer)
             shape = Shape(outputs + count_cells(question), outputs)
+            if shape.width > MOST_COLUMNS:
+                raise UnreadablePayloadError("too_many_columns")
             self._rows.add_text(f"{answer},{question}", shape, where, line)
         return True
 

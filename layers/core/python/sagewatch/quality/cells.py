@@ -61,7 +61,7 @@ def split_cells(content: bytes, width: int) -> Columns | None:
     """
     if not content.endswith(b"\n"):
         content += b"\n"
-    if any(byte in content for byte in (b'"', b"\r", b"\0")) or not _is_utf8(content):
+    if any(byte in content for byte in (b'"', b"\r", b"\0")) or not is_utf8(content):
         return None
     data = np.frombuffer(content, dtype=np.uint8)
     ends = _find_separators(data)
@@ -89,13 +89,15 @@ class Stretches(NamedTuple):
         return [block[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
 
 
-def split_fields(block: bytes, fields: Sequence[Stretches]) -> tuple[Columns, list[int]] | None:
+def split_fields(block: bytes, fields: Sequence[Stretches], most: int) -> tuple[Columns, list[int]] | None:
     """The columns of plain CSV that stands in some fields of every line; None where the lines differ in width.
 
     Parameters
     ----------
     fields
         In the order of their columns; none of them may be empty, or hold a quote or a line break.
+    most
+        Lines with more commas are no table.
 
     Returns
     -------
@@ -104,7 +106,11 @@ def split_fields(block: bytes, fields: Sequence[Stretches]) -> tuple[Columns, li
     """
     commas = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == _COMMA)
     rows = len(fields[0].starts)
-    if len(commas) % rows or any((field.starts == field.ends).any() for field in fields):
+    if (
+        len(commas) % rows
+        or len(commas) // rows > most
+        or any((field.starts == field.ends).any() for field in fields)
+    ):
         return None
     bounded = np.concatenate([[-1], commas, [len(block)]])
     grid = commas.reshape(rows, -1)
@@ -160,7 +166,8 @@ def unpack_keys(keys: Keys) -> pa.StringArray:
     return _build_strings(offsets, spread[spread != 0])
 
 
-def _is_utf8(content: bytes) -> bool:
+def is_utf8(content: bytes) -> bool:
+    """True for text in UTF-8; quick where it is ASCII."""
     if content.isascii():
         return True
     try:

@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.csv
 
-from sagewatch.quality.cells import Columns, join_columns, split_cells
+from sagewatch.quality.cells import Columns, is_utf8, join_columns, split_cells
 from sagewatch.quality.payload import Row
 from sagewatch.quality.profile import Batch, Shape
 from sagewatch.quality.readout import Readout
@@ -17,6 +17,7 @@ from sagewatch.quality.readout import Readout
 # A batch costs some work a column, however few its rows; its memory is some 20 times its text.
 ROWS_A_BATCH: Final = 32_768
 BYTES_A_BATCH: Final = 8 << 20
+CELLS_A_BATCH: Final = 4 << 20
 
 
 class Places:
@@ -66,6 +67,7 @@ class RowGatherer:
         self._readout = readout
         self._lines: dict[Shape, _Gathered] = {}
         self._cells: dict[Shape, tuple[list[Row], Places]] = {}
+        self._names: set[str | None] = set()
         self._bytes = 0
 
     def add_text(self, row: str, shape: Shape, where: str, line: int) -> None:
@@ -88,6 +90,12 @@ class RowGatherer:
         rows, places = self._cells.setdefault(shape, ([], Places()))
         rows.append(row)
         places.add(where, line)
+        if named:
+            self._names.update(name for name, _ in row)
+            if len(rows) * len(self._names) > CELLS_A_BATCH:
+                # Rows with names of their own: a table of them all would be mostly holes.
+                self.flush()
+                return
         self._grow(sum(len(value or "") for _, value in row), len(rows))
 
     def flush(self) -> None:
@@ -99,6 +107,7 @@ class RowGatherer:
             self._readout.add(build(shape, rows), *places.find(0))
         self._lines.clear()
         self._cells.clear()
+        self._names.clear()
         self._bytes = 0
 
     def _grow(self, size: int, rows: int) -> None:
@@ -153,6 +162,9 @@ def parse_csv_block(content: bytes, width: int) -> tuple[Columns, list[int]]:
 
 def parse_any_csv(content: bytes, width: int) -> tuple[Columns, list[int]]:
     """What ``parse_csv_block`` does, for rows that may have quotes, other widths, or blank lines among them."""
+    if not is_utf8(content):
+        # Arrow cannot hand over an odd row that is none, and would lose it.
+        raise pa.ArrowInvalid("no UTF-8")
     odd: list[int] = []
 
     def skip(row: pa.csv.InvalidRow) -> str:
