@@ -13,10 +13,14 @@ IMAGES ?=
 # More words for pytest, such as TESTS=tests/unit or TESTS="-k outbox".
 TESTS ?=
 BENCH ?=
+# For deploy, remove and image: the region, parameters of the stack (PARAMS="alertMail=a@b.c logLevel=DEBUG"), a look only.
+REGION ?=
+PARAMS ?=
+DRY_RUN ?=
 
 BIN := .venv/bin
 
-.PHONY: help setup demo demo-tabular test lint bench layers package pins clean
+.PHONY: help setup demo demo-tabular test lint bench layers package deploy remove image pins clean
 
 help: ## What there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -49,6 +53,16 @@ layers: setup ## The core layer for Lambda, in .build/layers (ARCHITECTURE=x86_6
 
 package: setup ## Template and zips, offline, in .build/STAGE/package (STAGE=dev MONITORS=monitors.yml)
 	@$(BIN)/python -m layers.package_stack --stage $(STAGE) --architecture $(ARCHITECTURE) --monitors $(MONITORS)
+
+deploy: setup ## Package, say what changes in the account, deploy (STAGE=dev REGION= PARAMS= DRY_RUN=1)
+	@$(BIN)/python -m deploy.stack deploy --stage $(STAGE) --architecture $(ARCHITECTURE) --monitors $(MONITORS) \
+	  $(if $(REGION),--region $(REGION)) $(foreach one,$(PARAMS),--param "$(one)") $(if $(DRY_RUN),--dry-run)
+
+remove: setup ## Remove the stack after asking; table and buckets stay (STAGE=dev REGION= DRY_RUN=1)
+	@$(BIN)/python -m deploy.stack remove --stage $(STAGE) $(if $(REGION),--region $(REGION)) $(if $(DRY_RUN),--dry-run)
+
+image: setup ## Build monitor_image and push it to ECR, where docker is (REGION= DRY_RUN=1)
+	@$(BIN)/python -m deploy.image --architecture $(ARCHITECTURE) $(if $(REGION),--region $(REGION)) $(if $(DRY_RUN),--dry-run)
 
 pins: setup ## Resolve requirements.txt anew from pyproject.toml
 	@$(BIN)/python -m layers.pin_versions

@@ -180,6 +180,18 @@ def test_s3_events_still_have_another_shape_than_aws_s3(moto_client: Callable[[s
     )
 
 
+def test_a_bucket_still_keeps_silent_about_telling_eventbridge(moto_client: Callable[[str], Any]) -> None:
+    s3 = moto_client("s3")
+    s3.create_bucket(Bucket="canary-asked", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_notification_configuration(
+        Bucket="canary-asked", NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    asked = s3.get_bucket_notification_configuration(Bucket="canary-asked")
+    assert "EventBridgeConfiguration" not in asked, (
+        "moto answers now: drop answer_with_events from bucket_events.py"
+    )
+
+
 def test_a_disabled_rule_still_delivers_and_account_is_still_dropped(
     moto_client: Callable[[str], Any],
 ) -> None:

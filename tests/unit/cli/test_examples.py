@@ -26,6 +26,7 @@ ELSEWHERE = {
     "monitor delete": "tests/integration/monitoring/test_monitor_command.py",
     "record": "tests/integration/test_commands_on_stack.py",
     "sandbox up": "tests/integration/test_commands_on_stack.py",
+    "teardown": "tests/integration/sandbox/test_provisioning.py",
 }
 """Commands that need more than memory, and the tests that run them."""
 HERE = {

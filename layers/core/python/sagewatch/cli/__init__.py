@@ -31,6 +31,7 @@ from sagewatch.cli.routes import routes
 from sagewatch.cli.sandbox import sandbox
 from sagewatch.cli.swaps import swaps
 from sagewatch.cli.tail import tail
+from sagewatch.cli.teardown import teardown
 from sagewatch.cli.violations import violations
 from sagewatch.errors import ConfigurationError, SagewatchError
 
@@ -66,6 +67,7 @@ cli.add_command(routes)
 cli.add_command(sandbox)
 cli.add_command(swaps)
 cli.add_command(tail)
+cli.add_command(teardown)
 cli.add_command(violations)
 
 

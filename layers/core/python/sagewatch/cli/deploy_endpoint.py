@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
+from sagewatch.cli.aws_calls import CallLog, show_dry_run
 from sagewatch.cli.model_archive import build_model_archive, name_content
+from sagewatch.diagnose.plan import TENSORS_VARIABLE
 from sagewatch.errors import SagewatchError
 
 if TYPE_CHECKING:
@@ -17,10 +21,20 @@ if TYPE_CHECKING:
 
 CSV_TYPES = ["text/csv"]
 JSON_TYPES = ["application/json", "application/jsonlines"]
+OWNED_TAG = "sagewatch:endpoint"
+"""On everything that this command makes, with the endpoint's name: `teardown` deletes nothing that lacks it."""
+LONGEST_SECONDS = 1800
+_BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 
 
-class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be deployed, and where its captures go."""
+class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is to be deployed, and where its captures go.
+
+    Attributes
+    ----------
+    record_to
+        S3 prefix below which the model records its tensors from the first request on; empty for the plain model.
+    """
 
     name: str
     bucket: str
@@ -31,6 +45,7 @@ class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True):
     instance_type: str
     instance_count: int
     workers: int
+    record_to: str = ""
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,7 +84,11 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
 @click.option("--instance-type", default="ml.m5.xlarge", show_default=True)
 @click.option("--instances", default=1, show_default=True)
 @click.option("--workers", default=1, show_default=True, help="Model server processes an instance.")
+@click.option(
+    "--record-to", default="", help="Deploy the hooked model: record tensors below this s3:// prefix."
+)
 @click.option("--region", help="AWS region; default: that of your AWS configuration.")
+@click.option("--dry-run", is_flag=True, help="Print the calls that would change something, and make none.")
 @click.option("--poll", default=5, show_default=True, help="Seconds between looks at the endpoint.")
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 def deploy_endpoint(
@@ -84,15 +103,18 @@ def deploy_endpoint(
     instance_type: str,
     instances: int,
     workers: int,
+    record_to: str,
     region: str | None,
     poll: int,
     *,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Deploy an endpoint whose inputs and outputs are captured. Doing it again changes nothing."""
     import boto3
 
     session = boto3.session.Session(region_name=region)
+    log = CallLog(session, dry=dry_run)
     plan = EndpointPlan(
         name=name,
         bucket=bucket,
@@ -103,8 +125,12 @@ def deploy_endpoint(
         instance_type=instance_type,
         instance_count=instances,
         workers=workers,
+        record_to=record_to,
     )
     deployed = deploy(plan, build_model_archive(code, weights), session, poll_seconds=poll)
+    if dry_run:
+        show_dry_run(log, as_json=as_json)
+        return
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(deployed)))
         return
@@ -138,21 +164,13 @@ def deploy(plan: EndpointPlan, archive: bytes, session: Session, *, poll_seconds
 
     model_name = f"{plan.name}-{name_content(archive + msgspec.json.encode(plan))}"
     url = f"s3://{plan.bucket}/models/{model_name}/model.tar.gz"
-    session.client("s3").put_object(Bucket=plan.bucket, Key=url.split("/", 3)[3], Body=archive)
+    served = find(Endpoint, session, endpoint_name=plan.name)
+    if served is None or served.endpoint_config_name != model_name:
+        session.client("s3").put_object(Bucket=plan.bucket, Key=url.split("/", 3)[3], Body=archive)
     _ensure_model(model_name, url, plan, session)
     _ensure_config(model_name, plan, session)
-    endpoint = _find(Endpoint, session, endpoint_name=plan.name)
-    if endpoint is None:
-        endpoint = Endpoint.create(endpoint_name=plan.name, endpoint_config_name=model_name, session=session)
-        change = "created"
-    elif endpoint.endpoint_config_name == model_name:
-        change = "unchanged"
-    else:
-        endpoint.endpoint_config_name = model_name
-        endpoint.update(retain_all_variant_properties=False)
-        change = "updated"
-    endpoint.wait_for_status("InService", poll=poll_seconds, timeout=1800)
-    endpoint.refresh()
+    change = _ensure_endpoint(model_name, plan, session, poll_seconds)
+    endpoint = _wait(Endpoint.get(endpoint_name=plan.name, session=session), poll_seconds)
     if endpoint.endpoint_config_name != model_name:
         # A failed update goes back to InService on the old configuration without an error.
         raise SagewatchError(
@@ -162,20 +180,73 @@ def deploy(plan: EndpointPlan, archive: bytes, session: Session, *, poll_seconds
     return Deployed(endpoint=plan.name, config=model_name, model=model_name, change=change)
 
 
+def _ensure_endpoint(config: str, plan: EndpointPlan, session: Session, poll_seconds: int) -> str:
+    """Create the endpoint, or move it to the configuration: ``created``, ``updated`` or ``unchanged``."""
+    from sagemaker.core.resources import Endpoint
+
+    endpoint = find(Endpoint, session, endpoint_name=plan.name)
+    if endpoint is None:
+        Endpoint.create(
+            endpoint_name=plan.name, endpoint_config_name=config, tags=_tags(plan), session=session
+        )
+        return "created"
+    # An earlier run may have been interrupted in the middle of its move: SageMaker takes no other one meanwhile.
+    endpoint = _wait(endpoint, poll_seconds)
+    if endpoint.endpoint_config_name == config:
+        return "unchanged"
+    endpoint.endpoint_config_name = config
+    endpoint.update(retain_all_variant_properties=False)
+    return "updated"
+
+
+def _wait(endpoint: Any, poll_seconds: int) -> Any:
+    """The endpoint once it stands still.
+
+    Raises
+    ------
+    SagewatchError
+        It failed for good; a failed endpoint can only be torn down.
+    """
+    # Not the SDK's own waiting: it draws a panel on standard output, into what --json prints.
+    for _ in range(math.ceil(LONGEST_SECONDS / max(1, poll_seconds))):
+        if endpoint.endpoint_status not in _BUSY:
+            break
+        time.sleep(poll_seconds)
+        endpoint.refresh()
+    if endpoint.endpoint_status == "Failed":
+        raise SagewatchError(
+            f"{endpoint.endpoint_name} is Failed and takes no update: {endpoint.failure_reason}. "
+            f"Remove it (`sagewatch teardown {endpoint.endpoint_name}`) and deploy again."
+        )
+    return endpoint
+
+
+def _tags(plan: EndpointPlan) -> Any:
+    from sagemaker.core.shapes import Tag
+
+    return [Tag(key=OWNED_TAG, value=plan.name)]
+
+
 def _ensure_model(name: str, url: str, plan: EndpointPlan, session: Session) -> None:
     from sagemaker.core.resources import Model
     from sagemaker.core.shapes import ContainerDefinition
 
-    if _find(Model, session, model_name=name) is not None:
+    if find(Model, session, model_name=name) is not None:
         return
     environment = {
         "SAGEMAKER_PROGRAM": "inference.py",
         "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
         "SAGEMAKER_MODEL_SERVER_WORKERS": str(plan.workers),
     }
+    if plan.record_to:
+        environment[TENSORS_VARIABLE] = plan.record_to
     container = ContainerDefinition(image=plan.image_uri, model_data_url=url, environment=environment)
     Model.create(
-        model_name=name, primary_container=container, execution_role_arn=plan.role_arn, session=session
+        model_name=name,
+        primary_container=container,
+        execution_role_arn=plan.role_arn,
+        tags=_tags(plan),
+        session=session,
     )
 
 
@@ -188,7 +259,7 @@ def _ensure_config(name: str, plan: EndpointPlan, session: Session) -> None:
         ProductionVariant,
     )
 
-    if _find(EndpointConfig, session, endpoint_config_name=name) is not None:
+    if find(EndpointConfig, session, endpoint_config_name=name) is not None:
         return
     EndpointConfig.create(
         endpoint_config_name=name,
@@ -211,11 +282,12 @@ def _ensure_config(name: str, plan: EndpointPlan, session: Session) -> None:
                 csv_content_types=CSV_TYPES, json_content_types=JSON_TYPES
             ),
         ),
+        tags=_tags(plan),
         session=session,
     )
 
 
-def _find(resource: Any, session: Session, **names: str) -> Any:
+def find(resource: Any, session: Session, **names: str) -> Any:
     """The resource, or None where SageMaker could not find it (it says so with a ValidationException)."""
     from botocore.exceptions import ClientError
 

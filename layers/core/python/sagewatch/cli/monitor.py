@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from sagewatch.cli.aws_calls import CallLog, show_dry_run
 from sagewatch.cli.monitor_schedules import Schedules, build_schedules
 from sagewatch.cli.store import read_outputs, stack_option
 from sagewatch.errors import ConfigurationError, SagewatchError
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from sagewatch.flows.monitor_run import Started
 
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Print the calls that would change something, and make none."
+)
 monitors_option = click.option(
     "--monitors",
     "monitors_file",
@@ -49,18 +53,22 @@ def monitor() -> None:
 
 @monitor.command(epilog="Example: sagewatch monitor create churn --stack sagewatch-prod")
 @click.argument("endpoint")
+@dry_run_option
 @monitors_option
 @stack_option
 @as_json_option
-def create(endpoint: str, monitors_file: Path, stack: str, *, as_json: bool) -> None:
+def create(endpoint: str, monitors_file: Path, stack: str, *, dry_run: bool, as_json: bool) -> None:
     """Make an endpoint's schedule, or bring it to what monitors.yml says. Again, it changes nothing."""
     quality = read_quality(monitors_file).get(endpoint)
     if quality is None:
         raise _not_monitored(endpoint, monitors_file)
-    kinds = open_schedules(stack)
+    kinds, log = open_schedules(stack, dry=dry_run)
     change = kinds[quality.scheduler].put(endpoint, quality)
     # An endpoint has one schedule: it may have moved from one kind to the other.
     moved = [kind for kind, other in kinds.items() if kind != quality.scheduler and other.remove(endpoint)]
+    if dry_run:
+        show_dry_run(log, as_json=as_json)
+        return
     found = kinds[quality.scheduler].find(endpoint)
     answer = {
         "endpoint": endpoint,
@@ -81,7 +89,7 @@ def create(endpoint: str, monitors_file: Path, stack: str, *, as_json: bool) -> 
 @as_json_option
 def list_(monitors_file: Path, stack: str, *, as_json: bool) -> None:
     """Every endpoint that monitors.yml wants looked at: its schedule, and what came of the latest run."""
-    kinds = open_schedules(stack)
+    kinds, _ = open_schedules(stack)
     rows = [
         describe_monitor(name, quality, kinds[quality.scheduler])
         for name, quality in read_quality(monitors_file).items()
@@ -143,11 +151,16 @@ def run(
 
 @monitor.command(epilog="Example: sagewatch monitor delete churn")
 @click.argument("endpoint")
+@dry_run_option
 @stack_option
 @as_json_option
-def delete(endpoint: str, stack: str, *, as_json: bool) -> None:
+def delete(endpoint: str, stack: str, *, dry_run: bool, as_json: bool) -> None:
     """Remove an endpoint's schedule, of either kind. Again, it changes nothing; reports and incidents stay."""
-    removed = [kind for kind, schedules in open_schedules(stack).items() if schedules.remove(endpoint)]
+    kinds, log = open_schedules(stack, dry=dry_run)
+    removed = [kind for kind, schedules in kinds.items() if schedules.remove(endpoint)]
+    if dry_run:
+        show_dry_run(log, as_json=as_json)
+        return
     answer = {"endpoint": endpoint, "schedule": name_schedule(endpoint), "removed": removed}
     words = f"{answer['schedule']}: {'removed' if removed else 'was not there'}."
     click.echo(json.dumps(answer) if as_json else words)
@@ -161,12 +174,14 @@ def read_quality(monitors_file: Path) -> dict[str, Quality]:
     return {name: one.quality for name, one in monitors.endpoints.items() if one.quality is not None}
 
 
-def open_schedules(stack: str) -> dict[str, Schedules]:
-    """Both kinds of schedules of a stack."""
+def open_schedules(stack: str, *, dry: bool = False) -> tuple[dict[str, Schedules], CallLog]:
+    """Both kinds of schedules of a stack, and the calls that change them."""
     import boto3
 
     outputs = read_outputs(stack)
-    return build_schedules(boto3.session.Session(), outputs, build_image(outputs))
+    session = boto3.session.Session()
+    log = CallLog(session, dry=dry)
+    return build_schedules(session, outputs, build_image(outputs)), log
 
 
 def build_image(outputs: dict[str, str]) -> Image:

@@ -1,7 +1,8 @@
 """S3's events in EventBridge's real shape, on the default bus, once for each object.
 
 moto's have one constant id and sequencer, `eTag` for `etag`, a wrong `reason`, reach every bus, and a put sends a
-second event about tags. Source: S3 user guide, "EventBridge event message structure".
+second event about tags. And who asks a bucket whether it tells EventBridge is not answered.
+Source: S3 user guide, "EventBridge event message structure"; S3 API, GetBucketNotificationConfiguration.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import uuid
 from itertools import count
 from typing import Any
 
+from moto.core.responses import ActionResult
 from moto.events.models import events_backends
 from moto.s3 import notifications
+from moto.s3.responses import S3Response
 
 REASONS = {
     "Put": "PutObject",
@@ -77,6 +80,25 @@ def send(account_id: str, bucket: Any, event_name: Any, key: Any) -> None:
         rule.send_to_targets(copy.deepcopy(event), transform_input=False)
 
 
+def answer_with_events(answer: Any) -> Any:
+    """Wrap moto's answer about a bucket's notifications: it leaves EventBridge out."""
+
+    def answer_whole(self: Any) -> Any:
+        found = self.backend.get_bucket_notification_configuration(self.bucket_name)
+        if found is None or found.event_bridge is None:
+            return answer(self)
+        serialize = self.serialized
+
+        def add(result: ActionResult) -> Any:
+            return serialize(ActionResult({**result.result, "EventBridgeConfiguration": {}}))
+
+        self.serialized = add
+        return answer(self)
+
+    return answer_whole
+
+
 def fill() -> None:
-    """Replace moto's sender."""
+    """Replace moto's sender, and wrap its answer."""
     notifications._send_event_bridge_message = send  # noqa: SLF001
+    S3Response.get_bucket_notification = answer_with_events(S3Response.get_bucket_notification)

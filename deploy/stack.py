@@ -1,0 +1,213 @@
+"""``make deploy`` and ``make remove``: look before anything is changed, say what will change, then let osls do it.
+
+Nothing here deletes data: table and buckets are kept by the template's DeletionPolicy (a test holds it), and a stack
+whose endpoints are being diagnosed is not removed, for nobody would put them back.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from layers.build_core import PLATFORMS, ROOT
+from layers.package_stack import TEMPLATE, package_stack
+from layers.summarize_stack import summarize_stack
+
+SERVICE = "sagewatch"
+HOOKED = "sagewatch-hooked-"
+Run = Callable[[Sequence[str]], int]
+_NAMED = {"AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
+
+
+class RefusedError(Exception):
+    """It was not begun; the message says why, and what to do."""
+
+
+def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, words: Sequence[str]) -> str:
+    """Deploy the packaged stack, or say what that would change.
+
+    Raises
+    ------
+    RefusedError
+        There are no credentials, or data of a removed stack are in the way; or osls failed.
+    """
+    template = json.loads((package / TEMPLATE).read_text())
+    stack = f"{SERVICE}-{stage}"
+    try:
+        account = session.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        if dry_run:
+            return (
+                f"No account to compare with ({error}). The stack has {len(template['Resources'])} resources."
+            )
+        raise RefusedError(f"AWS does not know who you are: {error} Sign in, or set AWS_PROFILE.") from None
+    standing = find_template(session, stack)
+    left = [] if standing else find_left(template, account, session)
+    if left:
+        raise RefusedError(
+            f"There is no stack {stack}, but data of an earlier one are: {', '.join(left)}. Take another STAGE, import them "
+            '(docs/deploy.md, "After a removal"), or delete them yourself if nobody needs them.'
+        )
+    told = f"{stack} in account {account}, {session.region_name}\n{compare(standing, template)}"
+    if dry_run:
+        return f"{told}\nDry run: nothing was changed."
+    print(told, flush=True)
+    command = [
+        str(ROOT / "node_modules" / ".bin" / "osls"),
+        "deploy",
+        "--package",
+        str(package),
+        "--stage",
+        stage,
+    ]
+    if run([*command, "--region", session.region_name, *words]):
+        raise RefusedError(
+            f"osls failed; CloudFormation has put back what was there. Its events say why: "
+            f"aws cloudformation describe-stack-events --stack-name {stack}"
+        )
+    return f"{stack} stands. Next: `sagewatch doctor --stack {stack}`."
+
+
+def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry_run: bool) -> str:
+    """Remove the stack once its name was typed; table, buckets and what is in them stay.
+
+    Raises
+    ------
+    RefusedError
+        There is no such stack, a diagnosis is under way, another name was typed, or osls failed.
+    """
+    stack = f"{SERVICE}-{stage}"
+    standing = find_template(session, stack)
+    if standing is None:
+        raise RefusedError(f"There is no stack {stack} in {session.region_name}.")
+    hooked = find_hooked(session)
+    if hooked:
+        raise RefusedError(
+            f"A diagnosis is under way on {', '.join(hooked)}, and nobody would put the endpoint back. "
+            'Run `sagewatch swaps off --reason "removal"`, wait a minute, and try again.'
+        )
+    kept = sorted(
+        name for name, row in standing["Resources"].items() if row.get("DeletionPolicy", "Delete") != "Delete"
+    )
+    lost = sorted(
+        name for name, row in standing["Resources"].items() if row["Type"] in _NAMED and name not in kept
+    )
+    print(
+        f"Stack {stack}: {len(standing['Resources'])} resources go. Kept: {', '.join(kept)}. Emptied: {', '.join(lost)}."
+    )
+    if dry_run:
+        return "Dry run: nothing was changed."
+    if ask(f"Type {stack} to remove it: ").strip() != stack:
+        raise RefusedError("That was another name; nothing was changed.")
+    command = [str(ROOT / "node_modules" / ".bin" / "osls"), "remove", "--stage", stage]
+    if run([*command, "--region", session.region_name]):
+        raise RefusedError(f"osls failed: aws cloudformation describe-stack-events --stack-name {stack}")
+    return f"{stack} is gone; kept: {', '.join(kept)}."
+
+
+def find_template(session: Any, stack: str) -> dict[str, Any] | None:
+    """The template that stands, or None where there is no such stack."""
+    try:
+        body = session.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return None
+        raise
+    return dict(json.loads(body) if isinstance(body, str) else body)
+
+
+def find_left(template: Mapping[str, Any], account: str, session: Any) -> list[str]:
+    """Tables and buckets that the template would make and that are there already."""
+    found = []
+    for row in template["Resources"].values():
+        name = row.get("Properties", {}).get(_NAMED.get(row["Type"], ""))
+        if name is None:
+            continue
+        text = str(name["Fn::Sub"] if isinstance(name, dict) else name)
+        text = text.replace("${AWS::AccountId}", account).replace("${AWS::Region}", session.region_name)
+        if _is_there(row["Type"], text, session):
+            found.append(text)
+    return sorted(found)
+
+
+def _is_there(kind: str, name: str, session: Any) -> bool:
+    try:
+        if kind == "AWS::S3::Bucket":
+            session.client("s3").head_bucket(Bucket=name)
+        else:
+            session.client("dynamodb").describe_table(TableName=name)
+    except ClientError as error:
+        # Somebody else's bucket of that name would be in the way as well; it answers 403.
+        return error.response["Error"]["Code"] not in {"404", "NoSuchBucket", "ResourceNotFoundException"}
+    return True
+
+
+def find_hooked(session: Any) -> list[str]:
+    """Endpoints that are on a recording configuration of ours right now."""
+    sagemaker = session.client("sagemaker")
+    pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=HOOKED)
+    if not any(page["EndpointConfigs"] for page in pages):
+        return []
+    names = [
+        row["EndpointName"]
+        for page in sagemaker.get_paginator("list_endpoints").paginate()
+        for row in page["Endpoints"]
+    ]
+    return [
+        name
+        for name in names
+        if sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"].startswith(HOOKED)
+    ]
+
+
+def compare(standing: Mapping[str, Any] | None, template: Mapping[str, Any]) -> str:
+    """What would change, as lines of the summary that go (-) and come (+)."""
+    if standing is None:
+        return f"A new stack of {len(template['Resources'])} resources."
+    before, after = (summarize_stack(one).splitlines() for one in (standing, template))
+    lines = list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
+    return "\n".join(lines) if lines else "Nothing but code would change."
+
+
+def run_here(command: Sequence[str]) -> int:
+    """Run a program in the repository's root, its output on this terminal; its exit code."""
+    return subprocess.run(list(command), cwd=ROOT, check=False).returncode
+
+
+def main() -> None:
+    """Deploy or remove, as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("verb", choices=["deploy", "remove"])
+    parser.add_argument("--stage", default="dev")
+    parser.add_argument("--region", default=None)
+    parser.add_argument("--architecture", choices=sorted(PLATFORMS), default="x86_64")
+    parser.add_argument("--monitors", type=Path, default=ROOT / "monitors.yml", metavar="FILE")
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--dry-run", action="store_true")
+    told = parser.parse_args()
+    session = boto3.session.Session(region_name=told.region)
+    if session.region_name is None:
+        sys.exit("deploy: which region? Set AWS_REGION, or REGION=eu-west-1 on make's command line.")
+    try:
+        if told.verb == "remove":
+            print(remove(told.stage, session, run_here, input, dry_run=told.dry_run))
+            return
+        package = package_stack(ROOT, told.stage, told.architecture, told.monitors, told.param)
+        params = [f"architecture={told.architecture}", *told.param]
+        words = [word for param in params for word in ("--param", param)]
+        print(deploy(package, told.stage, session, run_here, dry_run=told.dry_run, words=words))
+    except RefusedError as error:
+        sys.exit(f"{told.verb}: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""`make deploy`, `make remove`, `make image`: what they look at first, what they refuse, what they run."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+
+import boto3
+import pytest
+
+from deploy.image import NO_DOCKER, build_steps, push_image
+from deploy.stack import RefusedError, deploy, find_left, remove
+from tests.aws_in_process import empty_aws
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ("AWS::DynamoDB::Table", "AWS::S3::Bucket")
+TABLE = {
+    "TableName": "sagewatch-dev-state",
+    "BillingMode": "PAY_PER_REQUEST",
+    "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+    "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+}
+BUCKET = {"BucketName": {"Fn::Sub": "sagewatch-dev-evidence-${AWS::AccountId}-${AWS::Region}"}}
+
+
+def small(**queue):
+    """A stack with data and something to change."""
+    return {
+        "Resources": {
+            "StateTable": {"Type": "AWS::DynamoDB::Table", "DeletionPolicy": "Retain", "Properties": TABLE},
+            "EvidenceBucket": {"Type": "AWS::S3::Bucket", "DeletionPolicy": "Retain", "Properties": BUCKET},
+            "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "q", **queue}},
+        }
+    }
+
+
+@pytest.fixture
+def aws():
+    with empty_aws():
+        yield boto3.session.Session(region_name="eu-west-1")
+
+
+class Osls:
+    """In osls' place: keeps what it was asked, and stands the stack up."""
+
+    def __init__(self, answer=0):
+        self.commands, self.answer = [], answer
+
+    def __call__(self, command, told=None):
+        self.commands.append((list(command[1:]), told))
+        return self.answer
+
+
+@pytest.fixture
+def package(tmp_path):
+    (tmp_path / "cloudformation-template-update-stack.json").write_text(json.dumps(small()))
+    return tmp_path
+
+
+def stand(aws, template):
+    aws.client("cloudformation").create_stack(StackName="sagewatch-dev", TemplateBody=json.dumps(template))
+
+
+def test_a_dry_run_says_what_changes_and_runs_nothing(aws, package):
+    osls = Osls()
+    assert "A new stack of 3 resources" in deploy(package, "dev", aws, osls, dry_run=True, words=[])
+    stand(aws, small(VisibilityTimeout=5))
+    told = deploy(package, "dev", aws, osls, dry_run=True, words=[])
+    assert "-Queue: hidden 5 s" in told
+    assert "+Queue: hidden 30 s" in told
+    assert told.endswith("Dry run: nothing was changed.")
+    assert osls.commands == []
+
+
+def test_a_deployment_hands_the_package_to_osls_with_its_parameters(aws, package):
+    osls = Osls()
+    told = deploy(package, "dev", aws, osls, dry_run=False, words=["--param", "alertMail=a@b.c"])
+    ((command, _),) = osls.commands
+    assert command == ["deploy", "--package", str(package), "--stage", "dev", "--region", "eu-west-1",
+                       "--param", "alertMail=a@b.c"]  # fmt: skip
+    assert "sagewatch doctor --stack sagewatch-dev" in told
+    with pytest.raises(RefusedError, match="describe-stack-events"):
+        deploy(package, "dev", aws, Osls(answer=1), dry_run=False, words=[])
+
+
+def test_data_of_a_removed_stack_are_found_before_cloudformation_fails_on_them(aws, package):
+    location = {"LocationConstraint": "eu-west-1"}
+    name = "sagewatch-dev-evidence-123456789012-eu-west-1"
+    aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
+    assert find_left(small(), "123456789012", aws) == [name]
+    osls = Osls()
+    with pytest.raises(RefusedError, match=rf"{name}.*import"):
+        deploy(package, "dev", aws, osls, dry_run=False, words=[])
+    assert osls.commands == []
+
+
+def test_a_removal_asks_for_the_stacks_name_and_names_what_stays(aws, capsys):
+    stand(aws, small())
+    osls = Osls()
+    with pytest.raises(RefusedError, match="another name"):
+        remove("dev", aws, osls, lambda _: "yes", dry_run=False)
+    assert "Dry run" in remove("dev", aws, osls, lambda _: "", dry_run=True)
+    assert osls.commands == []
+    told = remove("dev", aws, osls, lambda _: "sagewatch-dev", dry_run=False)
+    assert told == "sagewatch-dev is gone; kept: EvidenceBucket, StateTable."
+    assert osls.commands[0][0][:3] == ["remove", "--stage", "dev"]
+    assert "Kept: EvidenceBucket, StateTable. Emptied: ." in capsys.readouterr().out
+
+
+def test_a_stack_is_not_removed_while_an_endpoint_is_on_its_recording_configuration(aws):
+    stand(aws, small())
+    sagemaker = aws.client("sagemaker")
+    sagemaker.create_model(
+        ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn="arn:aws:iam::1:role/r"
+    )
+    variant = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
+    for name in ("own", "sagewatch-hooked-x"):
+        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="calm", EndpointConfigName="own")
+    sagemaker.create_endpoint(EndpointName="signs", EndpointConfigName="sagewatch-hooked-x")
+    osls = Osls()
+    with pytest.raises(RefusedError, match=r"under way on signs.*swaps off"):
+        remove("dev", aws, osls, lambda _: "sagewatch-dev", dry_run=False)
+    assert osls.commands == []
+
+
+def test_nothing_that_holds_data_goes_with_the_stack_or_with_a_replacement(template):
+    for name, row in template["Resources"].items():
+        if row["Type"] in DATA and name != "ServerlessDeploymentBucket":
+            assert row["DeletionPolicy"] == row["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_an_image_is_built_signed_in_for_and_pushed_with_the_password_on_standard_input(aws):
+    registry = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+    docker = Osls()
+    push_image(aws, docker, build_steps(registry, "latest", platform="linux/amd64", replay=True))
+    verbs = [command[0] for command, _ in docker.commands]
+    assert verbs == ["build", "login", "push"]
+    ((password,),) = [[told for _, told in docker.commands if told]]
+    token = aws.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
+    assert password == base64.b64decode(token).decode().partition(":")[2]
+    assert not [command for command, _ in docker.commands if password in " ".join(command)]
+    assert docker.commands[0][0].count("REPLAY=1") == 1
+    push_image(aws, docker, [])  # the repository is there by now
+    with pytest.raises(SystemExit, match="build"):
+        push_image(aws, Osls(answer=1), build_steps(registry, "t", platform="linux/amd64", replay=False))
+
+
+def test_without_docker_a_sentence_says_what_to_do(tmp_path):
+    import sys
+
+    program = (
+        "import sys; sys.path.insert(0, '.'); import deploy.image as i; i.shutil.which = lambda name: None\n"
+        "i.boto3.session.Session.client = lambda self, name: type('S', (), {'get_caller_identity': lambda s: {'Account': '1'}})()\n"
+        "sys.argv = ['image', '--region', 'eu-west-1']; i.main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == NO_DOCKER

@@ -1,0 +1,227 @@
+"""`deploy-endpoint` and `teardown` on the local SageMaker, by the SDK as it is: the calls, twice, and interrupted."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from click.testing import CliRunner
+from sagemaker.core.utils.utils import SingletonMeta
+
+from sagewatch.cli import cli
+from sagewatch.cli.aws_calls import CallLog
+from tests.integration.sandbox.conftest import INFERENCE, ROLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sagewatch.sandbox.local_aws import LocalAws
+
+NAME = "provisioned"
+CREATED = [
+    "s3:PutObject",
+    "sagemaker:CreateModel",
+    "sagemaker:CreateEndpointConfig",
+    "sagemaker:CreateEndpoint",
+]
+REMOVED = [
+    "sagemaker:DeleteEndpoint", "sagemaker:DeleteEndpointConfig", "s3:DeleteObject", "sagemaker:DeleteModel",
+]  # fmt: skip
+
+
+class Crash(BaseException):
+    """The machine went away, after AWS did what it was asked."""
+
+
+class Bench:
+    """Runs commands as a person does, each in what is for the SDK a process of its own."""
+
+    def __init__(self, aws: LocalAws, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.aws, self.monkeypatch = aws, monkeypatch
+        self.logs: list[CallLog] = []
+        self.crash_after = 0
+        (folder / "code").mkdir()
+        (folder / "code" / "inference.py").write_text(INFERENCE)
+        (folder / "weights.pt").write_bytes(b"weights")
+        self.files = ["--code", str(folder / "code"), "--weights", str(folder / "weights.pt")]
+        for name, value in aws.environment.items():
+            monkeypatch.setenv(name, value)
+        register = CallLog.__init__
+        bench = self
+
+        def listen(log: CallLog, session: Any, *, dry: bool = False) -> None:
+            register(log, session, dry=dry)
+            bench.logs.append(log)
+            session.events.register("after-call", lambda **_: bench.fall(log))
+
+        monkeypatch.setattr(CallLog, "__init__", listen)
+
+    def fall(self, log: CallLog) -> None:
+        """Die once AWS has done so many changing calls."""
+        if self.crash_after and len(log.calls) >= self.crash_after:
+            raise Crash
+
+    def run(self, *words: str, crash_after: int = 0) -> Any:
+        """Exit code and output; the SDK keeps its first client for ever, and a new process does not."""
+        SingletonMeta._instances.clear()
+        self.crash_after = crash_after
+        try:
+            return CliRunner().invoke(cli, [*words, "--poll", "1", "--json"])
+        except Crash as crash:
+            return SimpleNamespace(exception=crash, exit_code=1, output="")
+        finally:
+            self.crash_after = 0
+
+    def deploy(self, *more: str, **how: int) -> Any:
+        return self.run("deploy-endpoint", NAME, "--bucket", "captures", "--role", ROLE, "--image", "i",
+                        *self.files, *more, **how)  # fmt: skip
+
+    def tear_down(self, *more: str, **how: int) -> Any:
+        return self.run("teardown", NAME, "--no-stack", *(more or ("--yes",)), **how)
+
+    def calls(self) -> list[str]:
+        """The changing calls of the latest command."""
+        return [f"{call.service}:{call.operation}" for call in self.logs[-1].calls]
+
+    def look(self) -> dict[str, Any]:
+        """What stands: endpoint, configurations, models, archives."""
+        sagemaker = self.aws.client("sagemaker")
+        endpoints = sagemaker.list_endpoints(NameContains=NAME)["Endpoints"]
+        config = sagemaker.describe_endpoint(EndpointName=NAME)["EndpointConfigName"] if endpoints else None
+        objects = (
+            self.aws.client("s3")
+            .list_objects_v2(Bucket="captures", Prefix=f"models/{NAME}-")
+            .get("Contents", [])
+        )
+        return {
+            "config": config,
+            "configs": [
+                c["EndpointConfigName"]
+                for c in sagemaker.list_endpoint_configs(NameContains=NAME)["EndpointConfigs"]
+            ],
+            "models": [m["ModelName"] for m in sagemaker.list_models(NameContains=NAME)["Models"]],
+            "archives": [row["Key"] for row in objects],
+        }
+
+
+@pytest.fixture
+def bench(aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    made = Bench(aws, tmp_path, monkeypatch)
+    yield made
+    made.tear_down()
+
+
+def test_the_calls_are_these_and_a_second_run_makes_none(bench: Bench) -> None:
+    first = bench.deploy()
+    assert first.exit_code == 0, (first.output, first.exception)
+    assert json.loads(first.output)["change"] == "created"
+    assert bench.calls() == CREATED
+    by_name = {call.operation: call.parameters for call in bench.logs[-1].calls}
+    capture = by_name["CreateEndpointConfig"]["DataCaptureConfig"]
+    assert capture == {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": 100,
+        "DestinationS3Uri": "s3://captures/capture",
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        "CaptureContentTypeHeader": {
+            "CsvContentTypes": ["text/csv"], "JsonContentTypes": ["application/json", "application/jsonlines"],
+        },
+    }  # fmt: skip
+    assert by_name["CreateModel"]["PrimaryContainer"]["Environment"] == {
+        "SAGEMAKER_PROGRAM": "inference.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+        "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
+    }
+    stands = bench.look()
+    again = bench.deploy()
+    assert json.loads(again.output)["change"] == "unchanged"
+    assert bench.calls() == []
+    assert bench.look() == stands
+
+
+def test_a_dry_run_tells_the_calls_and_makes_none_of_them(bench: Bench) -> None:
+    told = bench.deploy("--dry-run")
+    assert told.exit_code == 0, (told.output, told.exception)
+    assert [f"{call['service']}:{call['operation']}" for call in json.loads(told.output)] == CREATED
+    assert bench.look() == {"config": None, "configs": [], "models": [], "archives": []}
+    bench.deploy()
+    really = [(call.operation, call.parameters) for call in bench.logs[-1].calls]
+    assert [(call["operation"], call["parameters"]) for call in json.loads(told.output)] == really
+    stands = bench.look()
+    told = bench.tear_down("--dry-run")
+    assert told.exit_code == 0, (told.output, told.exception)
+    assert [f"{call['service']}:{call['operation']}" for call in json.loads(told.output)] == REMOVED
+    assert bench.look() == stands
+
+
+def test_the_hooked_model_is_the_plain_one_and_a_variable(bench: Bench) -> None:
+    bench.deploy()
+    plain = {call.operation: call.parameters for call in bench.logs[-1].calls}["CreateModel"]
+    assert (
+        json.loads(bench.deploy("--record-to", "s3://captures/tensors/by-hand").output)["change"] == "updated"
+    )
+    assert bench.calls() == [*CREATED[:3], "sagemaker:UpdateEndpoint"]
+    hooked = {call.operation: call.parameters for call in bench.logs[-1].calls}["CreateModel"]
+    variables = hooked["PrimaryContainer"]["Environment"]
+    assert variables.pop("TENSORS_OUTPUT") == "s3://captures/tensors/by-hand"
+    assert variables == plain["PrimaryContainer"]["Environment"]
+    assert bench.tear_down().exit_code == 0
+    assert bench.look() == {"config": None, "configs": [], "models": [], "archives": []}
+
+
+@pytest.mark.parametrize("after", range(1, len(CREATED) + 1))
+def test_a_deployment_that_dies_after_any_call_is_finished_by_the_next_run(bench: Bench, after: int) -> None:
+    died = bench.deploy(crash_after=after)
+    assert isinstance(died.exception, Crash)
+    assert bench.calls() == CREATED[:after]
+    assert bench.deploy().exit_code == 0
+    # An archive is sent again unless the endpoint is on it: it is the same bytes under the same name.
+    assert [call for call in bench.calls() if call != "s3:PutObject"] == CREATED[max(1, after) :]
+    stands = bench.look()
+    assert stands["configs"] == stands["models"] == [stands["config"]]
+
+
+@pytest.mark.parametrize("after", range(1, len(REMOVED) + 1))
+def test_a_teardown_that_dies_after_any_call_is_finished_by_the_next_run(bench: Bench, after: int) -> None:
+    bench.deploy()
+    died = bench.tear_down(crash_after=after)
+    assert isinstance(died.exception, Crash)
+    finished = bench.tear_down()
+    assert finished.exit_code == 0, (finished.output, finished.exception)
+    assert bench.look() == {"config": None, "configs": [], "models": [], "archives": []}
+    assert json.loads(bench.tear_down().output)["removed"] == []
+
+
+def test_what_somebody_else_made_or_a_diagnosis_uses_is_left_alone(bench: Bench, endpoints: Any) -> None:
+    endpoints.create(endpoints.config("plain"))
+    refused = bench.run("teardown", endpoints.prefix, "--no-stack", "--yes")
+    assert refused.exit_code != 0
+    assert "lacks the tag" in str(refused.exception)
+    hooked = "sagewatch-hooked-x"
+    sagemaker = bench.aws.client("sagemaker")
+    row = sagemaker.describe_endpoint_config(EndpointConfigName=f"{endpoints.prefix}-plain")
+    sagemaker.create_endpoint_config(EndpointConfigName=hooked, ProductionVariants=row["ProductionVariants"])
+    sagemaker.update_endpoint(EndpointName=endpoints.prefix, EndpointConfigName=hooked)
+    endpoints.settle()
+    refused = bench.run("teardown", endpoints.prefix, "--no-stack", "--yes")
+    assert "a diagnosis is recording on it" in str(refused.exception)
+    assert endpoints.describe()["EndpointConfigName"] == hooked
+
+
+def test_it_asks_before_it_removes(bench: Bench) -> None:
+    bench.deploy()
+    stands = bench.look()
+    asked = CliRunner().invoke(cli, ["teardown", NAME, "--no-stack"], input="n\n")
+    assert asked.exit_code != 0
+    assert "Its captures stay" in asked.output
+    assert bench.look() == stands
+
+
+def test_a_changing_call_is_told_with_its_body_left_out() -> None:
+    session = boto3.session.Session(region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    log = CallLog(session, dry=True)
+    session.client("s3").put_object(Bucket="b", Key="k", Body=b"12345")
+    assert log.tell() == 's3:PutObject {"Bucket": "b", "Key": "k", "Body": "(5 bytes)"}'
