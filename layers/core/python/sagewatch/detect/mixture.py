@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from operator import mul
 
 import msgspec
 
@@ -158,7 +159,7 @@ class Mixture:
 
     def compute_mean(self) -> float:
         """Mean of all M now."""
-        return sum(map(sum, self._list_values())) / (_WIDTH * len(self._rows))
+        return sum(total + _FIXED_SUM for total in self._sum_deviations()) / (_WIDTH * len(self._rows))
 
     def find_peak(self) -> int:
         """The row with the largest M now, of whatever size."""
@@ -177,7 +178,15 @@ class Mixture:
     def _bound_rows(self) -> list[float]:
         """What the sum of each row can be at the most from now on, unless it is predicted."""
         # A deviation above 0 only shrinks; one below 0 is -fixed at least and rises to 0 at most.
-        return [sum(values) + _FIXED_SUM for values in self._list_values()]
+        return [total + _TOP for total in self._sum_deviations()]
+
+    def _sum_deviations(self) -> list[float]:
+        decays = _tabulate_decays()
+        steps = self.steps
+        return [
+            sum(map(mul, row, decays[steps - touched] if steps - touched < _DECAY_STEPS else _GONE))
+            for row, touched in zip(self._rows, self._touched, strict=True)
+        ]
 
 
 def _add_fixed(deviation: float, decay: float, fixed: float) -> float:
