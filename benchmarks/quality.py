@@ -35,6 +35,8 @@ from sagewatch.quality.workers import read_dataset
 
 SEED = 20261121
 FEATURES = 69
+# Of a longer column not every cut is tried.
+MOST_ROWS_CUT = 50
 SETTINGS = ReadSettings(DatasetFormat(FileKind.CAPTURE))
 
 
@@ -195,29 +197,47 @@ def show_sketch_error(rows: int) -> None:
 
 
 def show_rebuilt(reports: Path) -> None:
-    """Columns rebuilt from sketches that hold all of their values, compared with AWS's numbers bit for bit."""
-    print("rebuilt from AWS's sketches: file, features, equal in everything, not equal")
+    """Columns rebuilt from sketches that hold all of their values, compared with AWS's numbers bit for bit.
+
+    Where one stretch of values gives other bits, every cut into two partitions is tried, as Spark may have made it.
+    """
+    print("rebuilt from AWS's sketches, bit for bit: mean, sum, deviation, least, most, histogram, sketch")
+    print(f"  {'file':46s} {'features':>8s} {'equal':>6s} {'not':>4s}  why")
     for path in sorted(reports.glob("*/*statistics.json")):
         features = [each for each in parse_statistics(path.read_bytes()).features if _is_whole(each)]
         if not features:
             continue
-        unequal = {each.name: parts for each in features if (parts := find_unequal(each))}
-        said = "; ".join(f"{name}: {', '.join(parts)}" for name, parts in unequal.items()) or "-"
-        why = " (partitions added up in Spark's order)" if unequal else ""
+        rows = len(_values_of(features[0]))
+        cuts = [rows, *range(1, rows)] if rows < MOST_ROWS_CUT else [rows]
+        cut = min(cuts, key=lambda at: sum(bool(find_unequal(each, at)) for each in features))
+        unequal = {each.name: parts for each in features if (parts := find_unequal(each, cut))}
+        why = "; ".join(f"{name}: {', '.join(parts)}" for name, parts in unequal.items())
+        if cut < rows:
+            why = f"two partitions, {cut} and {rows - cut} rows {why}"
         place = f"{path.parent.name}/{path.name}"
-        print(f"  {place:45s} {len(features):3d} {len(features) - len(unequal):3d}  {said}{why}")
+        print(f"  {place:46s} {len(features):8d} {len(features) - len(unequal):6d} {len(unequal):4d}  {why}")
 
 
-def find_unequal(feature: FeatureStatistics) -> list[str]:
-    """Names of the numbers in which our profile of the same values differs from AWS's."""
-    sketch = feature.sketch
-    values = sketch.data[0] if sketch is not None else []
+def find_unequal(feature: FeatureStatistics, cut: int) -> list[str]:
+    """Names of the numbers in which our profile of the same values, in two parts, differs from AWS's."""
+    values = _values_of(feature)
     spelled = [str(int(value)) if feature.inferred_type == INTEGRAL else repr(value) for value in values]
-    ours = build_statistics(profile({feature.name: spelled})).features[0]
+    table = TableProfile()
+    for part in (spelled[:cut], spelled[cut:]):
+        table.merge(profile({feature.name: part}))
+    ours = build_statistics(table).features[0]
     mine, theirs = ours.numerical_statistics, feature.numerical_statistics
     names = ("mean", "sum", "std_dev", "min", "max")
     parts = [name for name in names if getattr(mine, name) != getattr(theirs, name)]
-    return parts + ["histogram"] * (ours.buckets != feature.buckets) + ["sketch"] * (ours.sketch != sketch)
+    return (
+        parts
+        + ["histogram"] * (ours.buckets != feature.buckets)
+        + ["sketch"] * (ours.sketch != feature.sketch)
+    )
+
+
+def _values_of(feature: FeatureStatistics) -> list[float]:
+    return feature.sketch.data[0] if feature.sketch is not None else []
 
 
 def _is_whole(feature: FeatureStatistics) -> bool:

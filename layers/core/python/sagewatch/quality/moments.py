@@ -62,8 +62,10 @@ class Moments:
     def merge(self, other: Moments) -> None:
         """Take in another stretch of the stream."""
         self.least, self.most = min(self.least, other.least), max(self.most, other.most)
-        if not self.count:
-            self.count, self.sum, self.mean, self.squares = other.count, other.sum, other.mean, other.squares
+        if not self.count and other.count:
+            self.count, self.sum, self.squares = other.count, other.sum, other.squares
+            # Spark merges its first partition into an empty one, by the formula below: the mean's last bit may change.
+            self.mean = other.mean / other.count * other.count
         elif other.count:
             self._combine(other)
 
@@ -108,7 +110,8 @@ class Moments:
         count = self.count + other.count
         delta = other.mean - self.mean
         step = delta / count
-        self.squares += other.squares + delta * step * self.count * other.count
+        # Spark's order of the sum, from the left: another gives other last bits.
+        self.squares = self.squares + other.squares + delta * step * self.count * other.count
         self.mean += step * other.count
         self.sum += other.sum
         self.count = count
