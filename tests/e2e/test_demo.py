@@ -112,6 +112,20 @@ def test_at_least_20_heat_maps_are_complete_to_1e_minus_5(played):
         assert picture.width > picture.height > 100
 
 
+def test_suspicious_inputs_are_compared_with_clean_ones_of_their_class_and_every_request_is_found_again(
+    played,
+):
+    stage, _, summary = played
+    report = json.loads((stage.out / "explain" / "explanations.json").read_text())
+    comparison = report["comparison"]
+    assert comparison["others_are"] == "clean input of that class"
+    assert min(comparison["suspicious"], comparison["others"]) >= 5
+    assert report["notes"] == []
+    page = Path(summary["page"]).read_text()
+    count = len(report["images"])
+    assert f"{count} of {count} found in the data capture" in page
+
+
 def test_the_summary_has_the_keys_that_were_asked_for(played):
     stage, _, _ = played
     summary = json.loads((stage.out / "summary.json").read_text())

@@ -29,7 +29,7 @@ def judge(suspicious, others, **changes):
 @pytest.mark.parametrize(
     ("suspicious", "verdict", "said"),
     [
-        ((10, 10), "no_difference", "nothing says that the model looks elsewhere"),
+        ((10, 10), "no_difference", "Nothing says that the model looks elsewhere"),
         ((10, 14), "elsewhere", "weighs other places, with no clear difference in how much lies past"),
         ((1, 1), "past", "looks past the region of interest more than on the others"),
     ],
@@ -38,7 +38,10 @@ def test_the_sentence_says_where_the_model_looks(suspicious, verdict, said):
     found = judge(noisy([spot(*suspicious)] * 8), noisy([spot(10, 10)] * 9, seed=4))
     assert found.verdict == verdict
     assert said in found.sentence
-    assert found.sentence.startswith("On 8 suspicious inputs against 9 clean inputs of that class the mean ")
+    assert (
+        "The mean heat maps of 8 suspicious inputs and 9 clean inputs of that class differ by "
+        in found.sentence
+    )
     assert "(spread evenly it would be 36%)" in found.sentence
 
 
@@ -64,14 +67,16 @@ def test_inputs_of_other_classes_prove_nothing_however_far_they_are():
     assert found.distance > 0.5
     assert found.verdict == "other_classes"
     assert "shuffling" not in found.sentence
-    assert found.sentence.endswith("so they differ by themselves: nothing follows for the model.")
+    assert found.sentence.startswith(
+        "What it is compared with shows other things and differs by itself: nothing "
+    )
 
 
 def test_four_inputs_are_too_few_to_say_however_far_they_are():
     found = judge([spot(1, 1)] * 4, [spot(10, 10)] * 30)
     assert found.verdict == "too_few"
-    assert "On 4 suspicious inputs against 30 clean inputs of that class " in found.sentence
-    assert "On 1 suspicious input against" in judge([spot(1, 1)], [spot(10, 10)] * 9).sentence
+    assert "of 4 suspicious inputs and 30 clean inputs of that class " in found.sentence
+    assert "of 1 suspicious input and 9 " in judge([spot(1, 1)], [spot(10, 10)] * 9).sentence
 
 
 @pytest.mark.parametrize(

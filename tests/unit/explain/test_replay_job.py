@@ -58,7 +58,7 @@ def test_captured_requests_are_explained_with_their_ids_and_roles_and_compared(t
     comparison = report["comparison"]
     assert (comparison["suspicious"], comparison["others"]) == (3, 3)
     assert comparison["others_are"] == "clean input of that class"
-    assert "On 3 suspicious inputs against 3 clean inputs of that class" in comparison["sentence"]
+    assert "of 3 suspicious inputs and 3 clean inputs of that class" in comparison["sentence"]
     assert report["added_milliseconds"] > 0
     assert (output / "means" / "suspicious.png").exists()
 

@@ -75,4 +75,4 @@ def test_told_twice_it_stands_in_the_trail_once_in_words():
     assert [entry.what for entry in entries].count("diagnosis_cost") == 1
     words = " ".join(map(str, build_trail(entries)))
     assert "the model looks past the sign" in words
-    assert "hooked seconds 240" in words
+    assert "recorded tensors for 4 min" in words.replace("\u00a0", " ")

@@ -158,7 +158,7 @@ def _build_pair(one: Explained, number: int, dossier: Dossier) -> Markup:
                 "figcaption",
                 tag("div", build_caption(one.label, one.probability, dossier)),
                 None if one.trusted else tag("div", "Incomplete: do not trust", class_="doubt"),
-                tag("div", " · ".join(fact for fact in facts if fact), class_="small",
+                tag("div", (tag("span", fact) for fact in facts if fact), class_="small bits",
                     title=clean_text(f"worker {one.worker}", 80)),
             ),
         ),

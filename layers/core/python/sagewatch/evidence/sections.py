@@ -10,7 +10,7 @@ from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, join,
 from sagewatch.evidence.plots import CLASSES_SHOWN, build_class_table, draw_trace, tell_factor
 from sagewatch.evidence.runbooks import build_runbook
 from sagewatch.evidence.timeline import draw_timeline
-from sagewatch.evidence.trail import build_time, build_trail, tell_reason
+from sagewatch.evidence.trail import build_time, build_trail, list_costs, tell_reason
 from sagewatch.incident.amounts import (
     clean_text,
     format_count,
@@ -169,19 +169,7 @@ def build_cost(dossier: Dossier) -> Markup | None:
     costs = [entry.data for entry in dossier.entries if entry.what == "diagnosis_cost"]
     if not costs:
         return None
-    cost = costs[-1]
-    facts = []
-    if "hooked_seconds" in cost:
-        facts.append(("Recorded tensors for", format_duration(float(cost["hooked_seconds"] or 0))))
-    if "added_milliseconds_a_request" in cost:
-        facts.append(("Added to a recorded answer", f"{cost['added_milliseconds_a_request']} ms, the median"))
-    if "job_seconds" in cost:
-        lasted = format_duration(float(cost["job_seconds"] or 0))
-        facts.append(("Saliency job", f"{lasted} on {cost.get('job_instance', 'an instance')}"))
-    amounts = [float(cost[name] or 0) for name in ("job_usd", "second_fleet_usd_at_most") if name in cost]
-    if amounts:
-        facts.append(("Money", f"at most ${sum(amounts):.2f} ({cost.get('prices', '')})"))
-    return _build_facts(facts)
+    return _build_facts(list_costs(costs[-1]))
 
 
 def build_told(dossier: Dossier) -> Markup | None:

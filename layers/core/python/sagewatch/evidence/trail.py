@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sagewatch.evidence.markup import Markup, foreign, tag
-from sagewatch.incident.amounts import clean_text, format_time
+from sagewatch.incident.amounts import clean_text, format_duration, format_time
 from sagewatch.incident.entries import order_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from sagewatch.incident.model import Entry
@@ -102,7 +102,7 @@ def _build_entry(entry: Entry) -> Markup:
         "li",
         build_time(entry.at),
         tag("div", tag("strong", what), tag("span", f" {reason}", class_="reason") if reason else None,
-            tag("span", foreign(details, 300), class_="data") if details else None),
+            tag("span", foreign(details, 600), class_="data") if details else None),
         tag("span", foreign(entry.by, 60), class_="by"),
         class_=f"event {_find_group(entry.what)}",
     )  # fmt: skip
@@ -119,8 +119,28 @@ def _tell_fact(entry: Entry) -> str:
     return known or clean_text(entry.what, 80).replace("_", " ").capitalize()
 
 
+def list_costs(data: Mapping[str, str | int | float | bool | None]) -> list[tuple[str, str]]:
+    """What a diagnosis cost, as labels and values: time, latency, money; what is not known is left out."""
+    facts = []
+    if "hooked_seconds" in data:
+        facts.append(("Recorded tensors for", format_duration(float(data["hooked_seconds"] or 0))))
+    if "added_milliseconds_a_request" in data:
+        facts.append(("Added to a recorded answer", f"{data['added_milliseconds_a_request']} ms, the median"))
+    if "job_seconds" in data:
+        lasted = format_duration(float(data["job_seconds"] or 0))
+        facts.append(("Saliency job", f"{lasted} on {data.get('job_instance', 'an instance')}"))
+    amounts = [float(data[name] or 0) for name in ("job_usd", "second_fleet_usd_at_most") if name in data]
+    if amounts:
+        facts.append(("Money", f"at most ${sum(amounts):.2f} ({data.get('prices', '')})"))
+    return facts
+
+
 def _tell_details(entry: Entry) -> str:
     """The facts beside an event, without those that say nothing here."""
+    if entry.what == "diagnosis_cost":
+        return "; ".join(f"{label.lower()} {value}" for label, value in list_costs(entry.data))
+    if entry.what == "diagnosis_compared":
+        return str(entry.data.get("said", ""))
     told = [
         f"{key.replace('_', ' ')} {_tell_value(value)}"
         for key, value in entry.data.items()

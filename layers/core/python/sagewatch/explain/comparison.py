@@ -183,32 +183,29 @@ def _judge(found: Comparison, *, comparable: bool) -> str:
 
 
 _VERDICTS: Final = {
-    "too_few": f"fewer than {LEAST} inputs in a group are too few to say whether that means anything",
-    "other_classes": "the others show other things, so they differ by themselves: nothing follows for the model",
-    "no_difference": "no more than chance brings forth: nothing says that the model looks elsewhere",
-    "slight": "more than chance brings forth, but too little to build on",
-    "past": "on the suspicious inputs the model looks past the region of interest more than on the others",
-    "narrower": "on the suspicious inputs the model looks into the region of interest more than on the others",
+    "too_few": f"Fewer than {LEAST} inputs in a group are too few to say where the model looks",
+    "other_classes": "What it is compared with shows other things and differs by itself: nothing follows for the model",
+    "no_difference": "Nothing says that the model looks elsewhere: the maps differ no more than by chance",
+    "slight": "The model weighs other places a little more than by chance, too little to build on",
+    "past": "On the suspicious inputs the model looks past the region of interest more than on the others",
+    "narrower": "On the suspicious inputs the model looks into the region of interest more than on the others",
     "elsewhere": (
-        "on the suspicious inputs the model weighs other places, with no clear difference in how much lies past the "
+        "On the suspicious inputs the model weighs other places, with no clear difference in how much lies past the "
         "region of interest"
     ),
 }
 
 
 def _tell(found: Comparison, suspicious: Group, verdict: str) -> str:
-    counts = f"{_count(found.suspicious, suspicious.name)} against {_count(found.others, found.others_are)}"
-    moved = f"the mean heat maps differ by {found.distance:.0%}"
+    counts = f"{_count(found.suspicious, suspicious.name)} and {_count(found.others, found.others_are)}"
+    moved = f"The mean heat maps of {counts} differ by {found.distance:.0%}"
     if verdict not in {"too_few", "other_classes"}:
-        moved += (
-            f", where shuffling the same inputs makes {found.usual_distance:.0%} "
-            f"and seldom more than {found.by_chance:.0%}"
-        )
+        moved += f"; shuffling the same inputs makes {found.usual_distance:.0%}, seldom more than {found.by_chance:.0%}"
     shares = (
         f"{found.suspicious_outside:.0%} of the relevance lies outside the region of interest, on the others "
         f"{found.others_outside:.0%} (spread evenly it would be {found.even_outside:.0%})"
     )
-    return f"On {counts} {moved}. {shares}. Verdict: {_VERDICTS[verdict]}."
+    return f"{_VERDICTS[verdict]}. {moved}. {shares}."
 
 
 def _count(number: int, name: str) -> str:

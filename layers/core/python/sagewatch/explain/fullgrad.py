@@ -19,7 +19,7 @@ from sagewatch.explain import names
 from sagewatch.explain.layers import Layer, get_tensor, only_item, pair_layers, read_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -117,8 +117,8 @@ def explain(tensors: Mapping[str, NDArray[Any]], where: str) -> Explanation:
 def saliency_map(image: NDArray[Any], gradient: NDArray[Any], layers: Iterable[Layer]) -> NDArray[np.float64]:
     """The notebook's map: every layer's |bias x gradient|, scaled to 0..1, enlarged, and summed over channels and layers.
 
-    Enlarging is linear, so channels and layers of one size are summed first and enlarged once: the same map as the
-    notebook's loop over channels up to rounding, a thousand times sooner.
+    Scaling and enlarging are linear, so the channels of all layers of one size are summed in one product and enlarged
+    once: the same map as the notebook's loop over channels up to rounding, a thousand times sooner.
 
     Parameters
     ----------
@@ -133,20 +133,26 @@ def saliency_map(image: NDArray[Any], gradient: NDArray[Any], layers: Iterable[L
         Shape (H, W), 0 to 1; all zero where nothing contributed.
     """
     height, width = image.shape[1:]
-    total = _scaled_channel_sum(np.asarray(image) * gradient, np.ones(image.shape[0]))
-    by_size: dict[tuple[int, ...], NDArray[np.float64]] = {}
+    by_size: dict[tuple[int, ...], list[Layer]] = {}
     for layer in layers:
-        size = layer.gradient.shape[1:]
-        summed = _scaled_channel_sum(layer.gradient, layer.bias)
-        by_size[size] = by_size[size] + summed if size in by_size else summed
-    # rows_of_a @ a @ columns_of_a + rows_of_b @ b @ columns_of_b + ... as one product of two wide matrices.
-    taller = [_interpolation(size[0], height) @ summed for size, summed in by_size.items()]
-    wider = [_interpolation(size[1], width).T for size in by_size]
-    return _scale(total + np.hstack(taller) @ np.vstack(wider) if taller else total)
+        by_size.setdefault(layer.gradient.shape[1:], []).append(layer)
+    total = _sum_scaled([np.asarray(image) * gradient], np.ones(image.shape[0]))
+    if by_size:
+        # rows_of_a @ a @ columns_of_a + rows_of_b @ b @ columns_of_b + ... as one product of two wide matrices.
+        sums = [
+            _sum_scaled([layer.gradient for layer in group], np.concatenate([layer.bias for layer in group]))
+            for group in by_size.values()
+        ]
+        kind = sums[0].dtype.char
+        taller = np.hstack(
+            [_interpolation(size[0], height, kind) @ each for size, each in zip(by_size, sums, strict=True)]
+        )
+        total = total + taller @ _interpolations(tuple(size[1] for size in by_size), width, kind)
+    return _scale(total)
 
 
 @functools.lru_cache(maxsize=64)
-def _interpolation(size: int, wanted: int) -> NDArray[np.float64]:
+def _interpolation(size: int, wanted: int, kind: str) -> NDArray[Any]:
     """The matrix (wanted, size) that interpolates linearly, first and last kept: scipy.ndimage.zoom(order=1)'s grid."""
     places = np.linspace(0, size - 1, wanted)
     above = np.minimum(places.astype(int), max(size - 2, 0))
@@ -154,30 +160,53 @@ def _interpolation(size: int, wanted: int) -> NDArray[np.float64]:
     matrix = np.zeros((wanted, size))
     matrix[rows, above] = 1 - (places - above)
     matrix[rows, np.minimum(above + 1, size - 1)] += places - above
-    return matrix
+    return matrix.astype(kind)
 
 
-def _scaled_channel_sum(values: NDArray[Any], factors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scale |factor x values| of shape (C, H, W) to 0..1 over all of it, and sum the channels.
+@functools.lru_cache(maxsize=16)
+def _interpolations(sizes: tuple[int, ...], wanted: int, kind: str) -> NDArray[Any]:
+    """The transposed matrices of several sizes, one below the other."""
+    return np.ascontiguousarray(np.vstack([_interpolation(size, wanted, kind).T for size in sizes]))
 
-    Scaling is linear, so it is done after the sum. einsum instead of a matrix product: these are too small for the
-    threads that the latter would wake.
+
+def _sum_scaled(tensors: Sequence[NDArray[Any]], factors: NDArray[np.float64]) -> NDArray[Any]:
+    """Scale each |factor x tensor| to 0..1 over all of it, and sum all channels of all tensors.
+
+    Parameters
+    ----------
+    tensors
+        Each of shape (C, H, W), of one height and width, each scaled by itself.
+    factors
+        Of all channels, one tensor's after the other's.
+
+    Returns
+    -------
+    NDArray
+        Shape (H, W), in the tensors' own precision. A tensor that is the same everywhere, or holds NaN, adds nothing.
     """
-    sizes = np.abs(values).reshape(values.shape[0], -1)
-    weights = np.abs(factors)
+    counts = [len(tensor) for tensor in tensors]
+    starts = [sum(counts[:number]) for number in range(len(counts))]
+    sizes: NDArray[Any] = np.empty((sum(counts), tensors[0][0].size), np.result_type(*tensors, np.float32))
+    for start, tensor in zip(starts, tensors, strict=True):
+        np.abs(tensor.reshape(len(tensor), -1), out=sizes[start : start + len(tensor)])
+    weights, rows = np.abs(factors), np.arange(len(sizes))
     # argmax and argmin, because numpy's max and min along rows are four times slower on rows this short.
-    rows = np.arange(len(sizes))
-    low = float((sizes[rows, sizes.argmin(axis=1)] * weights).min())
-    high = float((sizes[rows, sizes.argmax(axis=1)] * weights).max())
-    if not high > low:
-        return np.zeros(values.shape[1:])
-    summed: NDArray[np.float64] = np.einsum("c,cp->p", weights.astype(sizes.dtype), sizes).astype(np.float64)
-    return (summed.reshape(values.shape[1:]) - low * len(weights)) / (high - low)
+    low = np.minimum.reduceat(sizes[rows, sizes.argmin(axis=1)] * weights, starts)
+    high = np.maximum.reduceat(sizes[rows, sizes.argmax(axis=1)] * weights, starts)
+    spread = high - low
+    useful = np.isfinite(spread) & (spread > 0)
+    scale = np.divide(1, spread, out=np.zeros(len(spread)), where=useful)
+    shares = weights * np.repeat(scale, counts)
+    if not useful.all():
+        low = np.where(useful, low, 0)
+        sizes[np.repeat(~useful, counts)] = 0
+    summed = shares.astype(sizes.dtype) @ sizes - sizes.dtype.type(low @ (counts * scale))
+    return np.asarray(summed.reshape(tensors[0].shape[1:]))
 
 
-def _scale(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _scale(values: NDArray[Any]) -> NDArray[np.float64]:
     low, high = float(values.min()), float(values.max())
-    return np.asarray((values - low) / (high - low)) if high > low else np.zeros(values.shape)
+    return (values - low).astype(np.float64) / (high - low) if high > low else np.zeros(values.shape)
 
 
 def _dot(left: NDArray[Any], right: NDArray[Any]) -> float:
