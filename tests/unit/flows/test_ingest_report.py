@@ -15,7 +15,9 @@ from tests.unit.flows.worlds import NOW, build_world
 HOURLY = "hourly-data-quality"
 
 
-def finish(world, hour, *, violations=None, failure=None, kind="model-monitoring", endpoint="signs"):
+def finish(
+    world, hour, *, violations=None, failure=None, kind="model-monitoring", endpoint="signs", rows=None
+):
     """A job ends; the event that tells of it."""
     ended = NOW + timedelta(hours=hour)
     name = f"{kind}-{ended:%Y%m%d%H%M}-259fee1f24dfb6ac09b389dd"
@@ -43,6 +45,9 @@ def finish(world, hour, *, violations=None, failure=None, kind="model-monitoring
         ]  # fmt: skip
         body = json.dumps({"violations": rows}).encode()
         world.objects.bodies["captures", f"reports/{hour}/constraint_violations.json"] = body
+    if rows is not None:
+        body = json.dumps({"version": 0, "dataset": {"item_count": rows}, "features": []}).encode()
+        world.objects.bodies["captures", f"reports/{hour}/statistics.json"] = body
     return {
         "source": "aws.sagemaker",
         "detail-type": "SageMaker Processing Job State Change",
@@ -152,3 +157,39 @@ def test_a_merge_without_ground_truth_is_a_failure_of_the_model_quality_monitor(
     assert told(world) == [("Finding Raised", "job-failed")]
     assert world.bus.events[0]["detail"]["counts"] == {"no_ground_truth": 1}
     assert world.state.load_schedule(HOURLY).last_ended_at == datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+DAY = [900, 40, 1000] * 9
+
+
+def test_a_window_with_far_fewer_rows_than_any_of_the_last_day_is_told_once_and_cleared():
+    world = build_world()
+    for hour, rows in enumerate(DAY):
+        handle(ingest_report, finish(world, hour, rows=rows), world)
+    assert told(world) == []
+    event = finish(world, len(DAY), rows=3)
+    handle(ingest_report, event, world)
+    handle(ingest_report, event, world)
+    handle(ingest_report, finish(world, len(DAY) + 1, rows=40), world)
+    assert [kind for kind, _ in told(world)] == ["Finding Raised", "Finding Raised", "Finding Cleared"]
+    assert world.bus.events[0]["detail"]["counts"] == {"Rows": 1}
+    assert len({each["detail"]["finding_id"] for each in world.bus.events}) == 1
+
+
+def test_traffic_that_stays_small_becomes_the_usual():
+    world = build_world()
+    small = [3] * (len(DAY) + 4)
+    for hour, rows in enumerate([*DAY, *small]):
+        handle(ingest_report, finish(world, hour, rows=rows), world)
+    assert world.bus.events[-1]["detail-type"] == "Finding Cleared"
+    assert world.state.load_schedule(HOURLY).open == {}
+
+
+def test_an_hour_of_runs_is_no_history_and_broken_statistics_say_nothing_of_rows():
+    world = build_world()
+    for hour, rows in enumerate([900, 900, 900, 900, 3]):
+        handle(ingest_report, finish(world, hour, rows=rows), world)
+    event = finish(world, 30, rows=1)
+    world.objects.bodies["captures", "reports/30/statistics.json"] = b"{"
+    handle(ingest_report, event, world)
+    assert told(world) == []

@@ -10,6 +10,7 @@ from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.events import Fact, FindingReported, JobChanged
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.observability import get_logger
+from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.violations import FILE_NAMES, Violation, parse_violations
 from sagewatch.report.failure import Failure, classify_failure
 from sagewatch.report.judge import Judged, judge_run
@@ -32,7 +33,8 @@ def ingest_report(fact: Fact, world: World) -> None:
         get_logger().info("job_ignored", job=fact.job, reason=reason)
         return
     outcome = load_outcome(run, world)
-    judged = retry_conflicts(lambda: judge_and_tell(run, outcome, world))
+    rows = load_rows(run, world)
+    judged = retry_conflicts(lambda: judge_and_tell(run, outcome, world, rows))
     violations = 0 if isinstance(outcome, Failure) else len(outcome)
     _measure(run, violations, isinstance(outcome, Failure), world)
     get_logger().info(
@@ -69,12 +71,28 @@ def load_outcome(run: Run, world: World) -> list[Violation] | Failure:
     return []
 
 
-def judge_and_tell(run: Run, outcome: list[Violation] | Failure, world: World) -> Judged:
+def load_rows(run: Run, world: World) -> int | None:
+    """How many rows the run saw; None where its report does not tell. AWS's analyzer and ours write it alike."""
+    if run.status != "Completed" or run.kind != "data-quality" or not run.report_uri.startswith(_S3):
+        return None
+    bucket, _, prefix = run.report_uri.removeprefix(_S3).partition("/")
+    stream = world.objects.open_object(bucket, f"{prefix.rstrip('/')}/statistics.json".lstrip("/"))
+    try:
+        # A run without rows fails; a file that says 0 does not say.
+        return parse_statistics(stream.read(), run.report_uri).dataset.item_count or None if stream else None
+    except RejectedInputError as error:
+        get_logger().warning("report_unreadable", where=error.where, key=error.key, reason=error.reason)
+        return None
+
+
+def judge_and_tell(
+    run: Run, outcome: list[Violation] | Failure, world: World, rows: int | None = None
+) -> Judged:
     """Fold a run into what is known of its schedule, and say on the bus what it changes."""
     state = world.state.load_schedule(run.schedule)
     watched = world.monitors.endpoints.get(run.endpoint)
     patience = watched.quality.patience if watched and watched.quality else Datapoints()
-    judged = judge_run(run, outcome, state, world.place, patience)
+    judged = judge_run(run, outcome, state, world.place, patience, rows)
     # Told before it is remembered: a crash repeats the telling, and hearers know repetitions.
     world.bus.publish([FindingReported(finding) for finding in judged.findings], world.now())
     if judged.state != state:

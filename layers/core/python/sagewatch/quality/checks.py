@@ -19,9 +19,9 @@ from sagewatch.quality.violations import (
     COMPLETENESS,
     DATA_TYPE,
     NEGATIVE,
-    ROW_COUNT,
     Evidence,
     Violation,
+    build_row_violation,
     describe_data_type,
     describe_value,
 )
@@ -92,25 +92,9 @@ def find_violations(
 
 
 def _check_rows(alignment: Alignment, settings: CheckSettings) -> Iterator[Violation]:
-    if settings.expected_rows is None:
-        return
     rows = alignment.table.rows + sum(alignment.left_out.values())
-    share = rows / settings.expected_rows if settings.expected_rows else 1.0
-    if share >= settings.fewest_rows:
-        return
-    description = (
-        f"Row count requirement is not met. Expected at least {settings.fewest_rows * 100:g}% of "
-        f"{settings.expected_rows} rows. Observed: {rows} rows."
-    )
-    evidence = Evidence(
-        statistic=float(rows),
-        threshold=settings.fewest_rows * settings.expected_rows,
-        effect_size=1 - share,
-        sample_size=rows,
-    )
-    yield Violation(
-        feature_name="Rows", constraint_check_type=ROW_COUNT, description=description, evidence=evidence
-    )
+    if settings.expected_rows and rows < settings.fewest_rows * settings.expected_rows:
+        yield build_row_violation(rows, settings.expected_rows, settings.fewest_rows)
 
 
 def _check_type(

@@ -32,6 +32,7 @@ _TEXTS = (
     re.compile(rf"drift {_NUMBER} exceeds threshold {_NUMBER}"),
     re.compile(rf"Metric \S+ with {_NUMBER}(?: \+/- \S+)? was \w+ '{_NUMBER}'"),
     re.compile(rf"current dataset: {_NUMBER}.*constraints: {_NUMBER}"),
+    re.compile(rf"Observed: {_NUMBER} rows\. Expected: at least {_NUMBER} rows"),
 )
 _SHARE = re.compile(rf"Expected match: {_NUMBER}%.*Only {_NUMBER}% of data")
 _VALUE = re.compile(rf"Value:? {_NUMBER} does not meet")
@@ -154,6 +155,22 @@ def describe_columns(kind: str, current: int, expected: int) -> str:
     return (
         f"There are {kind} columns in current dataset. Number of columns in current dataset: {current}, "
         f"Number of columns in baseline constraints: {expected}"
+    )
+
+
+def build_row_violation(rows: int, expected: int, fewest: float) -> Violation:
+    """Far fewer rows than such a window usually holds; ``fewest`` is the accepted share of them, in [0, 1]."""
+    bound = fewest * expected
+    return Violation(
+        feature_name="Rows",
+        constraint_check_type=ROW_COUNT,
+        description=(
+            f"Row count requirement is not met. Observed: {rows} rows. Expected: at least {bound:.0f} rows, "
+            f"{fewest * 100:g}% of {expected}."
+        ),
+        evidence=Evidence(
+            statistic=float(rows), threshold=bound, effect_size=1 - rows / expected, sample_size=rows
+        ),
     )
 
 

@@ -27,6 +27,7 @@ from sagewatch.finding import (
 )
 from sagewatch.quality.violations import Violation
 from sagewatch.report.failure import Failure
+from sagewatch.report.rows import RowHistory, judge_rows
 from sagewatch.report.run import Run
 
 JOB_FAILED = "job-failed"
@@ -48,6 +49,8 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
         Findings that hold, by kind.
     recent
         By kind, whether each of the latest runs that looked at the data found violations.
+    rows
+        How many rows the latest runs saw.
     """
 
     schedule: str
@@ -55,6 +58,7 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
     last_ended_at: datetime | None = None
     open: dict[str, Finding] = {}
     recent: dict[str, tuple[bool, ...]] = {}
+    rows: RowHistory = RowHistory()
     version: int = 0
 
 
@@ -72,6 +76,7 @@ def judge_run(
     state: ScheduleState,
     place: Place,
     patience: Datapoints = _AT_ONCE,
+    rows: int | None = None,
 ) -> Judged:
     """Fold one run into what is known of its schedule.
 
@@ -81,11 +86,14 @@ def judge_run(
         The violations of a run that completed, or why it failed.
     patience
         How many runs must find violations before that is told. That a job failed is told at once.
+    rows
+        How many rows the run saw; None where its report does not tell.
     """
     if state.last_ended_at is not None and run.ended_at < state.last_ended_at:
         return Judged(state, (), "older_run")
     if run.merge and not isinstance(outcome, Failure):
         return Judged(state, (), "merge_went_well")
+    outcome, history = _look_at_rows(run, outcome, state, rows)
     open_ = dict(state.open)
     told: list[Finding] = []
     broken = _build(run, outcome, place)
@@ -108,9 +116,20 @@ def judge_run(
             del open_[kind]
             recent[kind] = ()  # it must be bad anew as often as the first time
     after = msgspec.structs.replace(
-        state, last_job=run.job, last_ended_at=run.ended_at, open=open_, recent=recent
+        state, last_job=run.job, last_ended_at=run.ended_at, open=open_, recent=recent, rows=history
     )
     return Judged(after, tuple(told), "violations" if broken else "no_violations")
+
+
+def _look_at_rows(
+    run: Run, outcome: Sequence[Violation] | Failure, state: ScheduleState, rows: int | None
+) -> tuple[Sequence[Violation] | Failure, RowHistory]:
+    if rows is None or isinstance(outcome, Failure):
+        return outcome, state.rows
+    collapse, history = judge_rows(rows, run.ended_at, state.rows)
+    if run.job == state.last_job:
+        history = state.rows  # told again: the run is in there
+    return ([*outcome, collapse] if collapse is not None else outcome), history
 
 
 def _build(run: Run, outcome: Sequence[Violation] | Failure, place: Place) -> Finding | None:
