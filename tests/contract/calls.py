@@ -14,6 +14,8 @@ ACTIONS = {
     "s3:ListObjectsV2": {"s3:ListBucket"},
     # Without the right to list, S3 answers "forbidden" where an object is merely gone.
     "s3:GetObject": {"s3:GetObject", "s3:ListBucket"},
+    # The service's prefix in IAM has no version, and raw content asks for the older call's right.
+    "sesv2:SendEmail": {"ses:SendEmail", "ses:SendRawEmail"},
     "dynamodb:TransactWriteItems": {"dynamodb:PutItem"},
 }
 

@@ -122,3 +122,48 @@ def test_a_reply_stands_in_its_thread_and_not_among_the_messages(slack):
     call(slack, "chat.postMessage", channel="#ml-on-call", text="more", thread_ts=posted["ts"])
     assert [message["text"] for message in slack.messages()] == ["fire"]
     assert [reply["text"] for reply in slack.replies()] == ["more"]
+
+
+def test_heat_maps_are_uploaded_into_the_thread_by_the_product(slack: Slack) -> None:
+    from sagewatch.alert.content import Picture
+    from sagewatch.alerting import SlackReceiver
+    from sagewatch.aws.slack import SlackChat
+
+    class Tokens:
+        def get_secret(self, name: str) -> str:
+            return "xoxb-local"
+
+        refresh_secret = get_secret
+
+    receiver = SlackReceiver(channel="#ml-on-call", token="sagewatch/slack", api_url=slack.url)
+    chat = SlackChat({"ml-on-call": receiver}, Tokens())
+    handle = chat.post_message("ml-on-call", {"text": "firing"})
+    chat.upload_pictures("ml-on-call", handle, [Picture("Answered Stop", b"png-1"), Picture("<b>", b"png-2")])
+    (reply,) = slack.replies()
+    assert reply["thread_ts"] == handle.split(":")[1]
+    assert [file["title"] for file in reply["files"]] == ["Answered Stop", "<b>"]
+    kept = sorted((slack.directory / "files").iterdir())
+    assert [path.read_bytes() for path in kept] == [b"png-1", b"png-2"]
+
+
+def test_a_rotated_token_is_looked_up_once_more(slack: Slack) -> None:
+    from sagewatch.alerting import SlackReceiver
+    from sagewatch.aws.slack import SlackChat
+    from sagewatch.errors import DeliveryError
+
+    class Tokens:
+        fresh = "xoxb-local"
+
+        def get_secret(self, name: str) -> str:
+            return "xoxb-old"
+
+        def refresh_secret(self, name: str) -> str:
+            return self.fresh
+
+    receiver = SlackReceiver(channel="#ml-on-call", token="sagewatch/slack", api_url=slack.url)
+    tokens = Tokens()
+    chat = SlackChat({"ml-on-call": receiver}, tokens)
+    assert chat.post_message("ml-on-call", {"text": "firing"})
+    tokens.fresh = "xoxb-old"
+    with pytest.raises(DeliveryError, match="invalid_auth"):
+        chat.post_message("ml-on-call", {"text": "firing"})

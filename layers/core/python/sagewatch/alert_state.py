@@ -5,6 +5,7 @@ pk / sk                                  holds
 =======================================  ===========================================================
 ``group#<group>#<channel>`` / ``ledger`` the one message that a group has at a receiver's channel
 ``group#...`` / ``member#<incident>``    an incident of the group, and what the receiver was told of it
+``incident#<id>`` / ``pictures#<target>`` its heat maps are in the thread of the target's message
 ``incident#<id>`` / ``outbox#<target>``  in which group a receiver hears of the incident (a copy for readers)
 ``open-incidents`` / ``<incident>``      when the incident's alerts are to be looked at again
 ``silences`` / ``<silence>``             a silence; kept for a while after its end, for the record
@@ -24,7 +25,7 @@ from sagewatch.errors import ConflictError
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Entry, Incident, State
 from sagewatch.incident.muting import Open, Silence
-from sagewatch.ports import ANY_VERSION, Item, Items, Write
+from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
 from sagewatch.state import OPEN_INCIDENTS, Due, write_entry, write_row
 
 MEMBER_KEPT = timedelta(days=2)
@@ -164,6 +165,25 @@ class AlertState:
         return tuple(
             Open(due.incident_id, due.labels) for due in self.list_due() if not due.over and not due.staged
         )
+
+    # Pictures -----------------------------------------------------------------------------------------
+
+    def were_pictures_shared(self, incident_id: str, target: str) -> bool:
+        """Whether the incident's heat maps are, or are being, put where the target sees them."""
+        row = self._items.get(f"incident#{incident_id}", f"pictures#{target}")
+        return row is not None and msgspec.json.decode(row.body, type=bool)
+
+    def claim_pictures(self, incident_id: str, target: str) -> None:
+        """Say that they are being put there now; ``ConflictError`` where somebody else did."""
+        row = self._items.get(f"incident#{incident_id}", f"pictures#{target}")
+        expect = ABSENT if row is None else row.version
+        if row is not None and msgspec.json.decode(row.body, type=bool):
+            raise ConflictError("pictures_were_claimed")
+        self._items.write([write_row(f"incident#{incident_id}", f"pictures#{target}", True, expect)])
+
+    def release_pictures(self, incident_id: str, target: str) -> None:
+        """Say that they were not put there after all; they are tried again with the next word of the incident."""
+        self._items.write([write_row(f"incident#{incident_id}", f"pictures#{target}", False, ANY_VERSION)])
 
     # Silences -----------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ from sagewatch.section import (
 SECRET_SCHEME: Final = "secret:"  # noqa: S105 (it marks a name)
 PARAMETER_SCHEME: Final = "ssm:"
 MAIL_TOPIC: Final = "alerts"
+CHAT_TOPIC: Final = "chat"
+MOST_RECIPIENTS: Final = 50
+_MAILBOX: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _NONE: Final[tuple[str, ...]] = ()
 
 
@@ -57,6 +61,19 @@ class WebhookReceiver(msgspec.Struct, frozen=True, kw_only=True):
     secret: str
 
 
+class HtmlMailReceiver(msgspec.Struct, frozen=True, kw_only=True):
+    """Mails with pictures through SES: from an identity that SES has verified, to these addresses."""
+
+    sender: str
+    to: tuple[str, ...]
+
+
+class AmazonQReceiver(msgspec.Struct, frozen=True, kw_only=True):
+    """Channels to which Amazon Q Developer brings the stack's chat topic."""
+
+    topic: str = CHAT_TOPIC
+
+
 class SlackWebhookReceiver(msgspec.Struct, frozen=True, kw_only=True):
     """An incoming webhook of Slack; its address is a secret, ``url`` is that secret's NAME."""
 
@@ -71,18 +88,52 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     pagerduty: PagerDutyReceiver | None = None
     webhook: WebhookReceiver | None = None
     slack_webhook: SlackWebhookReceiver | None = None
+    html_mail: HtmlMailReceiver | None = None
+    amazon_q: AmazonQReceiver | None = None
 
 
 def read_receiver(section: Section) -> Receiver:
     """One receiver, with all its channels."""
-    section.expect("slack", "mail", "pagerduty", "webhook", "slack-webhook")
+    section.expect("slack", "mail", "pagerduty", "webhook", "slack-webhook", "html-mail", "amazon-q")
     return Receiver(
         slack=read_optional(section, "slack", _read_slack),
         mail=read_optional(section, "mail", _read_mail),
         pagerduty=read_optional(section, "pagerduty", _read_pagerduty),
         webhook=read_optional(section, "webhook", _read_webhook),
         slack_webhook=read_optional(section, "slack-webhook", _read_slack_webhook),
+        html_mail=read_optional(section, "html-mail", _read_html_mail),
+        amazon_q=read_optional(section, "amazon-q", _read_amazon_q),
     )
+
+
+def _read_html_mail(section: Section) -> HtmlMailReceiver:
+    section.expect("sender", "to")
+    sender, to = section.take("sender", _read_mailbox, ""), section.take("to", _read_mailboxes, _NONE)
+    if not sender or not to:
+        raise section.fail("to" if sender else "sender", "is missing")
+    return HtmlMailReceiver(sender=sender, to=to)
+
+
+def _read_mailboxes(value: Any) -> tuple[str, ...]:
+    given = value if isinstance(value, list) else [value]
+    if not 1 <= len(given) <= MOST_RECIPIENTS:
+        raise ValueError(f"must be 1 to {MOST_RECIPIENTS} addresses, SES's limit for a message")
+    return tuple(_read_mailbox(one) for one in given)
+
+
+def _read_mailbox(value: Any) -> str:
+    text = read_text(value)
+    if not _MAILBOX.fullmatch(text):
+        raise ValueError(f"must be a plain mail address such as ml-on-call@example.com, not {text!r}")
+    return text
+
+
+def _read_amazon_q(section: Section) -> AmazonQReceiver:
+    section.expect("topic")
+    topic = section.take("topic", read_text, CHAT_TOPIC)
+    if topic != CHAT_TOPIC:
+        raise section.fail("topic", f"must be {CHAT_TOPIC}, the stack's own topic")
+    return AmazonQReceiver(topic=topic)
 
 
 def _read_pagerduty(section: Section) -> PagerDutyReceiver:

@@ -216,9 +216,31 @@ class Mail(Protocol):
         """Send to all subscribers; the message's id. Raises ``DeliveryError``."""
         ...
 
+    def publish_chat(self, message: Mapping[str, Any]) -> None:
+        """Send to the topic that Amazon Q Developer brings into channels. Raises ``DeliveryError``."""
+        ...
+
+
+class TitledPicture(Protocol):
+    """A picture with its title."""
+
+    @property
+    def title(self) -> str:
+        """What stands beneath it."""
+        ...
+
+    @property
+    def png(self) -> bytes:
+        """The picture."""
+        ...
+
 
 class Chat(Protocol):
     """A Slack workspace."""
+
+    def upload_pictures(self, receiver: str, handle: str, pictures: Sequence[TitledPicture]) -> None:
+        """Put pictures into the thread of a posted message. Raises ``DeliveryError``."""
+        ...
 
     def reply(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
         """Post in the thread of a posted message. Raises ``DeliveryError``."""
@@ -231,6 +253,21 @@ class Chat(Protocol):
     def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
         """Change a posted message in place. Raises ``DeliveryError``."""
         ...
+
+
+class Letters(Protocol):
+    """Mails that are composed to the last byte, and sent as they are."""
+
+    def send_letter(self, receiver: str, sender: str, to: Sequence[str], raw: bytes) -> None:
+        """Send. Raises ``DeliveryError``."""
+        ...
+
+
+class NoLetters:
+    """``Letters`` of a place that sends none."""
+
+    def send_letter(self, receiver: str, sender: str, to: Sequence[str], raw: bytes) -> None:
+        """Send nothing."""
 
 
 class Hooks(Protocol):

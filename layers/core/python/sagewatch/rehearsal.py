@@ -105,7 +105,11 @@ def _narrow(monitors: Monitors, name: str) -> Monitors:
 def _keep_hands_off(monitors: Monitors) -> Monitors:
     """No diagnosis, and nobody is told but the test receiver; it never mails, for a topic's readers are many."""
     test = monitors.receivers.get(TEST_RECEIVER)
-    receivers = {TEST_RECEIVER: msgspec.structs.replace(test, mail=None)} if test else {}
+    receivers = (
+        {TEST_RECEIVER: msgspec.structs.replace(test, mail=None, html_mail=None, amazon_q=None)}
+        if test
+        else {}
+    )
     return msgspec.structs.replace(
         monitors,
         endpoints={
@@ -239,6 +243,9 @@ class MarkedMail:
     def publish_mail(self, subject: str, body: str) -> str:
         """Send, marked."""
         return self._mail.publish_mail(f"[REPLAY] {subject}"[:_SUBJECT_LIMIT], f"This is a replay.\n\n{body}")
+
+    def publish_chat(self, message: Mapping[str, Any]) -> None:
+        """Nothing: a topic's readers are many."""
 
 
 class MarkedChat:

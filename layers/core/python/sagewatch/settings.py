@@ -17,6 +17,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     state_table, event_bus, evidence_bucket, capture_bucket, capture_prefix, alerts_topic_arn
         Names of what the stack made.
+    chat_topic_arn
+        The topic that Amazon Q Developer brings into chat channels.
     monitors_file
         Path of the compiled monitors.json, relative to the function's code.
     explain_image_uri, explain_role_arn, explain_instance_type
@@ -42,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     explain_instance_type: str = "ml.t3.medium"
     dashboard_url: str = ""
     runbooks_url: str = ""
+    chat_topic_arn: str = ""
     alert_queue_url: str = ""
     alert_dead_letters_url: str = ""
     task_root: str = "."
@@ -58,6 +61,7 @@ _REQUIRED = (
 )
 _OPTIONAL = (
     ("alerts_topic_arn", "ALERTS_TOPIC_ARN"),
+    ("chat_topic_arn", "CHAT_TOPIC_ARN"),
     ("explain_image_uri", "EXPLAIN_IMAGE_URI"),
     ("explain_role_arn", "EXPLAIN_ROLE_ARN"),
     ("explain_instance_type", "EXPLAIN_INSTANCE_TYPE"),

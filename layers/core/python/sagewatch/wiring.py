@@ -15,6 +15,7 @@ from sagewatch.aws.s3 import S3Objects
 from sagewatch.aws.sagemaker import SageMakerHosting, SageMakerJobs
 from sagewatch.aws.schedules import SageMakerSchedules
 from sagewatch.aws.secrets import Secrets
+from sagewatch.aws.ses import SesLetters
 from sagewatch.aws.slack import SlackChat
 from sagewatch.aws.sns import SnsMail
 from sagewatch.aws.sqs import SqsWakeups
@@ -54,7 +55,8 @@ def build_world(account: str) -> World:
         hosting=SageMakerHosting(),
         jobs=SageMakerJobs(),
         schedules=SageMakerSchedules(),
-        mail=SnsMail(settings.alerts_topic_arn),
+        mail=SnsMail(settings.alerts_topic_arn, settings.chat_topic_arn),
+        letters=SesLetters(),
         chat=SlackChat(monitors.slack_receivers, secrets),
         now=read_clock,
         monitors=monitors,

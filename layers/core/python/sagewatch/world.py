@@ -16,9 +16,11 @@ from sagewatch.ports import (
     Hooks,
     Hosting,
     Jobs,
+    Letters,
     Mail,
     Metrics,
     NoHooks,
+    NoLetters,
     NoWakeups,
     Objects,
     Schedules,
@@ -91,6 +93,7 @@ class World:
     folds: Folds | None = None
     wakeups: Wakeups = field(default_factory=NoWakeups)
     hooks: Hooks = field(default_factory=NoHooks)
+    letters: Letters = field(default_factory=NoLetters)
     schedules: Schedules | None = None
     together: Together = one_by_one
 

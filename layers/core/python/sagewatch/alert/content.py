@@ -56,6 +56,13 @@ class Companion(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: datetime
 
 
+class Picture(msgspec.Struct, frozen=True):
+    """A heat map, with what stands beneath it."""
+
+    title: str
+    png: bytes
+
+
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     """What a receiver is to be told.
 
@@ -67,6 +74,8 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
         The other incidents that the message is about, the worst first.
     reason
         Why it is told, as a reason code.
+    pictures
+        Heat maps, where there are some and the channel shows pictures.
     class_names
         Name of each class, by the class as the model answers it.
     """
@@ -77,6 +86,7 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     class_names: dict[str, str] = {}
     companions: tuple[Companion, ...] = ()
     reason: str = ""
+    pictures: tuple[Picture, ...] = ()
 
 
 class Link(msgspec.Struct, frozen=True):

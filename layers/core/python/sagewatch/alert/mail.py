@@ -37,7 +37,7 @@ def render_mail(announcement: Announcement) -> MailText:
     Both parts keep SNS's limits whatever the names in the incident are.
     """
     content = build_content(announcement)
-    body = "\n".join(_build_lines(content)) + "\n"
+    body = "\n".join(build_lines(content)) + "\n"
     return MailText(subject=_build_subject(content), body=_cut_bytes(body, BODY_LIMIT_BYTES))
 
 
@@ -55,7 +55,8 @@ def _as_ascii(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in ascii_only)
 
 
-def _build_lines(content: Content) -> Iterator[str]:
+def build_lines(content: Content) -> Iterator[str]:
+    """The announcement as lines of plain text."""
     yield from _wrap(f"{content.state}: {content.what}", _WIDTH)
     yield ""
     for label, value in content.facts:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError
+from slack_sdk.errors import SlackApiError, SlackClientError
 
 from sagewatch.alerting import SlackReceiver
 from sagewatch.errors import DeliveryError
+from sagewatch.ports import TitledPicture
 
 _HEALS = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
@@ -57,6 +59,20 @@ class SlackChat:
         channel, ts = handle.split(":", 1)
         self._call(receiver, "chat.postMessage", {**message, "channel": channel, "thread_ts": ts})
 
+    def upload_pictures(self, receiver: str, handle: str, pictures: Sequence[TitledPicture]) -> None:
+        """Upload them in three steps (address, bytes, completion), all into one reply in the thread."""
+        channel, ts = handle.split(":", 1)
+        settings = self._receivers[receiver]
+        uploads = [
+            {"content": one.png, "filename": f"heat-map-{number}.png", "title": one.title}
+            for number, one in enumerate(pictures, start=1)
+        ]
+        client = self._build_client(self._secrets.get_secret(settings.token), settings)
+        with _sorting_refusals(receiver):
+            client.files_upload_v2(
+                file_uploads=uploads, channel=channel, thread_ts=ts, initial_comment="Where the model looked"
+            )
+
     def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
         """Change the message in place."""
         channel, ts = handle.split(":", 1)
@@ -77,16 +93,29 @@ class SlackChat:
         return self._call_with(fresh, receiver, method, body)
 
     def _call_with(self, token: str, receiver: str, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        settings = self._receivers[receiver]
-        client = WebClient(token=token, base_url=settings.api_url, timeout=10, retry_handlers=[])
-        try:
+        client = self._build_client(token, self._receivers[receiver])
+        with _sorting_refusals(receiver):
             return dict(client.api_call(method, json=dict(body)).data)  # type: ignore[arg-type]
-        except SlackApiError as error:
-            code = str(error.response.get("error", "unknown"))
-            after = error.response.headers.get("Retry-After")
-            heals = code in _HEALS or error.response.status_code >= 500  # noqa: PLR2004 (HTTP server errors)
-            raise DeliveryError(
-                receiver, code, recoverable=heals, after_seconds=float(after) if after else None
-            ) from error
-        except OSError as error:
-            raise DeliveryError(receiver, type(error).__name__, recoverable=True) from error
+
+    @staticmethod
+    def _build_client(token: str, settings: SlackReceiver) -> WebClient:
+        return WebClient(token=token, base_url=settings.api_url, timeout=10, retry_handlers=[])
+
+
+@contextmanager
+def _sorting_refusals(receiver: str) -> Iterator[None]:
+    """Turn what Slack refuses into a ``DeliveryError`` that says whether it can heal."""
+    try:
+        yield
+    except SlackApiError as error:
+        code = str(error.response.get("error", "unknown"))
+        after = error.response.headers.get("Retry-After")
+        heals = code in _HEALS or error.response.status_code >= 500  # noqa: PLR2004 (HTTP server errors)
+        raise DeliveryError(
+            receiver, code, recoverable=heals, after_seconds=float(after) if after else None
+        ) from error
+    except SlackClientError as error:
+        # Its upload raises this for whatever status the upload's own address answers.
+        raise DeliveryError(receiver, type(error).__name__, recoverable=True) from error
+    except OSError as error:
+        raise DeliveryError(receiver, type(error).__name__, recoverable=True) from error

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from sagewatch.aws.client import build_client, sorting_errors
+from sagewatch.errors import DeliveryError
 
 
 class SnsMail:
@@ -12,10 +17,13 @@ class SnsMail:
     ----------
     topic_arn
         The topic.
+    chat_topic_arn
+        The topic of Amazon Q Developer; empty where there is none.
     """
 
-    def __init__(self, topic_arn: str) -> None:
+    def __init__(self, topic_arn: str, chat_topic_arn: str = "") -> None:
         self._topic_arn = topic_arn
+        self._chat_topic_arn = chat_topic_arn
         self._client = build_client("sns")
 
     def publish_mail(self, subject: str, body: str) -> str:
@@ -23,3 +31,12 @@ class SnsMail:
         with sorting_errors():
             answer = self._client.publish(TopicArn=self._topic_arn, Subject=subject, Message=body)
         return str(answer["MessageId"])
+
+    def publish_chat(self, message: Mapping[str, Any]) -> None:
+        """Send a custom notification."""
+        if not self._chat_topic_arn:
+            raise DeliveryError("amazon_q", "no_chat_topic", recoverable=False)
+        with sorting_errors():
+            self._client.publish(
+                TopicArn=self._chat_topic_arn, Message=json.dumps(message, ensure_ascii=False)
+            )

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
+from sagewatch.alert.amazon_q import find_faults, render_amazon_q
 from sagewatch.alert.buttons import build_buttons
 from sagewatch.alert.content import Announcement
+from sagewatch.alert.html_mail import render_html_mail
 from sagewatch.alert.mail import render_mail
 from sagewatch.alert.outbox import Kind, Ledger, Policy, Send
 from sagewatch.alert.pagerduty import render_pagerduty
 from sagewatch.alert.slack import render_reply, render_slack
 from sagewatch.alert.webhook import render_webhook
 from sagewatch.alerting import Receiver
+from sagewatch.errors import DeliveryError
+from sagewatch.flows.share_pictures import load_pictures
 from sagewatch.world import World
 
 POLICIES = {
@@ -21,6 +27,8 @@ POLICIES = {
     "pagerduty": Policy(in_place=True),
     "webhook": Policy(in_place=True),
     "slack_webhook": Policy(),
+    "html_mail": Policy(),
+    "amazon_q": Policy(),
 }
 
 
@@ -46,6 +54,12 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
         mail = render_mail(announcement)
         world.mail.publish_mail(mail.subject, mail.body)
         return None
+    if channel == "html_mail":
+        _send_letter(announcement, ledger, name, world)
+        return None
+    if channel == "amazon_q":
+        _publish_chat(announcement, ledger, world)
+        return None
     if channel in {"pagerduty", "webhook"}:
         return _post_event(announcement, ledger, send, channel, world)
     if channel == "slack_webhook":
@@ -66,6 +80,25 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
     # Second: a crash between them repeats the change, which nobody sees, and not the line.
     world.chat.reply(name, ledger.thread, render_reply(announcement))
     return ledger.thread
+
+
+def _send_letter(announcement: Announcement, ledger: Ledger, name: str, world: World) -> None:
+    settings = world.monitors.receivers[name].html_mail
+    if settings is None:
+        raise DeliveryError(ledger.receiver, "no such channel", recoverable=False)
+    with_pictures = msgspec.structs.replace(
+        announcement, pictures=load_pictures(announcement.incident, world)
+    )
+    raw = render_html_mail(with_pictures, settings.sender, settings.to, ledger.group)
+    world.letters.send_letter(ledger.receiver, settings.sender, settings.to, raw)
+
+
+def _publish_chat(announcement: Announcement, ledger: Ledger, world: World) -> None:
+    """Publish what is on the schema; what is not would be dropped by Amazon Q Developer, and nobody would know."""
+    message = render_amazon_q(announcement, ledger.group)
+    if faults := find_faults(message):
+        raise DeliveryError(ledger.receiver, f"off_the_schema: {'; '.join(faults)}", recoverable=False)
+    world.mail.publish_chat(message)
 
 
 def _build_buttons(announcement: Announcement, send: Send, world: World) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from sagewatch.flows.channels import list_channels
 from sagewatch.flows.evidence import owes_page, write_page
 from sagewatch.flows.quiet import load_quiet
 from sagewatch.flows.settle_target import Outcome, Target, settle_target
+from sagewatch.flows.share_pictures import share_pictures
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Incident, State
 from sagewatch.incident.muting import Quiet, find_mute
@@ -46,6 +47,8 @@ def deliver_alert(fact: Fact, world: World) -> None:
     failures = [one for one in results if isinstance(one, SagewatchError)]
     for incident_id in _list_pages(incident, outcomes, world):
         write_page(incident_id, world)
+    if incident.diagnosis is not None and incident.diagnosis.explained:
+        share_pictures(incident, [(target.group, target.name) for target in targets], world)
     due = now + SOON if failures else _find_due(incident, outcomes, quiet, now, world)
     world.alerts.save_due(incident, due, now)
     if failures:

@@ -49,6 +49,7 @@ _FACTS = {
     "severity_rose": "The severity rose",
     "alert_sent": "A message was sent",
     "alert_spared": "Nobody was told",
+    "pictures_shared": "Heat maps were put into the thread",
     "alert_delayed": "A message could not be sent and is tried again",
     "alert_refused": "A message was refused for good and is a dead letter",
 }

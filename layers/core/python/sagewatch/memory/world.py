@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from sagewatch.ports import OutgoingEvent, StoredObject
+from sagewatch.ports import OutgoingEvent, StoredObject, TitledPicture
 
 
 class MemoryObjects:
@@ -88,11 +88,16 @@ class MemoryMail:
 
     def __init__(self) -> None:
         self.mails: list[tuple[str, str]] = []
+        self.chats: list[Mapping[str, Any]] = []
 
     def publish_mail(self, subject: str, body: str) -> str:
         """Keep the mail."""
         self.mails.append((subject, body))
         return f"mail-{len(self.mails)}"
+
+    def publish_chat(self, message: Mapping[str, Any]) -> None:
+        """Keep the notification."""
+        self.chats.append(message)
 
 
 class MemoryChat:
@@ -102,6 +107,11 @@ class MemoryChat:
         self.posted: list[tuple[str, Mapping[str, Any]]] = []
         self.updated: list[tuple[str, str, Mapping[str, Any]]] = []
         self.replies: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.pictures: list[tuple[str, str, tuple[TitledPicture, ...]]] = []
+
+    def upload_pictures(self, receiver: str, handle: str, pictures: Sequence[TitledPicture]) -> None:
+        """Keep the pictures."""
+        self.pictures.append((receiver, handle, tuple(pictures)))
 
     def post_message(self, receiver: str, message: Mapping[str, Any]) -> str:
         """Keep the message."""
@@ -115,6 +125,17 @@ class MemoryChat:
     def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
         """Keep the update."""
         self.updated.append((receiver, handle, message))
+
+
+class MemoryLetters:
+    """``Letters`` as a list of (sender, recipients, message)."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, tuple[str, ...], bytes]] = []
+
+    def send_letter(self, receiver: str, sender: str, to: Sequence[str], raw: bytes) -> None:  # noqa: ARG002
+        """Keep the message."""
+        self.sent.append((sender, tuple(to), raw))
 
 
 class MemoryHooks:

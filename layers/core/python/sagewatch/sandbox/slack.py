@@ -261,6 +261,12 @@ class Slack:
         for file in files:
             if file["id"] not in self._workspace.files:
                 raise RefusedError("file_not_found")
+        if arguments.get("channel_id") or arguments.get("channels"):
+            channel = self._workspace.channel(str(arguments.get("channel_id") or arguments.get("channels")))
+            shared = {"channel": channel, "text": arguments.get("initial_comment") or "files", "files": files}
+            if arguments.get("thread_ts"):
+                shared["thread_ts"] = arguments["thread_ts"]
+            self._post(shared)
         return {"files": [{"id": file["id"], "title": file.get("title", "")} for file in files]}
 
     def _keep_reply(self, channel: str, message: Message, content: Mapping[str, Any]) -> None:

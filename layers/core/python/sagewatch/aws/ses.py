@@ -1,0 +1,32 @@
+"""``Letters`` through SES. Source: SES API v2 reference, SendEmail (raw content, errors)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from botocore.exceptions import ClientError
+
+from sagewatch.aws.client import build_client, read_code, sorting_errors
+from sagewatch.errors import DeliveryError
+
+_HEALS = frozenset({"LimitExceededException", "SendingPausedException", "InternalServiceErrorException"})
+
+
+class SesLetters:
+    """Mails that are sent as they are."""
+
+    def __init__(self) -> None:
+        self._client = build_client("sesv2")
+
+    def send_letter(self, receiver: str, sender: str, to: Sequence[str], raw: bytes) -> None:
+        """Send; what SES refuses is a ``DeliveryError`` that says whether it can heal."""
+        try:
+            with sorting_errors():
+                self._client.send_email(
+                    FromEmailAddress=sender,
+                    Destination={"ToAddresses": list(to)},
+                    Content={"Raw": {"Data": raw}},
+                )
+        except ClientError as error:
+            code = read_code(error)
+            raise DeliveryError(receiver, code, recoverable=code in _HEALS) from error

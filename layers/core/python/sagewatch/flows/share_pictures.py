@@ -1,0 +1,85 @@
+"""Heat maps: the ones that a message shows, and the ones that go into a Slack message's thread, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sagewatch.alert.content import Picture
+from sagewatch.diagnose.job import build_explain_prefix
+from sagewatch.errors import ConflictError, DeliveryError, RetryError
+from sagewatch.flows.evidence import get_class_names, load_report
+from sagewatch.incident.describe import name_class
+from sagewatch.incident.model import Entry, Incident
+from sagewatch.observability import get_logger
+from sagewatch.world import World
+
+MOST_PICTURES: Final = 3
+MOST_BYTES: Final = 500_000
+"""Of one picture; a larger one is left to the page."""
+
+
+def load_pictures(incident: Incident, world: World) -> tuple[Picture, ...]:
+    """The first heat maps of the incident's diagnosis; none where its owner keeps inputs from being shown."""
+    progress = incident.diagnosis
+    watched = world.monitors.endpoints.get(incident.endpoint)
+    if progress is None or not progress.explained or (watched is not None and watched.sensitive):
+        return ()
+    return tuple(_list_pictures(incident, world))[:MOST_PICTURES]
+
+
+def share_pictures(incident: Incident, targets: Sequence[tuple[str, str]], world: World) -> None:
+    """Put the heat maps into the thread of each Slack message about the incident, once.
+
+    Claimed before it is done: a crash in between costs the thread its pictures, which the page has; a thread
+    that shows them twice would cost everybody's time.
+
+    Parameters
+    ----------
+    targets
+        Group and name of each target.
+    """
+    slack = [(group, name) for group, name in targets if name.endswith("/slack")]
+    pictures: tuple[Picture, ...] | None = None
+    for group, name in slack:
+        thread = world.alerts.load_ledger(group, name).thread
+        if thread is None or world.alerts.were_pictures_shared(incident.incident_id, name):
+            continue
+        pictures = load_pictures(incident, world) if pictures is None else pictures
+        if not pictures:
+            return
+        _share(incident, name, thread, pictures, world)
+
+
+def _share(incident: Incident, name: str, thread: str, pictures: Sequence[Picture], world: World) -> None:
+    try:
+        world.alerts.claim_pictures(incident.incident_id, name)
+    except ConflictError:
+        return
+    receiver = name.rpartition("/")[0]
+    try:
+        world.chat.upload_pictures(receiver, thread, pictures)
+    except (DeliveryError, RetryError) as error:
+        if isinstance(error, RetryError) or error.recoverable:
+            world.alerts.release_pictures(incident.incident_id, name)
+        get_logger().warning(
+            "pictures_not_shared", incident_id=incident.incident_id, receiver=name, reason=error.reason
+        )
+        return
+    data: dict[str, str | int | float | bool | None] = {"receiver": name, "count": len(pictures)}
+    entry = Entry(at=world.now(), what="pictures_shared", reason="explained", by="deliver_alert", data=data)
+    world.state.add_entries(incident.incident_id, [entry])
+
+
+def _list_pictures(incident: Incident, world: World) -> Iterator[Picture]:
+    bucket, prefix = world.settings.evidence_bucket, build_explain_prefix(incident.incident_id)
+    names = get_class_names(incident.endpoint, world)
+    for row in load_report(incident.incident_id, world).get("images", []):
+        stream = world.objects.open_object(bucket, f"{prefix}{row['overlay']}")
+        png = stream.read(MOST_BYTES + 1) if stream is not None else b""
+        if not png or len(png) > MOST_BYTES:
+            continue
+        label = name_class(str(row.get("class", "")), names)
+        probability = row.get("probability")
+        sure = f", {probability:.0%} sure" if isinstance(probability, int | float) else ""
+        yield Picture(title=f"Answered {label}{sure}", png=png)
