@@ -97,12 +97,16 @@ def build_small_archive() -> bytes:
     return data.getvalue()
 
 
-def make_config(aws: LocalAws, name: str, archive: bytes = b"", **environment: str) -> str:
+def make_config(
+    aws: LocalAws, name: str, archive: bytes = b"", mode: str = "SingleModel", **environment: str
+) -> str:
     """A model and a configuration that captures."""
     key = f"models/{name}.tar.gz"
     aws.client("s3").put_object(Bucket="captures", Key=key, Body=archive or build_small_archive())
     sagemaker = aws.client("sagemaker")
-    container = {"Image": "i", "ModelDataUrl": f"s3://captures/{key}", "Environment": environment}
+    container = {
+        "Image": "i", "Mode": mode, "ModelDataUrl": f"s3://captures/{key}", "Environment": environment,
+    }  # fmt: skip
     tags = [{"Key": "team", "Value": "perception"}]
     sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE, Tags=tags)
     variant = {
@@ -218,6 +222,19 @@ class Story:
                     self.kept.append(event)
                 else:
                     self.give(event)
+
+    def drop(self, detail_type: str) -> None:
+        """Lose what waits of one kind; the rest is delivered."""
+        sqs, kept = self.aws.client("sqs"), []
+        while messages := sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+                kept.append(json.loads(message["Body"]))
+        dropped = [event for event in kept if event["detail-type"] == detail_type]
+        assert dropped, "there is something to lose"
+        for event in kept:
+            if event not in dropped:
+                self.give(event)
 
     def give(self, event: dict[str, Any]) -> None:
         flow = FLOWS.get(event["detail-type"])

@@ -5,6 +5,7 @@ The real flows and adapters on moto and the local SageMaker, which really starts
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import random
 import time
@@ -209,6 +210,107 @@ def test_a_table_that_somebody_else_keeps_writing_to_costs_repetitions_only(begi
     story.world.state._items.write = crossed
     story.run()
     story.check_end("explained", "plain")
+
+
+class Killed(BaseException):
+    """The function is gone."""
+
+
+class Killing:
+    """An adapter whose nth changing call, of several adapters together, is carried out and kills the function."""
+
+    CHANGES = ("create_", "update_", "delete_", "stop_")
+
+    def __init__(self, adapter, count, limit):
+        self._adapter, self._count, self._limit = adapter, count, limit
+
+    def __getattr__(self, name):
+        method = getattr(self._adapter, name)
+        if not name.startswith(self.CHANGES):
+            return method
+
+        def call(*args, **kwargs):
+            method(*args, **kwargs)
+            self._count.append(name)
+            if len(self._count) == self._limit:
+                raise Killed
+
+        return call
+
+
+def test_killed_after_each_change_to_sagemaker_in_turn_it_ends_as_if_nothing_had_happened(begin):
+    """Every call of every kind is enumerated in tests/unit/flows/test_diagnosis_interrupted.py; these are the real ones."""
+    struck = []
+    for limit in itertools.count(1):
+        story, count = begin(), []
+        world = story.world
+        story.world = dataclasses.replace(
+            world, hosting=Killing(world.hosting, count, limit), jobs=Killing(world.jobs, count, limit)
+        )
+        for _ in range(3):  # the queue delivers again, and the tick comes
+            try:
+                story.run()
+                break
+            except Killed:
+                struck.append(count[-1])
+        story.check_end("explained", "plain")
+        story.clock.ahead += timedelta(days=1)
+        if len(count) < limit:
+            break
+    assert struck == [
+        "create_model", "create_endpoint_config", "update_endpoint", "update_endpoint", "create_processing_job",
+        "delete_endpoint_config", "delete_model",
+    ]  # fmt: skip
+
+
+def test_an_opening_that_nobody_heard_of_is_noticed_by_the_tick(begin):
+    story = begin()
+    story.drop("Incident Opened")
+    story.clock.ahead += timedelta(minutes=4)
+    story.run()
+    story.check_end("explained", "plain")
+
+
+def test_what_autoscaling_did_before_and_meanwhile_stays(aws, begin):
+    sagemaker = aws.client("sagemaker")
+    sagemaker.create_endpoint(EndpointName="scaled", EndpointConfigName=make_config(aws, "scaling"))
+    story = begin("scaled")
+    scale(aws, story, 2)
+    story.records = False
+    story.run("observing")
+    assert count_instances(sagemaker) == 2
+    scale(aws, story, 3)
+    story.records = True
+    story.run()
+    story.check_end("explained", "scaling")
+    assert count_instances(sagemaker) == 3
+
+
+def scale(aws, story, instances):
+    wanted = [{"VariantName": "AllTraffic", "DesiredInstanceCount": instances}]
+    aws.client("sagemaker").update_endpoint_weights_and_capacities(
+        EndpointName=story.endpoint, DesiredWeightsAndCapacities=wanted
+    )
+    story.settle()
+
+
+def count_instances(sagemaker):
+    (variant,) = sagemaker.describe_endpoint(EndpointName="scaled")["ProductionVariants"]
+    return variant["CurrentInstanceCount"]
+
+
+def test_a_multi_model_endpoint_is_refused_with_a_sentence_and_never_touched(aws, begin):
+    sagemaker = aws.client("sagemaker")
+    sagemaker.create_endpoint(
+        EndpointName="many", EndpointConfigName=make_config(aws, "many-models", mode="MultiModel")
+    )
+    story = begin("many")
+    before = sagemaker.describe_endpoint(EndpointName="many")["LastModifiedTime"]
+    story.deliver()
+    assert story.diagnosis is None
+    trail = {entry.what: entry.data for entry in story.world.state.load_entries(story.incident_id)}
+    assert "is a multi-model container" in trail["diagnosis_impossible"]["why"]
+    assert sagemaker.describe_endpoint(EndpointName="many")["LastModifiedTime"] == before
 
 
 def test_an_operators_own_update_is_left_alone_and_told(aws, begin):
