@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import random
+import sys
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import msgspec
@@ -10,6 +14,7 @@ import pytest
 
 from sagewatch.diagnose.model import Switch
 from sagewatch.entry import handle
+from sagewatch.errors import RetryError
 from sagewatch.finding import Stream, build_fingerprint
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.manage_incident import manage_incident
@@ -94,6 +99,51 @@ def test_three_hundred_events_on_fifty_endpoints_in_any_order_swap_each_once_at_
     assert not [name for name in (*world.hosting.configs, *world.hosting.models) if name.startswith(HOOKED)]
     refused = [world.state.load_incident(f"20261121T122000Z-{finding_on(n, '2').fingerprint}") for n in NAMES]
     assert {incident.diagnosis.reason for incident in refused} == {"daily_budget_used"}
+
+
+def test_eight_workers_at_once_on_fifty_endpoints_swap_each_endpoint_once():
+    """Truly side by side: threads that are switched as often as Python can, and a table that is atomic as DynamoDB is."""
+    world = build_world(MANY)
+    for name in NAMES:
+        world.hosting.deploy(name)
+        for subject in ("1", "2", "3"):
+            handle(manage_incident, build_event(finding_on(name, subject)), world)
+    lock, write = threading.Lock(), world.state._items.write
+
+    def write_atomically(writes):
+        with lock:
+            write(writes)
+
+    world.state._items.write = write_atomically
+    opened = [event for event in world.bus.events if event["detail-type"] == "Incident Opened"] * 2
+    random.Random(6).shuffle(opened)
+
+    def deliver(event):
+        for _ in range(20):  # the queue delivers again
+            try:
+                return handle(advance_diagnosis, event, world)
+            except RetryError:
+                continue
+        raise AssertionError("never delivered")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as workers:
+            list(workers.map(deliver, opened))
+    finally:
+        sys.setswitchinterval(interval)
+    begun = [world.state.load_diagnosis(name) for name in NAMES]
+    assert [diagnosis.used_today for diagnosis in begun] == [1] * len(NAMES)
+    created = [name for call, name in world.hosting.calls if call == "CreateEndpointConfig"]
+    assert {name.removeprefix(HOOKED) for name in created} == {diagnosis.incident_id for diagnosis in begun}
+    reasons = Counter(
+        incident.diagnosis.reason
+        for row in world.state.list_incidents()
+        if (incident := world.state.load_incident(row.incident_id)).incident_id
+        not in {diagnosis.incident_id for diagnosis in begun}
+    )
+    assert reasons == {"endpoint_is_leased": 2 * len(NAMES)}
 
 
 def finish_all(world):
