@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -103,6 +104,17 @@ def test_the_pages_are_there_and_name_what_is_broken(played):
         assert page.lower().startswith("<!doctype html>")
         assert "evening_minutes" in page
     assert json.loads((stage.out / "summary.json").read_text())["page"] == summary.page
+
+
+def test_the_violations_table_tints_what_is_broken_and_colours_the_cell(played):
+    _, summary = played
+    page = Path(summary.violations_page).read_text()
+    hits = dict(re.findall(r'<tr class="hit"><td>(.*?)</td>(.*?)</tr>', page))
+    assert set(hits) == {feature for feature, _ in by_name(summary)["broken"].violations}
+    # Type, completeness, drift, categories; then check, expected and seen.
+    colours = {name: re.findall(r'<td class="n( failed)?">', cells) for name, cells in hits.items()}
+    assert colours["evening_minutes"][1] == colours["account_length"][0] == colours["region"][3] == " failed"
+    assert "none below 0" in hits["day_calls"]
 
 
 def test_violations_and_failures_are_metrics(played):

@@ -16,10 +16,19 @@ from sagewatch.cli.violations import violations
 from sagewatch.errors import ConfigurationError
 from sagewatch.quality.bars import build_bars
 from sagewatch.quality.notebook import show_distributions, show_violations
+from sagewatch.quality.page import render_distributions, render_violations
 from sagewatch.quality.statistics import parse_statistics, render_statistics
 from sagewatch.quality.summary import build_statistics
-from sagewatch.quality.violation_table import build_violation_table
-from sagewatch.quality.violations import parse_violations
+from sagewatch.quality.violation_table import build_violation_table, read_finding
+from sagewatch.quality.violations import (
+    CATEGORIES,
+    COMPLETENESS,
+    NEGATIVE,
+    Evidence,
+    Violation,
+    build_row_violation,
+    parse_violations,
+)
 from tests.unit.quality.records import capture_line
 from tests.unit.quality.tables import REAL, needs_real, profile_of
 
@@ -229,3 +238,37 @@ def test_every_command_shows_an_example_and_speaks_json(command):
 def test_a_side_that_is_not_there_draws_no_line():
     assert draw_line([None, None]) == ""
     assert parse_statistics(render_statistics(STATISTICS)) == STATISTICS
+
+
+def test_what_exact_mode_knows_stands_in_the_table():
+    found = [
+        Violation(feature_name="a", constraint_check_type=COMPLETENESS, description="Value: 0.8 does not meet",
+                  evidence=Evidence(statistic=0.8, threshold=1.0)),
+        Violation(feature_name="b", constraint_check_type=CATEGORIES, description="Value: 0.5 does not meet",
+                  evidence=Evidence(statistic=0.5, threshold=1.0, categories=["x", "y"])),
+        Violation(feature_name="c", constraint_check_type=NEGATIVE, description="Negative values",
+                  evidence=Evidence(statistic=-128.0, threshold=0.0, effect_size=0.02)),
+        build_row_violation(3, 1000, 0.1),
+    ]  # fmt: skip
+    assert [(each.expected, each.seen) for each in map(read_finding, found)] == [
+        ("at least 100 %", "80 %"),
+        ("at least 100 %", "50 %; new: x, y"),
+        ("none below 0", "2 % below 0, least -128"),
+        ("at least 100 rows", "3 rows"),
+    ]
+
+
+def test_the_page_shows_what_is_wrong_before_what_is_not():
+    page = render_violations(build_violation_table(STATISTICS, VIOLATIONS[2:3]))
+    assert page.index(">city<") < page.index(">age<") < page.index(">gone<")
+    assert "1 violations of 1 subjects, 3 in all." in page
+
+
+def test_what_moved_most_is_drawn_first():
+    before = build_statistics(profile_of({"still": ["1", "2"] * 9, "moved": ["1", "2"] * 9}))
+    after = build_statistics(profile_of({"still": ["1", "2"] * 9, "moved": ["2", "2"] * 9}))
+    page = render_distributions(after, before)
+    assert page.index("<figcaption>moved") < page.index("<figcaption>still")
+    assert "50% moved" in page
+    alone = render_distributions(after)
+    assert alone.index("<figcaption>still") < alone.index("<figcaption>moved")

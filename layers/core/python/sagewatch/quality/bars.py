@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Final
 
 import msgspec
@@ -34,6 +35,27 @@ def build_bars(current: FeatureStatistics | None, baseline: FeatureStatistics | 
         for side in (current, baseline)
     ]
     return _build_categories(*sides) if _is_string(leading) else _build_buckets(*sides)
+
+
+def measure_move(bars: list[Bar], *, ordered: bool) -> float | None:
+    """How far a distribution moved, in [0, 1]; None where a side is not there. For the eye: verdicts are made elsewhere.
+
+    Parameters
+    ----------
+    ordered
+        True for numbers: the largest difference of cumulated shares. False for categories: of single shares.
+
+    Examples
+    --------
+    >>> measure_move([Bar("1", 0.2, 0.5), Bar("2", 0.8, 0.5)], ordered=False)
+    0.3
+    """
+    differences = [
+        bar.current - bar.baseline for bar in bars if bar.current is not None and bar.baseline is not None
+    ]
+    if not differences:
+        return None
+    return max(map(abs, itertools.accumulate(differences) if ordered else differences))
 
 
 def share_out(feature: FeatureStatistics, edges: list[float]) -> list[float]:

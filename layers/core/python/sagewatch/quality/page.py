@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Final
+from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
-from sagewatch.quality.bars import Bar, build_bars
+from sagewatch.quality.bars import Bar, build_bars, measure_move
 from sagewatch.quality.statistics import STRING, FeatureStatistics, Statistics
 from sagewatch.quality.violation_table import ViolationRow
 
@@ -18,6 +18,8 @@ _COLLECTED, _BASELINE = "#2b6cb0", "#dd6b20"
 _COLUMNS: Final = ("inferred_type", "completeness", "baseline_drift", "categorical_values")
 _WIDTH, _HEIGHT, _LABELS = 230, 90, 42
 _LABEL_LENGTH = 10
+# So many features' statistics are shown unasked.
+_FEW: Final = 12
 
 _STYLE = f"""
 .sw {{ font: 14px/1.45 system-ui, sans-serif; color: #1a202c; background: #fff; }}
@@ -29,6 +31,8 @@ _STYLE = f"""
 .sw tr.hit td.failed {{ background: {ORANGE}; }}
 .sw .grid {{ display: grid; grid-template-columns: repeat(auto-fill, minmax({_WIDTH}px, 1fr)); gap: 1em; max-width: 1280px; }}
 .sw figure {{ margin: 0; }}
+.sw small {{ font-weight: 400; color: #4a5568; }}
+.sw summary {{ cursor: pointer; margin: 1em 0 .4em; }}
 .sw figcaption {{ font-weight: 600; overflow-wrap: anywhere; }}
 .sw .key span {{ display: inline-block; width: .9em; height: .9em; margin: 0 .3em 0 1em; vertical-align: -.1em; }}
 """
@@ -49,15 +53,21 @@ def render_part(*parts: str) -> str:
 
 
 def render_violations(rows: list[ViolationRow]) -> str:
-    """The table of violations: a feature with any is tinted, the cell that failed is orange."""
+    """The table of violations, features with any first: their rows are tinted, the cell that failed is orange."""
+    broken = [row for row in rows if row.findings]
+    count = sum(len(row.findings) for row in broken)
+    said = f"<p>{count} violations of {len(broken)} subjects, {len(rows)} in all.</p>"
     heads = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in ("feature", *_COLUMNS))
     lines = [f"<tr>{heads}<th>check</th><th>expected</th><th>seen</th></tr>"]
-    lines.extend(_render_row(row) for row in rows)
-    return f"<table>{''.join(lines)}</table>"
+    lines.extend(_render_row(row) for row in [*broken, *(row for row in rows if not row.findings)])
+    return f"{said}<table>{''.join(lines)}</table>"
 
 
 def render_distributions(current: Statistics, baseline: Statistics | None = None) -> str:
-    """Every feature's distribution beside its baseline's, and the statistics of both; numbers first, then strings."""
+    """Every feature's distribution beside its baseline's, what moved most first, and the statistics of both.
+
+    Numbers first, then strings, as in the notebook.
+    """
     known = {feature.name: feature for feature in baseline.features} if baseline is not None else {}
     pairs: list[tuple[FeatureStatistics | None, FeatureStatistics | None]] = [
         (feature, known.pop(feature.name, None)) for feature in current.features
@@ -67,9 +77,16 @@ def render_distributions(current: Statistics, baseline: Statistics | None = None
     for heading, strings in (("Numerical features", False), ("String features", True)):
         chosen = [pair for pair in pairs if (_leading(*pair).inferred_type == STRING) is strings]
         if chosen:
-            figures = "".join(_render_figure(*pair) for pair in chosen)
+            drawn = [_draw_figure(*pair) for pair in chosen]
+            # Sorting is stable: where nothing can be compared, the features keep their order.
+            drawn.sort(key=lambda figure: -(figure.move or 0.0))
+            figures = "".join(figure.html for figure in drawn)
             table = _render_statistics(chosen, strings=strings)
-            parts.append(f'<h2>{heading}</h2>{table}<div class="grid">{figures}</div>')
+            is_open = " open" if len(chosen) <= _FEW else ""
+            parts.append(
+                f'<h2>{heading}</h2><div class="grid">{figures}</div>'
+                f"<details{is_open}><summary>Statistics of {len(chosen)} features</summary>{table}</details>"
+            )
     return "".join(parts)
 
 
@@ -140,12 +157,20 @@ def summarise(feature: FeatureStatistics, *, strings: bool) -> list[str]:
     return [*counts, *("–" if value is None else f"{value:.6g}" for value in values)]
 
 
-def _render_figure(current: FeatureStatistics | None, baseline: FeatureStatistics | None) -> str:
-    name = escape(_leading(current, baseline).name)
+class _Figure(NamedTuple):
+    move: float | None
+    html: str
+
+
+def _draw_figure(current: FeatureStatistics | None, baseline: FeatureStatistics | None) -> _Figure:
+    leading = _leading(current, baseline)
+    name = escape(leading.name)
     bars = build_bars(current, baseline)
     if not bars:
-        return f"<figure><figcaption>{name}</figcaption><p>no distribution</p></figure>"
-    return f"<figure><figcaption>{name}</figcaption>{_draw(name, bars)}</figure>"
+        return _Figure(None, f"<figure><figcaption>{name}</figcaption><p>no distribution</p></figure>")
+    move = measure_move(bars, ordered=leading.inferred_type != STRING)
+    said = "" if move is None else f' <small title="largest difference of shares">{move:.0%} moved</small>'
+    return _Figure(move, f"<figure><figcaption>{name}{said}</figcaption>{_draw(name, bars)}</figure>")
 
 
 def _draw(name: str, bars: list[Bar]) -> str:

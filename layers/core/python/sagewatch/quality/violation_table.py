@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 import msgspec
+from msgspec import UNSET
 
 from sagewatch.quality.statistics import Statistics
 from sagewatch.quality.violations import (
@@ -13,11 +14,16 @@ from sagewatch.quality.violations import (
     COMPLETENESS,
     DATA_TYPE,
     DRIFT,
+    NEGATIVE,
+    ROW_COUNT,
+    Evidence,
     Violation,
 )
 
 NOT_AVAILABLE: Final = "N/A"
 _WANTED_TYPE = re.compile(r"Expected data type: (\w+)")
+# New categories that a cell has room for.
+_CATEGORIES_SHOWN: Final = 5
 _METRIC = re.compile(r"Metric (\S+) with .* was (\w+) '")
 
 
@@ -95,6 +101,8 @@ def read_finding(violation: Violation, inferred_type: str = NOT_AVAILABLE) -> Fi
     """
     check, said = violation.constraint_check_type, violation.description.strip()
     seen, allowed = violation.numbers
+    if violation.evidence is not UNSET and (told := _read_evidence(check, violation.evidence)):
+        return Finding(check, *told)
     if seen is None:
         return Finding(check, "", said)
     if allowed is None:
@@ -106,6 +114,21 @@ def read_finding(violation: Violation, inferred_type: str = NOT_AVAILABLE) -> Fi
     if match := _METRIC.search(said):
         return Finding(check, f"not {match[2]} {allowed:.4g}", f"{seen:.4g}")
     return Finding(check, f"at most {allowed:.4g}", f"{seen:.4g}")
+
+
+def _read_evidence(check: str, evidence: Evidence) -> tuple[str, str] | None:
+    """What exact mode knows beyond the sentence; None where the sentence says it all."""
+    seen, bound = evidence.statistic, evidence.threshold
+    if seen is None or bound is None:
+        return None
+    if check == NEGATIVE:
+        return "none below 0", f"{(evidence.effect_size or 0) * 100:.4g} % below 0, least {seen:.4g}"
+    if check == ROW_COUNT:
+        return f"at least {bound:.0f} rows", f"{seen:.0f} rows"
+    if check in {COMPLETENESS, CATEGORIES}:
+        new = ", ".join(evidence.categories[:_CATEGORIES_SHOWN])
+        return f"at least {bound * 100:.4g} %", f"{seen * 100:.4g} %" + (f"; new: {new}" if new else "")
+    return None
 
 
 def _build_row(
