@@ -150,7 +150,7 @@ def join_columns(parts: Sequence[PackedColumn | pa.StringArray]) -> PackedColumn
 def count_keys(keys: Keys) -> tuple[Keys, NDArray[np.int64]]:
     """Distinct keys and how often each occurs."""
     if int(keys.max()) < _FEW:
-        counts = np.bincount(keys.astype(np.int64))
+        counts = np.bincount(keys.view(np.int64))
         found = np.flatnonzero(counts)
         return found.astype(np.uint64), counts[found]
     counted = pc.value_counts(pa.array(keys))
