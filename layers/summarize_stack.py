@@ -102,6 +102,11 @@ def _functions(template: Mapping[str, Any]) -> Rows:
             key: value for key, value in sorted(row.items()) if key not in {"EventSourceArn", "FunctionName"}
         }
         yield f"{show(row['EventSourceArn'])} -> {show(row['FunctionName'])} {show(rest)}"
+    for name, row in _of_type(template, "AWS::Lambda::Url"):
+        yield f"{name}: {show(row['TargetFunctionArn'])}, auth {row['AuthType']}, {row.get('InvokeMode', 'BUFFERED')}"
+    for name, row in _of_type(template, "AWS::Lambda::Permission"):
+        only = {key: value for key, value in sorted(row.items()) if key not in {"Action", "FunctionName"}}
+        yield f"{name}: {row['Action']} of {show(row['FunctionName'])} {show(only)}"
     for name, row in _of_type(template, "AWS::Logs::LogGroup"):
         yield f"{name}: kept {show(row.get('RetentionInDays', 'for ever'))} days"
 
@@ -161,7 +166,7 @@ def _alarms(template: Mapping[str, Any]) -> Rows:
         dimensions = ", ".join(f"{one['Name']}={show(one['Value'])}" for one in row["Dimensions"])
         points = row.get("DatapointsToAlarm", row["EvaluationPeriods"])
         yield (
-            f"{name}: {row['Statistic']} of {row['Namespace']}/{row['MetricName']} ({dimensions}) {row['ComparisonOperator']} "
+            f"{name}: {row.get('Statistic') or row['ExtendedStatistic']} of {row['Namespace']}/{row['MetricName']} ({dimensions}) {row['ComparisonOperator']} "
             f"{row['Threshold']}, {points} of {row['EvaluationPeriods']} x {row['Period']} s, missing {row['TreatMissingData']}"
             f" -> {show(row['AlarmActions'])}"
         )

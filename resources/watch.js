@@ -95,11 +95,11 @@ function alarms() {
     Threshold: 600,
     EvaluationPeriods: 3,
   });
-  made.AlertsAtRiskAlarm = composite(Object.keys(made).filter((id) => !/(Errors|Throttles)Alarm$/.test(id)));
+  made.AlertsAtRiskAlarm = composite(Object.keys(made).filter((id) => !/(Errors|Throttles|Slow)Alarm$/.test(id)));
   return made;
 }
 
-// The one to be woken by: errors and throttles heal by themselves as long as nothing waits long or is given up.
+// The one to be woken by: errors, throttles and slow buttons heal by themselves as long as nothing waits long or is given up.
 function composite(ids) {
   const rule = ids.flatMap((id, n) => [n ? ' OR ALARM("' : 'ALARM("', ref(id), '")']);
   return {

@@ -54,3 +54,12 @@ def test_every_type_of_resource_is_more_than_a_name_in_the_summary(template):
                   "AWS::Events::EventBus", "AWS::Scheduler::ScheduleGroup", "AWS::SNS::Subscription"}  # fmt: skip
     types = {resource["Type"] for resource in template["Resources"].values()}
     assert {kind for kind in types - only_named if f'"{kind}"' not in source} == set()
+
+
+def test_the_cost_estimate_counts_the_stacks_alarms_queues_and_concurrency(of_type):
+    from sagewatch.cli.cost_model import ALARMS, QUEUES
+
+    mappings = of_type("AWS::Lambda::EventSourceMapping").values()
+    assert len(mappings) == QUEUES
+    assert len(of_type("AWS::CloudWatch::Alarm")) == ALARMS
+    assert sum(row["ScalingConfig"]["MaximumConcurrency"] for row in mappings) == 28

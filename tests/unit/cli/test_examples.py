@@ -30,7 +30,7 @@ ELSEWHERE = {
 }
 """Commands that need more than memory, and the tests that run them."""
 HERE = {
-    "backtest", "check", "events list", "events resend", "events show", "incidents ack", "incidents list",
+    "backtest", "check", "cost", "events list", "events resend", "events show", "incidents ack", "incidents list",
     "incidents open", "incidents report", "incidents resolve", "incidents show", "incidents silence", "render",
     "replay", "tail", "trigger",
 }  # fmt: skip

@@ -15,6 +15,7 @@ from sagewatch.cli.analyze import analyze
 from sagewatch.cli.backtest import backtest
 from sagewatch.cli.baseline import baseline
 from sagewatch.cli.check import check
+from sagewatch.cli.cost import cost
 from sagewatch.cli.demo import demo
 from sagewatch.cli.demo_tabular import demo_tabular
 from sagewatch.cli.deploy_endpoint import deploy_endpoint
@@ -49,6 +50,7 @@ cli.add_command(analyze)
 cli.add_command(baseline)
 cli.add_command(backtest)
 cli.add_command(check)
+cli.add_command(cost)
 cli.add_command(demo)
 cli.add_command(demo_tabular)
 cli.add_command(deploy_endpoint)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from sagewatch.events.facts import AlertDue, DiagnosisChanged, IncidentChanged
+from sagewatch.events.facts import ActionRequested, AlertDue, DiagnosisChanged, IncidentChanged
 from sagewatch.finding import SCHEMA, Finding
 
 _INTERNAL = (
@@ -37,6 +37,10 @@ _EVENTS: dict[str, tuple[type, str]] = {
     ),
     "Diagnosis Finished": (DiagnosisChanged, "The endpoint is as it was; `outcome` says how it went."),
     "Diagnosis Abandoned": (DiagnosisChanged, "Sagewatch keeps its hands off; `outcome` says why."),
+    "Action Requested": (
+        ActionRequested,
+        "Somebody who may pressed a button in Slack; what came of it follows.",
+    ),
     "Diagnosis Due": (DiagnosisChanged, _INTERNAL),
     "Alert Due": (AlertDue, _INTERNAL),
 }

@@ -1,0 +1,109 @@
+"""``sagewatch cost``: what a month would cost, by service, on which assumptions, and against an hourly monitoring job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from sagewatch.cli.cost_model import Estimate, Traffic, estimate
+from sagewatch.errors import ConfigurationError
+
+PRICES = Path(__file__).parent / "prices" / "us-east-1.json"
+_AT_LEAST_ONE = click.IntRange(min=1)
+
+
+@click.command(epilog="Example: sagewatch cost --endpoints 10 --predictions-per-day 100000")
+@click.option("--endpoints", type=_AT_LEAST_ONE, default=1, show_default=True, help="Endpoints watched.")
+@click.option(
+    "--predictions-per-day", type=_AT_LEAST_ONE, default=100_000, show_default=True, help="Of each endpoint."
+)
+@click.option(
+    "--instances",
+    type=_AT_LEAST_ONE,
+    default=1,
+    show_default=True,
+    help="Of each endpoint: each writes files.",
+)
+@click.option(
+    "--incidents", type=click.IntRange(min=0), default=2, show_default=True, help="A month and endpoint."
+)
+@click.option("--architecture", type=click.Choice(["x86_64", "arm64"]), default="x86_64", show_default=True)
+@click.option(
+    "--job-instance", default="ml.m5.xlarge", show_default=True, help="Of the hourly job compared with."
+)
+@click.option(
+    "--prices",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    default=PRICES,
+    help="Another table of prices.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
+def cost(
+    endpoints: int,
+    predictions_per_day: int,
+    instances: int,
+    incidents: int,
+    architecture: str,
+    job_instance: str,
+    prices: Path,
+    *,
+    as_json: bool,
+) -> None:
+    """Estimate a month's cost by service, and name quotas that come near. Nothing is asked of AWS."""
+    table: dict[str, Any] = json.loads(prices.read_text(encoding="utf-8"))
+    traffic = Traffic(
+        endpoints=endpoints,
+        predictions_per_day=predictions_per_day,
+        instances=instances,
+        incidents_per_month=incidents,
+        architecture=architecture,
+        job_instance=job_instance,
+    )
+    try:
+        found = estimate(traffic, table)
+    except KeyError as error:
+        raise ConfigurationError(
+            "is not in the table of prices", where=str(prices), key=str(error.args[0])
+        ) from None
+    if as_json:
+        whole = {
+            "prices": {k: table[k] for k in ("region", "currency", "as_of", "source")},
+            "month": found.month,
+        }
+        click.echo(json.dumps(whole | dict(msgspec.to_builtins(found)), indent=2))
+        return
+    click.echo(tell_estimate(found, traffic, table))
+
+
+def tell_estimate(found: Estimate, traffic: Traffic, table: dict[str, Any]) -> str:
+    """The estimate in words."""
+    unit = table["currency"]
+    rows = [f"  {line.service:26} {line.month:10,.2f}  {line.why}" for line in found.lines]
+    quotas = [
+        f"  {'NEAR' if quota.is_near else 'ok  '}  {quota.name}: {quota.needed:g} of {quota.default:g}"
+        + (f". {quota.advice}" if quota.is_near and quota.advice else "")
+        for quota in found.quotas
+    ]
+    assumed = [f"  {one.value:>8g}  {one.what}" for one in found.assumptions.values()]
+    ratio = found.hourly_job / found.month
+    hourly = (
+        f"An hourly monitoring job on {traffic.job_instance} for each: {found.hourly_job:,.2f}, {ratio:.1f} times as much; "
+        "captures in S3 are needed for both."
+    )
+    return "\n".join(
+        [
+            f"{traffic.endpoints} endpoints, {traffic.predictions_per_day:,} predictions a day each; {unit} a month of 30 days,",
+            f"prices of {table['region']}, {table['as_of']}. {table['source']}",
+            *rows,
+            f"  {'together':26} {found.month:10,.2f}",
+            hourly,
+            "Quotas, defaults as the authors knew them:",
+            *quotas,
+            "Assumed:",
+            *assumed,
+        ]
+    )

@@ -1,0 +1,138 @@
+"""The estimate adds up, grows with what it stands on, and its assumptions about our own work hold."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sagewatch.cli import cli
+from sagewatch.cli.cost import PRICES
+from sagewatch.cli.cost_model import ASSUMPTIONS, FUNCTIONS, Assumption, Traffic, estimate
+from sagewatch.entry import Batch
+from sagewatch.flows.ingest_capture import ingest_capture
+from tests.unit.flows.captures import draw_clean, put_file
+from tests.unit.flows.worlds import NOW, build_world
+
+ROOT = Path(__file__).parents[3]
+TABLE = json.loads(PRICES.read_text())
+
+
+def month(**changes):
+    return estimate(Traffic(**{"endpoints": 1, "predictions_per_day": 100_000, **changes}), TABLE)
+
+
+def test_a_line_worked_out_by_hand():
+    found = {line.service: line.month for line in month(endpoints=3, predictions_per_day=10**6).lines}
+    # 3 endpoints x 1440 files x 30 days; polls of 7 queues: 15 x 43 200 each; three requests a file and a tick.
+    requests = 7 * 15 * 43_200 + 3 * (3 * 1440 * 30 + 43_200)
+    assert found["SQS"] == pytest.approx(requests / 1e6 * 0.40)
+    assert found["SageMaker (saliency jobs)"] == pytest.approx(6 * 10 / 60 * 0.115)
+
+
+def test_the_hourly_job_is_hours_times_price():
+    assert month(endpoints=2).hourly_job == pytest.approx(2 * 720 * 6 / 60 * 0.23)
+
+
+@pytest.mark.parametrize(
+    "more", [{"endpoints": 5}, {"predictions_per_day": 10**7}, {"incidents_per_month": 50}, {"instances": 8}]
+)
+def test_more_of_anything_costs_more(more):
+    assert month(**more).month > month().month
+
+
+def test_arm_is_cheaper_than_x86():
+    assert month(architecture="arm64").month < month().month
+
+
+@pytest.mark.parametrize("name", sorted(ASSUMPTIONS))
+def test_every_assumption_that_is_printed_moves_the_estimate(name):
+    doubled = {**ASSUMPTIONS, name: Assumption(ASSUMPTIONS[name].value * 2, "")}
+    plain, other = month(), estimate(Traffic(endpoints=1, predictions_per_day=100_000), TABLE, doubled)
+    assert (other.month, other.hourly_job) != (plain.month, plain.hourly_job)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(TABLE) - {"region", "currency", "as_of", "source", "processing_hour"})
+)
+def test_every_price_of_the_table_is_used(name):
+    dearer = {**TABLE, name: TABLE[name] * 2}
+    both = [
+        sum(
+            estimate(Traffic(endpoints=1, predictions_per_day=1000, architecture=a), table).month
+            for a in ("arm64", "x86_64")
+        )
+        for table in (TABLE, dearer)
+    ]
+    assert both[1] > both[0]
+
+
+def test_functions_are_those_of_the_stack():
+    assert len(list((ROOT / "functions").glob("*/handler.py"))) == FUNCTIONS
+
+
+class Counted:
+    """The table, counting capacity units as DynamoDB does: 4 KB a read (half for Query's pages alike), 1 KB a write."""
+
+    def __init__(self, items):
+        self._items, self.reads, self.writes = items, 0.0, 0.0
+
+    def get(self, pk, sk):
+        row = self._items.get(pk, sk)
+        self.reads += max(1, -(-len(row.body if row else b"") // 4096))
+        return row
+
+    def query(self, *words):
+        rows = list(self._items.query(*words))
+        self.reads += max(1, -(-sum(len(row.body) for row in rows) // 4096))
+        return iter(rows)
+
+    def write(self, writes):
+        units = sum(max(1, -(-len(one.item.body) // 1024)) for one in writes)
+        self.writes += units * (2 if len(writes) > 1 else 1)  # a transaction counts twice
+        self._items.write(writes)
+
+    def delete(self, *words):
+        self.writes += 1
+        self._items.delete(*words)
+
+
+def test_the_tables_units_for_a_capture_file_are_no_more_than_is_assumed():
+    world, rng = build_world(), random.Random(2)
+    counted = Counted(world.state._items)
+    world.state._items = counted
+    files = 120
+    for n in range(files):
+        at = NOW + timedelta(minutes=n)
+        world.now.now = at + timedelta(seconds=70)
+        event = put_file(world, draw_clean(60, rng), at, number=n)
+        if n == files // 2:  # the detectors have learnt: from here on it is every day's work
+            counted.reads = counted.writes = 0.0
+        body = {"messageId": str(n), "receiptHandle": "r", "body": json.dumps(event), "attributes": {},
+                "messageAttributes": {}, "eventSource": "aws:sqs"}  # fmt: skip
+        assert Batch(ingest_capture, world).run([body]) == {"batchItemFailures": []}
+    reads, writes = counted.reads / (files / 2), counted.writes / (files / 2)
+    assert reads <= ASSUMPTIONS["reads_a_file"].value < 4 * reads, reads
+    assert writes <= ASSUMPTIONS["writes_a_file"].value < 4 * writes, writes
+
+
+def test_the_command_prints_every_line_and_every_assumption_and_json_says_the_same():
+    words = ["cost", "--endpoints", "10", "--predictions-per-day", "100000"]
+    told = CliRunner().invoke(cli, words).output
+    whole = json.loads(CliRunner().invoke(cli, [*words, "--json"]).output)
+    assert all(line["service"] in told for line in whole["lines"])
+    assert all(one["what"] in told for one in whole["assumptions"].values())
+    assert whole["month"] == pytest.approx(sum(line["month"] for line in whole["lines"]))
+    assert whole["prices"]["as_of"] in told
+    assert "NEAR  SageMaker: ml.m5.large" in told
+
+
+def test_a_table_that_lacks_a_price_is_named(tmp_path):
+    file = tmp_path / "prices.json"
+    file.write_text(json.dumps({k: v for k, v in TABLE.items() if k != "xray_traces_million"}))
+    result = CliRunner().invoke(cli, ["cost", "--prices", str(file)])
+    assert "xray_traces_million" in str(result.exception)
