@@ -30,7 +30,7 @@ def test_a_folder_is_explained_the_suspect_first(recording, tmp_path):
     )
     assert result.exit_code == 0, result.output
     assert "3 explained, 0 skipped" in result.output
-    assert "On 2 suspicious inputs against 1 input of another class" in result.output
+    assert "2 suspicious inputs and 1 input of another class" in result.output
     assert json.loads((out / "explanations.json").read_text())["images"][0]["class"] == 14
 
 

@@ -88,7 +88,11 @@ def show(incident_id: str, stack: str, *, as_json: bool) -> None:
     click.echo(f"Next: {description.next_step}")
     click.echo("")
     for entry in entries:
-        data = ", ".join(f"{key}={value}" for key, value in entry.data.items() if key != "finding_id")
+        data = ", ".join(
+            f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
+            for key, value in entry.data.items()
+            if key != "finding_id"
+        )
         click.echo(
             f"{format_time(entry.at)}  {entry.what} ({entry.reason}) by {entry.by}{f': {data}' if data else ''}"
         )
