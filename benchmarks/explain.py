@@ -20,7 +20,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # noqa: TID251 - before numpy and
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # noqa: TID251
 warnings.simplefilter("ignore", DeprecationWarning)
 ROOT = Path(__file__).resolve().parents[1]
-sys.path += [str(ROOT / "endpoint_code"), str(ROOT)]
+sys.path.append(str(ROOT / "endpoint_code"))
+sys.path.insert(0, str(ROOT))  # before anybody else's package of the name `tests`
 
 import inference  # noqa: E402
 import numpy as np  # noqa: E402

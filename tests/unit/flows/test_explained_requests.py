@@ -15,6 +15,7 @@ from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.recorded_requests import link_requests, load_request_links
 from sagewatch.flows.replay_requests import choose_clean, choose_requests
+from sagewatch.incident.doing import tell_doing
 from tests.unit.diagnose.test_machine import build
 from tests.unit.flows.captures import put_file
 from tests.unit.flows.worlds import (
@@ -146,3 +147,20 @@ def test_an_input_without_its_pictures_is_left_out_and_a_comparison_without_them
     link = {"ab": {"id": "e7", "where": "s3://c/k line 7"}}
     (one,) = read_explained(report, {"i.png": b"1", "o.png": b"2"}, link)
     assert (one.role, one.event_id, one.where) == ("clean", "e7", "s3://c/k line 7")
+
+
+def test_of_a_replay_nobody_is_told_that_the_endpoint_moved():
+    world = build_captured(MONITORS.replace("mode: swap", "mode: replay"))
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    (row,) = world.state.list_incidents()
+    said = tell_doing(world.state.load_incident(row.incident_id))
+    assert said == (
+        "Diagnosing: captured inputs are run through the model in a job of its own; the endpoint is not touched."
+    )
+    record_and_settle(world)
+    said = tell_doing(world.state.load_incident(row.incident_id))
+    assert said == "Diagnosed: 1 input explained with heat maps; the endpoint was not touched."
+    page = world.objects.bodies["evidence", f"incidents/{row.incident_id}/index.html"].decode()
+    assert "the endpoint was not touched" in page
+    assert "Swap to recording" not in page

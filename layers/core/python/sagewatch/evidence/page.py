@@ -160,7 +160,7 @@ def _build_next(dossier: Dossier, description: Description) -> Markup:
 def _build_steps(dossier: Dossier) -> Markup | None:
     """The stages of the diagnosis: done, under way, or to come."""
     progress = dossier.incident.diagnosis
-    if progress is None or progress.stage not in {*RUNNING, "finished", "abandoned"}:
+    if progress is None or not progress.touched or progress.stage not in {*RUNNING, "finished", "abandoned"}:
         return None
     lasted = {one.look: one.end - one.start for one in find_stages(dossier.entries, dossier.made_at)}
     items = []

@@ -6,6 +6,8 @@ what a crash leaves undone is seen and done by the next wake-up, the minute's ti
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from sagewatch.diagnose.commands import Command, Refuse, Step
@@ -96,9 +98,7 @@ def _begin(incident_id: str, world: World, *, by_hand: bool = False) -> None:
         return
     entry = Entry(at=step.diagnosis.started_at, what="diagnosis_started", reason=step.reason, by=BY)
     diagnosis = world.state.save_diagnosis(step.diagnosis, [entry])
-    _note(
-        incident_id, Progress(stage=diagnosis.phase.value, reason=step.reason, at=diagnosis.started_at), world
-    )
+    _note(incident_id, _build_progress(diagnosis, step.reason, diagnosis.started_at), world)
     _tell(diagnosis, "started", world)
 
 
@@ -172,7 +172,7 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
             raise
     if claimed.phase.over or (claimed.phase is before.phase and claimed.due == before.due):
         return
-    stage = Progress(stage=claimed.phase.value, reason=step.reason, at=world.now())
+    stage = _build_progress(claimed, step.reason, world.now())
     _note(claimed.incident_id, stage, world)
 
 
@@ -210,12 +210,17 @@ def _build_entry(diagnosis: Diagnosis, reason: str, world: World) -> Entry:
     return Entry(at=world.now(), what=f"diagnosis_{diagnosis.phase}", reason=reason, by=BY, data=data)
 
 
+def _build_progress(diagnosis: Diagnosis, reason: str, at: datetime, explained: int = 0) -> Progress:
+    touched = diagnosis.mode != "replay"
+    return Progress(diagnosis.phase.value, reason, at, explained, touched)
+
+
 def _finish(diagnosis: Diagnosis, world: World) -> None:
     """Tell the end: progress, page, bus; and only then write down that it was told."""
     at = diagnosis.finished_at or world.now()
     report = load_report(diagnosis.incident_id, world)
     explained = len(report.get("images", []))
-    stage = Progress(stage=diagnosis.phase.value, reason=diagnosis.outcome, at=at, explained=explained)
+    stage = _build_progress(diagnosis, diagnosis.outcome, at, explained)
     link_requests(diagnosis, report, world)
     note_cost(diagnosis, BY, world)
     _note(diagnosis.incident_id, stage, world)

@@ -71,14 +71,31 @@ def tell_doing(incident: Incident) -> str:
 
 def tell_progress(progress: Progress) -> str:
     """The stage of a diagnosis in words."""
+    if not progress.touched and progress.stage in {*_STAGES, "finished"}:
+        return _tell_replay(progress)
     if progress.stage in _STAGES:
         return _STAGES[progress.stage]
-    reason = _REASONS.get(progress.reason, clean_text(progress.reason, _REASON_LIMIT).replace("_", " "))
+    reason = _tell_reason(progress)
     if progress.stage == "finished" and progress.explained:
-        inputs = "1 input" if progress.explained == 1 else f"{progress.explained:,} inputs"
-        return f"Diagnosed: {inputs} explained with heat maps; the original configuration is back."
+        return f"Diagnosed: {_count_inputs(progress)} explained with heat maps; the original configuration is back."
     if progress.stage == "finished":
         return f"Diagnosis ended without heat maps: {reason}. The original configuration is in place."
     if progress.stage == "abandoned":
         return f"Diagnosis abandoned: {reason}. Sagewatch leaves the endpoint alone: check its configuration."
     return f"No diagnosis: {reason}."
+
+
+def _tell_replay(progress: Progress) -> str:
+    if progress.stage != "finished":
+        return "Diagnosing: captured inputs are run through the model in a job of its own; the endpoint is not touched."
+    if progress.explained:
+        return f"Diagnosed: {_count_inputs(progress)} explained with heat maps; the endpoint was not touched."
+    return f"Diagnosis ended without heat maps: {_tell_reason(progress)}. The endpoint was not touched."
+
+
+def _tell_reason(progress: Progress) -> str:
+    return _REASONS.get(progress.reason, clean_text(progress.reason, _REASON_LIMIT).replace("_", " "))
+
+
+def _count_inputs(progress: Progress) -> str:
+    return "1 input" if progress.explained == 1 else f"{progress.explained:,} inputs"

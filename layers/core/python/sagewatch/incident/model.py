@@ -55,12 +55,15 @@ class Progress(msgspec.Struct, frozen=True):
         Since when, UTC.
     explained
         How many inputs have a heat map.
+    touched
+        Whether it moves the endpoint; a replay does not.
     """
 
     stage: str
     reason: str
     at: datetime
     explained: int = 0
+    touched: bool = True
 
 
 class Incident(msgspec.Struct, frozen=True, kw_only=True):
