@@ -114,19 +114,22 @@ def split_fields(block: bytes, fields: Sequence[Stretches], most: int) -> tuple[
         return None
     bounded = np.concatenate([[-1], commas, [len(block)]])
     grid = commas.reshape(rows, -1)
-    starts, ends, widths = [], [], []
-    for field in fields:
-        first, last = np.searchsorted(commas, [field.starts[0], field.ends[0]]).tolist()
+    spans = [np.searchsorted(commas, [field.starts[0], field.ends[0]]).tolist() for field in fields]
+    widths = [last - first + 1 for first, last in spans]
+    starts, ends = np.empty((2, rows, sum(widths)), dtype=np.int64)
+    column = 0
+    for field, (first, last) in zip(fields, spans, strict=True):
         # Where the same commas of every other line must stand, those around them included.
         at = np.arange(rows) * grid.shape[1] + first
         count = last - first
         if at[-1] + count > len(commas) or not _lie_around(bounded, at, count, field):
             return None
-        inside = grid[:, first:last]
-        starts += [field.starts[:, None], inside + 1]
-        ends += [inside, field.ends[:, None]]
-        widths.append(count + 1)
-    return _build_columns(block, np.hstack(starts), np.hstack(ends)), widths
+        starts[:, column] = field.starts
+        ends[:, column : column + count] = grid[:, first:last]
+        np.add(grid[:, first:last], 1, out=starts[:, column + 1 : column + count + 1])
+        ends[:, column + count] = field.ends
+        column += count + 1
+    return _build_columns(block, starts, ends), widths
 
 
 def _lie_around(bounded: Places, at: Places, count: int, field: Stretches) -> bool:
