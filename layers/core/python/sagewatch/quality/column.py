@@ -169,7 +169,7 @@ class ColumnProfile:
             return
         for word, count in found.items():
             self.categories[word] = self.categories.get(word, 0) + count
-        too_long = any(len(word) > LONGEST_CATEGORY for word in found)
+        too_long = max(map(len, found), default=0) > LONGEST_CATEGORY
         if too_long or len(self.categories) > self.most_categories:
             self.categories = None
 
