@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,6 +20,7 @@ from sagewatch.sandbox.demo.stage import set_up
 from tests.unit.flows.worlds import build_finding
 
 ROOT = Path(__file__).resolve().parents[2]
+SAGEWATCH = str(Path(sys.executable).parent / "sagewatch")
 VIEWER = ("U00000002", "vera")
 pytestmark = pytest.mark.skipif(
     shutil.which("node") is None, reason="osls packages the stack, and needs node"
@@ -54,6 +58,10 @@ def list_buttons(stage):
     return [b["action_id"] for block in blocks if block["type"] == "actions" for b in block["elements"]]
 
 
+def list_acknowledgements(stage):
+    return [reply["text"] for reply in stage.slack.replies() if "Acknowledged by" in reply["text"]]
+
+
 def test_who_may_only_look_is_refused_in_private_and_the_message_stays(stage):
     assert stage.slack.click("acknowledge", user=VIEWER).status == 200
     (whisper,) = wait_for(lambda: stage.slack.whispers)
@@ -83,8 +91,9 @@ def test_a_double_click_acknowledges_once_in_time_and_the_message_says_by_whom(s
     assert all(press.status == 200 and press.in_time for press in presses)
     wait_for(lambda: "acknowledge" not in list_buttons(stage))
     assert "ada (Slack U00000001)" in json.dumps(stage.slack.messages()[-1])
-    said = [reply["text"] for reply in stage.slack.replies() if "Acknowledged by" in reply["text"]]
-    assert len(said) == 1
+    wait_for(lambda: list_acknowledgements(stage))  # the line in the thread follows the change
+    time.sleep(2)
+    assert len(list_acknowledgements(stage)) == 1
 
 
 def test_resolving_ends_it_for_everybody_by_one_change_and_one_mail(stage):
@@ -92,3 +101,24 @@ def test_resolving_ends_it_for_everybody_by_one_change_and_one_mail(stage):
     wait_for(lambda: "RESOLVED" in stage.slack.messages()[-1]["text"])
     wait_for(lambda: any("resolved" in path.name for path in stage.inbox.mails()))
     assert list_buttons(stage) == []
+
+
+def test_a_drill_comes_out_at_the_end_marked_and_says_how_long_each_hop_took(stage):
+    done = subprocess.run(
+        [SAGEWATCH, "drill", "--json", "--stack", "sagewatch"],
+        cwd=ROOT,
+        env={**os.environ, **stage.aws.environment},  # noqa: TID251 (an edge)
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
+    assert done.returncode == 0, (done.stdout, done.stderr)
+    drilled = json.loads(done.stdout)
+    assert drilled["missing"] == ""
+    times = [hop["after_seconds"] for hop in drilled["hops"]]
+    assert times == sorted(times)
+    assert len(times) >= 4
+    last = stage.slack.messages()[-1]
+    assert last["text"].startswith("[REPLAY]")
+    assert "RESOLVED" in last["text"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -114,3 +115,16 @@ def test_a_stack_that_is_not_there_is_named_with_what_to_do(monkeypatch, capsys)
         main()
     assert left.value.code == 1
     assert "No stack nowhere" in capsys.readouterr().err
+
+
+def test_what_a_detector_on_trial_found_is_told_once_somebody_says_that_it_is_right(stack):
+    store, _ = stack
+    assert "already told" in run(store, "incidents", "promote", INCIDENT, "--by", "ada")
+    incident = store.state.load_incident(INCIDENT)
+    record = store.state.load_open(incident.fingerprint)
+    findings = tuple(msgspec.structs.replace(one, staged=True) for one in incident.findings)
+    store.state.save_incident(msgspec.structs.replace(incident, findings=findings), record, [])
+    assert store.state.load_incident(INCIDENT).staged
+    assert "promoted" in run(store, "incidents", "promote", INCIDENT, "--by", "ada")
+    assert not store.state.load_incident(INCIDENT).staged
+    assert store.state.load_incident(INCIDENT).promoted_by == "ada"

@@ -21,6 +21,7 @@ from sagewatch.cli.demo_tabular import demo_tabular
 from sagewatch.cli.deploy_endpoint import deploy_endpoint
 from sagewatch.cli.distributions import distributions
 from sagewatch.cli.doctor import doctor
+from sagewatch.cli.drill import drill
 from sagewatch.cli.events import events, record, trigger
 from sagewatch.cli.explain import explain
 from sagewatch.cli.explain_tensors import explain_tensors
@@ -56,6 +57,7 @@ cli.add_command(demo_tabular)
 cli.add_command(deploy_endpoint)
 cli.add_command(distributions)
 cli.add_command(doctor)
+cli.add_command(drill)
 cli.add_command(events)
 cli.add_command(explain_tensors)
 cli.add_command(explain)

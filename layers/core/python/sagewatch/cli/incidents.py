@@ -118,6 +118,23 @@ def ack(incident_id: str, by: str, stack: str, *, as_json: bool) -> None:
 
 
 @incidents.command(
+    "promote", epilog="Example: sagewatch incidents promote 20261121T203405Z-d70a35fb2065c43a --by ada"
+)
+@click.argument("incident_id", metavar="ID")
+@by_option
+@stack_option
+@as_json_option
+def promote(incident_id: str, by: str, stack: str, *, as_json: bool) -> None:
+    """Say that a detector on trial (`staged: true`) is right about it: from now on people are told of this incident."""
+    from sagewatch.flows.act_by_hand import promote_incident
+
+    store = open_store(stack)
+    name = load(incident_id, store).incident_id
+    reason = promote_incident(name, by=by, world=store.world).reason
+    _tell_change(name, reason, as_json=as_json)
+
+
+@incidents.command(
     "resolve",
     epilog='Example: sagewatch incidents resolve 20261121T203405Z-d70a35fb2065c43a --reason "camera was turned"',
 )

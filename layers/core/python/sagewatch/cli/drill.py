@@ -1,0 +1,169 @@
+"""``sagewatch drill``: a marked test alert through the production path, hop by hop."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final
+
+import click
+import msgspec
+
+from sagewatch.cli.store import open_store, stack_option
+from sagewatch.events import FindingReported
+from sagewatch.finding import (
+    DetectorRef,
+    Evidence,
+    Finding,
+    Place,
+    Severity,
+    Stream,
+    Window,
+    build_content_key,
+    build_fingerprint,
+)
+from sagewatch.incident.lifecycle import build_incident_id
+from sagewatch.rehearsal import TEST_RECEIVER, MarkedBus, RehearsedItems, build_replay_name
+from sagewatch.state import State
+
+if TYPE_CHECKING:
+    from sagewatch.incident.model import Entry
+    from sagewatch.world import World
+
+ENDPOINT: Final = "sagewatch-drill"
+EVERY_SECONDS: Final = 0.5
+_MEANT: Final = {
+    "incident_opened": "manage_incident opened the incident",
+    "alert_sent": "deliver_alert told {receiver} ({kind})",
+    "alert_delayed": "{receiver} did not take it: {reason}",
+    "alert_refused": "{receiver} refused it: {reason}",
+    "incident_resolved": "manage_incident resolved the incident",
+}
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """A step of the way: what, and how long after the finding was put on the bus."""
+
+    what: str
+    after_seconds: float
+
+
+class Drilled(msgspec.Struct, frozen=True):
+    """How a drill went; ``missing`` says what never came, in words."""
+
+    incident_id: str
+    hops: tuple[Hop, ...]
+    missing: str = ""
+
+
+@click.command(epilog="Example: sagewatch drill --json")
+@click.option(
+    "--wait",
+    type=click.IntRange(5, 900),
+    default=120,
+    show_default=True,
+    help="Seconds to wait for each half.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@stack_option
+def drill(wait: int, stack: str, *, as_json: bool) -> None:
+    """Send a marked test finding the way that real ones go, and its end after it; print each hop with its time.
+
+    It opens an incident in rows of its own, touches no endpoint, and tells the receiver `test` of monitors.yml alone,
+    every message marked. Exit code 1 where the test did not come out at the end.
+    """
+    world = open_store(stack).world
+    drilled = run_drill(world, timedelta(seconds=wait), time.sleep)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(drilled), indent=2))
+    else:
+        for hop in drilled.hops:
+            click.echo(f"{hop.after_seconds:8.1f} s  {hop.what}")
+        click.echo(drilled.missing or "The whole way works.")
+    if drilled.missing:
+        click.get_current_context().exit(1)
+
+
+def run_drill(world: World, wait: timedelta, sleep: Callable[[float], None]) -> Drilled:
+    """Raise and clear a test finding, and follow both to the receiver.
+
+    Parameters
+    ----------
+    wait
+        For each of the two at most so long.
+    """
+    at = world.now()
+    name = build_replay_name(at, live=False)
+    finding = build_test_finding(at, world.place)
+    incident_id = build_incident_id(finding.raised_at, finding.fingerprint)
+    rows = State(RehearsedItems(world.state.items, name, at))
+    bus = MarkedBus(world.bus, name)
+    hops = [Hop(f"the bus took a marked finding ({name})", 0.0)]
+    for state, one in (("firing", finding), ("resolved", msgspec.structs.replace(finding, cleared_at=at))):
+        bus.publish([FindingReported(one)], world.now())
+        entries = _wait_for(state, lambda: rows.load_entries(incident_id), world, wait, sleep)
+        known = {hop.what for hop in hops}
+        hops += [hop for hop in _list_hops(entries, at) if hop.what not in known]
+        if not _is_told(state, entries):
+            return Drilled(incident_id, tuple(hops), _explain(state, entries))
+    return Drilled(incident_id, tuple(hops))
+
+
+def build_test_finding(at: datetime, place: Place) -> Finding:
+    """A finding about an endpoint that does not exist, named as what it is."""
+    stream = Stream(ENDPOINT, "drill")
+    fingerprint = build_fingerprint(stream, "no-data", "drill")
+    return Finding(
+        finding_id=build_content_key(fingerprint, at.isoformat()),
+        fingerprint=fingerprint,
+        account=place.account,
+        region=place.region,
+        endpoint=stream.endpoint,
+        variant=stream.variant,
+        kind="no-data",
+        subject="drill",
+        severity=Severity.INFO,
+        evidence=Evidence(0.0, 0.0, 0.0, 0.0, "seconds", 0.0, 0.0),
+        window=Window(at, at, 0),
+        source="sagewatch drill",
+        detector=DetectorRef("drill", "1", "drill"),
+        raised_at=at,
+    )
+
+
+def _wait_for(
+    state: str, load: Callable[[], list[Entry]], world: World, wait: timedelta, sleep: Callable[[float], None]
+) -> list[Entry]:
+    end = world.now() + wait
+    while True:
+        entries = load()
+        if _is_told(state, entries) or world.now() >= end:
+            return entries
+        sleep(EVERY_SECONDS)
+
+
+def _is_told(state: str, entries: list[Entry]) -> bool:
+    return any(one.what == "alert_sent" and one.data.get("kind") == state for one in entries)
+
+
+def _list_hops(entries: list[Entry], since: datetime) -> Iterator[Hop]:
+    for entry in sorted(entries, key=lambda one: one.at):
+        if entry.what in _MEANT and (entry.what != "incident_resolved" or entry.at != since):
+            words = _MEANT[entry.what].format(
+                **{"receiver": "", "kind": "", **entry.data, "reason": entry.reason}
+            )
+            yield Hop(words, round((entry.at - since).total_seconds(), 3))
+
+
+def _explain(state: str, entries: list[Entry]) -> str:
+    """What never came, and where to look."""
+    if not any(one.what == "incident_opened" for one in entries):
+        return "No incident was opened: look at the queue of manage_incident and its dead letters (sagewatch doctor)."
+    if any(one.what in {"alert_refused", "alert_delayed"} for one in entries):
+        return f"The receiver {TEST_RECEIVER} did not take the message; the hops say why."
+    return (
+        f"Nobody was told ({state}): monitors.yml needs a receiver called {TEST_RECEIVER} with a channel other than mail; "
+        "else look at the queue of deliver_alert and its dead letters (sagewatch doctor)."
+    )

@@ -1,0 +1,89 @@
+"""A drill goes the way of real findings, tells the receiver `test` alone, and says what is missing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sagewatch.cli.drill import run_drill
+from sagewatch.entry import handle
+from sagewatch.errors import DeliveryError
+from sagewatch.memory.world import MemoryBus
+from sagewatch.rehearsal import choose_world
+from tests.unit.flows.worlds import LISTENERS, MONITORS, build_world
+
+WITH_TEST = MONITORS.replace(
+    "receivers:\n",
+    'routes: {receiver: ml-on-call}\nreceivers:\n  test: {slack: {channel: "#t", token: "secret:t"}}\n',
+)
+
+
+class Wired(MemoryBus):
+    """A bus whose events reach the flows that serverless.yml's rules name, as its handlers do it."""
+
+    world = None
+    deaf = ()
+
+    def publish(self, facts, at):
+        before = len(self.events)
+        super().publish(facts, at)
+        for event in self.events[before:]:
+            for flow in LISTENERS[event["detail-type"]]:
+                if flow.__name__ not in self.deaf:
+                    handle(flow, event, choose_world(self.world, event))
+
+
+@pytest.fixture
+def start():
+    def begin(monitors=WITH_TEST, deaf=()):
+        world = build_world(monitors)
+        bus = Wired()
+        object.__setattr__(world, "bus", bus)
+        bus.world, bus.deaf = world, deaf
+        return world
+
+    return begin
+
+
+def drill(world):
+    return run_drill(world, timedelta(seconds=20), lambda seconds: world.now.move(timedelta(seconds=seconds)))
+
+
+def test_the_test_receiver_hears_both_ends_marked_and_nobody_else_hears_anything(start):
+    world = start()
+    drilled = drill(world)
+    assert drilled.missing == ""
+    assert [hop.what for hop in drilled.hops if "told" in hop.what] == [
+        "deliver_alert told test/slack (firing)",
+        "deliver_alert told test/slack (resolved)",
+    ]
+    assert {receiver for receiver, _ in world.chat.posted} == {"test"}
+    assert all(message["text"].startswith("[REPLAY]") for _, message in world.chat.posted)
+    assert world.mail.mails == []
+    assert world.state.list_incidents() == []
+    assert world.hosting.describe_endpoint("signs")["EndpointStatus"] == "InService"
+
+
+@pytest.mark.parametrize(
+    ("monitors", "deaf", "words"),
+    [
+        (MONITORS, (), "needs a receiver called test"),
+        (WITH_TEST, ("manage_incident",), "No incident was opened"),
+        (WITH_TEST, ("deliver_alert",), "Nobody was told"),
+    ],
+)
+def test_what_never_came_is_said(start, monitors, deaf, words):
+    assert words in drill(start(monitors, deaf)).missing
+
+
+def test_a_receiver_that_refuses_is_named_with_its_reason(start):
+    world = start()
+
+    def refuse(receiver, message):
+        raise DeliveryError(receiver, "channel_not_found", recoverable=False)
+
+    world.chat.post_message = refuse
+    drilled = drill(world)
+    assert "did not take the message" in drilled.missing
+    assert any("channel_not_found" in hop.what for hop in drilled.hops)
