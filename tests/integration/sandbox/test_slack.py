@@ -167,3 +167,31 @@ def test_a_rotated_token_is_looked_up_once_more(slack: Slack) -> None:
     tokens.fresh = "xoxb-old"
     with pytest.raises(DeliveryError, match="invalid_auth"):
         chat.post_message("ml-on-call", {"text": "firing"})
+
+
+def test_the_products_webhook_goes_over_http_and_what_slack_says_is_sorted(slack: Slack) -> None:
+    from datetime import UTC, datetime
+
+    from sagewatch.alert.outbox import Kind
+    from sagewatch.alert.slack import render_slack
+    from sagewatch.alerting import Receiver, SlackWebhookReceiver
+    from sagewatch.aws.http import HttpHooks
+    from sagewatch.errors import DeliveryError
+    from tests.unit.alert.story import HOSTILE, announce_hostile
+
+    addresses = {"good": slack.webhook_url("ml-on-call"), "gone": slack.webhook_url("nowhere")}
+    receivers = {name: Receiver(slack_webhook=SlackWebhookReceiver(url=name)) for name in addresses}
+    hooks = HttpHooks(receivers, lambda name: addresses[name])
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    for text in HOSTILE.values():
+        message = render_slack(announce_hostile(Kind.FIRING, "data-quality", text))
+        hooks.post_hook("good/slack_webhook", message, now)
+    assert len(slack.messages()) == len(HOSTILE)
+    with pytest.raises(DeliveryError) as gone:
+        hooks.post_hook("gone/slack_webhook", {"text": "x"}, now)
+    assert not gone.value.recoverable
+    assert addresses["gone"] not in str(gone.value)  # the address is the secret
+    slack.throttle(times=1, retry_after_seconds=7)
+    with pytest.raises(DeliveryError) as busy:
+        hooks.post_hook("good/slack_webhook", {"text": "x"}, now)
+    assert (busy.value.recoverable, busy.value.after_seconds) == (True, 7.0)

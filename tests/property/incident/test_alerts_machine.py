@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from sagewatch.alert.ledger import Ledger
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance.conftest import MONITORS
 from tests.acceptance.language import START, Story
@@ -113,9 +115,21 @@ class Alerts(RuleBasedStateMachine):
             kinds = [one.kind for one in story.ears.heard if one.target == target]
             if "resolved" in kinds:
                 assert "firing" in kinds[: kinds.index("resolved")]
+            # The books are not believed: as many beginnings were heard as they say, or more (a crash repeats).
+            ledgers = [
+                msgspec.json.decode(row.body, type=Ledger)
+                for row in story.items.rows.values()
+                if row.sk == "ledger"
+            ]
+            assert kinds.count("firing") >= sum(one.generation for one in ledgers if one.receiver == target)
         for incident_id in {row.pk.removeprefix("incident#") for row in rows}:
             for debt in story.world.state.load_debts(incident_id):
                 assert debt.told in {"resolved", "spared", "digested"}, debt
+                if debt.told == "resolved":
+                    # The books are not believed: who was told the end has heard a beginning.
+                    assert any(
+                        one.target == debt.receiver and one.kind == "firing" for one in story.ears.heard
+                    )
                 if debt.told == "spared":
                     assert self.silences
 

@@ -1,0 +1,102 @@
+"""The state machine of alerts can fail: an outbox that is broken on purpose is found out.
+
+Each mutant is a mistake that such an outbox is made with: what the state machine promises must not survive it.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from sagewatch.alert.outbox import Hold, Kind
+from sagewatch.alert_state import AlertState
+from sagewatch.errors import DeliveryError
+from sagewatch.flows import settle_target
+from tests.property.incident.test_alerts_machine import Alerts
+
+send, decide, record = settle_target.send_message, settle_target.decide_announcement, AlertState.record_told
+
+
+def take_a_refusal_for_a_yes(announcement, ledger, what, world):
+    """A receiver that said 429 is written down as told."""
+    try:
+        return send(announcement, ledger, what, world)
+    except DeliveryError:
+        return ledger.thread
+
+
+def forget_the_end(*arguments, **named):
+    """Nobody is told that it is over."""
+    decision = decide(*arguments, **named)
+    return Hold("forgotten") if getattr(decision, "kind", None) is Kind.RESOLVED else decision
+
+
+def write_down_without_sending(announcement, ledger, what, world):
+    """The books say that it was told."""
+    return ledger.thread
+
+
+def speak_while_muted(ledger, members, mutes, *rest):
+    """Silences are not asked."""
+    return decide(ledger, members, {}, *rest)
+
+
+MUTANTS = {
+    "a refusal is taken for a yes": ("send_message", take_a_refusal_for_a_yes),
+    "the end is forgotten": ("decide_announcement", forget_the_end),
+    "it is written down and not sent": ("send_message", write_down_without_sending),
+    "it speaks while muted": ("decide_announcement", speak_while_muted),
+}
+FIND_ONE = settings(
+    max_examples=150,
+    stateful_step_count=25,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_broken_outbox_is_found_out(name, monkeypatch):
+    place, mutant = MUTANTS[name]
+    monkeypatch.setattr(settle_target, place, mutant)
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Alerts, settings=FIND_ONE)
+
+
+def test_recording_before_sending_loses_a_message_to_a_crash_and_is_found_out(monkeypatch):
+    """Record, then send: with a crash in between the books say that it was told, and nobody was."""
+    held = []
+
+    def keep_for_later(announcement, ledger, what, world):
+        held.append((announcement, ledger, what, world))
+        return ledger.thread
+
+    def record_then_send(self, *arguments):
+        done = record(self, *arguments)  # a crash here is the point: the fuse of the story is in this write
+        while held:
+            insist(*held.pop())
+        return done
+
+    def insist(*message):
+        while True:  # no refusal may lose it here: only the crash
+            try:
+                return send(*message)
+            except DeliveryError:
+                continue
+
+    def begin_anew(self, *arguments):
+        held.clear()  # whoever was killed remembers nothing
+        return original(self, *arguments)
+
+    original = AlertState.load_group
+    monkeypatch.setattr(settle_target, "send_message", keep_for_later)
+    monkeypatch.setattr(AlertState, "record_told", record_then_send)
+    monkeypatch.setattr(AlertState, "load_group", begin_anew)
+    # A crash between two certain writes, with no later message that makes up for it, is rare.
+    with pytest.raises(AssertionError):
+        run_state_machine_as_test(Alerts, settings=settings(FIND_ONE, max_examples=800))
