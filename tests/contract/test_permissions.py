@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 
+from deploy.permissions import REASONS, build_page, list_sids
 from tests.contract.calls import derive_actions
 
 FUNCTIONS = (
@@ -146,3 +148,11 @@ def test_whoever_writes_pages_may_read_what_whoever_judges_reports_may(role_of):
 
     assert len(reads("ingest_report")) == 2
     assert reads("deliver_alert") == reads("advance_diagnosis") == reads("ingest_report")
+
+
+def test_the_page_of_permissions_is_what_the_template_says_with_a_reason_for_each_line(template):
+    page = (Path(__file__).parents[2] / "docs" / "permissions.md").read_text()
+    assert page == build_page(template), (
+        "python -m deploy.permissions .build/contract/package > docs/permissions.md"
+    )
+    assert list_sids(template) - set(REASONS) == set()

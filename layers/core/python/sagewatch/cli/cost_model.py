@@ -80,7 +80,7 @@ ASSUMPTIONS: dict[str, Assumption] = {
     "writes_a_file": Assumption(8, "write units of the table for a capture file: segment, stream, checkpoint (held by a test)"),
     "reads_a_file": Assumption(8, "read units of the table for a capture file (held by a test)"),
     "reads_a_tick": Assumption(6, "read units of the table for an endpoint each tick"),
-    "row_bytes_a_file": Assumption(2000, "bytes in the table for a capture file, for 15 days"),
+    "row_bytes_a_file": Assumption(2000, "bytes in the table for a capture file, for two days"),
     "metrics_an_endpoint": Assumption(20, "sets of dimensions: 3 counts, up to 5 classes at a time (12 in a month), 5 detectors"),
     "log_bytes_a_file": Assumption(1500, "bytes of logs for a capture file, metrics included"),
     "bytes_a_prediction": Assumption(2000, "bytes captured for a prediction; images are more"),
@@ -179,7 +179,7 @@ def _price_sqs(files: float, prices: dict[str, Any], a: dict[str, float]) -> Lin
 def _price_dynamodb(files: float, endpoints: int, prices: dict[str, Any], a: dict[str, float]) -> Line:
     reads = files * a["reads_a_file"] + MINUTES * endpoints * a["reads_a_tick"]
     writes = files * a["writes_a_file"]
-    stored = files / 2 * a["row_bytes_a_file"] / GB
+    stored = files / DAYS * 2 * a["row_bytes_a_file"] / GB
     month = (
         reads / MILLION * prices["dynamodb_read_units_million"]
         + writes / MILLION * prices["dynamodb_write_units_million"]

@@ -54,7 +54,7 @@ Written by `python -m sagewatch.cli.event_schemas docs/reference/events`; a test
 what is really sent against them.
 
 Sagewatch publishes on its own bus (the stack's output `EventBus`), source `sagewatch`. Every detail says `schema` (now {SCHEMA}),
-`account` and `region`: those of the endpoint, which in a hub may be another account's. A field may be added in any version;
+`account` and `region`: those of the endpoint. A field may be added in any version;
 one that goes or changes its meaning raises `schema`. Delivery is at least once: `finding_id`, `incident_id` with `change` are
 what to remember. Payloads are never in an event: `samples` says where they lie.
 
@@ -88,8 +88,7 @@ OnCallRule:
       - {Id: queue, Arn: !GetAtt YourQueue.Arn, DeadLetterConfig: {Arn: !GetAtt YourDeadLetters.Arn}}
 ```
 
-The queue's policy must let `events.amazonaws.com` send, with `aws:SourceArn` the rule's. For another account, add a statement to
-the bus and make the rule there: the spoke template in `deploy/` shows the other direction.
+The queue's policy must let `events.amazonaws.com` send, with `aws:SourceArn` the rule's.
 """
 
 
