@@ -121,9 +121,10 @@ def report_peak(path: str) -> None:
     start = time.perf_counter()
     readout = read_dataset([Path(path)], SETTINGS, 2)
     seconds = time.perf_counter() - start
-    here, below = (
-        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+    # Not getrusage: after an exec it still tells the peak of the process that this one was forked from.
+    status = Path("/proc/self/status").read_text()
+    here = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+    below = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(f"here {here:.0f}, workers {below:.0f}; {seconds:.1f} s, {readout.tables.rows} rows")
 
 

@@ -10,11 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
+
 
 @pytest.mark.parametrize("kind", ["json", "parquet"])
-def test_a_document_ten_times_as_large_takes_no_more_memory(tmp_path, kind):
+def test_a_document_twice_as_large_takes_no_more_memory(tmp_path, kind):
     peaks = []
-    for rows in (500_000, 1_500_000):
+    for rows in (500_000, 1_000_000):
         path = tmp_path / f"{rows}.{kind}"
         if kind == "json":
             with path.open("w") as file:
@@ -27,15 +29,16 @@ def test_a_document_ten_times_as_large_takes_no_more_memory(tmp_path, kind):
         else:
             values = np.random.default_rng(1).normal(size=rows)
             pq.write_table(pa.table({"a": values, "b": values * 2}), path, row_group_size=100_000)
+        # Not getrusage: after an exec it still tells the peak of the process that this one was forked from.
         program = (
-            "import resource, sys, pathlib; from sagewatch.quality.workers import read_dataset;"
+            "import sys, pathlib; from sagewatch.quality.workers import read_dataset;"
             "from sagewatch.quality.reading import ReadSettings; from sagewatch.quality.dataset_format import *;"
             "read_dataset([pathlib.Path(sys.argv[1])], ReadSettings(DatasetFormat(FileKind(sys.argv[2]))));"
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+            "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
         )
         done = subprocess.run(
             [sys.executable, "-c", program, path, kind], capture_output=True, text=True, check=True
         )
-        peaks.append(int(done.stdout))
+        peaks.append(int(done.stdout) // 1024)
         path.unlink()
-    assert peaks[1] < 1.25 * peaks[0] + 20
+    assert peaks[1] < 1.25 * peaks[0] + 20, peaks
