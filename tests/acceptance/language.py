@@ -138,6 +138,8 @@ class Story:
             place=Place("123456789012", "eu-central-1"),
             wakeups=self.wakeups,
         )  # fmt: skip
+        for endpoint in self.world.monitors.endpoints:
+            self.world.state.note_stream(Stream(endpoint, "AllTraffic"))  # it was heard of before
         self._delivered = 0
 
     # What happens -------------------------------------------------------------------------------------

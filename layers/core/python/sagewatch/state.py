@@ -7,6 +7,7 @@ pk / sk                                   holds
 ``stream#E#V`` / ``segment#<time>#<id>``  the predictions of one capture object; being there means counted
 ``stream#E#V`` / ``checkpoint``           the detectors' states at the watermark; segments after it refold
 ``stream#E#V`` / ``told#<finding>#<s>``   this finding's raising or clearing is on the bus
+``expected#E`` / ``first-capture``         since when captures are expected that never came
 ``open#<fingerprint>`` / ``open``         the one open incident of the fingerprint
 ``incident#<id>`` / ``meta``              the incident
 ``incident#<id>`` / ``event#<time>#<n>``  its audit trail
@@ -30,6 +31,7 @@ from typing import TypeVar
 import msgspec
 
 from sagewatch.capture import Segment, decode_segment, encode_segment
+from sagewatch.detect.first_capture import Expectation
 from sagewatch.detect.stream import Checkpoint
 from sagewatch.diagnose.model import Diagnosis, Switch
 from sagewatch.errors import ConflictError
@@ -47,7 +49,7 @@ INCIDENTS = "incidents"
 FIRST_LOOK = timedelta(minutes=1)
 """An incident that changed is looked at again after this, should the event that says so be lost."""
 
-V = TypeVar("V", Incident, OpenRecord, Diagnosis, ScheduleState, Watch)
+V = TypeVar("V", Expectation, Incident, OpenRecord, Diagnosis, ScheduleState, Watch)
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,6 +140,16 @@ class State:
         return [
             msgspec.json.decode(row.body, type=Stream) for row in self._items.query(f"endpoint#{endpoint}")
         ]
+
+    def load_expectation(self, endpoint: str) -> Expectation | None:
+        """Since when the endpoint's captures are expected; None before the first look."""
+        return self._load_versioned(f"expected#{endpoint}", "first-capture", Expectation)
+
+    def save_expectation(self, expected: Expectation) -> None:
+        """Write it; ``ConflictError`` where it was changed meanwhile."""
+        self._items.write(
+            [write_row(f"expected#{expected.endpoint}", "first-capture", expected, expected.version)]
+        )
 
     def load_segments(self, stream: Stream, since: datetime | None) -> list[Segment]:
         """The stream's segments that begin at or after a time, in order of time."""

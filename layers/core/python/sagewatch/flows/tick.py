@@ -9,6 +9,7 @@ from __future__ import annotations
 from sagewatch.errors import ConflictError
 from sagewatch.events import AlertDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
+from sagewatch.flows.first_capture import notice_first_capture
 from sagewatch.flows.ingest_capture import evaluate_stream
 from sagewatch.flows.lost_runs import notice_lost_runs
 from sagewatch.flows.manage_incident import finish_clearing
@@ -24,9 +25,12 @@ def tick(fact: Fact, world: World) -> None:
     """Wake every diagnosis that is under way, and judge every stream by the clock."""
     if not isinstance(fact, Ticked):
         return
-    for endpoint in world.monitors.endpoints:
-        for stream in world.state.list_streams(endpoint):
+    for endpoint, watched in world.monitors.endpoints.items():
+        streams = world.state.list_streams(endpoint)
+        for stream in streams:
             _judge_by_the_clock(stream, world)
+        if watched.detectors.no_data is not None:
+            notice_first_capture(endpoint, watched.detectors.no_data, world, seen=bool(streams))
     due: list[DiagnosisChanged | AlertDue] = [
         change for endpoint in world.monitors.endpoints if (change := _find_due(endpoint, world))
     ]

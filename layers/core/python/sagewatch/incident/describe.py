@@ -118,6 +118,8 @@ def _describe_rejected(finding: Finding, _: Mapping[str, str]) -> Description:
 
 def _describe_no_data(finding: Finding, _: Mapping[str, str]) -> Description:
     evidence = finding.evidence
+    if finding.subject == "never-seen":
+        return _describe_never_seen(finding)
     # Looking back, the silence is as long as it became, not as long as it was when it was called one.
     until_cleared = finding.cleared_at - finding.window.start if finding.cleared_at else None
     silence = format_duration(until_cleared or evidence.observed)
@@ -131,6 +133,19 @@ def _describe_no_data(finding: Finding, _: Mapping[str, str]) -> Description:
         over="Captures arrive again",
         next_step="Check that the endpoint is in service, that it is being called, and that its "
         "configuration still captures data.",
+    )
+
+
+def _describe_never_seen(finding: Finding) -> Description:
+    waited = format_duration((finding.cleared_at or finding.window.end) - finding.window.start)
+    return Description(
+        headline="No capture has ever arrived",
+        what=f"It has been watched for {waited}, and no capture file has ever arrived.",
+        what_was=f"It had been watched for {waited} before the first capture file arrived.",
+        how_bad="Nothing of this endpoint is watched until captures arrive.",
+        over="The first capture has arrived",
+        next_step="Check that data capture is on in the endpoint's configuration, that it writes below the capture prefix of "
+        "the watched bucket, and that the bucket's EventBridge notifications are on (sagewatch doctor).",
     )
 
 

@@ -1,0 +1,43 @@
+"""Every minute: whether each endpoint of monitors.yml was ever heard of."""
+
+from __future__ import annotations
+
+import msgspec
+
+from sagewatch.detect.first_capture import WITHIN, Expectation, judge_expectation
+from sagewatch.errors import ConflictError
+from sagewatch.events import FindingReported
+from sagewatch.monitors import NoData
+from sagewatch.observability import get_logger
+from sagewatch.world import World
+
+
+def notice_first_capture(endpoint: str, settings: NoData, world: World, *, seen: bool) -> None:
+    """Expect an endpoint from the first look on, and tell once where it stays away for too long.
+
+    Parameters
+    ----------
+    seen
+        It has had a capture.
+    """
+    now = world.now()
+    expected = world.state.load_expectation(endpoint)
+    if expected is None:
+        if not seen:
+            _save(Expectation(endpoint=endpoint, since=now), world)
+        return
+    finding = judge_expectation(
+        expected, now, world.place, seen=seen, within=settings.after or WITHIN, staged=settings.staged
+    )
+    if finding is None:
+        return
+    # Told before it is remembered: a crash repeats the telling, and hearers know repetitions.
+    world.bus.publish([FindingReported(finding)], now)
+    _save(msgspec.structs.replace(expected, told=None if seen else finding), world)
+
+
+def _save(expected: Expectation, world: World) -> None:
+    try:
+        world.state.save_expectation(expected)
+    except ConflictError:
+        get_logger().debug("expectation_saved_by_another", endpoint=expected.endpoint)
