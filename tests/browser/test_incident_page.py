@@ -136,8 +136,12 @@ def test_the_index_is_filtered_by_keyboard(show):
 
 
 def test_pictures_are_shown(show):
-    tab = show("done")
-    assert tab.evaluate("[...document.images].length") == 54
+    tab, dossier = show("done"), build_dossier()
+    means = 3  # of the suspicious inputs, of the others, and how they differ
+    expected = {"inputs": len(dossier.samples), "heatmaps": 2 * len(dossier.explained), "looks": means}
+    counted = {name: tab.evaluate(f"document.querySelectorAll('#{name} img').length") for name in expected}
+    assert counted == expected
+    assert tab.evaluate("document.images.length") == sum(expected.values())
     assert tab.evaluate("[...document.images].every(one => one.complete && one.naturalWidth === 16)")
 
 
