@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sagewatch.cli.archives import ARCHIVE_OF
 from sagewatch.replay.play import build_settings
 from sagewatch.replay.rules import FLOWS, build_rules
 from sagewatch.replay.scene import Scene
@@ -49,3 +50,10 @@ def test_every_function_is_played(of_type):
     # What wakes start_monitor goes from the scheduler straight to its queue: no bus, no archive, no replay. Slack
     # calls slack_action itself; what it puts on the bus is played.
     assert set(FLOWS) == functions - {"start_monitor", "slack_action"}
+
+
+def test_every_rule_is_played_out_of_the_archive_of_its_bus(of_type):
+    rules = of_type("AWS::Events::Rule")
+    assert set(ARCHIVE_OF) == set(rules)
+    own = {name for name, rule in rules.items() if "EventBusName" in rule}
+    assert {name for name, archive in ARCHIVE_OF.items() if archive == "FactArchive"} == own

@@ -10,6 +10,7 @@ from botocore.stub import ANY, Stubber
 
 from sagewatch.cli.checks import Patient
 from sagewatch.cli.checks.account import check_quotas, check_rights
+from sagewatch.cli.checks.stack import check_rules
 from sagewatch.cli.doctor import examine
 from sagewatch.monitors import parse_monitors
 
@@ -26,7 +27,8 @@ def clients():
     """AWS's answers, to be given beforehand; each is checked against AWS's own description of the call."""
     keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
     made = {
-        name: boto3.client(name, **keys) for name in ("cloudformation", "iam", "sagemaker", "service-quotas")
+        name: boto3.client(name, **keys)
+        for name in ("cloudformation", "events", "iam", "sagemaker", "service-quotas")
     }
     stubs = {name: Stubber(client) for name, client in made.items()}
     for stub in stubs.values():
@@ -35,7 +37,7 @@ def clients():
 
 
 def build_patient(clients, monitors=MONITORS):
-    outputs = {"MonitorInstanceType": "ml.m5.large"}
+    outputs = {"MonitorInstanceType": "ml.m5.large", "EventBus": "own"}
     return Patient(
         client=clients[0].__getitem__,
         outputs=outputs,
@@ -128,3 +130,46 @@ def test_a_refusal_is_a_fault_and_a_failure_of_aws_itself_is_none(status, well, 
     (line,) = examine(build_patient(clients), [check_quotas])
     assert (line.what, line.well) == ("quotas", well)
     assert line.fix
+
+
+def list_rules(stubs, *names):
+    rows = [
+        {"LogicalResourceId": name, "PhysicalResourceId": f"dev-{name}", "ResourceType": "AWS::Events::Rule",
+         "LastUpdatedTimestamp": NOW, "ResourceStatus": "CREATE_COMPLETE"}
+        for name in names
+    ]  # fmt: skip
+    stubs["cloudformation"].add_response("list_stack_resources", {"StackResourceSummaries": rows})
+
+
+def lack_rule(stubs, name, bus):
+    stubs["events"].add_client_error(
+        "describe_rule", "ResourceNotFoundException", f"Rule {name} does not exist.", 400,
+        expected_params={"Name": name, "EventBusName": bus},
+    )  # fmt: skip
+
+
+def describe_rule(stubs, name, bus, state="ENABLED", targets=1):
+    asked = {"EventBusName": bus}
+    stubs["events"].add_response("describe_rule", {"Name": name, "State": state}, {"Name": name, **asked})
+    rows = [{"Id": str(number), "Arn": ENDPOINT} for number in range(targets)]
+    stubs["events"].add_response(
+        "list_targets_by_rule", {"Targets": rows} if rows else {}, {"Rule": name, **asked}
+    )
+
+
+def test_a_rule_is_looked_for_on_both_buses_and_one_that_is_gone_hides_no_other(clients):
+    _, stubs = clients
+    list_rules(stubs, "AlertRule", "CaptureRule", "GoneRule", "IdleRule", "OffRule")
+    lack_rule(stubs, "dev-AlertRule", "default")
+    describe_rule(stubs, "dev-AlertRule", "own")
+    describe_rule(stubs, "dev-CaptureRule", "default")
+    lack_rule(stubs, "dev-GoneRule", "default")
+    lack_rule(stubs, "dev-GoneRule", "own")
+    describe_rule(stubs, "dev-IdleRule", "default", targets=0)
+    describe_rule(stubs, "dev-OffRule", "default", state="DISABLED")
+    lines = list(examine(build_patient(clients), [check_rules]))
+    assert [line.well for line in lines] == [True, True, False, False, False]
+    assert [line.found for line in lines[2:]] == ["gone", "enabled, 0 targets", "disabled, 1 targets"]
+    assert "deploy" in lines[2].fix
+    assert "deploy" in lines[3].fix
+    assert lines[4].fix == "aws events enable-rule --name dev-OffRule --event-bus-name default"

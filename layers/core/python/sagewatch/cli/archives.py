@@ -25,7 +25,11 @@ ARCHIVE_OF = {
     "FindingRule": "FactArchive",
     "DiagnosedIncidentRule": "FactArchive",
     "AlertRule": "FactArchive",
+    "IncidentActionRule": "FactArchive",
+    "DiagnosisActionRule": "FactArchive",
 }
+"""The archive out of which each rule of ``resources/events.yml`` is played; ``FactArchive`` is of our own bus."""
+
 ARCHIVES = ("CaptureArchive", "SageMakerArchive", "FactArchive")
 _OVER = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 from sagewatch.cli.checks import Line, Patient
 
 MOST_SKEW = timedelta(seconds=60)
+_DEPLOY_AGAIN = "Somebody changed it by hand: rename the rule in resources/events.yml and deploy, so that it is made anew."
 
 
 def check_clock(patient: Patient) -> Iterator[Line]:
@@ -23,21 +25,29 @@ def check_clock(patient: Patient) -> Iterator[Line]:
 
 
 def check_rules(patient: Patient) -> Iterator[Line]:
-    """Every rule is enabled and leads somewhere."""
-    from sagewatch.cli.archives import ARCHIVE_OF
-
+    """Every rule is there, is enabled and leads somewhere; one that is gone does not hide the others."""
     events = patient.client("events")
     names = patient.list_resources("AWS::Events::Rule")
     for logical, physical in sorted(names.items()):
-        bus = patient.outputs["EventBus"] if ARCHIVE_OF.get(logical) == "FactArchive" else "default"
         name = physical.rpartition("|")[2].rpartition("/")[2]
-        state = events.describe_rule(Name=name, EventBusName=bus)["State"]
-        targets = events.list_targets_by_rule(Rule=name, EventBusName=bus)["Targets"]
-        well = state == "ENABLED" and bool(targets)
+        yield _check_rule(events, f"rule {logical}", name, ("default", patient.outputs["EventBus"]))
+
+
+def _check_rule(events: Any, what: str, name: str, buses: tuple[str, ...]) -> Line:
+    """Look for a rule on each bus: CloudFormation's name for it does not always tell which it is on."""
+    for bus in buses:
+        try:
+            state = events.describe_rule(Name=name, EventBusName=bus)["State"]
+        except events.exceptions.ResourceNotFoundException:
+            continue
+        targets = events.list_targets_by_rule(Rule=name, EventBusName=bus).get("Targets", [])
         found = f"{state.lower()}, {len(targets)} targets"
-        yield Line(
-            well, f"rule {logical}", found, f"aws events enable-rule --name {name} --event-bus-name {bus}"
+        if not targets:
+            return Line(False, what, found, _DEPLOY_AGAIN)
+        return Line(
+            state == "ENABLED", what, found, f"aws events enable-rule --name {name} --event-bus-name {bus}"
         )
+    return Line(False, what, "gone", _DEPLOY_AGAIN)
 
 
 def check_dead_letters(patient: Patient) -> Iterator[Line]:
