@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+from sagewatch.finding import Window
+from tests.acceptance.language import START
+
 
 def test_one_finding_is_told_once_and_resolved_once(tell):
     story = tell()
@@ -28,6 +33,18 @@ def test_growing_evidence_is_no_news(tell):
         story.at(f"{minute}m").raises("stop")
     story.expect_all("firing", "0s")
     story.ends("20m")
+
+
+def test_what_lasts_is_repeated_with_the_evidence_of_now(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    begun = START - timedelta(minutes=1)
+    for hours in (1, 2, 3):
+        grown = Window(begun, START + timedelta(hours=hours), 10_000 * hours)
+        story.at(f"{hours}h").raises("stop", window=grown)
+    story.expect_all("firing", "0s")
+    story.expect_all("repeated", "4h", "4h1m", contains="30,000 predictions since it began")
+    story.ends("5h")
 
 
 def test_a_second_episode_is_a_second_message(tell):

@@ -47,6 +47,15 @@ def test_grown_evidence_updates_the_one_incident():
     assert len(world.incidents) == 1
 
 
+def test_evidence_that_merely_grows_is_kept_and_leaves_no_line_in_the_trail():
+    world = World()
+    world.hear(build_finding())
+    decision = world.hear(build_finding(end=90))
+    assert isinstance(decision, Update)
+    assert decision.incident.latest.window.end == at(90)
+    assert decision.entries == ()
+
+
 def test_severity_never_falls_while_the_incident_lasts():
     world = World()
     world.hear(build_finding(severity=Severity.CRITICAL))

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from datetime import datetime
+from bisect import bisect_right
+from datetime import datetime, timedelta
 
 import msgspec
 
 SCHEMA = 1
+
+_TOLD_ON_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 30, 45, 60))
+_TOLD_ON_EVERY = timedelta(minutes=30)
 
 
 class Severity(enum.StrEnum):
@@ -153,6 +157,27 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def stream(self) -> Stream:
         """The stream that the finding is about."""
         return Stream(self.endpoint, self.variant)
+
+    @property
+    def tellings(self) -> int:
+        """How often a finding that lasts has been told on by now, the raising left out."""
+        return count_tellings(self.window.end - self.raised_at)
+
+
+def count_tellings(age: timedelta) -> int:
+    """How often a finding is told on, with all evidence so far, until it has this age.
+
+    After 1, 2, 5, 10, 20, 30, 45 and 60 minutes, then each half hour: whoever has just been woken sees it grow,
+    and a week of it costs some hundred writes. By its own times and not by the clock, so that a replay tells
+    the same and a redelivery tells nothing.
+
+    Examples
+    --------
+    >>> [count_tellings(timedelta(minutes=minutes)) for minutes in (0, 1, 6, 60, 89, 90, 240)]
+    [0, 1, 3, 8, 8, 9, 14]
+    """
+    last = _TOLD_ON_AFTER[-1]
+    return bisect_right(_TOLD_ON_AFTER, age) + max(0, (age - last) // _TOLD_ON_EVERY)
 
 
 def build_fingerprint(stream: Stream, kind: str, subject: str) -> str:

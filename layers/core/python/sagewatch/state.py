@@ -331,8 +331,10 @@ def _segment_sk(segment: Segment) -> str:
 
 
 def _told_sk(finding: Finding) -> str:
-    # A finding that grew more severe is told again; so the severity is part of what was told.
+    # A finding that grew more severe is told again, and one that lasts now and then: both are part of what was told.
     what = "cleared" if finding.cleared_at else f"raised#{finding.severity}"
+    if finding.cleared_at is None and finding.tellings:
+        what += f"#{finding.tellings}"
     return f"told#{finding.finding_id}#{what}"
 
 

@@ -86,6 +86,19 @@ class Told:
     _end: _Tip = field(compare=False, repr=False)
 
     @property
+    def lasting(self) -> tuple[Finding, ...]:
+        """Findings that are open now with all evidence so far, each as severe as it was last raised.
+
+        Between two alarms a detector's effect may touch the next severity by chance; that alone is no news.
+        """
+        raised = self._end.open
+        return tuple(
+            msgspec.structs.replace(one, severity=raised[one.finding_id].severity)
+            for one in self.open
+            if one.finding_id in raised
+        )
+
+    @property
     def traces(self) -> dict[str, tuple[TracePoint, ...]]:
         """By detector: how its statistic went."""
         return {each.name: each.list_trace(self._end.states[each.name]) for each in self._detectors}

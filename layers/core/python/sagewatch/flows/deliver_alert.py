@@ -45,7 +45,8 @@ def deliver_alert(fact: Fact, world: World) -> None:
     )
     outcomes = [one for one in results if isinstance(one, Outcome)]
     failures = [one for one in results if isinstance(one, SagewatchError)]
-    for incident_id in _list_pages(incident, outcomes, world):
+    grew = isinstance(fact, IncidentChanged) and fact.change == "updated"
+    for incident_id in _list_pages(incident, outcomes, world, grew=grew):
         write_page(incident_id, world)
     if incident.diagnosis is not None and incident.diagnosis.explained:
         share_pictures(incident, [(target.group, target.name) for target in targets], world)
@@ -65,11 +66,14 @@ def _try_to_settle(
         return error
 
 
-def _list_pages(incident: Incident, outcomes: Sequence[Outcome], world: World) -> list[str]:
-    """Pages to write: they list who was told what; one that a crash kept from being written is made up for."""
+def _list_pages(incident: Incident, outcomes: Sequence[Outcome], world: World, *, grew: bool) -> list[str]:
+    """Pages to write: they list who was told what, and how bad it has become, told or not.
+
+    One that a crash kept from being written is made up for.
+    """
     wanted = {incident_id for outcome in outcomes for incident_id in outcome.told}
     if incident.incident_id not in wanted and any(outcome.known for outcome in outcomes):
-        wanted |= {incident.incident_id} if owes_page(incident.incident_id, world) else set()
+        wanted |= {incident.incident_id} if grew or owes_page(incident.incident_id, world) else set()
     return sorted(wanted)
 
 

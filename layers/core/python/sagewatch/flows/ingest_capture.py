@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable
 
 from sagewatch.capture import CaptureLocation, Readout, Segment, parse_key, read_capture
+from sagewatch.detect.stream import Told
 from sagewatch.errors import RejectedInputError
 from sagewatch.events import CaptureLanded, Fact, FindingReported
-from sagewatch.finding import Stream
+from sagewatch.finding import Finding, Stream
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.follow_up import FollowUp
 from sagewatch.flows.streams import LATENESS, View, view_stream
@@ -54,13 +55,13 @@ def evaluate_stream(stream: Stream, world: World) -> None:
     view = view_stream(stream, world, settle_before=settle_before)
     if view is None:
         return
-    fresh = [finding for finding in view.folded.findings if not world.state.was_told(finding)]
+    fresh = _list_fresh(view.folded, world)
     if fresh:
         world.bus.publish([FindingReported(finding) for finding in fresh], world.now())
         for finding in fresh:
             world.state.mark_told(finding)
             get_logger().info(
-                "finding_cleared" if finding.cleared_at else "finding_raised",
+                _name(finding),
                 endpoint=stream.endpoint,
                 variant=stream.variant,
                 fingerprint=finding.fingerprint,
@@ -70,6 +71,13 @@ def evaluate_stream(stream: Stream, world: World) -> None:
     _measure_evidence(stream, view, world)
     if view.checkpoint is not None and view.moved:
         world.state.save_checkpoint(stream, view.checkpoint, view.version)
+
+
+def _list_fresh(told: Told, world: World) -> list[Finding]:
+    """What the bus has not heard: raisings and clearings, then how far it has come with what lasts."""
+    fresh = [finding for finding in told.findings if not world.state.was_told(finding)]
+    grown = [one for one in told.lasting if one.tellings and not world.state.was_told(one)]
+    return [*fresh, *grown]
 
 
 def _locate(fact: CaptureLanded, world: World) -> CaptureLocation | None:
@@ -122,6 +130,12 @@ def _measure(segment: Segment, world: World) -> None:
 def _list_most_frequent(segment: Segment) -> Iterable[tuple[str, int]]:
     counts = segment.count_labels().items()
     return sorted(counts, key=lambda entry: (-entry[1], entry[0]))[:TOP_CLASSES]
+
+
+def _name(finding: Finding) -> str:
+    if finding.cleared_at is not None:
+        return "finding_cleared"
+    return "finding_told_on" if finding.tellings else "finding_raised"
 
 
 def _measure_evidence(stream: Stream, view: View, world: World) -> None:

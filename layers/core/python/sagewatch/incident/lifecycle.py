@@ -175,8 +175,10 @@ def _open_resolved(
 
 def _fold(finding: Finding, record: OpenRecord, incident: Incident, reason: str, now: datetime) -> Update:
     changed = _take_in(finding, incident, now)
-    entries = [build_raised(finding, reason, at=now)]
-    if changed.severity is not incident.severity:
+    rose = changed.severity is not incident.severity
+    # What merely lasts leaves no line: the incident holds its latest state, the page draws how it came to that.
+    entries = [build_raised(finding, reason, at=now)] if rose or reason != "evidence_grew" else []
+    if rose:
         entries.append(
             Entry(
                 at=now, what="severity_rose", reason=reason, by=BY, data={"severity": changed.severity.value}

@@ -75,7 +75,13 @@ class Narrator:
         """Tell every event from now on, in a thread of its own."""
 
         def tell() -> None:
+            raised: set[tuple[str, str]] = set()
             for event in recorder.follow():
+                if event["detail-type"] == "Finding Raised":
+                    name = (event["detail"]["finding_id"], event["detail"]["severity"])
+                    if name in raised:  # it lasts, which the bus hears now and then
+                        continue
+                    raised.add(name)
                 words = tell_event(event)
                 if words:
                     self.say(words)
