@@ -24,7 +24,7 @@ ELSEWHERE = {
     "monitor list": "tests/integration/monitoring/test_monitor_command.py",
     "monitor run": "tests/integration/monitoring/test_monitor_command.py",
     "monitor delete": "tests/integration/monitoring/test_monitor_command.py",
-    "record": "tests/integration/test_commands_on_stack.py",
+    "record": "tests/integration/test_record_and_replay.py",
     "sandbox up": "tests/integration/test_commands_on_stack.py",
     "teardown": "tests/integration/sandbox/test_provisioning.py",
 }

@@ -92,7 +92,8 @@ def test_a_line_that_is_no_event_is_named(tmp_path):
     (tmp_path / "monitors.yml").write_text(MONITORS)
     path = tmp_path / "events.jsonl"
     path.write_text(
-        json.dumps({"source": "a", "detail-type": "b", "time": "2026-01-01T00:00:00Z"}) + "\n{}\n"
+        json.dumps({"source": "a", "detail-type": "b", "time": "2026-01-01T00:00:00Z", "detail": {}})
+        + "\n{}\n"
     )
     with pytest.raises(RejectedInputError, match=r"events\.jsonl, line 2"):
         play(path, monitors=tmp_path / "monitors.yml")

@@ -15,6 +15,7 @@ from sagewatch.errors import ConfigurationError
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST: Final = timedelta(days=36525)
 NOTHING: Final = frozenset({"", "~", "null"})
 """How YAML writes that there is nothing."""
 
@@ -165,7 +166,7 @@ def read_duration(value: Any) -> timedelta:
     Raises
     ------
     ValueError
-        It is none, or not above zero.
+        It is none, or not above zero, or above a hundred years.
 
     Examples
     --------
@@ -175,7 +176,10 @@ def read_duration(value: Any) -> timedelta:
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None or not float(match[1]):
         raise ValueError(f"must be a duration such as 30s, 20m, 1h or 4d, not {value!r}")
-    return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > _LONGEST.total_seconds():
+        raise ValueError(f"must be at most {_LONGEST.days}d, not {value!r}")
+    return timedelta(seconds=seconds)
 
 
 def read_wait(value: Any) -> timedelta:

@@ -22,11 +22,12 @@ from sagewatch.cli.deploy_endpoint import deploy_endpoint
 from sagewatch.cli.distributions import distributions
 from sagewatch.cli.doctor import doctor
 from sagewatch.cli.drill import drill
-from sagewatch.cli.events import events, record, trigger
+from sagewatch.cli.events import events, trigger
 from sagewatch.cli.explain import explain
 from sagewatch.cli.explain_tensors import explain_tensors
 from sagewatch.cli.incidents import incidents
 from sagewatch.cli.monitor import monitor
+from sagewatch.cli.record import record
 from sagewatch.cli.render import render
 from sagewatch.cli.replay import replay
 from sagewatch.cli.routes import routes

@@ -1,18 +1,21 @@
-"""``sagewatch events``, ``record``, ``trigger``: what happened, kept, looked at, and sent again."""
+"""``sagewatch events``, ``trigger``: what happened, looked at, and sent again."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from sagewatch.cli.event_sources import from_option, read_source, read_words, to_option
 from sagewatch.cli.store import Store, open_store, stack_option
 from sagewatch.errors import RejectedInputError
 
 if TYPE_CHECKING:
     from sagewatch.replay.recording import Event
+    from sagewatch.replay.rules import Rule
+    from sagewatch.settings import Settings
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 QUEUES = {
@@ -31,19 +34,32 @@ live_option = click.option(
 
 @click.group()
 def events() -> None:
-    """Recorded events: list them, look at one, send one again."""
+    """Recorded and archived events: list them, look at one, send one again."""
 
 
 @events.command("list", epilog='Example: sagewatch events list demo-out/events.jsonl --type "Finding Raised"')
-@click.argument("file", type=_FILE)
+@click.argument("file", type=_FILE, required=False)
+@from_option
+@to_option
 @click.option("--type", "kind", help='Only of this detail type, such as "Finding Raised".')
 @click.option("--about", help="Only those that mention this: an endpoint, a key, an incident.")
+@stack_option
 @as_json_option
-def list_(file: Path, kind: str | None, about: str | None, *, as_json: bool) -> None:
-    """The events of a recording, in the order of their arrival, numbered from 1."""
-    from sagewatch.replay.recording import load_events
+def list_(
+    file: Path | None,
+    start: str | None,
+    end: str,
+    kind: str | None,
+    about: str | None,
+    stack: str,
+    *,
+    as_json: bool,
+) -> None:
+    """The events of a recording, or of the stack's archives (--from), by time, numbered from 1.
 
-    for number, event in enumerate(load_events([file]), 1):
+    An archive is read by replaying it to a queue of our own: no function wakes, and rule and queue are gone after.
+    """
+    for number, event in enumerate(read_source(file, start, end, stack).events, 1):
         text = json.dumps(event)
         if (kind and event["detail-type"] != kind) or (about and about not in text):
             continue
@@ -51,57 +67,51 @@ def list_(file: Path, kind: str | None, about: str | None, *, as_json: bool) -> 
 
 
 @events.command("show", epilog="Example: sagewatch events show demo-out/events.jsonl 1")
-@click.argument("file", type=_FILE)
-@click.argument("which", metavar="NUMBER|ID")
+@click.argument("words", nargs=-1, required=True, metavar="[FILE] NUMBER|ID")
+@from_option
+@to_option
+@stack_option
 @as_json_option
-def show(file: Path, which: str, *, as_json: bool) -> None:
-    """One event whole, and which functions it wakes."""
-    event = find_event(file, which)
+def show(words: tuple[str, ...], start: str | None, end: str, stack: str, *, as_json: bool) -> None:
+    """One event whole, of a recording or of the stack's archives (--from), and which functions it wakes."""
+    file, which = read_words(words)
+    source = read_source(file, start, end, stack)
+    event = source.find(which)
+    rules = find_rules(event, source.settings)
     if as_json:
-        click.echo(json.dumps(event))
+        functions = list(dict.fromkeys(rule.function for rule in rules))
+        told = {"event": event, "rules": [rule.name for rule in rules], "functions": functions}
+        click.echo(json.dumps(told))
         return
     click.echo(json.dumps(event, indent=2))
+    woken = ", ".join(f"{rule.function} (by {rule.name})" for rule in rules)
+    click.echo(f"Wakes {woken or 'nobody'}.")
 
 
 @events.command("resend", epilog="Example: sagewatch events resend demo-out/events.jsonl 1")
-@click.argument("file", type=_FILE)
-@click.argument("which", metavar="NUMBER|ID")
+@click.argument("words", nargs=-1, required=True, metavar="[FILE] NUMBER|ID")
+@from_option
+@to_option
 @live_option
 @stack_option
 @as_json_option
-def resend(file: Path, which: str, stack: str, *, live: bool, as_json: bool) -> None:
-    """Send one event once more to the queues that its rules name. What was done stays done once."""
-    send(find_event(file, which), open_store(stack), live=live, as_json=as_json)
+def resend(
+    words: tuple[str, ...], start: str | None, end: str, stack: str, *, live: bool, as_json: bool
+) -> None:
+    """Send one event once more to the queues that its rules name. What was done stays done once.
 
-
-@click.command(epilog="Example: sagewatch record --from 2h --out fixtures/events.jsonl")
-@click.option("--from", "start", required=True, help="Since when: a time, or so long ago (2h).")
-@click.option("--to", "end", default="1s", help="Until when; default: now.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
-@click.option("--keep-names", is_flag=True, help="Do not redact account, callers, roles and environment.")
-@stack_option
-@as_json_option
-def record(start: str, end: str, out: Path, stack: str, *, keep_names: bool, as_json: bool) -> None:
-    """Keep the events of a window as a file for `sagewatch replay`, read from the stack's archives."""
-    from sagewatch.cli.archives import ARCHIVES, Archives
-    from sagewatch.cli.when import read_time
-    from sagewatch.replay.redaction import redact
-
+    The event is of a recording or of the stack's archives (--from). That of a recording gets the buckets and the
+    account of the stack that it goes to.
+    """
+    file, which = read_words(words)
     store = open_store(stack)
-    now = store.now()
-    since, until = read_time(start, now, "--from"), read_time(end, now, "--to")
-    archives = Archives(stack, store.outputs["EventBus"])
-    found: list[Event] = []
-    for archive in ARCHIVES:
-        name = f"record.{now:%Y%m%dT%H%M%S}.{archive.lower()}"
-        found += archives.read(archive, name, since, until)
-    kept = [_forget_replay(event if keep_names else redact(event)) for event in found]
-    kept.sort(key=lambda event: (str(event.get("time")), json.dumps(event, sort_keys=True)))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("".join(json.dumps(event) + "\n" for event in kept), encoding="utf-8")
-    click.echo(
-        json.dumps({"file": str(out), "events": len(kept)}) if as_json else f"{len(kept)} events in {out}"
-    )
+    source = read_source(file, start, end, stack)
+    event = source.find(which)
+    if source.scene is not None:
+        from sagewatch.replay.keep import move_event
+
+        event = move_event(event, source.scene, store.world.settings, store.world.place.account)
+    send(event, store, live=live, as_json=as_json)
 
 
 @click.command(epilog="Example: sagewatch trigger capture --set detail.object.size=2048")
@@ -123,28 +133,21 @@ def trigger(kind: str, assignments: tuple[str, ...], stack: str, *, live: bool, 
     send(event, store, live=live, as_json=as_json)
 
 
-def find_event(file: Path, which: str) -> Event:
-    """An event of a recording, by its number or its id.
+def find_rules(event: Event, settings: Settings) -> list[Rule]:
+    """The rules that an event fits, in a stack with these settings."""
+    from sagewatch.replay.rules import build_rules, matches
 
-    Raises
-    ------
-    RejectedInputError
-        There is none.
-    """
-    from sagewatch.replay.recording import load_events
-
-    for number, event in enumerate(load_events([file]), 1):
-        if which in {str(number), event.get("id")}:
-            return event
-    raise RejectedInputError("holds no such event", where=str(file), key=which)
+    return [rule for rule in build_rules(settings) if matches(rule.pattern, event)]
 
 
 def send(event: Event, store: Store, *, live: bool, as_json: bool) -> None:
     """Put an event onto the queues of the functions that its rules name, or only say which these are."""
-    from sagewatch.replay.rules import build_rules, matches
-
-    rules = build_rules(store.world.settings)
-    functions = list(dict.fromkeys(rule.function for rule in rules if matches(rule.pattern, event)))
+    functions = list(dict.fromkeys(rule.function for rule in find_rules(event, store.world.settings)))
+    if live and not functions:
+        raise RejectedInputError(
+            "fits no rule of this stack, so nothing was sent; look at its source, detail-type and bucket",
+            where=f"event {event.get('id', '')} ({event['detail-type']})",
+        )
     if live:
         import boto3
 
@@ -157,10 +160,6 @@ def send(event: Event, store: Store, *, live: bool, as_json: bool) -> None:
     click.echo(json.dumps(event, indent=2))
     told = ", ".join(functions) or "nobody"
     click.echo(f"Sent to {told}." if live else f"Would be sent to {told}; --live sends it.")
-
-
-def _forget_replay(event: Event) -> dict[str, Any]:
-    return {key: value for key, value in event.items() if key != "replay-name"}
 
 
 def _tell(number: int, event: Event) -> str:

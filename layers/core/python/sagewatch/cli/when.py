@@ -22,7 +22,22 @@ def read_time(text: str, now: datetime, option: str) -> datetime:
         pass
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         reason = f"must be a time such as 2026-11-21T20:34Z, or so long ago such as 2h, not {text}"
         raise ConfigurationError(reason, where="command line", key=option) from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def read_window(start: str, end: str, now: datetime) -> tuple[datetime, datetime]:
+    """The window of ``--from`` and ``--to``.
+
+    Raises
+    ------
+    ConfigurationError
+        One of them is no time, or the window ends before it begins.
+    """
+    since, until = read_time(start, now, "--from"), read_time(end, now, "--to")
+    if since >= until:
+        reason = f"must be before --to: {since:%Y-%m-%dT%H:%M:%SZ} is not before {until:%Y-%m-%dT%H:%M:%SZ}"
+        raise ConfigurationError(reason, where="command line", key="--from")
+    return since, until

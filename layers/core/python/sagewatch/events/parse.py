@@ -87,9 +87,9 @@ def parse_time(value: object, *, where: str, key: str) -> datetime:
         if _MILLISECONDS.match(text):
             return datetime.fromtimestamp(float(text) / 1000, UTC)
         moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError):
         raise RejectedInputError(f"not a time: {text[:40]!r}", where=where, key=key) from None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _where(event: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ from sagewatch.diagnose.plan import HOOKED_PREFIX
 from sagewatch.errors import RejectedInputError
 from sagewatch.monitors import Monitors, parse_monitors
 from sagewatch.replay.play import Player
-from sagewatch.replay.recording import Event, FolderObjects, list_landings, load_events
+from sagewatch.replay.recording import Event, FolderObjects, find_object, list_landings, load_events
 from sagewatch.replay.scene import SCENE_FILE, HostedEndpoint, Scene, Story, load_scene, load_story
 
 EVENTS_FILE = "events.jsonl"
@@ -67,21 +68,22 @@ def load_recording(
     bare = [path for path in files if path.is_dir()]
     files = [path for path in files if path.is_file()]
     beside = next((path.parent for path in files if (path.parent / SCENE_FILE).is_file()), None)
-    scene = load_scene(beside / SCENE_FILE) if beside else Scene(capture_prefix=prefix or "capture")
+    events = load_events(files)
+    scene = load_scene(beside / SCENE_FILE) if beside else build_scene(events, prefix or "capture")
     folder = captures or (beside / scene.captures if beside else next(iter(bare), None))
-    file = monitors or (beside / scene.monitors if beside else Path("monitors.yml"))
+    file = monitors or _find_monitors(scene, beside)
     if not file.is_file():
         raise RejectedInputError(
             "is not there; name the file that says what is watched: --monitors", where=str(file)
         )
     watched = parse_monitors(file.read_text(encoding="utf-8"), str(file))
-    events = load_events(files)
     if not files and folder is not None:
         events = list_landings(folder, scene.capture_bucket, scene.capture_prefix)
     if not events:
         raise RejectedInputError(
             "holds neither events nor captures", where=", ".join(map(str, paths)) or "nothing"
         )
+    _need_captures(events, scene, folder)
     return Recording(
         scene=_host_what_is_swapped(scene, watched),
         monitors=watched,
@@ -101,6 +103,37 @@ def build_player(recording: Recording, monitors: Monitors | None = None) -> Play
             body = (recording.folder / name).read_bytes()
             objects.put_object(scene.evidence_bucket, key, body, "application/json")
     return Player(monitors or recording.monitors, scene, objects)
+
+
+def build_scene(events: Iterable[Event], prefix: str) -> Scene:
+    """The scene of events beside which none lies: their buckets are those that captures and tensors came to."""
+    scene = Scene(capture_prefix=prefix)
+    buckets: dict[str, str] = {}
+    for event in events:
+        bucket, key = find_object(event)
+        if bucket and key.startswith(f"{prefix}/"):
+            buckets.setdefault("capture_bucket", bucket)
+        elif bucket and key.startswith("tensors/"):
+            buckets.setdefault("evidence_bucket", bucket)
+    return msgspec.structs.replace(scene, **buckets)
+
+
+def _find_monitors(scene: Scene, beside: Path | None) -> Path:
+    """monitors.yml beside the events, or here."""
+    here = Path("monitors.yml")
+    return here if beside is None or not (beside / scene.monitors).is_file() else beside / scene.monitors
+
+
+def _need_captures(events: Iterable[Event], scene: Scene, folder: Path | None) -> None:
+    """Events that tell of captures are worth nothing without them."""
+    if folder is not None and folder.is_dir():
+        return
+    if any(find_object(event)[0] == scene.capture_bucket for event in events):
+        raise RejectedInputError(
+            f"is not there, and the events tell of captures: aws s3 sync s3://{scene.capture_bucket} captures, "
+            "and name the folder with --captures",
+            where=str(folder or "the folder of captures"),
+        )
 
 
 def _host_what_is_swapped(scene: Scene, monitors: Monitors) -> Scene:

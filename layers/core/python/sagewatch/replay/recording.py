@@ -26,20 +26,29 @@ def load_events(paths: Iterable[Path]) -> list[Event]:
     """
     events: list[Event] = []
     for path in paths:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    events.append(_read_event(line, path, number))
+        try:
+            with path.open("rb") as file:
+                for number, line in enumerate(file, 1):
+                    if line.strip():
+                        events.append(_read_event(line, path, number))
+        except OSError as error:
+            raise RejectedInputError(f"cannot be read: {error.strerror}", where=str(path)) from None
     return events
 
 
-def _read_event(line: str, path: Path, number: int) -> Event:
+def _read_event(line: bytes, path: Path, number: int) -> Event:
     try:
-        event = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise RejectedInputError(f"is no JSON: {error.msg}", where=str(path), line=number) from None
-    if not isinstance(event, dict) or "detail-type" not in event or "source" not in event:
+        event = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise RejectedInputError("is no UTF-8", where=str(path), line=number) from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        reason = getattr(error, "msg", "nested too deep")
+        raise RejectedInputError(f"is no JSON: {reason}", where=str(path), line=number) from None
+    texts = ("source", "detail-type")
+    if not isinstance(event, dict) or not all(isinstance(event.get(key), str) for key in texts):
         raise RejectedInputError("is no event (source, detail-type)", where=str(path), line=number)
+    if not isinstance(event.get("detail"), dict):
+        raise RejectedInputError("must be an object", where=str(path), line=number, key="detail")
     return event
 
 
@@ -61,6 +70,21 @@ def build_landing(bucket: str, key: str, size: int, at: datetime) -> Event:
     """The event that a capture object makes; its name stands for its content."""
     detail = {"bucket": {"name": bucket}, "object": {"key": key, "size": size, "etag": ""}}
     return {"source": "aws.s3", "detail-type": "Object Created", "time": format_time(at), "detail": detail}
+
+
+def find_object(event: Event) -> tuple[str, str]:
+    """Bucket and key of the object that an event tells of; empty where it tells of none.
+
+    Examples
+    --------
+    >>> find_object({"detail": {"bucket": {"name": "b"}, "object": {"key": "k"}}})
+    ('b', 'k')
+    """
+    detail = event["detail"]
+    bucket, found = detail.get("bucket"), detail.get("object")
+    if not isinstance(bucket, dict) or not isinstance(found, dict):
+        return "", ""
+    return str(bucket.get("name", "")), str(found.get("key", ""))
 
 
 def find_last_time(path: Path) -> datetime | None:

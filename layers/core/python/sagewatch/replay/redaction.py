@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
+from sagewatch.replay.scene import Scene
+
 ACCOUNT = "111122223333"
 _HIDDEN = frozenset(
     {"requester", "source-ip-address", "request-id", "sequencer", "RoleArn", "ExecutionRoleArn"}
@@ -26,6 +30,20 @@ def redact(event: dict[str, Any]) -> dict[str, Any]:
     if account:
         text = text.replace(account, ACCOUNT)
     return dict(_walk(json.loads(text)))
+
+
+def redact_scene(scene: Scene) -> Scene:
+    """The scene with the account taken out of it, as ``redact`` takes it out of the events.
+
+    Examples
+    --------
+    >>> redact_scene(Scene(account="123456789012", capture_bucket="captures-123456789012")).capture_bucket
+    'captures-111122223333'
+    """
+    if not scene.account:
+        return msgspec.structs.replace(scene, account=ACCOUNT)
+    text = msgspec.json.encode(scene).decode().replace(scene.account, ACCOUNT)
+    return msgspec.json.decode(text, type=Scene)
 
 
 def _walk(value: Any) -> Any:

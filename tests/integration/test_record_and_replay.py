@@ -1,0 +1,155 @@
+"""What `record` keeps of a stack's archives is played by `replay` as docs/operations.md says, with nothing added."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import boto3
+import pytest
+from click.testing import CliRunner
+
+from sagewatch.cli import cli
+from sagewatch.replay.recording import list_landings
+from tests.aws_in_process import empty_aws
+from tests.unit.replay.recordings import MONITORS, write_captures
+
+STACK = "sagewatch-dev"
+BUCKET = "captures-123456789012-eu-west-1"
+EVIDENCE = "evidence-123456789012"
+INCIDENT = "class-concentration 14"
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+
+
+@pytest.fixture
+def stack(tmp_path, monkeypatch):
+    """A stack's buses, archives, queue and outputs, and an attack in its archive; captures lie in `bucket`."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    with empty_aws():
+        queue = boto3.client("sqs").create_queue(QueueName="captures")["QueueUrl"]
+        boto3.client("cloudformation").create_stack(StackName=STACK, TemplateBody=build_template(queue))
+        landings = list_landings(write_captures(tmp_path / "bucket"), BUCKET, "capture")
+        events = boto3.client("events")
+        for start in range(0, len(landings), 10):
+            events.put_events(Entries=[
+                {"Source": one["source"], "DetailType": one["detail-type"], "Time": one["time"],
+                 "Detail": json.dumps(one["detail"])}
+                for one in landings[start : start + 10]
+            ])  # fmt: skip
+        (tmp_path / "monitors.yml").write_text(MONITORS)
+        yield queue
+
+
+def build_template(queue: str) -> str:
+    arn = "arn:aws:events:eu-west-1:123456789012:event-bus"
+    resources = {"Bus": {"Type": "AWS::Events::EventBus", "Properties": {"Name": "facts"}}}
+    for name, bus, source in (("Capture", "default", "aws.s3"), ("SageMaker", "default", "aws.sagemaker"),
+                              ("Fact", "facts", "sagewatch")):  # fmt: skip
+        kept = {"SourceArn": f"{arn}/{bus}", "EventPattern": json.dumps({"source": [source]})}
+        resources[f"{name}Archive"] = {
+            "Type": "AWS::Events::Archive", "DependsOn": ["Bus"],
+            "Properties": {"ArchiveName": f"{name}Archive", **kept},
+        }  # fmt: skip
+    outputs = {
+        "EventBus": "facts", "StateTable": "state", "EvidenceBucket": EVIDENCE, "CaptureBucket": BUCKET,
+        "CapturePrefix": "capture", "CaptureQueueUrl": queue,
+        "AlertsTopicArn": "arn:aws:sns:eu-west-1:123456789012:alerts",
+    }  # fmt: skip
+    told = {name: {"Value": value} for name, value in outputs.items()}
+    return json.dumps({"Resources": resources, "Outputs": told})
+
+
+def run(command: str):
+    return CliRunner().invoke(cli, shlex.split(command)[1:], catch_exceptions=True)
+
+
+def record(*options: str):
+    result = run(
+        f"sagewatch record --from 2026-11-21T00:00Z --to 2099-01-01T00:00Z --out events.jsonl {' '.join(options)}"
+    )
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result
+
+
+@pytest.mark.parametrize("options", [(), ("--keep-names",)])
+def test_a_recording_is_replayed_to_its_incident_by_what_the_docs_say(stack, options, tmp_path):
+    told = record(*options)
+    assert f"aws s3 sync s3://{BUCKET} captures" in told.output
+    text = (tmp_path / "events.jsonl").read_text()
+    assert ("123456789012" in text + (tmp_path / "scene.json").read_text()) == bool(options)
+    # The docs' `aws s3 sync`, then the docs' replay.
+    assert "aws s3 sync s3://BUCKET captures" in OPERATIONS.read_text()
+    (tmp_path / "bucket").rename(tmp_path / "captures")
+    example = re.search(r"^ *(sagewatch replay events\.jsonl)$", OPERATIONS.read_text(), re.MULTILINE)[1]
+    played = run(f"{example} --json")
+    assert played.exit_code == 0, (played.output, played.exception)
+    outcome = json.loads(played.output)
+    assert outcome["predictions"] == 560
+    assert [one["incident"]["subject"] for one in outcome["incidents"]] == ["14"]
+    assert run(f"{example} --json").output == played.output
+
+
+def test_a_replay_without_the_captures_says_how_to_get_them(stack):
+    record()
+    result = run("sagewatch replay events.jsonl")
+    assert result.exit_code == 1
+    assert "aws s3 sync" in str(result.exception)
+
+
+def test_events_without_their_scene_are_played_with_the_bucket_that_they_name(stack, tmp_path):
+    record()
+    (tmp_path / "scene.json").unlink()
+    played = json.loads(run("sagewatch replay events.jsonl --captures bucket --json").output)
+    assert (played["predictions"], len(played["incidents"])) == (560, 1)
+
+
+def test_a_recording_never_changes_the_scene_of_another(stack, tmp_path):
+    (tmp_path / "scene.json").write_text('{"capture_bucket": "of-the-demo"}')
+    result = run("sagewatch record --from 1h --out events.jsonl")
+    assert "folder of its own" in str(result.exception)
+    assert (tmp_path / "scene.json").read_text() == '{"capture_bucket": "of-the-demo"}'
+
+
+def test_a_redacted_event_is_sent_again_to_the_stack_with_its_own_bucket(stack):
+    record()
+    told = json.loads(run("sagewatch events resend events.jsonl 1 --live --json").output)
+    assert (told["functions"], told["sent"]) == (["ingest_capture"], True)
+    (message,) = boto3.client("sqs").receive_message(QueueUrl=stack)["Messages"]
+    event = json.loads(message["Body"])
+    assert (event["detail"]["bucket"]["name"], event["account"]) == (BUCKET, "123456789012")
+
+
+def test_an_event_that_wakes_nobody_is_not_said_to_be_sent(stack, tmp_path):
+    other = {"source": "aws.s3", "detail-type": "Object Created", "time": "2026-11-21T12:00:00Z",
+             "detail": {"bucket": {"name": "another"}, "object": {"key": "x"}}}  # fmt: skip
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "events.jsonl").write_text(json.dumps(other) + "\n")
+    result = run("sagewatch events resend other/events.jsonl 1 --live")
+    assert result.exit_code == 1
+    assert "nothing was sent" in str(result.exception)
+
+
+def test_events_are_listed_shown_and_sent_again_from_the_archives(stack):
+    window = "--from 2026-11-21T00:00Z --to 2099-01-01T00:00Z"
+    listed = [json.loads(line) for line in run(f"sagewatch events list {window} --json").output.splitlines()]
+    assert len(listed) == 56
+    assert [one["time"] for one in listed] == sorted(one["time"] for one in listed)
+    shown = json.loads(run(f"sagewatch events show 3 {window} --json").output)
+    assert shown["event"]["detail"] == listed[2]["detail"]
+    assert (shown["rules"], shown["functions"]) == (["CaptureRule"], ["ingest_capture"])
+    assert "Wakes ingest_capture (by CaptureRule)." in run(f"sagewatch events show 3 {window}").output
+    sent = json.loads(run(f"sagewatch events resend 3 {window} --live --json").output)
+    assert sent["sent"]
+    (message,) = boto3.client("sqs").receive_message(QueueUrl=stack)["Messages"]
+    assert json.loads(message["Body"])["detail"] == listed[2]["detail"]
+    left = boto3.client("events").list_rules(EventBusName="default")["Rules"]
+    assert [rule["Name"] for rule in left if rule["Name"].startswith("record")] == []
+
+
+def test_neither_or_both_sources_of_events_are_refused(stack, tmp_path):
+    (tmp_path / "events.jsonl").write_text("")
+    for command in ("list", "list events.jsonl --from 1h", "show 1", "resend events.jsonl 1 --from 1h"):
+        assert run(f"sagewatch events {command}").exit_code == 2, command
