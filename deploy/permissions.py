@@ -45,7 +45,7 @@ REASONS = {
     "AskSchedules": "a run without data has no job and no event: only the list tells of it; lists know no resources",
     "SeeCapturesAndBaselines": "no job is started where there is nothing to look at",
     "Monitor": "the monitoring job, named `sagewatch-monitor-*`",
-    "WakeTick": "the minute's schedule wakes the tick",
+    "WakeTick": "the minute's schedule wakes the tick, the canary's has it send one",
     "WakeStartMonitor": "schedules of endpoints wake start_monitor",
     "ReadAndWriteEvidence": "jobs read tensors and write reports and heat maps",
     "ReadAndWriteCaptures": "models write captures, jobs read them",

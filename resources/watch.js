@@ -45,7 +45,39 @@ const ofFunction = (name, metric) => ({
   Statistic: 'Sum',
 });
 
-function alarms() {
+// A synthetic finding at a steady rate through every hop to a receiver of its own (rehearsal.py), which counts it: what no
+// other alarm sees (a rule that matches nothing, a role that lost a right) is noticed here. Its own message marks it.
+function canary(minutes) {
+  return {
+    Type: 'AWS::Scheduler::Schedule',
+    Properties: {
+      Name: `${STACK}-canary`,
+      Description: 'Has tick send a synthetic finding; no person is told of it',
+      ScheduleExpression: `rate(${minutes} minutes)`,
+      FlexibleTimeWindow: { Mode: 'OFF' },
+      Target: {
+        Arn: attribute('TickQueue', 'Arn'),
+        RoleArn: attribute('TickScheduleRole', 'Arn'),
+        Input: JSON.stringify({
+          source: 'sagewatch',
+          'detail-type': 'Canary Due',
+          time: '<aws.scheduler.scheduled-time>',
+          detail: { replay_name: 'canary.<aws.scheduler.scheduled-time>' },
+        }),
+        RetryPolicy: { MaximumEventAgeInSeconds: 300, MaximumRetryAttempts: 5 },
+      },
+    },
+  };
+}
+
+function readMinutes(given) {
+  const minutes = Number(given);
+  // Two periods of the alarm have to fit into CloudWatch's longest look back.
+  if (Number.isInteger(minutes) && (minutes === 0 || (minutes >= 5 && minutes <= 720))) return minutes;
+  throw new Error(`canaryMinutes must be 0 (off) or 5 to 720, not ${given}`);
+}
+
+function alarms(minutes) {
   const made = {};
   for (const queue of QUEUES) {
     made[`${queue}DeadLettersAlarm`] = alarm(
@@ -95,6 +127,19 @@ function alarms() {
     Threshold: 600,
     EvaluationPeriods: 3,
   });
+  if (minutes) {
+    made.CanaryAlarm = alarm('canary', 'No canary has come out at the end of the path for two periods: real alerts may not either.', {
+      Namespace: 'Sagewatch',
+      MetricName: 'CanaryArrived',
+      Dimensions: [{ Name: 'EventBus', Value: BUS }],
+      Statistic: 'Sum',
+      ComparisonOperator: 'LessThanThreshold',
+      Threshold: 1,
+      Period: 60 * minutes,
+      EvaluationPeriods: 2,
+      TreatMissingData: 'breaching',
+    });
+  }
   made.AlertsAtRiskAlarm = composite(Object.keys(made).filter((id) => !/(Errors|Throttles|Slow)Alarm$/.test(id)));
   return made;
 }
@@ -215,4 +260,8 @@ function queries() {
   };
 }
 
-module.exports = { Resources: { ...alarms(), ...queries(), Dashboard: fleetDashboard(), EndpointDashboard: endpointDashboard() } };
+module.exports = async ({ resolveVariable }) => {
+  const minutes = readMinutes(await resolveVariable('param:canaryMinutes'));
+  const schedule = minutes ? { CanarySchedule: canary(minutes) } : {};
+  return { Resources: { ...alarms(minutes), ...schedule, ...queries(), Dashboard: fleetDashboard(), EndpointDashboard: endpointDashboard() } };
+};

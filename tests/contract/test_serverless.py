@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from sagewatch.events import CanaryDue, parse_event
 from sagewatch.events.facts import DiagnosisChanged, IncidentChanged
+from sagewatch.rehearsal import ARRIVED
 from sagewatch.settings import load_settings
+from sagewatch.wiring import METRICS_NAMESPACE
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = {
@@ -57,10 +63,54 @@ def test_every_rule_targets_a_queue_and_keeps_what_it_cannot_deliver(of_type):
             assert attribute_of(target["DeadLetterConfig"]["Arn"]) in queues
 
 
-def test_the_schedule_targets_a_queue(of_type):
-    (schedule,) = of_type("AWS::Scheduler::Schedule").values()
-    assert attribute_of(schedule["Target"]["Arn"]) == "TickQueue"
-    assert json.loads(schedule["Target"]["Input"])["detail-type"] == "Tick"
+def test_every_schedule_targets_a_queue_that_its_role_may_fill(of_type):
+    schedules, roles = of_type("AWS::Scheduler::Schedule"), of_type("AWS::IAM::Role")
+    assert set(schedules) == {"TickSchedule", "CanarySchedule"}
+    for schedule in schedules.values():
+        target = schedule["Target"]
+        assert attribute_of(target["Arn"]) == "TickQueue"
+        statements = roles[attribute_of(target["RoleArn"])]["Policies"][0]["PolicyDocument"]["Statement"]
+        assert [one["Resource"] for one in statements if one.get("Action") == "sqs:SendMessage"] == [
+            target["Arn"]
+        ]
+    assert json.loads(schedules["TickSchedule"]["Target"]["Input"])["detail-type"] == "Tick"
+
+
+def test_the_canarys_message_is_marked_and_its_alarm_misses_it_after_two_periods(of_type):
+    schedule = of_type("AWS::Scheduler::Schedule")["CanarySchedule"]
+    message = schedule["Target"]["Input"].replace("<aws.scheduler.scheduled-time>", "2026-11-21T12:00:00Z")
+    assert parse_event(json.loads(message)) == CanaryDue(
+        "canary.2026-11-21T12:00:00Z", datetime(2026, 11, 21, 12, tzinfo=UTC)
+    )
+    alarm = of_type("AWS::CloudWatch::Alarm")["CanaryAlarm"]
+    minutes = int(re.fullmatch(r"rate\((\d+) minutes\)", schedule["ScheduleExpression"])[1])
+    assert (alarm["Period"], alarm["EvaluationPeriods"]) == (60 * minutes, 2)
+    assert (alarm["TreatMissingData"], alarm["ComparisonOperator"]) == ("breaching", "LessThanThreshold")
+    assert (alarm["Namespace"], alarm["MetricName"]) == (METRICS_NAMESPACE, ARRIVED)
+    (dimension,) = alarm["Dimensions"]
+    bus = of_type("AWS::Events::EventBus")["FactBus"]["Name"]
+    assert dimension == {"Name": "EventBus", "Value": bus}
+
+
+@pytest.mark.parametrize(
+    ("given", "minutes"),
+    [("0", 0), ("15", 15), ("720", 720), ("4", None), ("721", None), ("7.5", None), ("often", None)],
+)
+def test_the_canarys_rate_can_be_switched_off_and_a_wrong_one_stops_the_deployment(given, minutes):
+    if (node := shutil.which("node")) is None:
+        pytest.skip("node is not installed")
+    script = (
+        "require('./resources/watch.js')({resolveVariable: async () => process.argv[1]})"
+        ".then((made) => console.log(JSON.stringify(made.Resources)), () => process.exit(3))"
+    )
+    done = subprocess.run([node, "-e", script, given], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == (3 if minutes is None else 0), done.stderr
+    made = json.loads(done.stdout) if minutes is not None else {}
+    assert {"CanarySchedule", "CanaryAlarm"} & set(made) == (
+        {"CanarySchedule", "CanaryAlarm"} if minutes else set()
+    )
+    assert not minutes or made["CanaryAlarm"]["Properties"]["Period"] == 60 * minutes
+    assert ("CanaryAlarm" in json.dumps(made.get("AlertsAtRiskAlarm"))) == bool(minutes)
 
 
 def test_a_queue_admits_exactly_the_rules_that_target_it(of_type):

@@ -1,44 +1,54 @@
-"""An EventBridge replay reaches the same handlers; this says on which world they then act.
+"""An event may be a replay, a drill or the canary: this says on which world the handlers then act.
 
-A replay is a rehearsal unless its name begins with ``live``: it counts, finds and opens incidents in rows of its
-own, beside the real ones; it touches no endpoint, measures nothing, and tells the receiver ``test`` alone, with
-every message marked. A live one acts as if the events came for the first time: what was counted stays counted
-once, who was told stays told. Source: EventBridge adds ``replay-name`` to each event that it replays.
+EventBridge's replays carry ``replay-name``; what follows from them, drills and the canary carry ``replay_name`` in
+their detail. The name's first word says what it is:
+
+``rehearsal``
+    Counts, finds and opens incidents in rows of its own, beside the real ones; touches no endpoint, measures
+    nothing, and tells the receiver ``test`` alone, with every message marked.
+``canary``
+    A rehearsal that no person is told of: its only receiver is the metric ``CanaryArrived``.
+``live``
+    As if the events came for the first time: what was counted stays counted once, who was told stays told.
+
+Source: EventBridge adds ``replay-name`` to each event that it replays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 import msgspec
 
+from sagewatch.alerting import Receiver, WebhookReceiver
 from sagewatch.diagnose.model import Policy
+from sagewatch.events import CANARY, MARK
 from sagewatch.finding import build_content_key
 from sagewatch.incident.routing import Route
-from sagewatch.monitors import Monitors
-from sagewatch.ports import (
-    Bus,
-    Chat,
-    Item,
-    Items,
-    Mail,
-    Objects,
-    OutgoingEvent,
-    StoredObject,
-    Wakeups,
-    Write,
+from sagewatch.marked import (
+    MarkedBus,
+    MarkedChat,
+    MarkedHooks,
+    MarkedMail,
+    MarkedWakeups,
+    NoMetrics,
+    RehearsedItems,
+    RehearsedObjects,
 )
+from sagewatch.monitors import Monitors
+from sagewatch.observability import get_logger
+from sagewatch.ports import Metrics, NoLetters
 from sagewatch.state import State
 from sagewatch.world import World
 
 TEST_RECEIVER: Final = "test"
-MARK: Final = "replay_name"
-KEPT: Final = timedelta(days=7)
 LIVE: Final = "live"
 REHEARSAL: Final = "rehearsal"
-_SUBJECT_LIMIT = 99
+ARRIVED: Final = "CanaryArrived"
+LATEST: Final = timedelta(days=1)
+"""A canary that arrives later than this says nothing about now: somebody replays an archive."""
 
 
 def build_replay_name(at: datetime, *, live: bool, endpoint: str = "") -> str:
@@ -55,10 +65,13 @@ def build_replay_name(at: datetime, *, live: bool, endpoint: str = "") -> str:
 
 
 def read_replay_name(envelope: Mapping[str, Any]) -> str | None:
-    """The replay that an event belongs to: EventBridge's own mark, or ours on what followed from it."""
+    """What an event belongs to: our own mark, or the replay that EventBridge says.
+
+    Ours comes first: a drill or canary out of the archive stays one, also in a live replay.
+    """
     detail = envelope.get("detail")
     ours = detail.get(MARK) if isinstance(detail, Mapping) else None
-    name = envelope.get("replay-name") or ours
+    name = ours or envelope.get("replay-name")
     return str(name) if name else None
 
 
@@ -71,17 +84,30 @@ def choose_world(world: World, envelope: Mapping[str, Any]) -> World:
     if name.startswith(f"{LIVE}."):
         return _replace(world, monitors=scoped, bus=MarkedBus(world.bus, name))
     bucket = world.settings.evidence_bucket
-    return _replace(
+    rehearsed = _replace(
         world,
-        monitors=_keep_hands_off(scoped),
+        monitors=_keep_hands_off(scoped, _find_test_receiver(scoped)),
         state=State(RehearsedItems(world.state.items, name, world.now())),
         objects=RehearsedObjects(world.objects, bucket, f"replays/{name}/"),
         bus=MarkedBus(world.bus, name),
         metrics=NoMetrics(),
         mail=MarkedMail(world.mail),
         chat=MarkedChat(world.chat),
+        hooks=MarkedHooks(world.hooks, name),
+        letters=NoLetters(),
         wakeups=MarkedWakeups(world.wakeups, name),
     )
+    return _build_canary_world(rehearsed, world) if name.startswith(f"{CANARY}.") else rehearsed
+
+
+def _build_canary_world(rehearsed: World, world: World) -> World:
+    """Nobody but the metric hears, and nothing mutes it: no window, no inhibition."""
+    receivers = {CANARY: Receiver(webhook=WebhookReceiver(url="", secret=""))}
+    monitors = msgspec.structs.replace(
+        _keep_hands_off(rehearsed.monitors, receivers), windows=(), inhibitions=()
+    )
+    receiver = CanaryReceiver(world.metrics, world.settings.event_bus)
+    return _replace(rehearsed, monitors=monitors, hooks=receiver)
 
 
 def _replace(world: World, **changes: Any) -> World:
@@ -102,180 +128,46 @@ def _narrow(monitors: Monitors, name: str) -> Monitors:
     return msgspec.structs.replace(monitors, endpoints=chosen)
 
 
-def _keep_hands_off(monitors: Monitors) -> Monitors:
-    """No diagnosis, and nobody is told but the test receiver; it never mails, for a topic's readers are many."""
+def _find_test_receiver(monitors: Monitors) -> dict[str, Receiver]:
+    """The test receiver, which never mails: a topic's readers are many."""
     test = monitors.receivers.get(TEST_RECEIVER)
-    receivers = (
-        {TEST_RECEIVER: msgspec.structs.replace(test, mail=None, html_mail=None, amazon_q=None)}
-        if test
-        else {}
-    )
+    if test is None:
+        return {}
+    return {TEST_RECEIVER: msgspec.structs.replace(test, mail=None, html_mail=None, amazon_q=None)}
+
+
+def _keep_hands_off(monitors: Monitors, receivers: Mapping[str, Receiver]) -> Monitors:
+    """No diagnosis, and nobody is told but the given receiver.
+
+    What clears is over at once: the tick, which ends an incident after its ``hold``, looks at the real rows.
+    """
     return msgspec.structs.replace(
         monitors,
         endpoints={
             name: msgspec.structs.replace(endpoint, diagnosis=Policy(mode="off"))
             for name, endpoint in monitors.endpoints.items()
         },
-        route=Route(receiver=TEST_RECEIVER if test else None),
-        receivers=receivers,
+        route=Route(receiver=next(iter(receivers), None)),
+        receivers=dict(receivers),
+        flapping=msgspec.structs.replace(monitors.flapping, hold=timedelta(0)),
     )
 
 
-class RehearsedItems:
-    """The table's rows of one replay: the same keys behind a prefix, gone after a week."""
+class CanaryReceiver:
+    """Where the canary arrives: ``Hooks`` that count. An alarm looks at the count (``resources/watch.js``).
 
-    def __init__(self, items: Items, name: str, now: datetime) -> None:
-        self._items = items
-        self._prefix = f"replay#{name}#"
-        self._expires = int((now + KEPT).timestamp())
+    It counts the resolved message alone, which is sent after the firing one was taken and recorded. One that is sent
+    again after a crash counts again; the alarm asks only whether there was any.
+    """
 
-    def get(self, pk: str, sk: str) -> Item | None:
-        """The row, or None."""
-        row = self._items.get(self._prefix + pk, sk)
-        return None if row is None else self._bare(row)
+    def __init__(self, metrics: Metrics, event_bus: str) -> None:
+        self._metrics = metrics
+        self._event_bus = event_bus
 
-    def query(self, pk: str, sk_from: str = "", sk_to: str = "\U0010ffff") -> list[Item]:
-        """The rows of a partition in order."""
-        return [self._bare(row) for row in self._items.query(self._prefix + pk, sk_from, sk_to)]
-
-    def write(self, writes: Sequence[Write]) -> None:
-        """All or none."""
-        self._items.write([
-            Write(msgspec.structs.replace(one.item, pk=self._prefix + one.item.pk, expires_at=self._expires), one.expect)
-            for one in writes
-        ])  # fmt: skip
-
-    def delete(self, pk: str, sk: str, expect: int) -> None:
-        """Remove one row."""
-        self._items.delete(self._prefix + pk, sk, expect)
-
-    def _bare(self, row: Item) -> Item:
-        return msgspec.structs.replace(row, pk=row.pk.removeprefix(self._prefix))
-
-
-class RehearsedObjects:
-    """S3, where what a replay writes as evidence lies below a prefix of its own."""
-
-    def __init__(self, objects: Objects, bucket: str, prefix: str) -> None:
-        self._objects = objects
-        self._bucket = bucket
-        self._prefix = prefix
-
-    def open_object(self, bucket: str, key: str) -> BinaryIO | None:
-        """A stream over the bytes: the replay's own, or those of the first time."""
-        own = self._objects.open_object(bucket, self._prefix + key) if bucket == self._bucket else None
-        return own or self._objects.open_object(bucket, key)
-
-    def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
-        """Write below the prefix, whatever the bucket."""
-        self._objects.put_object(self._bucket, self._prefix + key, body, content_type)
-        del bucket
-
-    def list_objects(self, bucket: str, prefix: str) -> list[str]:
-        """All keys below the prefix, as if they lay there."""
-        return [one.key for one in self.describe_objects(bucket, prefix)]
-
-    def describe_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
-        """All objects below the prefix, as if they lay there."""
-        if bucket != self._bucket:
-            return self._objects.describe_objects(bucket, prefix)
-        own = self._objects.describe_objects(bucket, self._prefix + prefix)
-        return [msgspec.structs.replace(one, key=one.key.removeprefix(self._prefix)) for one in own]
-
-    def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
-        """A link to the replay's own object."""
-        own = self._prefix + key if bucket == self._bucket else key
-        return self._objects.presign(bucket, own, expires_seconds)
-
-
-class MarkedFact:
-    """A fact that follows from a replay, and says so."""
-
-    def __init__(self, fact: OutgoingEvent, name: str) -> None:
-        self._fact = fact
-        self._name = name
-
-    @property
-    def detail_type(self) -> str:
-        """The event's name."""
-        return self._fact.detail_type
-
-    @property
-    def detail(self) -> object:
-        """The event's body, with the replay's name in it."""
-        return {**msgspec.to_builtins(self._fact.detail), MARK: self._name}
-
-
-class MarkedBus:
-    """The bus, on which everything carries the replay's name."""
-
-    def __init__(self, bus: Bus, name: str) -> None:
-        self._bus = bus
-        self._name = name
-
-    def publish(self, facts: Sequence[OutgoingEvent], at: datetime) -> None:
-        """Put all facts on the bus, marked."""
-        self._bus.publish([MarkedFact(fact, self._name) for fact in facts], at)
-
-
-class MarkedWakeups:
-    """``Wakeups`` that carry the replay's name."""
-
-    def __init__(self, wakeups: Wakeups, name: str) -> None:
-        self._wakeups = wakeups
-        self._name = name
-
-    def wake(self, fact: OutgoingEvent, at: datetime, after_seconds: float) -> None:
-        """Deliver the fact after so long, marked."""
-        self._wakeups.wake(MarkedFact(fact, self._name), at, after_seconds)
-
-    def give_up(self, fact: OutgoingEvent, at: datetime, reason: str) -> None:
-        """Keep the fact among the dead letters, marked."""
-        self._wakeups.give_up(MarkedFact(fact, self._name), at, reason)
-
-
-class MarkedMail:
-    """Mail whose subject says that it is a replay."""
-
-    def __init__(self, mail: Mail) -> None:
-        self._mail = mail
-
-    def publish_mail(self, subject: str, body: str) -> str:
-        """Send, marked."""
-        return self._mail.publish_mail(f"[REPLAY] {subject}"[:_SUBJECT_LIMIT], f"This is a replay.\n\n{body}")
-
-    def publish_chat(self, message: Mapping[str, Any]) -> None:
-        """Nothing: a topic's readers are many."""
-
-
-class MarkedChat:
-    """Slack messages that say that they are a replay."""
-
-    def __init__(self, chat: Chat) -> None:
-        self._chat = chat
-
-    def post_message(self, receiver: str, message: Mapping[str, Any]) -> str:
-        """Post, marked."""
-        return self._chat.post_message(receiver, _mark(message))
-
-    def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
-        """Change a posted message, marked."""
-        self._chat.update_message(receiver, handle, _mark(message))
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._chat, name)
-
-
-class NoMetrics:
-    """``Metrics`` that nobody sees."""
-
-    def put(self, values: Mapping[str, float], unit: str, **dimensions: str) -> None:
-        """Nothing."""
-
-
-def _mark(message: Mapping[str, Any]) -> dict[str, Any]:
-    note = {"type": "context", "elements": [{"type": "mrkdwn", "text": "*REPLAY* of recorded events"}]}
-    marked = {**message, "text": f"[REPLAY] {message.get('text', '')}"}
-    if "blocks" in message:
-        marked["blocks"] = [note, *list(message["blocks"])[:49]]
-    return marked
+    def post_hook(self, target: str, body: Mapping[str, Any], at: datetime) -> None:
+        """Count the end of the way."""
+        seconds = (at - datetime.fromisoformat(body["opened_at"])).total_seconds()
+        told = {"receiver": target, "incident_id": body["incident_id"], "kind": body["event"]}
+        get_logger().info("canary_told", duration_ms=round(1000 * seconds), **told)
+        if body["event"] == "resolved" and seconds < LATEST.total_seconds():
+            self._metrics.put({ARRIVED: 1.0}, "Count", EventBus=self._event_bus)

@@ -26,6 +26,7 @@ def render_webhook(announcement: Announcement, group: str) -> dict[str, Any]:
         "variant": incident.variant,
         "kind": incident.kind,
         "subject": incident.subject,
+        "opened_at": incident.opened_at.isoformat(),
         "headline": content.headline,
         "what": content.what,
         "facts": dict(content.facts),

@@ -14,7 +14,7 @@ DAYS = 30
 MINUTES = DAYS * 24 * 60
 FUNCTIONS = 8
 QUEUES = FUNCTIONS - 1
-ALARMS = 2 * QUEUES + 2 * FUNCTIONS + 3
+ALARMS = 2 * QUEUES + 2 * FUNCTIONS + 4
 MILLION = 1e6
 GB = 1e9
 
@@ -201,7 +201,7 @@ def _price_s3(
 
 
 def _price_cloudwatch(files: float, endpoints: int, prices: dict[str, Any], a: dict[str, float]) -> Line:
-    metrics = endpoints * a["metrics_an_endpoint"] + 1
+    metrics = endpoints * a["metrics_an_endpoint"] + 2  # DiagnosisOverdue, CanaryArrived
     alarms = ALARMS
     logs = (files * a["log_bytes_a_file"] + MINUTES * 800) / GB
     month = (

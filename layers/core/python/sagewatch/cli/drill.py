@@ -13,26 +13,17 @@ import msgspec
 
 from sagewatch.cli.store import open_store, stack_option
 from sagewatch.events import FindingReported
-from sagewatch.finding import (
-    DetectorRef,
-    Evidence,
-    Finding,
-    Place,
-    Severity,
-    Stream,
-    Window,
-    build_content_key,
-    build_fingerprint,
-)
+from sagewatch.flows.synthetic_finding import build_synthetic_finding
 from sagewatch.incident.lifecycle import build_incident_id
-from sagewatch.rehearsal import TEST_RECEIVER, MarkedBus, RehearsedItems, build_replay_name
+from sagewatch.marked import MarkedBus, RehearsedItems
+from sagewatch.rehearsal import TEST_RECEIVER, build_replay_name
 from sagewatch.state import State
 
 if TYPE_CHECKING:
     from sagewatch.incident.model import Entry
     from sagewatch.world import World
 
-ENDPOINT: Final = "sagewatch-drill"
+DRILL: Final = "drill"
 EVERY_SECONDS: Final = 0.5
 _MEANT: Final = {
     "incident_opened": "manage_incident opened the incident",
@@ -96,7 +87,7 @@ def run_drill(world: World, wait: timedelta, sleep: Callable[[float], None]) -> 
     """
     at = world.now()
     name = build_replay_name(at, live=False)
-    finding = build_test_finding(at, world.place)
+    finding = build_synthetic_finding(DRILL, at, world.place)
     incident_id = build_incident_id(finding.raised_at, finding.fingerprint)
     rows = State(RehearsedItems(world.state.items, name, at))
     bus = MarkedBus(world.bus, name)
@@ -109,28 +100,6 @@ def run_drill(world: World, wait: timedelta, sleep: Callable[[float], None]) -> 
         if not _is_told(state, entries):
             return Drilled(incident_id, tuple(hops), _explain(state, entries))
     return Drilled(incident_id, tuple(hops))
-
-
-def build_test_finding(at: datetime, place: Place) -> Finding:
-    """A finding about an endpoint that does not exist, named as what it is."""
-    stream = Stream(ENDPOINT, "drill")
-    fingerprint = build_fingerprint(stream, "no-data", "drill")
-    return Finding(
-        finding_id=build_content_key(fingerprint, at.isoformat()),
-        fingerprint=fingerprint,
-        account=place.account,
-        region=place.region,
-        endpoint=stream.endpoint,
-        variant=stream.variant,
-        kind="no-data",
-        subject="drill",
-        severity=Severity.INFO,
-        evidence=Evidence(0.0, 0.0, 0.0, 0.0, "seconds", 0.0, 0.0),
-        window=Window(at, at, 0),
-        source="sagewatch drill",
-        detector=DetectorRef("drill", "1", "drill"),
-        raised_at=at,
-    )
 
 
 def _wait_for(

@@ -1,8 +1,11 @@
 """From raw event dicts to typed facts: the only place that reads an event's keys."""
 
 from sagewatch.events.facts import (
+    CANARY,
+    MARK,
     ActionRequested,
     AlertDue,
+    CanaryDue,
     CaptureLanded,
     DiagnosisChanged,
     EndpointChanged,
@@ -18,8 +21,11 @@ from sagewatch.events.facts import (
 from sagewatch.events.parse import parse_event
 
 __all__ = [
+    "CANARY",
+    "MARK",
     "ActionRequested",
     "AlertDue",
+    "CanaryDue",
     "CaptureLanded",
     "DiagnosisChanged",
     "EndpointChanged",

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import msgspec
 
 from sagewatch.finding import SCHEMA, Finding, Severity
+
+MARK: Final = "replay_name"
+"""Key of our events' details: what follows from a replay, a drill or the canary says so."""
+
+CANARY: Final = "canary"
+"""First word of a canary's name."""
 
 
 class Ignored(msgspec.Struct, frozen=True):
@@ -56,6 +62,13 @@ class JobChanged(msgspec.Struct, frozen=True):
 class Ticked(msgspec.Struct, frozen=True):
     """The scheduler's minute: whatever was lost is noticed now."""
 
+    at: datetime
+
+
+class CanaryDue(msgspec.Struct, frozen=True):
+    """The scheduler says that it is time to send a test finding the whole way; the name marks all that follows."""
+
+    name: str
     at: datetime
 
 
@@ -196,4 +209,5 @@ class ActionRequested(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OwnFact = ActionRequested | FindingReported | IncidentChanged | DiagnosisChanged | AlertDue
-Fact = CaptureLanded | TensorsLanded | EndpointChanged | JobChanged | MonitorDue | Ticked | OwnFact | Ignored
+Woken = CanaryDue | MonitorDue | Ticked
+Fact = CaptureLanded | TensorsLanded | EndpointChanged | JobChanged | Woken | OwnFact | Ignored

@@ -16,8 +16,11 @@ import msgspec
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.events.facts import (
+    CANARY,
+    MARK,
     ActionRequested,
     AlertDue,
+    CanaryDue,
     CaptureLanded,
     DiagnosisChanged,
     EndpointChanged,
@@ -170,6 +173,14 @@ def _action(event: Mapping[str, Any]) -> Fact:
     return _detail(event, ActionRequested)
 
 
+def _canary_due(event: Mapping[str, Any]) -> Fact:
+    name = str(_need(event, "detail", MARK))
+    if not name.startswith(f"{CANARY}."):
+        # Unmarked, its finding would be told to people.
+        raise RejectedInputError(f"does not begin with {CANARY}.", where=_where(event), key=f"detail.{MARK}")
+    return CanaryDue(name, _at(event))
+
+
 _Parser = Callable[[Mapping[str, Any]], Fact]
 _AWS: dict[tuple[str, str], _Parser] = {
     ("aws.s3", "Object Created"): _object_created,
@@ -179,6 +190,7 @@ _AWS: dict[tuple[str, str], _Parser] = {
 _OWN: dict[str, _Parser] = {
     "Action Requested": _action,
     "Alert Due": _alert_due,
+    "Canary Due": _canary_due,
     "Finding Raised": _finding,
     "Finding Cleared": _finding,
     "Monitor Due": lambda event: MonitorDue(str(_need(event, "detail", "endpoint")), _at(event)),

@@ -7,13 +7,14 @@ nothing itself: only ``advance_diagnosis`` may touch an endpoint.
 from __future__ import annotations
 
 from sagewatch.errors import ConflictError
-from sagewatch.events import AlertDue, DiagnosisChanged, Fact, Ticked
+from sagewatch.events import AlertDue, CanaryDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows.first_capture import notice_first_capture
 from sagewatch.flows.ingest_capture import evaluate_stream
 from sagewatch.flows.lost_runs import notice_lost_runs
 from sagewatch.flows.manage_incident import finish_clearing
 from sagewatch.flows.owed_diagnoses import list_owed
+from sagewatch.flows.synthetic_finding import send_canary
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
@@ -22,7 +23,10 @@ ALERTS_AT_ONCE = 500
 
 
 def tick(fact: Fact, world: World) -> None:
-    """Wake every diagnosis that is under way, and judge every stream by the clock."""
+    """Wake every diagnosis that is under way, and judge every stream by the clock; send the canary when it is due."""
+    if isinstance(fact, CanaryDue):
+        send_canary(fact, world)
+        return
     if not isinstance(fact, Ticked):
         return
     for endpoint, watched in world.monitors.endpoints.items():
