@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
-from sagewatch.cli import cli
-from sagewatch.cli.backtest import BacktestFailedError, load_captures
+from sagewatch.cli import cli, main
+from sagewatch.cli.backtest import BacktestFailedError, load_captures, name_files
 from sagewatch.errors import ConfigurationError
 from sagewatch.monitors import parse_monitors
-from sagewatch.replay.backtest import backtest, compare_backtests
+from sagewatch.replay.backtest import backtest, compare_backtests, tell_false_alarms
 from sagewatch.replay.injection import parse_injection
 from sagewatch.replay.page import build_backtest_page
 from tests.unit.replay.recordings import MONITORS, START, write_captures
@@ -51,7 +53,7 @@ def test_it_says_what_would_have_been_sent_when_and_how_late(folder):
 
 def test_clean_traffic_sends_nothing(folder):
     run = judge(folder, "clean")
-    assert (run.alerts, run.found, run.false_alarms_per_week) == (0, (), 0.0)
+    assert (run.alerts, run.found, run.false_alarms, run.false_alarms_per_week) == (0, (), 0, None)
 
 
 def test_a_stricter_configuration_is_slower_by_so_many_predictions(folder):
@@ -84,6 +86,118 @@ def test_an_attack_too_small_to_be_seen_is_missed_and_said_so(folder):
 def test_the_same_injection_changes_the_same_predictions(folder):
     injection = parse_injection("class=2,share=0.6,from=2026-11-21T12:40Z")
     assert judge(folder, "clean", injection=injection) == judge(folder, "clean", injection=injection)
+
+
+def test_an_attack_on_three_endpoints_found_three_times_is_no_false_alarm(folder, tmp_path):
+    names = ("signs", "left", "right")
+    for name in names:
+        where = tmp_path / "capture" / name
+        shutil.copytree(folder / "clean" / "capture" / "signs", where)
+    signs = MONITORS.split("receivers:")[0].split("  signs:")[1]
+    watched = MONITORS.replace(
+        "  signs:" + signs, "".join(f"  {name}:{signs.replace('swap', 'off')}" for name in names)
+    )
+    (tmp_path / "monitors.yml").write_text(watched)
+    recording = load_captures(tmp_path, tmp_path / "monitors.yml", "capture")
+    injection = parse_injection("class=2,share=0.9,from=2026-11-21T12:40Z")
+    run = backtest(recording, recording.monitors, "a.yml", injection)
+    assert [(one.endpoint, one.wanted) for one in sorted(run.found, key=lambda one: one.endpoint)] == [
+        (name, True) for name in sorted(names)
+    ]
+    assert (run.alerts, run.false_alarms, run.missed) == (3, 0, False)
+
+
+def test_an_attack_within_one_capture_file_is_put_in(folder):
+    """Files hold the seconds 0 to 9 of a minute; the attack is of its seconds 2 to 6."""
+    injection = parse_injection("class=2,share=1,from=2026-11-21T12:50:02Z,to=2026-11-21T12:50:06Z")
+    assert judge(folder, "clean", injection=injection).attacked == 4
+
+
+def test_the_attack_reaches_the_last_prediction_of_a_file(folder):
+    injection = parse_injection("class=2,share=1,from=2026-11-21T12:50:09Z,to=2026-11-21T12:50:30Z")
+    assert judge(folder, "clean", injection=injection).attacked == 1
+
+
+def test_one_episode_found_on_both_sides_of_midnight_is_one_that_came_later(folder):
+    run = judge(folder)
+    (one,) = run.found
+    night = one.at.replace(hour=23, minute=59, second=54)
+    early = msgspec.structs.replace(one, at=night, cleared_at=night + timedelta(minutes=20))
+    late = msgspec.structs.replace(
+        early, at=night + timedelta(seconds=30), position=one.position + 7, seconds=one.seconds + 30
+    )
+    first = msgspec.structs.replace(run, found=(early,))
+    second = msgspec.structs.replace(run, config="b.yml", found=(late,))
+    assert compare_backtests(first, second)[1:] == [
+        "b.yml is 7 predictions slower on 2026-11-22 (signs class-concentration 14)."
+    ]
+
+
+def test_two_episodes_of_one_day_are_not_taken_for_one(folder):
+    run = judge(folder)
+    (one,) = run.found
+    later = msgspec.structs.replace(
+        one, at=one.at + timedelta(hours=5), cleared_at=one.cleared_at + timedelta(hours=5)
+    )
+    told = compare_backtests(run, msgspec.structs.replace(run, config="b.yml", found=(later,)))
+    assert [sentence.split(" finds ")[0] for sentence in told[1:]] == ["Only a.yml", "Only b.yml"]
+    both = compare_backtests(run, msgspec.structs.replace(run, config="b.yml", found=(later, one)))
+    assert [sentence.split(" finds ")[0] for sentence in both[1:]] == ["Only b.yml"]
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(folder, tmp_path):
+    new, old = tmp_path / "new" / "monitors.yml", tmp_path / "old" / "monitors.yml"
+    assert [name for _, name in name_files(new, old)] == [str(new), str(old)]
+    assert [name for _, name in name_files(new, new.with_name("b.yml"))] == ["monitors.yml", "b.yml"]
+    same = [name for _, name in name_files(new, new)]
+    assert len(set(same)) == 2
+
+
+def test_no_rate_is_made_of_less_than_a_day(folder):
+    run = msgspec.structs.replace(judge(folder), alerts=1, false_alarms=1)
+    assert tell_false_alarms(run) == ("1", "false alarm")
+    page = build_backtest_page([run], [], "").decode()
+    assert "false alarms a week" not in page
+    assert "false alarm<" in page
+    week = msgspec.structs.replace(run, false_alarms_per_week=2.5)
+    assert "false alarms a week" in build_backtest_page([week], [], "").decode()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--config", "other.yml"], "watches none of the endpoints"),
+        (
+            ["--config", "monitors.yml", "--inject", "class=2,share=1,from=2030-01-01"],
+            "changes no prediction",
+        ),
+        (
+            ["--config", "monitors.yml", "--inject", "class=2,share=1,from=2026-11-21,endpoint=nobody"],
+            "changes no prediction of nobody",
+        ),
+        (
+            ["--config", "monitors.yml", "--inject", "class=2,share=1,from=2026-11-21,to=2026-11-20"],
+            "must be after from",
+        ),
+        (
+            ["--config", "monitors.yml", "--inject", "class=2,share=1,from=0001-01-01T00:00+14:00"],
+            "must be a time",
+        ),
+        (["--config", "binary.yml"], "is no UTF-8"),
+        (["--config", "zero.yml"], "is no YAML"),
+        (["--config", "monitors.yml", "--out", "monitors.yml/page.html"], "cannot be written"),
+    ],
+)
+def test_what_cannot_be_judged_does_not_pass_the_gate(folder, options, told, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    (folder / "other.yml").write_text("version: 1\nendpoints: {nobody-sends: {}}\n")
+    (folder / "binary.yml").write_bytes(b"version: 1 \xff\n")
+    (folder / "zero.yml").write_bytes(b"version: 1 \0\n")
+    monkeypatch.setattr("sys.argv", ["sagewatch", "backtest", "clean", *options])
+    with pytest.raises(SystemExit) as left:
+        main()
+    answer = capsys.readouterr().err
+    assert (left.value.code, told in answer) == (2, True), answer
 
 
 @pytest.mark.parametrize(

@@ -198,6 +198,23 @@ def load_monitors(body: bytes, where: str) -> Monitors:
         raise ConfigurationError(f"is no compiled monitors file: {error}", where=where) from None
 
 
+def read_monitors(path: Path) -> Monitors:
+    """What a monitors.yml says.
+
+    Raises
+    ------
+    ConfigurationError
+        It cannot be read, or is wrong; as ``parse_monitors`` says it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"is no UTF-8 text (byte {error.start})", where=str(path)) from None
+    except OSError as error:
+        raise ConfigurationError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    return parse_monitors(text, str(path))
+
+
 def parse_monitors(text: str, where: str) -> Monitors:
     """Read monitors.yml.
 
@@ -225,6 +242,8 @@ def parse_monitors(text: str, where: str) -> Monitors:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
         raise ConfigurationError(f"is no YAML: {error.problem}", where=where, line=line) from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"is no YAML: {str(error).splitlines()[0]}", where=where) from None
     if node is None:
         raise ConfigurationError("is empty", where=where)
     return _read_monitors(Section(node, where, "", "monitors.yml"))

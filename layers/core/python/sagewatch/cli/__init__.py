@@ -92,5 +92,17 @@ def main() -> None:
     except SagewatchError as error:
         click.echo(f"sagewatch: {error}", err=True)
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
+    except OSError as error:
+        click.echo(f"sagewatch: {error.filename or 'input or output'}: {error.strerror or error}", err=True)
+        sys.exit(1)
+    except list_aws_errors() as error:
+        click.echo(f"sagewatch: AWS said no: {error}", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def list_aws_errors() -> tuple[type[Exception], ...]:
+    """What AWS's library raises, where a command has loaded it; asked for only when something was raised."""
+    library = sys.modules.get("botocore.exceptions")
+    return () if library is None else (library.ClientError, library.BotoCoreError)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from sagewatch.errors import SagewatchError
+from sagewatch.errors import ConfigurationError, SagewatchError
 
 if TYPE_CHECKING:
     from sagewatch.replay.backtest import Backtest
@@ -63,14 +62,18 @@ def backtest(
     from sagewatch.observability import get_logger
     from sagewatch.replay.backtest import compare_backtests
     from sagewatch.replay.injection import parse_injection
+    from sagewatch.replay.keep import check_writable
     from sagewatch.replay.page import build_backtest_page
 
     get_logger().setLevel("ERROR")
     injection = parse_injection(inject) if inject else None
-    runs = [_run(captures, file, prefix, injection) for file in (config, against) if file is not None]
+    if out is not None:
+        check_writable(out)
+    names = name_files(config, against)
+    runs = [_run(captures, file, name, prefix, injection) for file, name in names]
+    refuse_nothing(runs[0], captures, injection)
     differences = compare_backtests(*runs) if len(runs) > 1 else []
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(
             build_backtest_page(runs, differences, f"sagewatch backtest --inject {inject}" if inject else "")
         )
@@ -86,13 +89,47 @@ def backtest(
         raise BacktestFailedError(reasons)
 
 
-def _run(captures: Path, file: Path, prefix: str, injection: Injection | None) -> Backtest:
-    from sagewatch.monitors import parse_monitors
+def _run(captures: Path, file: Path, name: str, prefix: str, injection: Injection | None) -> Backtest:
+    from sagewatch.monitors import read_monitors
     from sagewatch.replay import backtest as backtests
 
     recording = load_captures(captures, file, prefix)
-    monitors = parse_monitors(file.read_text(encoding="utf-8"), str(file))
-    return backtests.backtest(recording, monitors, file.name, injection)
+    return backtests.backtest(recording, read_monitors(file), name, injection)
+
+
+def name_files(config: Path, against: Path | None) -> list[tuple[Path, str]]:
+    """The files with the names that tell them apart: their own, or their whole paths where these are equal."""
+    if against is None:
+        return [(config, config.name)]
+    if config.name != against.name:
+        return [(config, config.name), (against, against.name)]
+    if str(config) != str(against):
+        return [(config, str(config)), (against, str(against))]
+    return [(config, f"{config.name} (tried)"), (against, f"{against.name} (against)")]
+
+
+def refuse_nothing(run: Backtest, captures: Path, injection: Injection | None) -> None:
+    """A configuration that was tried on nothing has not passed.
+
+    Raises
+    ------
+    ConfigurationError
+        It watches none of what was captured, or the attack changes none of it.
+    """
+    if not run.predictions or run.began is None or run.ended is None:
+        raise ConfigurationError(
+            f"watches none of the endpoints captured in {captures}: there is nothing to judge it by",
+            where=run.config,
+            key="endpoints",
+        )
+    if injection is not None and not run.attacked:
+        whose = f" of {injection.endpoint}" if injection.endpoint else ""
+        raise ConfigurationError(
+            f"changes no prediction{whose}: what {run.config} watches was captured from "
+            f"{run.began:%Y-%m-%dT%H:%M:%SZ} to {run.ended:%Y-%m-%dT%H:%M:%SZ}",
+            where="--inject",
+            key="endpoint" if injection.endpoint else "from",
+        )
 
 
 def load_captures(captures: Path, monitors: Path, prefix: str) -> Recording:
@@ -107,10 +144,11 @@ def load_captures(captures: Path, monitors: Path, prefix: str) -> Recording:
 
 def _show(run: Backtest) -> None:
     from sagewatch.incident.amounts import format_duration, format_time
+    from sagewatch.replay.backtest import tell_false_alarms
 
     click.echo(
         f"{run.config}: {run.alerts} {'alert' if run.alerts == 1 else 'alerts'} in {run.predictions:,} predictions, "
-        f"{_tell_false(run)} if the rest was clean"
+        f"{' '.join(tell_false_alarms(run))} if the rest was clean"
     )
     for one in run.found:
         took = f"took {one.took:,} predictions, {format_duration(max(one.seconds, 0))}"
@@ -118,14 +156,6 @@ def _show(run: Backtest) -> None:
         mark = " (the injected attack)" if one.wanted else ""
         what = f"{one.endpoint} {one.kind} {one.subject}".rstrip()
         click.echo(f"  {format_time(one.at)}  {one.severity:<8}  {what}: {took}; {told}{mark}")
-
-
-def _tell_false(run: Backtest) -> str:
-    """The rate; of less than a day none can be said, so the number."""
-    length = run.ended - run.began if run.began and run.ended else timedelta(0)
-    if length >= timedelta(days=1):
-        return f"{run.false_alarms_per_week:.1f} false alarms a week"
-    return f"{run.false_alarms} false {'alarm' if run.false_alarms == 1 else 'alarms'}"
 
 
 def _find_reasons(run: Backtest, max_alerts: int | None) -> list[str]:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from sagewatch.errors import ConfigurationError
-from sagewatch.monitors import parse_monitors
+from sagewatch.monitors import read_monitors
 
 
 @click.command(epilog="Example: sagewatch check monitors.yml")
@@ -18,11 +17,7 @@ from sagewatch.monitors import parse_monitors
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 def check(path: Path, *, as_json: bool) -> None:
     """Check a monitors file; errors name the file, the line and the key (exit code 2)."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"is no UTF-8 text (byte {error.start})", where=str(path)) from None
-    monitors = parse_monitors(text, str(path))
+    monitors = read_monitors(path)
     names = sorted(monitors.endpoints)
     if as_json:
         click.echo(

@@ -59,11 +59,11 @@ def doctor(monitors: Path | None, stack: str, *, as_json: bool) -> None:
     """
     import boto3
 
-    from sagewatch.monitors import parse_monitors
+    from sagewatch.monitors import read_monitors
     from sagewatch.wiring import read_clock
 
     session = boto3.session.Session()
-    watched = parse_monitors(monitors.read_text(encoding="utf-8"), str(monitors)) if monitors else None
+    watched = read_monitors(monitors) if monitors else None
     patient = Patient(session.client, read_outputs(stack), stack, watched, read_clock())
     lines = list(examine(patient))
     if as_json:

@@ -168,9 +168,9 @@ def delete(endpoint: str, stack: str, *, dry_run: bool, as_json: bool) -> None:
 
 def read_quality(monitors_file: Path) -> dict[str, Quality]:
     """What monitors.yml says of each endpoint's data."""
-    from sagewatch.monitors import parse_monitors
+    from sagewatch.monitors import read_monitors
 
-    monitors = parse_monitors(monitors_file.read_text(encoding="utf-8"), str(monitors_file))
+    monitors = read_monitors(monitors_file)
     return {name: one.quality for name, one in monitors.endpoints.items() if one.quality is not None}
 
 

@@ -11,7 +11,7 @@ import click
 from sagewatch.incident.amounts import format_duration
 from sagewatch.incident.matching import LABELS, build_family
 from sagewatch.incident.routing import Routed, decide_receivers
-from sagewatch.monitors import parse_monitors
+from sagewatch.monitors import read_monitors
 
 
 @click.group()
@@ -36,7 +36,7 @@ def test(labels: tuple[str, ...], path: Path, *, as_json: bool) -> None:
     Labels: account, region, endpoint, variant, kind, subject, severity. A label that is not given is empty.
     """
     given = _read_labels(labels)
-    monitors = parse_monitors(path.read_text(encoding="utf-8"), str(path))
+    monitors = read_monitors(path)
     found = decide_receivers(monitors.route, given)
     if as_json:
         click.echo(json.dumps([_as_row(routed) for routed in found], indent=2))

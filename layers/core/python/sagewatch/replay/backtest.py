@@ -12,10 +12,11 @@ from sagewatch.capture import Segment
 from sagewatch.diagnose.model import Policy
 from sagewatch.finding import Finding, Stream
 from sagewatch.monitors import Monitors
-from sagewatch.replay.injection import Injection, inject
+from sagewatch.replay.injection import Injection, count_attacked, inject
 from sagewatch.replay.load import Recording, build_player
 from sagewatch.replay.outcome import gather
 
+DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
 
 
@@ -66,7 +67,10 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     alerts
         Incidents that somebody would have been told of.
     false_alarms, false_alarms_per_week
-        Those of them that are not the injected attack: false if the traffic was clean.
+        Those of them that are not the injected attack: false if the traffic was clean. Less than a day tells no
+        rate: None.
+    attacked
+        Predictions that lie in the injected attack.
     missed
         An injection that nobody would have been told of.
     """
@@ -78,7 +82,8 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     found: tuple[Found, ...]
     alerts: int
     false_alarms: int
-    false_alarms_per_week: float
+    false_alarms_per_week: float | None
+    attacked: int = 0
     missed: bool = False
 
 
@@ -87,6 +92,7 @@ class Ledger:
 
     def __init__(self, injection: Injection | None) -> None:
         self._injection = injection
+        self.attacked = 0
         self._times: dict[Stream, list[datetime]] = {}
         self._counts: dict[Stream, list[int]] = {}
 
@@ -96,7 +102,10 @@ class Ledger:
         counts = self._counts.setdefault(segment.stream, [])
         times.append(segment.last_at)
         counts.append((counts[-1] if counts else 0) + segment.predictions)
-        return segment if self._injection is None else inject(segment, self._injection)
+        if self._injection is None:
+            return segment
+        self.attacked += count_attacked(segment, self._injection)
+        return inject(segment, self._injection)
 
     def count_until(self, stream: Stream, at: datetime) -> int:
         """Predictions in files that ended by a time; files come in about the order of their times."""
@@ -130,10 +139,15 @@ def backtest(recording: Recording, monitors: Monitors, config: str, injection: I
         _build_found(finding, end, finding.finding_id in sent, ledger, injection)
         for finding, end in _pair(outcome.findings)
     )
-    wanted = [one for one in found if one.wanted and one.sent]
-    false = len(
-        {each.incident.incident_id for each in outcome.incidents if each.incident.incident_id in told}
-    ) - bool(wanted)
+    wanted = {
+        finding.finding_id for finding in outcome.findings if injection and _is_wanted(finding, injection)
+    }
+    hit = {
+        each.incident.incident_id
+        for each in outcome.incidents
+        if any(finding.finding_id in wanted for finding in each.incident.findings)
+    }
+    false = len(told - hit)
     length = (outcome.ended - outcome.began) if outcome.began and outcome.ended else timedelta(0)
     return Backtest(
         config=config,
@@ -143,28 +157,59 @@ def backtest(recording: Recording, monitors: Monitors, config: str, injection: I
         found=found,
         alerts=len(told),
         false_alarms=false,
-        false_alarms_per_week=false * WEEK / length if length else 0.0,
-        missed=injection is not None and not wanted,
+        false_alarms_per_week=false * WEEK / length if length >= DAY else None,
+        attacked=ledger.attacked,
+        missed=injection is not None and not told & hit,
     )
 
 
 def compare_backtests(first: Backtest, second: Backtest) -> list[str]:
     """What differs, in sentences; equal ones have none but the totals."""
     told = [f"{first.config} sends {first.alerts}, {second.config} sends {second.alerts}."]
-    left = list(second.found)
+    twins = _find_twins(first, second)
+    matched = {id(twin) for twin in twins.values()}
     for one in first.found:
-        twin = min(
-            (other for other in left if other.name == one.name and other.at.date() == one.at.date()),
-            key=lambda other: abs(other.at - one.at),
-            default=None,
-        )
+        twin = twins.get(id(one))
         if twin is None:
             told.append(f"Only {first.config} finds {_tell(one)} on {one.at:%Y-%m-%d %H:%M:%S}.")
-            continue
-        left.remove(twin)
-        told += _compare_twins(first.config, one, second.config, twin)
-    told += [f"Only {second.config} finds {_tell(one)} on {one.at:%Y-%m-%d %H:%M:%S}." for one in left]
+        else:
+            told += _compare_twins(first.config, one, second.config, twin)
+    alone = (one for one in second.found if id(one) not in matched)
+    told += [f"Only {second.config} finds {_tell(one)} on {one.at:%Y-%m-%d %H:%M:%S}." for one in alone]
     return told
+
+
+def tell_false_alarms(run: Backtest) -> tuple[str, str]:
+    """The number and what it counts: false alarms a week; of less than a day no rate can be said, so all of them."""
+    if run.false_alarms_per_week is not None:
+        return f"{run.false_alarms_per_week:.1f}", "false alarms a week"
+    return str(run.false_alarms), "false alarm" if run.false_alarms == 1 else "false alarms"
+
+
+def _find_twins(first: Backtest, second: Backtest) -> dict[int, Found]:
+    """What both found of one episode: the same thing in stretches that overlap; the nearest in time go together."""
+    pairs = sorted(
+        (abs(other.at - one.at), place, number)
+        for place, one in enumerate(first.found)
+        for number, other in enumerate(second.found)
+        if one.name == other.name and _overlap(one, other)
+    )
+    twins: dict[int, Found] = {}
+    taken: set[int] = set()
+    for _, place, number in pairs:
+        one = first.found[place]
+        if id(one) not in twins and number not in taken:
+            twins[id(one)] = second.found[number]
+            taken.add(number)
+    return twins
+
+
+def _overlap(one: Found, other: Found) -> bool:
+    """Whether two stretches, each from its onset to its end, have a time in common."""
+    return all(
+        last.cleared_at is None or _find_start(first) <= last.cleared_at
+        for first, last in ((one, other), (other, one))
+    )
 
 
 def _compare_twins(first: str, one: Found, second: str, twin: Found) -> list[str]:
@@ -204,15 +249,20 @@ def _pair(findings: Iterable[Finding]) -> list[tuple[Finding, datetime | None]]:
     return [(finding, ends.get(name)) for name, finding in first.items()]
 
 
+def _is_wanted(finding: Finding, injection: Injection) -> bool:
+    """Whether a finding is of the injected attack; one that is raised after its end still is, if it began within."""
+    return (
+        injection.overlaps(finding.endpoint, finding.window.start, finding.raised_at)
+        and injection.start <= finding.raised_at
+        and finding.subject in {injection.class_, ""}
+    )
+
+
 def _build_found(
     finding: Finding, end: datetime | None, sent: bool, ledger: Ledger, injection: Injection | None
 ) -> Found:
     position = ledger.count_until(finding.stream, finding.raised_at)
-    wanted = (
-        injection is not None
-        and injection.concerns(finding.endpoint, finding.raised_at)
-        and finding.subject in {injection.class_, ""}
-    )
+    wanted = injection is not None and _is_wanted(finding, injection)
     began, took = finding.window.start, finding.window.predictions
     if wanted and injection is not None:
         began = injection.start

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from array import array
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -43,6 +44,11 @@ class Injection(msgspec.Struct, frozen=True, kw_only=True):
         within = self.start <= at and (self.end is None or at < self.end)
         return within and self.endpoint in {"", endpoint}
 
+    def overlaps(self, endpoint: str, first: datetime, last: datetime) -> bool:
+        """Whether traffic of an endpoint is changed anywhere from the first to the last of these times."""
+        within = self.start <= last and (self.end is None or first < self.end)
+        return within and self.endpoint in {"", endpoint}
+
 
 def parse_injection(text: str) -> Injection:
     """Read ``class=14,share=0.3,from=2026-11-02T10:00Z`` (and ``to``, ``endpoint``).
@@ -72,43 +78,55 @@ def parse_injection(text: str) -> Injection:
         share = 0.0
     if not 0 < share <= 1:
         raise _wrong("share", "must be a share above 0 and at most 1")
+    start = _read_time(given, "from")
+    end = _read_time(given, "to") if "to" in given else None
+    if end is not None and end <= start:
+        raise _wrong("to", f"must be after from, and {given['to']} is not after {given['from']}")
     return Injection(
         class_=given["class"],
         share=share,
-        start=_read_time(given, "from"),
-        end=_read_time(given, "to") if "to" in given else None,
+        start=start,
+        end=end,
         endpoint=given.get("endpoint", ""),
     )
 
 
 def inject(segment: Segment, injection: Injection) -> Segment:
     """The segment as it would have been under attack; times within a file are taken as evenly spread."""
-    endpoint = segment.stream.endpoint
-    count = segment.predictions
-    if not count or not (
-        injection.concerns(endpoint, segment.first_at) or injection.concerns(endpoint, segment.last_at)
-    ):
+    if not count_attacked(segment, injection):
         return segment
     rng = random.Random(f"{segment.key} {segment.part}")
     labels = segment.labels if injection.class_ in segment.labels else (*segment.labels, injection.class_)
     row = labels.index(injection.class_)
-    step = (segment.last_at - segment.first_at) / count
+    endpoint = segment.stream.endpoint
     changed = [
-        row
-        if rng.random() < injection.share and injection.concerns(endpoint, segment.first_at + step * at)
-        else index
-        for at, index in enumerate(segment.indexes())
+        row if rng.random() < injection.share and injection.concerns(endpoint, at) else index
+        for at, index in zip(_spread(segment), segment.indexes(), strict=True)
     ]
     classes = bytes(changed) if len(labels) <= _NARROW else array("H", changed).tobytes()
     return msgspec.structs.replace(segment, labels=labels, classes=classes)
 
 
+def count_attacked(segment: Segment, injection: Injection) -> int:
+    """Predictions of a segment that lie in the attack, whether or not its share falls on them."""
+    endpoint = segment.stream.endpoint
+    if not injection.overlaps(endpoint, segment.first_at, segment.last_at):
+        return 0
+    return sum(injection.concerns(endpoint, at) for at in _spread(segment))
+
+
+def _spread(segment: Segment) -> Iterator[datetime]:
+    """The times of a segment's predictions: from its first to its last."""
+    step = (segment.last_at - segment.first_at) / max(segment.predictions - 1, 1)
+    return (segment.first_at + step * number for number in range(segment.predictions))
+
+
 def _read_time(given: dict[str, str], key: str) -> datetime:
     try:
         at = datetime.fromisoformat(given[key])
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise _wrong(key, f"must be a time such as 2026-11-02T10:00Z, not {given[key]}") from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _wrong(key: str, reason: str) -> ConfigurationError:

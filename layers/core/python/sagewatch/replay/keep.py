@@ -41,17 +41,31 @@ def check_place(out: Path, scene: Scene) -> None:
     ConfigurationError
         It cannot be written, or the recording of another stack lies there already.
     """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("a", encoding="utf-8"):
-            pass
-    except OSError as error:
-        raise ConfigurationError(f"cannot be written: {error.strerror}", where=str(out)) from None
+    check_writable(out)
     path = out.parent / SCENE_FILE
     if path.is_file() and not _are_one(load_scene(path), scene):
         raise ConfigurationError(
             "is the scene of another recording; give --out a folder of its own", where=str(path)
         )
+
+
+def check_writable(out: Path) -> None:
+    """Whether a file can be written, before the work whose result it is to hold; makes its folder.
+
+    Raises
+    ------
+    ConfigurationError
+        It cannot; says why.
+    """
+    was_there = out.exists()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with out.open("ab"):
+            pass
+        if not was_there:
+            out.unlink()
+    except OSError as error:
+        raise ConfigurationError(f"cannot be written: {error.strerror}", where=str(out)) from None
 
 
 def write_recording(out: Path, events: Iterable[Event], scene: Scene) -> Path:

@@ -9,7 +9,7 @@ import msgspec
 
 from sagewatch.diagnose.plan import HOOKED_PREFIX
 from sagewatch.errors import RejectedInputError
-from sagewatch.monitors import Monitors, parse_monitors
+from sagewatch.monitors import Monitors, read_monitors
 from sagewatch.replay.play import Player
 from sagewatch.replay.recording import Event, FolderObjects, find_object, list_landings, load_events
 from sagewatch.replay.scene import SCENE_FILE, HostedEndpoint, Scene, Story, load_scene, load_story
@@ -76,7 +76,7 @@ def load_recording(
         raise RejectedInputError(
             "is not there; name the file that says what is watched: --monitors", where=str(file)
         )
-    watched = parse_monitors(file.read_text(encoding="utf-8"), str(file))
+    watched = read_monitors(file)
     if not files and folder is not None:
         events = list_landings(folder, scene.capture_bucket, scene.capture_prefix)
     if not events:

@@ -9,7 +9,7 @@ from sagewatch.evidence.document import build_document
 from sagewatch.evidence.markup import Markup, foreign, tag
 from sagewatch.evidence.timeline import Axis, build_axis, draw_axis
 from sagewatch.incident.amounts import format_duration, format_time
-from sagewatch.replay.backtest import Backtest, Found
+from sagewatch.replay.backtest import Backtest, Found, tell_false_alarms
 
 _LANE = 50
 
@@ -49,10 +49,8 @@ def build_backtest_page(runs: Sequence[Backtest], differences: Sequence[str], co
 
 
 def _build_figure(run: Backtest) -> Markup:
-    number = f"{run.false_alarms_per_week:.1f}"
-    return tag(
-        "div", tag("dt", foreign(run.config, 60)), tag("dd", number, tag("small", "false alarms a week"))
-    )
+    number, unit = tell_false_alarms(run)
+    return tag("div", tag("dt", foreign(run.config, 60)), tag("dd", number, tag("small", unit)))
 
 
 def _build_section(anchor: str, title: str, content: list[Markup | None]) -> Markup:
