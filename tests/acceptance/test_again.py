@@ -81,8 +81,12 @@ def test_who_resolves_by_hand_is_named(tell):
     story.at("10m").resolves("stop", by="ada", reason="a test drive")
     story.at("11m").raises("stop")
     story.expect_all("firing", "0s")
-    story.expect_all("resolved", "10m", contains="by ada")
+    story.expect_all("resolved", "10m", contains="Resolved by ada: a test drive")
     story.ends("1h")
+    for target in ("on-call/slack", "on-call/mail"):
+        told = " ".join(story.texts(target)[-1].split())
+        assert "The evidence had not fallen back." in told
+        assert "back to its usual share" not in told
 
 
 def test_an_acknowledgement_twice_changes_nothing(tell):

@@ -7,7 +7,9 @@ import msgspec
 from sagewatch.alert.content import Announcement, Links
 from sagewatch.alert.outbox import Kind
 from sagewatch.finding import Sample
-from sagewatch.incident.model import Incident, Progress
+from sagewatch.incident.acts import resolve_by_hand
+from sagewatch.incident.decision import Resolve
+from sagewatch.incident.model import Incident, OpenRecord, Progress
 from tests.unit.incident.story import at, build_incident, resolve
 
 CLASS_NAMES = {"14": "Stop", "38": "Keep right", "2": "Speed limit (50km/h)"}
@@ -40,6 +42,15 @@ def announce(kind: Kind, finding_kind: str) -> Announcement:
     return Announcement(kind=kind, incident=incident, links=LINKS, class_names=CLASS_NAMES)
 
 
+def announce_by_hand() -> Announcement:
+    """The end that a person declared while the evidence went on."""
+    incident = build_incident()
+    record = OpenRecord(fingerprint=incident.fingerprint, incident_id=incident.incident_id)
+    decision = resolve_by_hand(incident, record, by="ada", reason="The camera was turned.", now=at(400))
+    assert isinstance(decision, Resolve)
+    return Announcement(kind=Kind.RESOLVED, incident=decision.incident, links=LINKS, class_names=CLASS_NAMES)
+
+
 def announce_hostile(kind: Kind, finding_kind: str, text: str) -> Announcement:
     """The announcement with the text in every field that comes from outside."""
     incident = msgspec.structs.replace(announce(kind, finding_kind).incident, endpoint=text, variant=text)
@@ -52,7 +63,7 @@ def announce_hostile(kind: Kind, finding_kind: str, text: str) -> Announcement:
         source=text,
     )
     incident: Incident = msgspec.structs.replace(
-        incident, findings=(finding,), subject=text, acknowledged_by=text, resolved_by=text,
+        incident, findings=(finding,), subject=text, acknowledged_by=text, resolved_by=text, resolution=text,
         diagnosis=Progress("abandoned", text, at(200)),
     )  # fmt: skip
     return Announcement(kind=kind, incident=incident, links=LINKS, class_names={text: text, text + "2": text})

@@ -6,7 +6,7 @@ import pytest
 from sagewatch.alert.mail import BODY_LIMIT_BYTES, SUBJECT_LIMIT, render_mail
 from sagewatch.alert.outbox import Kind
 from sagewatch.incident.describe import KINDS
-from tests.unit.alert.story import HOSTILE, announce, announce_hostile
+from tests.unit.alert.story import HOSTILE, announce, announce_by_hand, announce_hostile
 from tests.unit.golden.golden import check_golden
 from tests.unit.incident.story import build_incident, resolve
 
@@ -65,3 +65,10 @@ def test_what_resolved_it_is_named():
     assert "by the evidence" in render_mail(over).body
     by_hand = msgspec.structs.replace(over.incident, resolved_by="ada")
     assert "by ada" in render_mail(msgspec.structs.replace(over, incident=by_hand)).body
+
+
+def test_who_ended_it_by_hand_and_why_is_the_headline_and_no_recovery_is_claimed():
+    mail = render_mail(announce_by_hand())
+    check_golden("mail/by-hand.txt", f"Subject: {mail.subject}\n\n{mail.body}")
+    assert "Resolved by ada: The camera was turned" in mail.subject
+    assert "back to its usual share" not in mail.body

@@ -10,7 +10,7 @@ from sagewatch.alert.content import Links
 from sagewatch.alert.outbox import Kind
 from sagewatch.alert.slack import escape, render_slack
 from sagewatch.incident.describe import KINDS
-from tests.unit.alert.story import HOSTILE, announce, announce_hostile
+from tests.unit.alert.story import HOSTILE, announce, announce_by_hand, announce_hostile
 from tests.unit.golden.golden import check_golden
 
 
@@ -55,6 +55,15 @@ def test_message_reads_as_it_was_looked_at(kind, finding_kind):
     check_golden(
         f"slack/{finding_kind}.{kind}.json", json.dumps(message, indent=2, ensure_ascii=False) + "\n"
     )
+
+
+def test_who_ended_it_by_hand_and_why_is_the_headline_and_no_recovery_is_claimed():
+    message = render_slack(announce_by_hand())
+    check_limits(message)
+    text = json.dumps(message, indent=2, ensure_ascii=False)
+    check_golden("slack/by-hand.json", text + "\n")
+    assert "Resolved by ada: The camera was turned" in message["text"]
+    assert "back to its usual share" not in text
 
 
 @pytest.mark.parametrize("finding_kind", KINDS)

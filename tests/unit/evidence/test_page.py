@@ -83,7 +83,7 @@ def build_hostile(text: str) -> Dossier:
     return build_dossier(
         incident=msgspec.structs.replace(
             incident, findings=(finding,), endpoint=text, variant=text, kind=text, subject=text,
-            acknowledged_by=text, resolved_by=text, diagnosis=Progress(text, text, at(1)), incident_id=text,
+            acknowledged_by=text, resolved_by=text, resolution=text, diagnosis=Progress(text, text, at(1)), incident_id=text,
         ),
         entries=(Entry(at(1), text, text, text, {text: text}), Entry(at(2), "diagnosis_" + text, text, text)),
         class_names={text: text},
@@ -164,6 +164,19 @@ def test_page_names_what_whoever_is_woken_asks_for():
         "sagewatch-hooked-20261121T203450Z", "on-call", "2026-11-21 20:36:50 UTC", "40×",
     ):  # fmt: skip
         assert words in shown
+
+
+def test_page_of_an_end_declared_by_hand_says_who_and_why_and_claims_no_recovery():
+    dossier = build_dossier()
+    incident = msgspec.structs.replace(
+        dossier.incident, resolved_by="ada", resolution="camera turned",
+        findings=(msgspec.structs.replace(dossier.incident.latest, cleared_at=None),),
+    )  # fmt: skip
+    page = build_page(msgspec.structs.replace(dossier, incident=incident)).decode().replace("\xa0", " ")
+    assert "<h1>Resolved by hand by ada: camera turned. The evidence had not fallen back.</h1>" in page
+    assert "alerts no more, even if its evidence goes on" in page
+    assert "back to its usual share" not in page
+    assert "It is over." not in page
 
 
 def test_page_before_the_diagnosis_is_done_says_what_is_waited_for():

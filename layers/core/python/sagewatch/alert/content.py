@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.alert.outbox import Kind
-from sagewatch.incident.amounts import clean_text, format_duration, format_share, format_time
+from sagewatch.incident.amounts import clean_text, format_share, format_time
 from sagewatch.incident.describe import NAME_LIMIT, describe, name_class
 from sagewatch.incident.describe_report import REPORT_KINDS
 from sagewatch.incident.doing import tell_doing
+from sagewatch.incident.ending import tell_ending, tell_length
 from sagewatch.incident.model import Incident, State
 
 if TYPE_CHECKING:
@@ -128,10 +129,12 @@ def build_content(announcement: Announcement) -> Content:
     description = describe(incident.latest, announcement.class_names)
     # A firing is told as such even where the end is known: the resolved message follows it.
     over = incident.state is State.RESOLVED and announcement.kind not in {Kind.FIRING, Kind.DIGEST}
+    ending = tell_ending(incident, description)
     what = description.what
     if over:
-        what = f"{description.over}. It lasted {_tell_length(incident)}. {description.what_was}"
-    headline = description.over if over else description.headline
+        lasted = "It was open for" if incident.resolved_by_hand else "It lasted"
+        what = f"{ending.what} {lasted} {tell_length(incident)}. {description.what_was}"
+    headline = ending.headline if over else description.headline
     if announcement.kind is Kind.DIGEST:
         count = 1 + len(announcement.companions)
         what = (
@@ -147,7 +150,9 @@ def build_content(announcement: Announcement) -> Content:
         what=what,
         facts=tuple(_build_facts(announcement, description.how_bad)),
         doing=_tell_doing(announcement),
-        next_step="Read on the incident page what happened and why." if over else description.next_step,
+        next_step=f"{ending.beware}Read on the incident page what happened and why."
+        if over
+        else description.next_step,
         links=tuple(_build_links(announcement.links, incident.kind)),
     )
 
@@ -163,11 +168,6 @@ def _tell_doing(announcement: Announcement) -> str:
     if announcement.kind is Kind.FIRING and announcement.incident.state is State.RESOLVED:
         return f"It is over already; the resolved message follows. {doing}"
     return doing
-
-
-def _tell_length(incident: Incident) -> str:
-    ended = incident.resolved_at or incident.updated_at
-    return format_duration(ended - incident.opened_at)
 
 
 def _build_facts(announcement: Announcement, how_bad: str) -> Iterator[tuple[str, str]]:
@@ -208,9 +208,9 @@ def _tell_companions(companions: tuple[Companion, ...]) -> str:
 
 
 def _tell_resolver(incident: Incident) -> str:
-    if incident.resolved_by in {None, "manage_incident"}:
+    if not incident.resolved_by_hand:
         return "by the evidence"
-    return f"by {clean_text(incident.resolved_by or '', NAME_LIMIT)}"
+    return f"by hand by {clean_text(incident.resolved_by or '', NAME_LIMIT)}"
 
 
 def _tell_classes(announcement: Announcement) -> str:

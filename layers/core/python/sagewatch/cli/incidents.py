@@ -73,6 +73,7 @@ def show(incident_id: str, stack: str, *, as_json: bool) -> None:
     from sagewatch.incident.amounts import format_time
     from sagewatch.incident.describe import describe
     from sagewatch.incident.doing import tell_doing
+    from sagewatch.incident.ending import tell_ending
 
     store = open_store(stack)
     incident = load(incident_id, store)
@@ -82,7 +83,10 @@ def show(incident_id: str, stack: str, *, as_json: bool) -> None:
         return
     description = describe(incident.latest, {})
     click.echo(f"{incident.incident_id}: {incident.state}, {incident.severity}")
-    click.echo(f"{incident.endpoint}/{incident.variant}: {description.what}")
+    if incident.resolved_at is not None:
+        click.echo(tell_ending(incident, description).what)
+    what = description.what_was if incident.resolved_at is not None else description.what
+    click.echo(f"{incident.endpoint}/{incident.variant}: {what}")
     click.echo(description.how_bad)
     click.echo(tell_doing(incident))
     click.echo(f"Next: {description.next_step}")

@@ -19,6 +19,7 @@ from sagewatch.incident.amounts import clean_text, format_duration, hold_amounts
 from sagewatch.incident.describe import GATHERING, NAME_LIMIT, describe
 from sagewatch.incident.description import Description
 from sagewatch.incident.doing import RUNNING, tell_doing
+from sagewatch.incident.ending import tell_ending
 from sagewatch.incident.model import State
 
 if TYPE_CHECKING:
@@ -81,7 +82,6 @@ def _build_document(dossier: Dossier, description: Description, body: Child) -> 
 
 def _build_hero(dossier: Dossier, description: Description) -> Markup:
     incident = dossier.incident
-    over = incident.state is State.RESOLVED
     state = {State.OPEN: "Firing", State.ACKNOWLEDGED: "Acknowledged", State.RESOLVED: "Resolved"}[
         incident.state
     ]
@@ -95,17 +95,27 @@ def _build_hero(dossier: Dossier, description: Description) -> Markup:
             tag("span", "Sagewatch", class_="brand"),
             class_="status",
         ),
-        tag("h1", hold_amounts(description.what_was if over else description.what)),
+        tag("h1", hold_amounts(_build_headline(dossier, description))),
         tag("p", hold_amounts(_build_lede(dossier, description)), class_="lede"),
         tag("dl", (tag("div", tag("dt", name), tag("dd", value)) for name, value in _list_figures(dossier)),
             class_="figures"),
     )  # fmt: skip
 
 
+def _build_headline(dossier: Dossier, description: Description) -> str:
+    """What is wrong; what was; or who said that it is over, and why."""
+    incident = dossier.incident
+    if incident.resolved_by_hand:
+        return tell_ending(incident, description).what
+    return description.what_was if incident.state is State.RESOLVED else description.what
+
+
 def _build_lede(dossier: Dossier, description: Description) -> str:
     how_bad = description.how_bad
     if dossier.incident.resolved_at is None:
         return how_bad
+    if dossier.incident.resolved_by_hand:
+        return f"{description.what_was} {how_bad}"
     return f"{description.over}. Over its whole length: {how_bad}"
 
 
@@ -147,7 +157,8 @@ def _build_next(dossier: Dossier, description: Description) -> Markup:
     if dossier.runbook is not None and is_safe_url(dossier.runbook):
         kind = clean_text(dossier.incident.kind, NAME_LIMIT)
         runbook = tag("p", tag("a", f"Runbook: {kind}", href=dossier.runbook, rel="noreferrer"))
-    first = "It is over. Make sure of the cause before it comes again. " if over else None
+    beware = tell_ending(dossier.incident, description).beware
+    first = (beware or "It is over. Make sure of the cause before it comes again. ") if over else None
     return tag(
         "section",
         tag("div", tag("h2", "What Sagewatch did" if over else "What Sagewatch is doing", id="doing-title"),

@@ -41,7 +41,8 @@ def resolve_by_hand(
     if incident.state is State.RESOLVED:
         return Ignore(reason="already_resolved")
     entry = Entry(at=now, what="incident_resolved", reason="by_hand", by=by, data={"note": reason})
-    changed = close_incident(incident, at=now, by=by, now=now)
+    closed = close_incident(incident, at=now, by=by, now=now)
+    changed = msgspec.structs.replace(closed, resolution=reason)
     return Resolve(
         incident=changed, record=settle_record(record, changed, now), entries=(entry,), reason="by_hand"
     )

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.incident.decision import Change, Ignore, Resolve
-from sagewatch.incident.entries import BY, build_resolved
+from sagewatch.incident.entries import build_resolved
 from sagewatch.incident.flapping import Flapping
-from sagewatch.incident.model import Incident, OpenRecord, State
+from sagewatch.incident.model import BY, Incident, OpenRecord, State
 
 if TYPE_CHECKING:
     from datetime import datetime

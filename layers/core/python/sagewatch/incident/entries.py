@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sagewatch.incident.model import Entry
+from sagewatch.incident.model import BY, Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from sagewatch.finding import Finding
-
-BY = "manage_incident"
-"""Who acts where no person does."""
 
 _FIRST = ("finding_raised", "incident_opened", "severity_rose", "finding_cleared", "incident_resolved")
 

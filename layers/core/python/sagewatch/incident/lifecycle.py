@@ -22,14 +22,13 @@ from sagewatch.incident.decision import (
     Update,
 )
 from sagewatch.incident.entries import (
-    BY,
     build_cleared,
     build_opening,
     build_raised,
     build_resolved,
 )
 from sagewatch.incident.flapping import Flapping, is_flapping, remember_opening
-from sagewatch.incident.model import Entry, Incident, OpenRecord, State
+from sagewatch.incident.model import BY, Entry, Incident, OpenRecord, State
 
 if TYPE_CHECKING:
     from datetime import datetime

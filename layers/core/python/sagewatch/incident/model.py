@@ -9,6 +9,9 @@ import msgspec
 
 from sagewatch.finding import Finding, Severity, Stream
 
+BY = "manage_incident"
+"""Who acts where no person does."""
+
 
 class State(enum.StrEnum):
     """Where an incident is in its life."""
@@ -75,6 +78,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         Sortable and readable: ``20261121T203405Z-<fingerprint>``.
     findings
         The findings that make it up, the latest state of each.
+    resolution
+        Why a person resolved it; empty where none did.
     promoted_by
         Who said that people are to be told, although its detector is on trial.
     flapping
@@ -104,6 +109,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     resolved_at: datetime | None = None
     resolved_by: str | None = None
+    resolution: str = ""
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
     promoted_by: str | None = None
@@ -116,6 +122,11 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     def staged(self) -> bool:
         """Whether all that it knows comes from detectors on trial: it is recorded, nobody is told."""
         return self.promoted_by is None and all(one.staged for one in self.findings)
+
+    @property
+    def resolved_by_hand(self) -> bool:
+        """Whether a person ended it: its evidence may go on."""
+        return self.resolved_by not in {None, BY}
 
     @property
     def stream(self) -> Stream:
