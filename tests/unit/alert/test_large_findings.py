@@ -22,6 +22,7 @@ from sagewatch.sandbox.hooks import PAGERDUTY_LIMIT_BYTES, refuse_event
 from sagewatch.sandbox.slack_rules import refuse_message
 from tests.unit.alert.story import HOSTILE, announce
 from tests.unit.alert.test_mail import check_limits
+from tests.unit.golden.golden import check_golden
 from tests.unit.incident.story import at
 
 FEATURES = {f"{text[:60]}_{number}": number for number in range(40) for text in (*HOSTILE.values(), "age")}
@@ -44,24 +45,36 @@ def announcement(request):
     return msgspec.structs.replace(plain, incident=incident, companions=others)
 
 
+def show(message):
+    return json.dumps(message, indent=2, ensure_ascii=False) + "\n"
+
+
 def test_slack_takes_it_with_its_buttons(announcement):
     others = tuple(one.incident_id for one in announcement.companions)
     message = render_slack(announcement, build_buttons(announcement.incident, others, diagnosable=True))
     assert refuse_message(message) is None
     assert "<!channel>" not in json.dumps(message)
+    check_golden(f"slack/large.{announcement.kind}.json", show(message))
 
 
 def test_mail_and_html_mail_take_it(announcement):
-    check_limits(render_mail(announcement))
+    mail = render_mail(announcement)
+    check_limits(mail)
+    check_golden(f"mail/large.{announcement.kind}.txt", f"Subject: {mail.subject}\n\n{mail.body}")
     raw = render_html_mail(announcement, "s@example.com", ("a@example.com",), "ab")
     page = email.message_from_bytes(raw, policy=email.policy.default).get_body(("html",)).get_content()
     assert len(page.encode()) <= HTML_LIMIT_BYTES
     assert "<script" not in page
+    check_golden(f"html_mail/large.{announcement.kind}.html", page)
 
 
 def test_pagerduty_webhook_and_amazon_q_take_it(announcement):
     event = {**render_pagerduty(announcement, "key"), "routing_key": "k" * 32}
     assert refuse_event(event, "k" * 32) == []
     assert len(json.dumps(event).encode()) <= PAGERDUTY_LIMIT_BYTES
-    assert len(json.dumps(render_webhook(announcement, "ab")).encode()) < 64 * 1024
-    assert find_faults(render_amazon_q(announcement, "ab")) == []
+    message, notification = render_webhook(announcement, "ab"), render_amazon_q(announcement, "ab")
+    assert len(json.dumps(message).encode()) < 64 * 1024
+    assert find_faults(notification) == []
+    check_golden(f"pagerduty/large.{announcement.kind}.json", show(render_pagerduty(announcement, "ab")))
+    check_golden(f"webhook/large.{announcement.kind}.json", show(message))
+    check_golden(f"amazon_q/large.{announcement.kind}.json", show(notification))

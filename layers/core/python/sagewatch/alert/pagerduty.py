@@ -30,7 +30,12 @@ def render_pagerduty(announcement: Announcement, dedup_key: str) -> dict[str, An
         "severity": incident.severity.value,
         "timestamp": incident.opened_at.isoformat(),
         "class": incident.kind[:SUMMARY_LIMIT],
-        "custom_details": {"What": content.what, **facts, "Next step": content.next_step},
+        "custom_details": {
+            "What": content.what,
+            **facts,
+            "What Sagewatch is doing": content.doing[:_FACT_LIMIT],
+            "Next step": content.next_step,
+        },
     }
     event["links"] = [{"href": link.url, "text": link.label} for link in content.links]
     return event

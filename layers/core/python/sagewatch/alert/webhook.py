@@ -7,8 +7,11 @@ import hmac
 from typing import Any
 
 from sagewatch.alert.content import Announcement, build_content
+from sagewatch.incident.amounts import clean_text
 
 SCHEMA = 1
+NAME_LIMIT = 256
+"""Characters of a name from outside; SageMaker's own have 63 at most, a feature's may have any number."""
 
 
 def render_webhook(announcement: Announcement, group: str) -> dict[str, Any]:
@@ -22,14 +25,15 @@ def render_webhook(announcement: Announcement, group: str) -> dict[str, Any]:
         "incident_id": incident.incident_id,
         "state": incident.state.value,
         "severity": incident.severity.value,
-        "endpoint": incident.endpoint,
-        "variant": incident.variant,
-        "kind": incident.kind,
-        "subject": incident.subject,
+        "endpoint": clean_text(incident.endpoint, NAME_LIMIT),
+        "variant": clean_text(incident.variant, NAME_LIMIT),
+        "kind": clean_text(incident.kind, NAME_LIMIT),
+        "subject": clean_text(incident.subject, NAME_LIMIT),
         "opened_at": incident.opened_at.isoformat(),
         "headline": content.headline,
         "what": content.what,
         "facts": dict(content.facts),
+        "doing": content.doing,
         "next_step": content.next_step,
         "links": [{"label": link.label, "url": link.url} for link in content.links],
         "others": len(announcement.companions),
