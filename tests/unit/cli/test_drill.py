@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -9,14 +10,18 @@ import pytest
 from sagewatch.cli.drill import run_drill
 from sagewatch.entry import handle
 from sagewatch.errors import DeliveryError
-from sagewatch.memory.world import MemoryBus
+from sagewatch.memory.world import MemoryBus, MemoryHooks
 from sagewatch.rehearsal import choose_world
+from sagewatch.sandbox.hooks import refuse_event
 from tests.unit.flows.worlds import LISTENERS, MONITORS, build_world
 
 WITH_TEST = MONITORS.replace(
     "receivers:\n",
     'routes: {receiver: ml-on-call}\nreceivers:\n  test: {slack: {channel: "#t", token: "secret:t"}}\n',
 )
+HOOKS = """{pagerduty: {key: "secret:p"}, webhook: {url: "https://example.com/hook", secret: "secret:h"},
+    slack-webhook: {url: "secret:w"}}"""
+WITH_HOOKS = WITH_TEST.replace('{slack: {channel: "#t", token: "secret:t"}}', HOOKS)
 
 
 class Wired(MemoryBus):
@@ -40,6 +45,7 @@ def start():
         world = build_world(monitors)
         bus = Wired()
         object.__setattr__(world, "bus", bus)
+        object.__setattr__(world, "hooks", MemoryHooks())
         bus.world, bus.deaf = world, deaf
         return world
 
@@ -87,3 +93,39 @@ def test_a_receiver_that_refuses_is_named_with_its_reason(start):
     drilled = drill(world)
     assert "did not take the message" in drilled.missing
     assert any("channel_not_found" in hop.what for hop in drilled.hops)
+
+
+def test_pagerduty_and_webhooks_hear_it_marked_and_under_keys_that_nothing_real_has(start):
+    world = start(WITH_HOOKS)
+    drilled = drill(world)
+    assert drilled.missing == ""
+    told = {}
+    for target, body in world.hooks.posted:
+        told.setdefault(target, []).append(body)
+    assert set(told) == {"test/pagerduty", "test/webhook", "test/slack_webhook"}
+    trigger, resolve = told["test/pagerduty"]
+    assert [trigger["event_action"], resolve["event_action"]] == ["trigger", "resolve"]
+    assert trigger["payload"]["summary"].startswith("[REPLAY] ")
+    assert trigger["payload"]["custom_details"]["Replay"].startswith("rehearsal.")
+    assert trigger["dedup_key"] == resolve["dedup_key"]
+    assert trigger["dedup_key"].startswith("rehearsal.")
+    for event in (trigger, resolve):
+        assert refuse_event({**event, "routing_key": "k" * 32}, "k" * 32) == []
+    for message in told["test/webhook"]:
+        assert message["headline"].startswith("[REPLAY] ")
+        assert message["replay"] == message["group"].partition("/")[0] != ""
+    assert len({message["group"] for message in told["test/webhook"]}) == 1
+    for message in told["test/slack_webhook"]:
+        assert message["text"].startswith("[REPLAY] ")
+        assert "REPLAY" in json.dumps(message["blocks"][0])
+
+
+def test_a_hold_of_monitors_does_not_keep_a_drill_from_its_end(start):
+    assert drill(start(WITH_TEST + "flapping: {hold: 5m}\n")).missing == ""
+
+
+def test_a_reply_in_the_thread_is_marked_too(start):
+    world = start()
+    drill(world)
+    assert world.chat.replies
+    assert all("[REPLAY]" in message["text"] for *_, message in world.chat.replies)
