@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import msgspec
@@ -93,8 +94,54 @@ def test_the_report_is_checked_against_its_manifest(stack, tmp_path):
     run(store, "incidents", "report", INCIDENT, "--out", str(tmp_path))
     assert (tmp_path / INCIDENT / "index.html").read_bytes().startswith(b"<!doctype html>")
     world.objects.bodies["evidence", f"incidents/{INCIDENT}/findings.json"] = b"[]"
-    with pytest.raises(RejectedInputError, match=r"not as the manifest says: findings\.json"):
+    with pytest.raises(RejectedInputError, match=r"not as the manifest says: 'findings\.json'"):
         run(store, "incidents", "report", INCIDENT, "--out", str(tmp_path))
+
+
+def forge(world, paths, extra=()):
+    """The bundle's manifest names these paths too, with the right fingerprints; what lies there."""
+    key = f"incidents/{INCIDENT}/manifest.json"
+    manifest = json.loads(world.objects.bodies["evidence", key])
+    for path in [*paths, *extra]:
+        world.objects.bodies["evidence", f"incidents/{INCIDENT}/{path}"] = b"x"
+    manifest["files"] += [
+        {
+            "path": path,
+            "media_type": "text/plain",
+            "size_bytes": 1,
+            "sha256": hashlib.sha256(b"x").hexdigest(),
+        }
+        for path in paths
+    ]
+    world.objects.bodies["evidence", key] = json.dumps(manifest).encode()
+
+
+@pytest.mark.parametrize(
+    "path", ["../../../EVIL.txt", "/EVIL.txt", "a/../../EVIL.txt", "..\\EVIL.txt", "C:EVIL.txt", "./EVIL.txt"]
+)
+def test_a_report_with_a_path_outside_of_it_writes_nothing(stack, tmp_path, path):
+    store, world = stack
+    forge(world, [path])
+    with pytest.raises(RejectedInputError, match="nothing was written"):
+        run(store, "incidents", "report", INCIDENT, "--out", str(tmp_path / "a" / "b"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_manifest_does_not_vouch_for_is_not_fetched(stack, tmp_path):
+    store, world = stack
+    forge(world, [], extra=["extra.html", "../../../EVIL.txt", "replay/1.bin"])
+    run(store, "incidents", "report", INCIDENT, "--out", str(tmp_path / "a" / "b"))
+    written = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert "index.html" in written
+    assert not {"extra.html", "EVIL.txt", "1.bin"} & written
+
+
+def test_a_report_that_was_changed_writes_nothing(stack, tmp_path):
+    store, world = stack
+    world.objects.bodies["evidence", f"incidents/{INCIDENT}/findings.json"] = b"[]"
+    with pytest.raises(RejectedInputError):
+        run(store, "incidents", "report", INCIDENT, "--out", str(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_tail_shows_every_event_in_order_of_time(stack):

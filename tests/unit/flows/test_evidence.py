@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import hashlib
 import json
+import random
+from datetime import timedelta
+
+import pytest
 
 from sagewatch.entry import handle
+from sagewatch.flows.evidence import write_page
+from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
-from tests.unit.flows.worlds import Pump, build_event, build_finding, build_world, record_and_settle
+from sagewatch.monitors import parse_monitors
+from tests.unit.evidence.story import GREY
+from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
+from tests.unit.flows.worlds import (
+    MONITORS,
+    NOW,
+    Pump,
+    build_event,
+    build_finding,
+    build_world,
+    record_and_settle,
+)
 
 
 def read_bundle(world):
@@ -42,3 +61,66 @@ def test_the_recorded_tensors_are_listed_with_size_and_entity_tag():
     assert len(keys) >= 4
     assert listing["total_bytes"] == sum(row["size_bytes"] for row in listing["objects"])
     assert all(len(row["etag"]) == 32 for row in listing["objects"])
+
+
+def tell_of_named_inputs(monitors, secret, encoding="JSON"):
+    """An incident whose captured inputs hold a secret; its world and its id."""
+    world = build_world(monitors)
+    rng = random.Random(1)
+    events = put_files(world, draw_clean(300, rng) + draw_attacked(60, rng), NOW)
+    for place, body in list(world.objects.bodies.items()):
+        lines = [json.loads(line) for line in body.decode().splitlines()]
+        for line in lines:
+            line["captureData"]["endpointInput"] |= {"data": secret, "encoding": encoding}
+        world.objects.bodies[place] = "\n".join(map(json.dumps, lines)).encode() + b"\n"
+    pump = Pump(world)
+    for event in events:
+        handle(ingest_capture, event, world)
+        pump.run()
+    return world, next(iter(world.state.list_incidents())).incident_id
+
+
+def watch_as(monitors, world):
+    return dataclasses.replace(world, monitors=parse_monitors(monitors, "monitors.yml"))
+
+
+SENSITIVE = MONITORS.replace("  signs:\n", "  signs:\n    sensitive: [ssn]\n")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [MONITORS, MONITORS.replace("  signs:\n", "  other:\n"), SENSITIVE.replace("[ssn]", "[zip]")],
+    ids=["no longer sensitive", "endpoint taken out", "another field"],
+)
+def test_what_a_page_withheld_once_stays_withheld(changed):
+    world, incident_id = tell_of_named_inputs(SENSITIVE, json.dumps({"age": 30, "ssn": "SECRET-1"}))
+    world.now.move(timedelta(days=3))
+    for _ in range(2):
+        write_page(incident_id, watch_as(changed, world))
+        assert not [name for name, body in read_bundle(world).items() if b"SECRET" in body]
+
+
+def test_fields_that_were_never_sensitive_are_shown():
+    world, _ = tell_of_named_inputs(MONITORS, json.dumps({"age": 30, "ssn": "SECRET-1"}))
+    assert b"SECRET" in read_bundle(world)["captures.jsonl"]
+
+
+def test_of_an_endpoint_that_nobody_watches_any_more_no_input_is_shown():
+    world, incident_id = tell_of_named_inputs(MONITORS, json.dumps({"age": 30, "ssn": "SECRET-1"}))
+    write_page(incident_id, watch_as(MONITORS.replace("  signs:\n", "  other:\n"), world))
+    assert not [name for name, body in read_bundle(world).items() if b"SECRET" in body]
+
+
+@pytest.mark.parametrize(
+    "hostile", ["[" * 20_000, '{"a":' * 400 + "1" + "}" * 400, '{"a": ' + "9" * 9000 + "}"]
+)
+def test_no_input_prevents_the_page(hostile):
+    world, _ = tell_of_named_inputs(SENSITIVE, hostile)
+    assert b"withheld" in read_bundle(world)["captures.jsonl"]
+
+
+def test_pictures_are_no_fields_and_are_withheld_where_fields_are_sensitive():
+    picture = base64.b64encode(GREY).decode()
+    for monitors, shown in ((MONITORS, True), (SENSITIVE, False)):
+        world, _ = tell_of_named_inputs(monitors, picture, "BASE64")
+        assert (picture.encode() in read_bundle(world)["captures.jsonl"]) is shown

@@ -24,7 +24,7 @@ pk / sk                                   holds
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -227,6 +227,15 @@ class State:
         """What each receiver has been told of the incident."""
         rows = self._items.query(f"incident#{incident_id}", "outbox#", "outbox#\U0010ffff")
         return [msgspec.json.decode(row.body, type=Debt) for row in rows]
+
+    def load_sensitive(self, endpoint: str) -> dict[str, datetime]:
+        """Fields whose values a page about the endpoint withheld, with the last time of it."""
+        item = self._items.get(f"sensitive#{endpoint}", "names")
+        return msgspec.json.decode(item.body, type=dict[str, datetime]) if item else {}
+
+    def save_sensitive(self, endpoint: str, names: Mapping[str, datetime]) -> None:
+        """Write which fields' values are withheld, those of before among them."""
+        self._items.write([write_row(f"sensitive#{endpoint}", "names", names, ANY_VERSION)])
 
     # Schedules ----------------------------------------------------------------------------------------
 

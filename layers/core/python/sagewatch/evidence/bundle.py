@@ -80,14 +80,33 @@ def encode_manifest(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
+def list_bundled(manifest: bytes) -> list[str]:
+    """Paths that a manifest names and that lie within the bundle; none where it cannot be read."""
+    try:
+        return [
+            one.path for one in msgspec.json.decode(manifest, type=Manifest).files if _is_within(one.path)
+        ]
+    except msgspec.MsgspecError:
+        return []
+
+
 def find_wrong_files(files: Mapping[str, bytes]) -> list[str]:
-    """Paths of a bundle that its manifest names and that are not there, or not as they were."""
-    manifest = msgspec.json.decode(files[MANIFEST], type=Manifest)
-    return [
-        one.path
-        for one in manifest.files
-        if one.path not in files or hashlib.sha256(files[one.path]).hexdigest() != one.sha256
-    ]
+    """Paths that the manifest names and that are not there or not as they were, and paths that it does not vouch for.
+
+    A manifest that cannot be read, or that names a path outside the bundle, vouches for nothing of it.
+    """
+    try:
+        manifest = msgspec.json.decode(files[MANIFEST], type=Manifest)
+    except msgspec.MsgspecError:
+        return [MANIFEST]
+    listed = {one.path: one.sha256 for one in manifest.files}
+    return sorted(
+        path
+        for path in {*files, *listed} - {MANIFEST}
+        if path not in files
+        or not _is_within(path)
+        or hashlib.sha256(files[path]).hexdigest() != listed.get(path)
+    )
 
 
 def find_media_type(path: str) -> str:
@@ -102,8 +121,7 @@ def find_media_type(path: str) -> str:
 
 
 def _describe(path: str, content: bytes) -> BundledFile:
-    steps = path.split("/")
-    if path == MANIFEST or path.startswith("/") or ".." in steps or "" in steps:
+    if path == MANIFEST or not _is_within(path):
         raise ValueError(f"not a path within the bundle: {path!r}")
     return BundledFile(
         path=path,
@@ -111,3 +129,9 @@ def _describe(path: str, content: bytes) -> BundledFile:
         size_bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
     )
+
+
+def _is_within(path: str) -> bool:
+    """Whether a path stays in the bundle on every system, Windows' separators and drives included."""
+    steps = path.split("/")
+    return not {"", ".", ".."} & set(steps) and not any(letter in path for letter in ("\\", ":", "\0"))

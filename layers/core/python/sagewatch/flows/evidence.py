@@ -32,9 +32,9 @@ from sagewatch.finding import Finding
 from sagewatch.flows.explanations import read_explained, read_looked
 from sagewatch.flows.feature_extremes import load_extremes
 from sagewatch.flows.moved_features import load_moved
-from sagewatch.flows.recorded_requests import load_request_links
+from sagewatch.flows.recorded_requests import REQUESTS, load_request_links
 from sagewatch.flows.report_files import list_broken, load_report_files
-from sagewatch.flows.samples import load_clean, load_suspicious
+from sagewatch.flows.samples import load_clean, load_suspicious, remember_sensitive
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.world import World
@@ -104,6 +104,7 @@ def write_page(incident_id: str, world: World) -> None:
     if incident is None:
         return
     now = world.now()
+    remember_sensitive(incident.latest, now, world)
     pictures = _load_pictures(incident_id, world)
     report = load_report_files(incident.latest, world)
     dossier = _gather(incident, pictures, report, now, world)
@@ -117,7 +118,7 @@ def write_page(incident_id: str, world: World) -> None:
     for name, body in written.items():
         _put(incident_id, name, body, world)
     files = written | {f"explain/{name}": body for name, body in pictures.items()}
-    files |= _load_file(incident_id, CONFIGS, world)
+    files |= _load_file(incident_id, CONFIGS, world) | _load_file(incident_id, REQUESTS, world)
     _put(incident_id, MANIFEST, encode_manifest(build_manifest(incident_id, now, files)), world)
     write_index(now, world)
 

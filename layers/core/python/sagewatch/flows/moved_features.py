@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from sagewatch.errors import RejectedInputError
-from sagewatch.evidence.redaction import redact_report
+from sagewatch.evidence.report_redaction import redact_report
 from sagewatch.finding import Finding
 from sagewatch.flows.samples import get_sensitive
 from sagewatch.observability import get_logger

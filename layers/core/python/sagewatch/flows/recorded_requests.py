@@ -23,12 +23,13 @@ MOST_LINES = 4000
 _AROUND = timedelta(minutes=2)  # requests under way while the endpoint moved
 _LONGEST_FILE = timedelta(minutes=30)  # segments are found by their beginning
 
+REQUESTS = "requests.json"
 Links = dict[str, dict[str, str]]
 
 
 def build_links_key(incident_id: str) -> str:
     """Where it is written down which captured request each recorded step was."""
-    return f"incidents/{incident_id}/requests.json"
+    return f"incidents/{incident_id}/{REQUESTS}"
 
 
 def link_requests(diagnosis: Diagnosis, report: Mapping[str, Any], world: World) -> None:

@@ -7,15 +7,18 @@ from typing import Any
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.evidence.model import BrokenConstraint
-from sagewatch.evidence.redaction import redact_report
+from sagewatch.evidence.report_redaction import redact_report
 from sagewatch.finding import Finding
 from sagewatch.flows.samples import get_sensitive
 from sagewatch.observability import get_logger
+from sagewatch.quality.report import CONSTRAINTS, STATISTICS
 from sagewatch.quality.violations import FILE_NAMES, parse_violations
 from sagewatch.world import World
 
 KEPT_AT_MOST = 8 * 2**20
 """Bytes of one file; a report of 2,000 features has 5 MB."""
+_UNDERSTOOD = {STATISTICS, CONSTRAINTS, *FILE_NAMES}
+"""Files of which it is known where the names of fields stand."""
 _WITHHELD = "Withheld: the owner of the endpoint calls this field sensitive."
 
 
@@ -34,6 +37,9 @@ def load_report_files(finding: Finding, world: World) -> dict[str, bytes]:
     for one in world.objects.describe_objects(bucket, folder):
         name = one.key.removeprefix(folder)
         if "/" in name or not name.endswith(".json"):
+            continue
+        if sensitive and name not in _UNDERSTOOD:
+            get_logger().info("report_file_withheld", key=one.key)
             continue
         document = _read(bucket, one.key, world) if one.size_bytes <= KEPT_AT_MOST else None
         if document is None:

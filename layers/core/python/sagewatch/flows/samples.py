@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 
 import msgspec
 
 from sagewatch.capture import Segment, pick_lines, read_record
 from sagewatch.errors import RejectedInputError
 from sagewatch.evidence.model import SampleInput
-from sagewatch.evidence.redaction import redact_text
+from sagewatch.evidence.redaction import EVERYTHING, WITHHELD, redact_text
 from sagewatch.finding import Finding, Sample
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 SUSPICIOUS_SHOWN = 12
 CLEAN_SHOWN = 6
+CLEAN_FROM_WITHIN = timedelta(days=1)  # before the finding
 _TEXT_SHOWN = 400
 _PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
 
@@ -83,9 +85,23 @@ def load_inputs(
 
 
 def get_sensitive(finding: Finding, world: World) -> tuple[str, ...]:
-    """Fields that nobody is shown, by the endpoint's owner."""
+    """Fields that nobody is shown, by the endpoint's owner, now or when a page about such inputs was written.
+
+    What was withheld once stays so when a name is taken out of monitors.yml; of an endpoint that left it
+    everything is withheld, for nobody is there to say what may be shown.
+    """
+    since = finding.window.start - CLEAN_FROM_WITHIN
+    kept = {name for name, until in world.state.load_sensitive(finding.endpoint).items() if since <= until}
     watched = world.monitors.endpoints.get(finding.endpoint)
-    return watched.sensitive if watched else ()
+    return tuple(sorted(kept.union(watched.sensitive if watched else (EVERYTHING,))))
+
+
+def remember_sensitive(finding: Finding, now: datetime, world: World) -> None:
+    """Keep that these fields are sensitive now, before anything is shown without them."""
+    named = get_sensitive(finding, world)
+    if named:
+        known = world.state.load_sensitive(finding.endpoint)
+        world.state.save_sensitive(finding.endpoint, known | dict.fromkeys(named, now))
 
 
 def _build_input(
@@ -94,6 +110,8 @@ def _build_input(
     plain = SampleInput(label=answer.label, confidence=answer.confidence, where=where)
     for magic, media_type in _PICTURES.items():
         if content.startswith(magic):
+            if sensitive:
+                return msgspec.structs.replace(plain, text=WITHHELD)
             return msgspec.structs.replace(plain, picture=content, media_type=media_type)
     try:
         # Redacted before it is cut: a cut JSON has no names.

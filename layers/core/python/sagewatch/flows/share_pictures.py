@@ -9,6 +9,7 @@ from sagewatch.alert.content import Picture
 from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.errors import ConflictError, DeliveryError, RetryError
 from sagewatch.flows.evidence import get_class_names, load_report
+from sagewatch.flows.samples import get_sensitive
 from sagewatch.incident.describe import name_class
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.observability import get_logger
@@ -22,8 +23,7 @@ MOST_BYTES: Final = 500_000
 def load_pictures(incident: Incident, world: World) -> tuple[Picture, ...]:
     """The first heat maps of the incident's diagnosis; none where its owner keeps inputs from being shown."""
     progress = incident.diagnosis
-    watched = world.monitors.endpoints.get(incident.endpoint)
-    if progress is None or not progress.explained or (watched is not None and watched.sensitive):
+    if progress is None or not progress.explained or get_sensitive(incident.latest, world):
         return ()
     return tuple(_list_pictures(incident, world))[:MOST_PICTURES]
 
