@@ -86,6 +86,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: datetime
     resolved_at: datetime | None = None
     acknowledged_by: str | None = None
+    staged: bool = False
 
 
 class State:

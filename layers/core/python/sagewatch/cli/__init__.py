@@ -35,6 +35,7 @@ from sagewatch.cli.sandbox import sandbox
 from sagewatch.cli.swaps import swaps
 from sagewatch.cli.tail import tail
 from sagewatch.cli.teardown import teardown
+from sagewatch.cli.terminal import say, say_lines
 from sagewatch.cli.violations import violations
 from sagewatch.errors import ConfigurationError, SagewatchError
 
@@ -84,19 +85,19 @@ def main() -> None:
         # Not click's own ending: it would turn an interrupt into exit code 1.
         sys.exit(cli.main(standalone_mode=False) or 0)
     except click.exceptions.Abort:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except SagewatchError as error:
-        click.echo(f"sagewatch: {error}", err=True)
+        say_lines(f"sagewatch: {error}", err=True)
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
     except OSError as error:
-        click.echo(f"sagewatch: {error.filename or 'input or output'}: {error.strerror or error}", err=True)
+        say(f"sagewatch: {error.filename or 'input or output'}: {error.strerror or error}", err=True)
         sys.exit(1)
     except list_aws_errors() as error:
-        click.echo(f"sagewatch: AWS said no: {error}", err=True)
+        say(f"sagewatch: AWS said no: {error}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sagewatch.cli.dataset import format_options, read_data
+from sagewatch.cli.terminal import say
 from sagewatch.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -93,12 +94,12 @@ def analyze(
         click.echo(json.dumps(summary))
     else:
         for violation in analysis.violations[:_SHOWN]:
-            click.echo(f"{violation.subject}: {violation.description.strip()}")
+            say(f"{violation.subject}: {violation.description.strip()}")
         if len(analysis.violations) > _SHOWN:
-            click.echo(f"... and {len(analysis.violations) - _SHOWN} more: sagewatch violations {out}")
-        click.echo(describe_outcome(len(analysis.violations)))
+            say(f"... and {len(analysis.violations) - _SHOWN} more: sagewatch violations {out}")
+        say(describe_outcome(len(analysis.violations)))
         if said := describe_rejected(readout):
-            click.echo(said, err=True)
+            say(said, err=True)
     if analysis.violations and fail_on_violation:
         sys.exit(3)
 

@@ -16,6 +16,8 @@ from typing import Any
 import click
 import msgspec
 
+from sagewatch.cli.terminal import say_lines
+
 _READS = ("Describe", "Get", "List", "Head", "Search")
 _KEPT = "sagewatch_parameters"
 
@@ -118,4 +120,4 @@ def show_dry_run(log: CallLog, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([msgspec.to_builtins(call) for call in log.calls], default=str))
         return
-    click.echo(f"Dry run, nothing was changed. Calls:\n{log.tell()}")
+    say_lines(f"Dry run, nothing was changed. Calls:\n{log.tell()}")

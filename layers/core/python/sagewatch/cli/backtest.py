@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from sagewatch.cli.terminal import say
 from sagewatch.errors import ConfigurationError, SagewatchError
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def backtest(
         for run in runs:
             _show(run)
         for sentence in differences:
-            click.echo(sentence)
+            say(sentence)
     reasons = list(_find_reasons(runs[0], max_alerts))
     if reasons:
         raise BacktestFailedError(reasons)
@@ -146,7 +147,7 @@ def _show(run: Backtest) -> None:
     from sagewatch.incident.amounts import format_duration, format_time
     from sagewatch.replay.backtest import tell_false_alarms
 
-    click.echo(
+    say(
         f"{run.config}: {run.alerts} {'alert' if run.alerts == 1 else 'alerts'} in {run.predictions:,} predictions, "
         f"{' '.join(tell_false_alarms(run))} if the rest was clean"
     )
@@ -155,7 +156,7 @@ def _show(run: Backtest) -> None:
         told = "told" if one.sent else "recorded only"
         mark = " (the injected attack)" if one.wanted else ""
         what = f"{one.endpoint} {one.kind} {one.subject}".rstrip()
-        click.echo(f"  {format_time(one.at)}  {one.severity:<8}  {what}: {took}; {told}{mark}")
+        say(f"  {format_time(one.at)}  {one.severity:<8}  {what}: {took}; {told}{mark}")
 
 
 def _find_reasons(run: Backtest, max_alerts: int | None) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sagewatch.cli.dataset import format_options, read_data
+from sagewatch.cli.terminal import say
 
 
 @click.command(epilog="Example: sagewatch baseline training.csv --header --out baseline")
@@ -48,10 +49,10 @@ def baseline(
         }
         click.echo(json.dumps(summary))
         return
-    click.echo(f"{rows} rows, {features} features: {', '.join(str(path) for path in files)}")
+    say(f"{rows} rows, {features} features: {', '.join(str(path) for path in files)}")
     for said in (describe_rejected(readout), _describe_left_out(analysis.left_out)):
         if said:
-            click.echo(said, err=True)
+            say(said, err=True)
 
 
 def _describe_left_out(left_out: dict[int, int]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from sagewatch.cli.terminal import say
 from sagewatch.monitors import read_monitors
 
 
@@ -24,4 +25,4 @@ def check(path: Path, *, as_json: bool) -> None:
             json.dumps({"file": str(path), "endpoints": names, "receivers": sorted(monitors.receivers)})
         )
         return
-    click.echo(f"{path}: right. Watches {', '.join(names) or 'nothing yet'}.")
+    say(f"{path}: right. Watches {', '.join(names) or 'nothing yet'}.")

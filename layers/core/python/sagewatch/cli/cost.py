@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from sagewatch.cli.cost_model import Estimate, Traffic, estimate
+from sagewatch.cli.terminal import say_lines
 from sagewatch.errors import ConfigurationError
 
 PRICES = Path(__file__).parent / "prices" / "us-east-1.json"
@@ -76,7 +77,7 @@ def cost(
         }
         click.echo(json.dumps(whole | dict(msgspec.to_builtins(found)), indent=2))
         return
-    click.echo(tell_estimate(found, traffic, table))
+    say_lines(tell_estimate(found, traffic, table))
 
 
 def tell_estimate(found: Estimate, traffic: Traffic, table: dict[str, Any]) -> str:

@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from sagewatch.quality.readout import Readout
 
-_WIDTH_OF_FILES = 160
 FORMATS = ("csv", "jsonl", "json", "parquet", "capture")
 
 
@@ -37,14 +34,6 @@ def format_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ):
         command = option(command)
     return command
-
-
-def make_console() -> Console:
-    """Standard output for tables: as wide as the terminal, and wide enough for a table where it is a file."""
-    from rich.console import Console
-
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH_OF_FILES)
 
 
 def read_data(

@@ -13,6 +13,7 @@ import msgspec
 
 from sagewatch.cli.aws_calls import CallLog, show_dry_run
 from sagewatch.cli.model_archive import build_model_archive, name_content
+from sagewatch.cli.terminal import say
 from sagewatch.diagnose.plan import TENSORS_VARIABLE
 from sagewatch.errors import SagewatchError
 
@@ -134,7 +135,7 @@ def deploy_endpoint(
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(deployed)))
         return
-    click.echo(
+    say(
         f"{deployed.endpoint}: {deployed.change}, in service on {deployed.config}; captures at {plan.capture_uri}"
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sagewatch.cli.terminal import cell, say
 from sagewatch.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def distributions(folder: Path, baseline: Path | None, html: Path | None, *, as_
 
     FOLDER holds a statistics.json, AWS's or ours.
     """
-    from sagewatch.cli.dataset import make_console
+    from sagewatch.cli.terminal import make_console
     from sagewatch.quality.page import render_distributions, render_page
 
     current = read_statistics(folder)
@@ -48,7 +49,7 @@ def distributions(folder: Path, baseline: Path | None, html: Path | None, *, as_
         return
     make_console().print(_build_table(current, expected))
     if html is not None:
-        click.echo(f"Written: {html}")
+        say(f"Written: {html}")
 
 
 def read_statistics(folder: Path) -> Statistics:
@@ -86,7 +87,6 @@ def draw_line(shares: list[float | None]) -> str:
 
 def _build_table(current: Statistics, baseline: Statistics | None) -> Table:
     from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
     from rich.table import Table
 
     from sagewatch.quality.bars import build_bars
@@ -112,7 +112,7 @@ def _build_table(current: Statistics, baseline: Statistics | None) -> Table:
             strings = each.inferred_type == STRING
             words = summarise(each, strings=strings)
             numbers = [*words[:2], "", "", "", "", words[2]] if strings else words
-            table.add_row(escape(each.name), side, each.inferred_type, *numbers, draw_line(shares))
+            table.add_row(cell(each.name), side, each.inferred_type, *map(cell, numbers), draw_line(shares))
     return table
 
 

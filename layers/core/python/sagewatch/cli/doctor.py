@@ -21,6 +21,7 @@ from sagewatch.cli.checks.stack import (
     check_subscriptions,
 )
 from sagewatch.cli.store import read_outputs, stack_option
+from sagewatch.cli.terminal import say
 from sagewatch.errors import SagewatchError
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -70,9 +71,9 @@ def doctor(monitors: Path | None, stack: str, *, as_json: bool) -> None:
         click.echo(json.dumps(msgspec.to_builtins(lines), indent=2))
     else:
         for line in lines:
-            click.echo(f"{_MARKS[line.well]}  {line.what}: {line.found}")
+            say(f"{_MARKS[line.well]}  {line.what}: {line.found}")
             if not line.well:
-                click.echo(f"      {line.fix}")
+                say(f"      {line.fix}")
     ill = sum(line.well is False for line in lines)
     if ill:
         raise NotWellError(ill)

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from sagewatch.cli.store import open_store, stack_option
+from sagewatch.cli.terminal import say
 from sagewatch.events import FindingReported
 from sagewatch.flows.synthetic_finding import build_synthetic_finding
 from sagewatch.incident.lifecycle import build_incident_id
@@ -71,8 +72,8 @@ def drill(wait: int, stack: str, *, as_json: bool) -> None:
         click.echo(json.dumps(msgspec.to_builtins(drilled), indent=2))
     else:
         for hop in drilled.hops:
-            click.echo(f"{hop.after_seconds:8.1f} s  {hop.what}")
-        click.echo(drilled.missing or "The whole way works.")
+            say(f"{hop.after_seconds:8.1f} s  {hop.what}")
+        say(drilled.missing or "The whole way works.")
     if drilled.missing:
         click.get_current_context().exit(1)
 

@@ -10,6 +10,7 @@ import click
 
 from sagewatch.cli.event_sources import from_option, read_source, read_words, to_option
 from sagewatch.cli.store import Store, open_store, stack_option
+from sagewatch.cli.terminal import say
 from sagewatch.errors import RejectedInputError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def list_(
         text = json.dumps(event)
         if (kind and event["detail-type"] != kind) or (about and about not in text):
             continue
-        click.echo(json.dumps({"number": number, **event}) if as_json else _tell(number, event))
+        say(json.dumps({"number": number, **event}) if as_json else _tell(number, event))
 
 
 @events.command("show", epilog="Example: sagewatch events show demo-out/events.jsonl 1")
@@ -85,7 +86,7 @@ def show(words: tuple[str, ...], start: str | None, end: str, stack: str, *, as_
         return
     click.echo(json.dumps(event, indent=2))
     woken = ", ".join(f"{rule.function} (by {rule.name})" for rule in rules)
-    click.echo(f"Wakes {woken or 'nobody'}.")
+    say(f"Wakes {woken or 'nobody'}.")
 
 
 @events.command("resend", epilog="Example: sagewatch events resend demo-out/events.jsonl 1")
@@ -159,7 +160,7 @@ def send(event: Event, store: Store, *, live: bool, as_json: bool) -> None:
         return
     click.echo(json.dumps(event, indent=2))
     told = ", ".join(functions) or "nobody"
-    click.echo(f"Sent to {told}." if live else f"Would be sent to {told}; --live sends it.")
+    say(f"Sent to {told}." if live else f"Would be sent to {told}; --live sends it.")
 
 
 def _tell(number: int, event: Event) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from sagewatch.cli.incidents import load
 from sagewatch.cli.store import open_store, stack_option
+from sagewatch.cli.terminal import say
 from sagewatch.incident.why import tell_trail
 
 
@@ -26,4 +27,4 @@ def explain(incident_id: str, stack: str, *, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     for line in tell_trail(entries, debts):
-        click.echo(line)
+        say(line)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sagewatch.cli.terminal import say
 from sagewatch.errors import RejectedInputError
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ def explain_tensors(
         return
     for image in report.images:
         mark = "" if image.completeness_ok else "  INCOMPLETE"
-        click.echo(f"{image.class_name}, {image.probability:.1%}: {out / image.heatmap}{mark}")
-    click.echo(f"{len(report.images)} explained, {len(told['skipped'])} skipped; explanations.json in {out}")
+        say(f"{image.class_name}, {image.probability:.1%}: {out / image.heatmap}{mark}")
+    say(f"{len(report.images)} explained, {len(told['skipped'])} skipped; explanations.json in {out}")
     if report.comparison is not None:
-        click.echo(report.comparison.sentence)
+        say(report.comparison.sentence)
 
 
 @contextmanager

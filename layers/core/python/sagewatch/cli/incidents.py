@@ -12,15 +12,32 @@ import click
 import msgspec
 
 from sagewatch.cli.store import Store, open_store, stack_option
+from sagewatch.cli.terminal import ID_WIDTH, cell, escape, make_console, say
 from sagewatch.errors import ConfigurationError, RejectedInputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from sagewatch.incident.model import Incident
     from sagewatch.state import Listed
 
 PRESIGNED_SECONDS = 3600
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
-by_option = click.option("--by", default=getpass.getuser, show_default="you", help="Who decides.")
+
+
+def read_name(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Who decides, as everybody will read it: on one line."""
+    del context
+    if not value.strip() or escape(value) != value:
+        raise click.BadParameter("is a name on one line, without control characters", param=parameter)
+    return value.strip()
+
+
+by_option = click.option(
+    "--by", default=getpass.getuser, show_default="you", callback=read_name, help="Who decides."
+)
 
 
 @click.group()
@@ -49,19 +66,48 @@ def list_(
         _print_json(found)
         return
     if not found:
-        click.echo("No incident.")
+        say("No incident.")
+        return
+    console = make_console()
+    if console.is_terminal:
+        console.print(build_table(found))
         return
     for one in found:
-        click.echo(tell_listed(one))
+        say(tell_listed(one))
 
 
 def tell_listed(one: Listed) -> str:
     """An incident in one line."""
     subject = f" {one.subject}" if one.subject else ""
-    state = f"{one.state} by {one.acknowledged_by}" if one.state == "acknowledged" else str(one.state)
     return (
-        f"{one.incident_id}  {one.severity:<8}  {state:<9}  {one.endpoint}/{one.variant}  {one.kind}{subject}"
+        f"{one.incident_id}  {one.severity:<8}  {_tell_state(one):<9}  "
+        f"{one.endpoint}/{one.variant}  {one.kind}{subject}"
     )
+
+
+def build_table(found: Sequence[Listed]) -> Table:
+    """Incidents for the eye; ids are whole at 80 columns."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Column, Table
+
+    table = Table(
+        Column("Incident", overflow="fold", min_width=ID_WIDTH),
+        *(Column(name, overflow="fold") for name in ("Severity", "State", "About")),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    for one in found:
+        about = f"{escape(f'{one.endpoint}/{one.variant}')}\n{escape(f'{one.kind} {one.subject}'.rstrip())}"
+        style = "dim" if one.state == "resolved" else "red" if one.severity == "critical" else "yellow"
+        table.add_row(
+            cell(one.incident_id), cell(one.severity, style), cell(escape(_tell_state(one))), cell(about)
+        )
+    return table
+
+
+def _tell_state(one: Listed) -> str:
+    state = f"{one.state} by {one.acknowledged_by}" if one.state == "acknowledged" else str(one.state)
+    return f"{state}, on trial" if one.staged else state
 
 
 @incidents.command("show", epilog="Example: sagewatch incidents show 20261121T203405Z-d70a35fb2065c43a")
@@ -82,26 +128,26 @@ def show(incident_id: str, stack: str, *, as_json: bool) -> None:
         _print_json({"incident": incident, "entries": entries, "page": find_page(incident, store)})
         return
     description = describe(incident.latest, {})
-    click.echo(f"{incident.incident_id}: {incident.state}, {incident.severity}")
+    say(f"{incident.incident_id}: {incident.state}, {incident.severity}")
     if incident.resolved_at is not None:
-        click.echo(tell_ending(incident, description).what)
+        say(tell_ending(incident, description).what)
     what = description.what_was if incident.resolved_at is not None else description.what
-    click.echo(f"{incident.endpoint}/{incident.variant}: {what}")
-    click.echo(description.how_bad)
-    click.echo(tell_doing(incident))
-    click.echo(f"Next: {description.next_step}")
-    click.echo("")
+    say(f"{incident.endpoint}/{incident.variant}: {what}")
+    say(description.how_bad)
+    say(tell_doing(incident))
+    say(f"Next: {description.next_step}")
+    say("")
     for entry in entries:
         data = ", ".join(
             f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
             for key, value in entry.data.items()
             if key != "finding_id"
         )
-        click.echo(
+        say(
             f"{format_time(entry.at)}  {entry.what} ({entry.reason}) by {entry.by}{f': {data}' if data else ''}"
         )
-    click.echo("")
-    click.echo(f"Page: {find_page(incident, store)}")
+    say("")
+    say(f"Page: {find_page(incident, store)}")
 
 
 @incidents.command(
@@ -191,9 +237,7 @@ def silence(
     if as_json:
         _print_json(made)
         return
-    click.echo(
-        f"{made.silence_id}: {' and '.join(made.matchers)} silent until {made.ends_at:%Y-%m-%d %H:%M} UTC."
-    )
+    say(f"{made.silence_id}: {' and '.join(made.matchers)} silent until {made.ends_at:%Y-%m-%d %H:%M} UTC.")
 
 
 @incidents.command(
@@ -213,7 +257,7 @@ def report(incident_id: str, out: Path, stack: str, *, as_json: bool) -> None:
     if as_json:
         _print_json({"incident_id": name, "folder": str(out / name), "files": written})
         return
-    click.echo(f"{len(written)} files in {out / name}; start with {out / name / 'index.html'}")
+    say(f"{len(written)} files in {out / name}; start with {out / name / 'index.html'}")
 
 
 @incidents.command("open", epilog="Example: sagewatch incidents open 20261121T203405Z-d70a35fb2065c43a")
@@ -228,7 +272,7 @@ def open_(incident_id: str, stack: str, *, only_print: bool, as_json: bool) -> N
     if as_json:
         _print_json({"url": url})
     elif only_print or click.launch(url) != 0:
-        click.echo(url)
+        say(url)
 
 
 def load(incident_id: str, store: Store) -> Incident:
@@ -310,7 +354,7 @@ def _tell_change(incident_id: str, reason: str, *, as_json: bool) -> None:
     if as_json:
         _print_json({"incident_id": incident_id, "reason": reason})
         return
-    click.echo(f"{incident_id}: {reason.replace('_', ' ')}")
+    say(f"{incident_id}: {reason.replace('_', ' ')}")
 
 
 def _print_json(value: Any) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from sagewatch.cli.aws_calls import CallLog, show_dry_run
 from sagewatch.cli.monitor_schedules import Schedules, build_schedules
 from sagewatch.cli.store import read_outputs, stack_option
+from sagewatch.cli.terminal import say
 from sagewatch.errors import ConfigurationError, SagewatchError
 from sagewatch.monitoring.job import Image
 from sagewatch.monitoring.policy import Quality, name_schedule
@@ -80,7 +81,7 @@ def create(endpoint: str, monitors_file: Path, stack: str, *, dry_run: bool, as_
     }
     also = f"; removed that of {moved[0]}" if moved else ""
     words = f"{answer['schedule']}: {change}, {answer['expression']} by {quality.scheduler}{also}."
-    click.echo(json.dumps(answer) if as_json else words)
+    say(json.dumps(answer) if as_json else words)
 
 
 @monitor.command("list", epilog="Example: sagewatch monitor list --json")
@@ -98,9 +99,9 @@ def list_(monitors_file: Path, stack: str, *, as_json: bool) -> None:
         click.echo(json.dumps(rows))
         return
     if not rows:
-        click.echo(f"No endpoint of {monitors_file} has `quality:`.")
+        say(f"No endpoint of {monitors_file} has `quality:`.")
     for row in rows:
-        click.echo(tell_monitor(row))
+        say(tell_monitor(row))
 
 
 @monitor.command(epilog="Example: sagewatch monitor run churn --last 2h --wait --fail-on-violation")
@@ -144,7 +145,7 @@ def run(
     answer |= {"job": started.job, "report": started.report_uri}
     if wait:
         answer |= wait_for_end(endpoint, started.job, poll)
-    click.echo(json.dumps(answer) if as_json else tell_run(answer))
+    say(json.dumps(answer) if as_json else tell_run(answer))
     if fail_on_violation and answer.get("message", "").startswith("CompletedWithViolations"):
         raise click.exceptions.Exit(1)
 
@@ -163,7 +164,7 @@ def delete(endpoint: str, stack: str, *, dry_run: bool, as_json: bool) -> None:
         return
     answer = {"endpoint": endpoint, "schedule": name_schedule(endpoint), "removed": removed}
     words = f"{answer['schedule']}: {'removed' if removed else 'was not there'}."
-    click.echo(json.dumps(answer) if as_json else words)
+    say(json.dumps(answer) if as_json else words)
 
 
 def read_quality(monitors_file: Path) -> dict[str, Quality]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from sagewatch.cli.store import open_store, stack_option
+from sagewatch.cli.terminal import say
 
 
 @click.command(epilog="Example: sagewatch record --from 2h --out fixtures/events.jsonl")
@@ -41,5 +42,5 @@ def record(start: str, end: str, out: Path, stack: str, *, keep_names: bool, as_
     if as_json:
         click.echo(json.dumps({"file": str(out), "events": len(events), "scene": str(beside)}))
         return
-    click.echo(f"{len(events)} events in {out}, their scene in {beside}")
-    click.echo(f"To replay it: aws s3 sync s3://{settings.capture_bucket} {captures}; sagewatch replay {out}")
+    say(f"{len(events)} events in {out}, their scene in {beside}")
+    say(f"To replay it: aws s3 sync s3://{settings.capture_bucket} {captures}; sagewatch replay {out}")

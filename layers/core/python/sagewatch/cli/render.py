@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from sagewatch.cli.terminal import say, say_lines
 from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Finding
 from sagewatch.incident.model import Entry, Incident, OpenRecord
@@ -30,11 +31,11 @@ def render(finding: Path, form: str, out: Path | None, *, as_json: bool) -> None
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
-        click.echo(json.dumps({"file": str(out)}) if as_json else f"written to {out}")
+        say(json.dumps({"file": str(out)}) if as_json else f"written to {out}")
     elif as_json:
         click.echo(json.dumps({"form": form, "text": text}))
     else:
-        click.echo(text, nl=not text.endswith("\n"))
+        say_lines(text)
 
 
 def read_findings(path: Path) -> list[Finding]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sagewatch.cli.store import open_store, stack_option
+from sagewatch.cli.terminal import ID_WIDTH, cell, escape, make_console, say
 from sagewatch.errors import SagewatchError
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def replay_archive(
         )
         return
     how = "live" if live else "a rehearsal: no endpoint is touched, only the receiver `test` hears"
-    click.echo(f"{name} is played ({how}).")
+    say(f"{name} is played ({how}).")
 
 
 def write_outcome(player: Player, outcome: Outcome, out: Path) -> None:
@@ -136,39 +137,40 @@ def write_outcome(player: Player, outcome: Outcome, out: Path) -> None:
 
 def show_outcome(outcome: Outcome, *, reproduced: bool) -> None:
     """The outcome for the eye."""
-    from rich.console import Console
+    from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
 
-    console = Console()
     if outcome.began is not None and outcome.ended is not None:
-        console.print(
+        say(
             f"{outcome.events:,} events, {outcome.predictions:,} predictions, "
-            f"{outcome.began:%Y-%m-%d %H:%M:%S} to {outcome.ended:%Y-%m-%d %H:%M:%S} UTC",
-            highlight=False,
+            f"{outcome.began:%Y-%m-%d %H:%M:%S} to {outcome.ended:%Y-%m-%d %H:%M:%S} UTC"
         )
+    # An id is whole at 80 columns: it is what the next command is given.
     table = Table(
-        Column("Incident", overflow="fold"),
-        "Severity",
-        "Opened",
-        "Resolved",
-        "Diagnosis",
-        title_justify="left",
+        Column("Incident", overflow="fold", min_width=ID_WIDTH),
+        *(Column(name, overflow="fold") for name in ("Severity", "Opened", "Resolved", "Diagnosis")),
+        box=SIMPLE_HEAD,
+        pad_edge=False,
     )
     for told in outcome.incidents:
         one = told.incident
         resolved = f"{one.resolved_at:%H:%M:%S}" if one.resolved_at else "-"
         diagnosis = f"{one.diagnosis.stage} ({one.diagnosis.reason})" if one.diagnosis else "-"
-        name = f"{one.endpoint} {one.kind} {one.subject}\n{one.incident_id}"
-        table.add_row(name, one.severity.value, f"{one.opened_at:%m-%d %H:%M:%S}", resolved, diagnosis)
+        about = escape(f"{one.endpoint} {one.kind} {one.subject}".rstrip())
+        cells = (
+            f"{one.incident_id}\n{about}",
+            one.severity.value,
+            f"{one.opened_at:%m-%d\n%H:%M:%S}",
+            resolved,
+        )
+        table.add_row(*map(cell, (*cells, diagnosis)))
     if outcome.incidents:
-        console.print(table)
+        make_console().print(table)
     else:
-        console.print("No incident.")
+        say("No incident.")
     for message in outcome.messages:
         told_when = f"{message.at:%m-%d %H:%M:%S}"
-        console.print(
-            f"{told_when}  {message.kind} to {message.receiver} ({message.reason})", highlight=False
-        )
+        say(f"{told_when}  {message.kind} to {message.receiver} ({message.reason})")
     for function, reason in outcome.given_up:
-        console.print(f"given up by {function}: {reason}", style="red", highlight=False)
-    console.print("Nothing was sent." + (" The recorded incident is reproduced." if reproduced else ""))
+        say(f"given up by {function}: {reason}")
+    say("Nothing was sent." + (" The recorded incident is reproduced." if reproduced else ""))

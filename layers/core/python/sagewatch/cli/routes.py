@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from sagewatch.cli.terminal import say
 from sagewatch.incident.amounts import format_duration
 from sagewatch.incident.matching import LABELS, build_family
 from sagewatch.incident.routing import Routed, decide_receivers
@@ -42,9 +43,9 @@ def test(labels: tuple[str, ...], path: Path, *, as_json: bool) -> None:
         click.echo(json.dumps([_as_row(routed) for routed in found], indent=2))
         return
     for routed in found:
-        click.echo(_tell(routed))
+        say(_tell(routed))
     if not found:
-        click.echo("Nobody hears of it.")
+        say("Nobody hears of it.")
 
 
 def _read_labels(labels: tuple[str, ...]) -> dict[str, str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from sagewatch.cli.terminal import say
+
 
 @click.group()
 def sandbox() -> None:
@@ -28,12 +30,12 @@ def up(out: Path, seconds: float | None, *, as_json: bool) -> None:
     from sagewatch.sandbox.demo.stage import set_up
     from sagewatch.sandbox.deployment import STACK
 
-    def say(text: str) -> None:
-        click.echo(text, err=True)
+    def tell(text: str) -> None:
+        say(text, err=True)
 
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    with set_up(Path.cwd(), out, None, say) as stage:
+    with set_up(Path.cwd(), out, None, tell) as stage:
         variables = {**stage.aws.environment, "SAGEWATCH_STACK": STACK}
         (out / "env.sh").write_text(
             "".join(f"export {name}='{value}'\n" for name, value in variables.items()), encoding="utf-8"
@@ -47,9 +49,9 @@ def up(out: Path, seconds: float | None, *, as_json: bool) -> None:
             }
             click.echo(json.dumps(told))
         else:
-            click.echo(f"AWS        {variables['AWS_ENDPOINT_URL']}")
-            click.echo(f"SageMaker  {variables['AWS_ENDPOINT_URL_SAGEMAKER']}")
-            click.echo(f"Slack      {stage.slack.url}")
-            click.echo(f"Captures   s3://{stage.outputs['CaptureBucket']}/{stage.outputs['CapturePrefix']}/")
-            click.echo(f"In another terminal: source {out / 'env.sh'}; sagewatch doctor")
+            say(f"AWS        {variables['AWS_ENDPOINT_URL']}")
+            say(f"SageMaker  {variables['AWS_ENDPOINT_URL_SAGEMAKER']}")
+            say(f"Slack      {stage.slack.url}")
+            say(f"Captures   s3://{stage.outputs['CaptureBucket']}/{stage.outputs['CapturePrefix']}/")
+            say(f"In another terminal: source {out / 'env.sh'}; sagewatch doctor")
         threading.Event().wait(seconds)

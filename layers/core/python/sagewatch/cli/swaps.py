@@ -7,14 +7,16 @@ import json
 
 import click
 
+from sagewatch.cli.incidents import read_name
 from sagewatch.cli.store import open_store, stack_option
+from sagewatch.cli.terminal import say
 from sagewatch.diagnose.model import Switch
 
 
 @click.command(epilog='Example: sagewatch swaps off --reason "release night"')
 @click.argument("wanted", type=click.Choice(["on", "off", "show"]), default="show")
 @click.option("--reason", default="", help="Why; kept with the switch.")
-@click.option("--by", default=getpass.getuser, show_default="you", help="Who throws it.")
+@click.option("--by", default=getpass.getuser, show_default="you", callback=read_name, help="Who throws it.")
 @stack_option
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 def swaps(wanted: str, reason: str, by: str, stack: str, *, as_json: bool) -> None:
@@ -32,4 +34,4 @@ def swaps(wanted: str, reason: str, by: str, stack: str, *, as_json: bool) -> No
         return
     since = f", by {switch.by or 'nobody'} at {switch.at:%Y-%m-%d %H:%M} UTC" if switch.at else ""
     why = f": {switch.reason}" if switch.reason else ""
-    click.echo(f"Swaps are {'on' if switch.on else 'off'}{since}{why}.")
+    say(f"Swaps are {'on' if switch.on else 'off'}{since}{why}.")

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from sagewatch.cli.store import Store, open_store, stack_option
+from sagewatch.cli.terminal import say
 from sagewatch.incident.amounts import format_time
 from sagewatch.incident.model import Entry
 from sagewatch.state import Listed
@@ -37,7 +38,7 @@ def tail(stack: str, since: str, every: float, *, once: bool, as_json: bool) -> 
             mark = (listed.incident_id, msgspec.json.encode(entry))
             if mark not in seen:
                 seen.add(mark)
-                click.echo(_tell(listed, entry, as_json=as_json))
+                say(_tell(listed, entry, as_json=as_json))
         if once:
             return
         time.sleep(every)

@@ -13,6 +13,7 @@ import click
 from sagewatch.cli.aws_calls import CallLog, show_dry_run
 from sagewatch.cli.deploy_endpoint import LONGEST_SECONDS, OWNED_TAG, find
 from sagewatch.cli.store import read_outputs, stack_option
+from sagewatch.cli.terminal import say
 from sagewatch.errors import SagewatchError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def teardown(
         show_dry_run(log, as_json=as_json)
         return
     words = f"{name}: removed {', '.join(removed)}." if removed else f"{name}: nothing was there."
-    click.echo(json.dumps({"endpoint": name, "removed": removed}) if as_json else words)
+    say(json.dumps({"endpoint": name, "removed": removed}) if as_json else words)
 
 
 def remove_endpoint(

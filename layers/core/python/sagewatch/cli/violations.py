@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sagewatch.cli.terminal import cell, say
 from sagewatch.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def violations(folder: Path, html: Path | None, *, show_all: bool, as_json: bool
     """
     import msgspec
 
-    from sagewatch.cli.dataset import make_console
+    from sagewatch.cli.terminal import make_console
     from sagewatch.quality.page import render_page, render_violations
     from sagewatch.quality.statistics import Statistics, parse_statistics
     from sagewatch.quality.violation_table import build_violation_table
@@ -54,11 +55,9 @@ def violations(folder: Path, html: Path | None, *, show_all: bool, as_json: bool
     shown = [row for row in rows if row.findings or show_all]
     if shown:
         make_console().print(_build_table(shown))
-    click.echo(
-        f"{len(found)} violations of {sum(bool(row.findings) for row in rows)} subjects, {len(rows)} in all."
-    )
+    say(f"{len(found)} violations of {sum(bool(row.findings) for row in rows)} subjects, {len(rows)} in all.")
     if html is not None:
-        click.echo(f"Written: {html}")
+        say(f"Written: {html}")
 
 
 def find_violations_file(folder: Path) -> Path | None:
@@ -81,18 +80,15 @@ def find_violations_file(folder: Path) -> Path | None:
 
 def _build_table(rows: list[ViolationRow]) -> Table:
     from rich.box import SIMPLE_HEAD
-    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("feature", *_COLUMNS, "check", "expected", "seen"):
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
-        cells = [escape(row.feature)]
-        for name in _COLUMNS:
-            text = escape(getattr(row, name))
-            cells.append(f"[black on orange1]{text}[/]" if name in row.failed else text)
+        marks = {name: "black on orange1" if name in row.failed else "" for name in _COLUMNS}
+        cells = [cell(row.feature), *(cell(getattr(row, name), mark) for name, mark in marks.items())]
         words = ("check", "expected", "seen")
-        cells += [escape("\n".join(getattr(each, name) for each in row.findings)) for name in words]
+        cells += [cell("\n".join(getattr(each, name) for each in row.findings)) for name in words]
         table.add_row(*cells, style="on #4a3f16" if row.findings else None)
     return table

@@ -117,8 +117,10 @@ def end_silence(silence_id: str, *, world: World) -> Silence:
 
 
 def _act(incident_id: str, by: str, decide: Decide, world: World) -> Change | Ignore:
-    if not by.strip():
-        raise RejectedInputError("must not be empty", where=f"incident {incident_id}", key="by")
+    if not by.strip() or by.splitlines() != [by]:
+        raise RejectedInputError(
+            "must be a name on one line, and not be empty", where=f"incident {incident_id}", key="by"
+        )
 
     def attempt() -> Change | Ignore:
         incident = _load(incident_id, world)
