@@ -53,3 +53,10 @@ def test_every_target_of_make_is_in_its_help():
     makefile = (ROOT / "Makefile").read_text()
     targets = set(makefile.split(".PHONY:")[1].splitlines()[0].split())
     assert set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE)) == targets
+
+
+def test_every_runbook_is_in_the_list_of_runbooks():
+    folder = ROOT / "docs" / "runbooks"
+    listed = set(re.findall(r"\]\(([\w/-]+\.md)\)", (folder / "README.md").read_text()))
+    there = {str(path.relative_to(folder)) for path in folder.rglob("*.md")} - {"README.md"}
+    assert there <= listed

@@ -218,7 +218,7 @@ def test_heat_maps_stand_by_what_they_are_in_the_incident_with_their_requests():
 def test_the_page_says_what_the_diagnosis_cost():
     shown = Outline(build_page(build_dossier())).shown
     assert "12.3 ms, the median" in shown
-    assert "at most $0.02 (list prices of us-east-1, 2025-10)" in shown
+    assert "at most $0.023 (list prices of us-east-1, 2025-10)" in shown
 
 
 def test_a_request_that_was_not_captured_is_said_to_be():

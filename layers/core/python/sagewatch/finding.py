@@ -13,6 +13,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 SCHEMA = 1
+SAMPLES_ON_PAGE = 12
+"""Of a finding, shown on the page and kept in the bundle; ``findings.json`` names all."""
 
 _TOLD_ON_AFTER = tuple(timedelta(minutes=minutes) for minutes in (1, 2, 5, 10, 20, 30, 45, 60))
 _TOLD_ON_EVERY = timedelta(minutes=30)

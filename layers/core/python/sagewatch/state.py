@@ -36,6 +36,7 @@ from sagewatch.detect.stream import Checkpoint
 from sagewatch.diagnose.model import Diagnosis, Switch
 from sagewatch.errors import ConflictError
 from sagewatch.finding import Finding, Severity, Stream, build_content_key
+from sagewatch.incident.entries import order_entries
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Entry, Incident, OpenRecord
 from sagewatch.incident.model import State as Life
@@ -220,9 +221,9 @@ class State:
             self._items.write([write_entry(incident_id, entry) for entry in entries])
 
     def load_entries(self, incident_id: str) -> list[Entry]:
-        """The audit trail, in order of time."""
+        """The audit trail, in order of time, cause before effect."""
         rows = self._items.query(f"incident#{incident_id}", "event#", "event#\U0010ffff")
-        return [msgspec.json.decode(row.body, type=Entry) for row in rows]
+        return order_entries(msgspec.json.decode(row.body, type=Entry) for row in rows)
 
     def load_debts(self, incident_id: str) -> list[Debt]:
         """What each receiver has been told of the incident."""

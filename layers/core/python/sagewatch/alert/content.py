@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.alert.outbox import Kind
+from sagewatch.finding import SAMPLES_ON_PAGE
 from sagewatch.incident.amounts import clean_text, format_share, format_time
 from sagewatch.incident.describe import NAME_LIMIT, describe, name_class
 from sagewatch.incident.describe_report import REPORT_KINDS
@@ -232,7 +233,10 @@ def _tell_samples(announcement: Announcement) -> str:
     for sample in samples[:SAMPLES_SHOWN]:
         where = clean_text(f"s3://{sample.bucket}/{sample.key}", _PATH_LIMIT)
         lines.setdefault(where, []).append(str(sample.line))
-    more = f"; {len(samples) - SAMPLES_SHOWN:,} more on the page" if len(samples) > SAMPLES_SHOWN else ""
+    shown = min(len(samples), SAMPLES_ON_PAGE)
+    more = f"; {shown - SAMPLES_SHOWN:,} more on the page" if shown > SAMPLES_SHOWN else ""
+    if len(samples) > shown:
+        more += f", all {len(samples):,} named in findings.json"
     return "; ".join(f"{where} line {', '.join(numbers)}" for where, numbers in lines.items()) + more
 
 

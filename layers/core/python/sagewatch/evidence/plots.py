@@ -22,6 +22,7 @@ _TOP = 22
 _FLOOR = -8.0  # below it the evidence says nothing at all: the scale is kept for what matters
 _PLAIN_POWERS = 4
 _EXPONENTS = 308
+_MEASURED = 100  # detectors count no further than 10^300: beyond this the power is theirs, not the traffic's
 CLASSES_SHOWN = 12
 
 
@@ -76,9 +77,15 @@ def tell_factor(log10_excess: float) -> str:
 
     Examples
     --------
-    >>> tell_factor(2), tell_factor(0.3), tell_factor(7), tell_factor(-3)
-    ('100×', '2×', '10⁷×', '1/1,000 of')
+    >>> tell_factor(2), tell_factor(0.3), tell_factor(7), tell_factor(-3), tell_factor(294)
+    ('100×', '2×', '10⁷×', '1/1,000 of', 'over 10¹⁰⁰×')
     """
+    if log10_excess > _MEASURED:
+        return f"over {_write_factor(_MEASURED)}"
+    return _write_factor(log10_excess)
+
+
+def _write_factor(log10_excess: float) -> str:
     power = round(max(-_EXPONENTS, min(log10_excess, _EXPONENTS)))
     if abs(log10_excess) > _PLAIN_POWERS:
         digits = str(power).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
@@ -91,7 +98,7 @@ def tell_factor(log10_excess: float) -> str:
 def _draw_tick(y: float, value: int) -> list[Markup]:
     return [
         tag("line", x1=0, x2="100%", y1=y, y2=y, class_="grid"),
-        tag("text", tell_factor(value).removesuffix(" of"), x=0, y=y - 4, class_="tick"),
+        tag("text", _write_factor(value).removesuffix(" of"), x=0, y=y - 4, class_="tick"),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sagewatch.evidence.markup import Markup, foreign, tag
-from sagewatch.incident.amounts import clean_text, format_duration, format_time
+from sagewatch.incident.amounts import clean_text, format_dollars_at_most, format_duration, format_time
 from sagewatch.incident.entries import order_entries
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def list_costs(data: Mapping[str, str | int | float | bool | None]) -> list[tupl
         facts.append(("Saliency job", f"{lasted} on {data.get('job_instance', 'an instance')}"))
     amounts = [float(data[name] or 0) for name in ("job_usd", "second_fleet_usd_at_most") if name in data]
     if amounts:
-        facts.append(("Money", f"at most ${sum(amounts):.2f} ({data.get('prices', '')})"))
+        facts.append(("Money", f"at most {format_dollars_at_most(sum(amounts))} ({data.get('prices', '')})"))
     return facts
 
 

@@ -11,11 +11,10 @@ from sagewatch.capture import Segment, pick_lines, read_record
 from sagewatch.errors import RejectedInputError
 from sagewatch.evidence.model import SampleInput
 from sagewatch.evidence.redaction import EVERYTHING, WITHHELD, redact_text
-from sagewatch.finding import Finding, Sample
+from sagewatch.finding import SAMPLES_ON_PAGE, Finding, Sample
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
-SUSPICIOUS_SHOWN = 12
 CLEAN_SHOWN = 6
 CLEAN_FROM_WITHIN = timedelta(days=1)  # before the finding
 _TEXT_SHOWN = 400
@@ -36,7 +35,7 @@ def load_suspicious(finding: Finding, world: World) -> tuple[SampleInput, ...]:
     answers = {one.sample: one for segment in segments for one in iterate_predictions(segment)}
     chosen = [
         answers.get(sample, Predicted(sample, finding.subject, None))
-        for sample in finding.samples[:SUSPICIOUS_SHOWN]
+        for sample in finding.samples[:SAMPLES_ON_PAGE]
     ]
     return tuple(load_inputs(chosen, world, get_sensitive(finding, world)))
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import re
-import sys
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _SCALES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 _UNSPEAKABLE = 1e18
+_MEASURED = 1e100  # detectors count to 1e300 at most: beyond this the number is theirs, not the traffic's
 _AMOUNT = re.compile(r"(?<=\d) (?=(?:s|min|h|d|points|million|billion|trillion)\b|%)")
 HARD_SPACE = "\N{NO-BREAK SPACE}"
 
@@ -50,16 +51,31 @@ def format_count(count: float) -> str:
 
     Examples
     --------
-    >>> format_count(1234), format_count(8.44e9), format_count(3e40)
-    ('1,234', '8.4 billion', '10^40')
+    >>> format_count(1234), format_count(8.44e9), format_count(3e40), format_count(1e300)
+    ('1,234', '8.4 billion', '10^40', 'over 10^100')
     """
-    count = min(count, sys.float_info.max)
+    if count > _MEASURED:
+        return f"over {format_count(_MEASURED)}"
     if count >= _UNSPEAKABLE:
         return f"10^{len(f'{count:.0f}') - 1}"
     for size, name in _SCALES:
         if count >= size:
             return f"{count / size:.2g} {name}" if count < 100 * size else f"{count / size:,.0f} {name}"
     return f"{count:,.0f}"
+
+
+def format_dollars_at_most(amount: float) -> str:
+    """An amount of money, rounded up: whole cents from a dollar up, else two significant digits.
+
+    Examples
+    --------
+    >>> format_dollars_at_most(0.0016), format_dollars_at_most(0.0234), format_dollars_at_most(12.341)
+    ('$0.0016', '$0.024', '$12.35')
+    """
+    digits = 2 if amount >= 1 or amount <= 0 else 1 - math.floor(math.log10(amount))
+    # Not up by what the binary form of 0.0016 is above it.
+    cents = math.ceil(round(amount * 10**digits, 6))
+    return f"${cents / 10**digits:,.{digits}f}"
 
 
 def format_duration(length: timedelta | float) -> str:

@@ -59,8 +59,8 @@ def _describe_concentration(finding: Finding, class_names: Mapping[str, str]) ->
         f"{format_share(evidence.expected)}.",
         how_bad=f"{format_points(evidence.effect_size)} than usual. {_tell_odds(finding)}",
         over=f"{_upper(named)} is back to its usual share of predictions",
-        next_step="Look at the inputs that were called so and at their heat maps: if the model looks at "
-        "the wrong places, suspect manipulated or broken inputs; if it looks at the right ones, the world "
+        next_step="Look at the inputs that were called so, and at their heat maps where there are any: if the model "
+        "looks at the wrong places, suspect manipulated or broken inputs; if it looks at the right ones, the world "
         "has changed.",
     )
 

@@ -26,9 +26,14 @@ def order_entries(entries: Iterable[Entry]) -> list[Entry]:
     >>> [one.what for one in told]
     ['finding_cleared', 'incident_resolved']
     """
-    return sorted(
-        entries, key=lambda one: (one.at, _FIRST.index(one.what) if one.what in _FIRST else len(_FIRST))
-    )
+    return sorted(entries, key=lambda one: (one.at, _rank(one.what), one.what))
+
+
+def _rank(what: str) -> int:
+    """What follows from the incident stands behind it: first what is done about it, then who was told."""
+    if what in _FIRST:
+        return _FIRST.index(what)
+    return len(_FIRST) + (0 if what.startswith("diagnosis_") else 1)
 
 
 def build_raised(finding: Finding, reason: str, *, at: datetime) -> Entry:
