@@ -119,3 +119,20 @@ def test_a_thousand_findings_that_clear_are_one_resolve(tell):
     story.expect("on-call/slack", "updated", "10m")
     story.expect_all("resolved", "10m")
     story.ends("1h")
+
+
+def test_a_full_group_leaves_what_is_new_to_a_further_one_and_each_is_told_to_its_end(tell, monkeypatch):
+    monkeypatch.setattr("sagewatch.alert_state.GROUP_LIMIT", 4)
+    story = tell(GROUPED)
+    for number in range(5):  # a burst shares one message, also beyond the limit
+        story.at("0s").raises(f"feature_{number}")
+        story.at("30m").clears(f"feature_{number}")
+    story.expect_all("firing", "30s", contains="and 4 more")
+    story.at("10m").raises("late")
+    story.expect_all("firing", "10m30s", contains="late")
+    for _ in range(4):
+        story.expect("on-call/slack", "updated", "30m")
+    story.expect_all("resolved", "30m")
+    story.at("40m").clears("late")
+    story.expect_all("resolved", "40m", contains="late")
+    story.ends("1h")

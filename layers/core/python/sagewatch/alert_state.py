@@ -31,6 +31,9 @@ from sagewatch.state import OPEN_INCIDENTS, Due, write_entry, write_row
 MEMBER_KEPT = timedelta(days=2)
 SILENCE_KEPT = timedelta(days=30)
 SETTLED_KEPT = timedelta(hours=1)
+GROUP_LIMIT = 1000
+"""Stored members from which on an incident that is new goes into a further group, with a message of its own."""
+_FORGOTTEN = MEMBER_KEPT + timedelta(days=2)  # DynamoDB removes what has expired within two days
 _AT_ONCE = 30  # members of a transaction: three rows each, and DynamoDB takes a hundred
 _ATTEMPTS = 8
 V = TypeVar("V", Ledger, Member)
@@ -72,24 +75,53 @@ class AlertState:
         row = self._items.get(_group_pk(group, target), "ledger")
         return Ledger(group=group, receiver=target) if row is None else _decode(row, Ledger)
 
+    def find_room(self, group: str, target: str, now: datetime) -> str:
+        """The group itself, or the first of those after it that has room: what is read for a message stays bounded.
+
+        The count is that of the last message, so a burst that shares one message may go beyond the limit once. A group
+        of which nothing was told for so long that its ended members are gone has room again.
+        """
+        number, name = 1, group
+        while True:
+            ledger = self.load_ledger(name, target)
+            if ledger.members < GROUP_LIMIT or ledger.told_at is None or now >= ledger.told_at + _FORGOTTEN:
+                return name
+            number += 1
+            name = f"{group}-part{number}"
+
     def load_member(self, group: str, target: str, incident_id: str) -> Member | None:
         """What the target was told of an incident, or None where it never joined."""
         row = self._items.get(_group_pk(group, target), f"member#{incident_id}")
         return None if row is None else _decode(row, Member)
 
     def join_group(self, group: str, target: str, seen: Member) -> Member:
-        """Show the group the incident as it is now; what was told of it stays. Older sights change nothing."""
+        """Show the group the incident as it is now; what was told of it stays. Older sights change nothing.
+
+        Raises
+        ------
+        ConflictError
+            It has joined another group of the target meanwhile: an incident has one message at a target.
+        """
         for _ in range(_ATTEMPTS):
             known = self.load_member(group, target, seen.incident_id)
             if known is not None and known.seen >= seen.seen:
                 return known
             fresh = seen if known is None else _take_over(seen, known)
+            expect = self._expect_debt(group, target, seen.incident_id) if known is None else ANY_VERSION
             try:
-                self._items.write(_write_member(group, target, fresh, known is None))
+                self._items.write(_write_member(group, target, fresh, known is None, expect))
             except ConflictError:
                 continue
             return msgspec.structs.replace(fresh, version=fresh.version + 1)
         raise ConflictError("member_was_changed")
+
+    def _expect_debt(self, group: str, target: str, incident_id: str) -> int:
+        row = self._items.get(f"incident#{incident_id}", f"outbox#{target}")
+        if row is None:
+            return ABSENT
+        if msgspec.json.decode(row.body, type=Debt).group not in {"", group}:
+            raise ConflictError("joined_another_group")
+        return row.version
 
     def save_ledger(self, ledger: Ledger) -> Ledger:
         """Record what the message says; the ledger to save next. ``ConflictError`` on a race."""
@@ -213,17 +245,19 @@ def _take_over(seen: Member, known: Member) -> Member:
     )  # fmt: skip
 
 
-def _write_member(group: str, target: str, member: Member, is_new: bool) -> list[Write]:
+def _write_member(
+    group: str, target: str, member: Member, is_new: bool, expect_debt: int = ANY_VERSION
+) -> list[Write]:
     write = write_row(_group_pk(group, target), f"member#{member.incident_id}", member, member.version)
     if member.over:
         ends = int(((member.resolved_at or member.joined_at) + MEMBER_KEPT).timestamp())
         write = msgspec.structs.replace(write, item=msgspec.structs.replace(write.item, expires_at=ends))
     if not is_new:
         return [write]
-    return [write, _write_debt(group, target, member)]
+    return [write, _write_debt(group, target, member, expect_debt)]
 
 
-def _write_debt(group: str, target: str, member: Member) -> Write:
+def _write_debt(group: str, target: str, member: Member, expect: int) -> Write:
     debt = Debt(
         incident_id=member.incident_id,
         receiver=target,
@@ -231,7 +265,7 @@ def _write_debt(group: str, target: str, member: Member) -> Write:
         told=member.told,
         told_at=member.told_at,
     )
-    return write_row(f"incident#{member.incident_id}", f"outbox#{target}", debt, ANY_VERSION)
+    return write_row(f"incident#{member.incident_id}", f"outbox#{target}", debt, expect)
 
 
 def _list_told(

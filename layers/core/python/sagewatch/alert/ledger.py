@@ -110,6 +110,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         Tries in vain since the last success, and when to try again.
     refused
         What the channel refused for good, by its content key.
+    members
+        Incidents that were stored with the group when it was last told of, over or not.
     """
 
     group: str
@@ -128,6 +130,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     retry_at: datetime | None = None
     refused: str | None = None
+    members: int = 0
     version: int = 0
 
 

@@ -121,6 +121,8 @@ def settle(
     thread
         The channel's handle of the message, where it gave one.
     """
+    members = tuple(members)
+    ledger = msgspec.structs.replace(ledger, members=len(members))
     if send.kind is Kind.DIGEST:
         summed = [
             msgspec.structs.replace(one, told="digested", told_at=now, told_content=one.content)

@@ -89,7 +89,9 @@ def _list_targets(incident: Incident, now: datetime, world: World) -> Iterator[T
                 continue
             seen.add(name)
             known = debts[name].group if name in debts else ""
-            group = known or build_group(routed, labels, incident.incident_id)
+            group = known or world.alerts.find_room(
+                build_group(routed, labels, incident.incident_id), name, now
+            )
             yield Target(name, group, routed.timers)
     for name, debt in debts.items():
         receiver, _, channel = name.rpartition("/")
