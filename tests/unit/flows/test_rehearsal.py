@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import timedelta
 
+from click.testing import CliRunner
+
+from sagewatch.cli import cli
+from sagewatch.cli.store import Store
 from sagewatch.entry import handle
+from sagewatch.errors import ConfigurationError
 from sagewatch.flows.advance_diagnosis import advance_diagnosis
 from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.ingest_capture import ingest_capture
@@ -91,3 +97,36 @@ def test_a_live_replay_of_what_was_counted_changes_nothing():
 def test_an_event_of_no_replay_acts_on_the_world_itself():
     world = build_world()
     assert choose_world(world, {"detail": {}}) is world
+
+
+def test_what_came_of_a_rehearsal_is_seen_by_its_name_and_has_a_page_without_a_test_receiver(tmp_path):
+    world = build_world()
+    name = build_replay_name(NOW, live=False)
+    replay(world, name)
+    store = Store(world=world, outputs={"EvidenceBucket": "evidence"})
+
+    def run(*arguments):
+        result = CliRunner().invoke(cli, [*arguments, "--json"], obj=store)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.output
+
+    assert json.loads(run("incidents", "list")) == []
+    (listed,) = json.loads(run("incidents", "list", "--replay", name))
+    found = listed["incident_id"]
+    shown = json.loads(run("incidents", "show", found, "--replay", name))
+    assert shown["incident"]["subject"] == "14"
+    assert f"replays/{name}/incidents/{found}/index.html" in shown["page"]
+    assert ("evidence", f"replays/{name}/incidents/{found}/index.html") in world.objects.bodies
+    report = json.loads(run("incidents", "report", found, "--replay", name, "--out", str(tmp_path)))
+    assert "index.html" in report["files"]
+    assert found in run("tail", "--once", "--since", "1d", "--replay", name)
+    assert f"replays/{name}/" in json.loads(run("incidents", "open", found, "--replay", name))["url"]
+    live = CliRunner().invoke(cli, ["incidents", "list", "--replay", "live.20261121T120000Z"], obj=store)
+    assert "is no rehearsal" in str(live.exception)
+
+
+def test_a_rehearsal_of_an_endpoint_that_was_never_captured_is_refused():
+    store = Store(world=build_world(), outputs={"EventBus": "bus"})
+    result = CliRunner().invoke(cli, ["replay", "--from", "10m", "--endpoint", "no-such"], obj=store)
+    assert isinstance(result.exception, ConfigurationError)
+    assert "no-such: is no endpoint of which this stack has captured anything" in str(result.exception)

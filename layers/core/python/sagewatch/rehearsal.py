@@ -110,6 +110,16 @@ def _build_canary_world(rehearsed: World, world: World) -> World:
     return _replace(rehearsed, monitors=monitors, hooks=receiver)
 
 
+def open_rehearsal(world: World, name: str) -> World:
+    """The world with the rows and the evidence of a rehearsal in place of the real ones."""
+    bucket = world.settings.evidence_bucket
+    return _replace(
+        world,
+        state=State(RehearsedItems(world.state.items, name, world.now())),
+        objects=RehearsedObjects(world.objects, bucket, f"replays/{name}/"),
+    )
+
+
 def _replace(world: World, **changes: Any) -> World:
     fields = {name: getattr(world, name) for name in World.__dataclass_fields__}
     return World(**{**fields, **changes})

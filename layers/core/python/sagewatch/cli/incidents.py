@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from sagewatch.cli.store import Store, open_store, stack_option
+from sagewatch.cli.store import Store, open_store, replay_option, stack_option
 from sagewatch.cli.terminal import ID_WIDTH, cell, escape, make_console, say
 from sagewatch.errors import ConfigurationError, RejectedInputError
 
@@ -47,19 +47,33 @@ def incidents() -> None:
 
 @incidents.command("list", epilog="Example: sagewatch incidents list --state open --endpoint traffic-signs")
 @stack_option
+@replay_option
 @click.option("--endpoint", help="Only this endpoint's.")
 @click.option("--kind", help="Only of this kind, such as class-concentration.")
 @click.option("--state", type=click.Choice(["open", "acknowledged", "resolved"]), help="Only in this state.")
-@click.option("--limit", default=30, show_default=True, help="At most so many, the latest first.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=30,
+    show_default=True,
+    help="At most so many, the latest first.",
+)
 @as_json_option
 def list_(
-    stack: str, endpoint: str | None, kind: str | None, state: str | None, limit: int, *, as_json: bool
+    stack: str,
+    replay_name: str,
+    endpoint: str | None,
+    kind: str | None,
+    state: str | None,
+    limit: int,
+    *,
+    as_json: bool,
 ) -> None:
     """Incidents, the latest first."""
     wanted = {"endpoint": endpoint, "kind": kind, "state": state}
     found = [
         one
-        for one in open_store(stack).state.list_incidents()
+        for one in open_store(stack, replay_name).state.list_incidents()
         if all(value is None or getattr(one, name) == value for name, value in wanted.items())
     ][:limit]
     if as_json:
@@ -113,15 +127,16 @@ def _tell_state(one: Listed) -> str:
 @incidents.command("show", epilog="Example: sagewatch incidents show 20261121T203405Z-d70a35fb2065c43a")
 @click.argument("incident_id", metavar="ID")
 @stack_option
+@replay_option
 @as_json_option
-def show(incident_id: str, stack: str, *, as_json: bool) -> None:
+def show(incident_id: str, stack: str, replay_name: str, *, as_json: bool) -> None:
     """An incident with its trail: what happened, why, who did it, who was told."""
     from sagewatch.incident.amounts import format_time
     from sagewatch.incident.describe import describe
     from sagewatch.incident.doing import tell_doing
     from sagewatch.incident.ending import tell_ending
 
-    store = open_store(stack)
+    store = open_store(stack, replay_name)
     incident = load(incident_id, store)
     entries = store.state.load_entries(incident.incident_id)
     if as_json:
@@ -248,10 +263,11 @@ def silence(
     "--out", type=click.Path(path_type=Path, file_okay=False), default=Path(), help="Folder to write to."
 )
 @stack_option
+@replay_option
 @as_json_option
-def report(incident_id: str, out: Path, stack: str, *, as_json: bool) -> None:
+def report(incident_id: str, out: Path, stack: str, replay_name: str, *, as_json: bool) -> None:
     """Fetch the page and the evidence bundle, each file checked against the manifest's SHA-256."""
-    store = open_store(stack)
+    store = open_store(stack, replay_name)
     name = load(incident_id, store).incident_id
     written = fetch_bundle(name, out / name, store)
     if as_json:
@@ -264,10 +280,11 @@ def report(incident_id: str, out: Path, stack: str, *, as_json: bool) -> None:
 @click.argument("incident_id", metavar="ID")
 @click.option("--print", "only_print", is_flag=True, help="Print the link instead of opening a browser.")
 @stack_option
+@replay_option
 @as_json_option
-def open_(incident_id: str, stack: str, *, only_print: bool, as_json: bool) -> None:
+def open_(incident_id: str, stack: str, replay_name: str, *, only_print: bool, as_json: bool) -> None:
     """Open the incident's page in a browser, by a link that works for an hour."""
-    store = open_store(stack)
+    store = open_store(stack, replay_name)
     url = find_page(load(incident_id, store), store)
     if as_json:
         _print_json({"url": url})

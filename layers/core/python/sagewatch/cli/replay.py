@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sagewatch.cli.store import open_store, stack_option
+from sagewatch.cli.store import Store, open_store, stack_option
 from sagewatch.cli.terminal import ID_WIDTH, cell, escape, make_console, say
 from sagewatch.errors import SagewatchError
 
@@ -71,6 +71,7 @@ def replay(
     With --from, EventBridge plays the stack's archive to the stack's own functions. That is a rehearsal, in rows
     of its own, told to the receiver `test` alone, unless --live is given.
     """
+    refuse_mixture(paths, start)
     if start is not None:
         replay_archive(stack, start, end, endpoint, rule, live=live, as_json=as_json)
         return
@@ -95,12 +96,28 @@ def replay(
         raise NotReproducedError(differences)
 
 
+def refuse_mixture(paths: tuple[Path, ...], start: str | None) -> None:
+    """Files are played here, an archive there: options of one way say nothing to the other."""
+    if bool(paths) == (start is not None):
+        raise click.UsageError("Name FILE... to play here, or a stretch of the stack's archive: --from 2h.")
+    context = click.get_current_context()
+    if start is None:
+        given = [name for name in ("live", "endpoint", "rule", "end") if _is_given(context, name)]
+        if given:
+            names = ", ".join(f"--{'to' if name == 'end' else name}" for name in given)
+            raise click.UsageError(f"{names} is of the stack's archive: say --from, too.")
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
 def replay_archive(
     stack: str, start: str, end: str, endpoint: str, rule: str, *, live: bool, as_json: bool
 ) -> None:
     """Have EventBridge play the archive, wait for it, and say under which name."""
     from sagewatch.cli.archives import ARCHIVE_OF, Archives
-    from sagewatch.cli.when import read_time
+    from sagewatch.cli.when import read_window
     from sagewatch.errors import ConfigurationError
     from sagewatch.rehearsal import build_replay_name
 
@@ -108,7 +125,9 @@ def replay_archive(
         raise ConfigurationError(f"is no rule; there are {', '.join(ARCHIVE_OF)}", where="--rule", key=rule)
     store = open_store(stack)
     now = store.now()
-    since, until = read_time(start, now, "--from"), read_time(end, now, "--to")
+    since, until = read_window(start, end, now)
+    if endpoint:
+        need_endpoint(endpoint, store)
     name = build_replay_name(now, live=live, endpoint=endpoint)
     Archives(stack, store.outputs["EventBus"]).replay(name, rule, since, until)
     if as_json:
@@ -118,6 +137,24 @@ def replay_archive(
         return
     how = "live" if live else "a rehearsal: no endpoint is touched, only the receiver `test` hears"
     say(f"{name} is played ({how}).")
+    if not live:
+        say(f"What comes of it: sagewatch incidents list --replay {name}")
+
+
+def need_endpoint(endpoint: str, store: Store) -> None:
+    """Whether anything was ever captured of an endpoint: a replay of another would play to nobody.
+
+    Raises
+    ------
+    ConfigurationError
+        Nothing was.
+    """
+    from sagewatch.errors import ConfigurationError
+
+    state = store.state
+    if not state.list_streams(endpoint) and state.load_expectation(endpoint) is None:
+        reason = "is no endpoint of which this stack has captured anything"
+        raise ConfigurationError(reason, where="--endpoint", key=endpoint)
 
 
 def write_outcome(player: Player, outcome: Outcome, out: Path) -> None:

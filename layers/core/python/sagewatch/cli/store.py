@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import click
 
 from sagewatch.alert_state import AlertState
-from sagewatch.errors import SagewatchError
+from sagewatch.errors import ConfigurationError, SagewatchError
 from sagewatch.finding import Place
 from sagewatch.incident.routing import Route
 from sagewatch.monitors import Monitors
 from sagewatch.ports import Objects
+from sagewatch.rehearsal import REHEARSAL, open_rehearsal
 from sagewatch.settings import Settings
 from sagewatch.state import State
 from sagewatch.world import World
@@ -87,19 +88,42 @@ def stack_option(command: F) -> F:
     )(command)
 
 
-def open_store(stack: str) -> Store:
+def replay_option(command: F) -> F:
+    """The option by which a command reads what came of a rehearsal."""
+    return click.option(
+        "--replay",
+        "replay_name",
+        default="",
+        metavar="NAME",
+        help="Of this rehearsal, not of the real incidents.",
+    )(command)
+
+
+def open_store(stack: str, replay_name: str = "") -> Store:
     """The store of a stack; the one that the caller brought along (``obj``), where there is one.
+
+    Parameters
+    ----------
+    replay_name
+        The rehearsal whose rows and evidence are meant; empty means the real ones.
 
     Raises
     ------
     StackNotFoundError
         No such stack.
+    ConfigurationError
+        The replay was none that has rows of its own.
     """
-    brought = click.get_current_context().find_object(Store)
-    if brought is not None:
-        return brought
-    outputs = read_outputs(stack)
-    return Store(world=build_world(outputs), outputs=outputs)
+    store = click.get_current_context().find_object(Store)
+    if store is None:
+        outputs = read_outputs(stack)
+        store = Store(world=build_world(outputs), outputs=outputs)
+    if not replay_name:
+        return store
+    if not replay_name.startswith(f"{REHEARSAL}."):
+        reason = "is no rehearsal; what came of a live replay is among the real incidents"
+        raise ConfigurationError(reason, where="--replay", key=replay_name)
+    return Store(world=open_rehearsal(store.world, replay_name), outputs=store.outputs)
 
 
 def build_world(outputs: dict[str, str]) -> World:

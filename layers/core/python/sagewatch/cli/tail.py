@@ -10,7 +10,7 @@ from datetime import timedelta
 import click
 import msgspec
 
-from sagewatch.cli.store import Store, open_store, stack_option
+from sagewatch.cli.store import Store, open_store, replay_option, stack_option
 from sagewatch.cli.terminal import say
 from sagewatch.incident.amounts import format_time
 from sagewatch.incident.model import Entry
@@ -19,15 +19,18 @@ from sagewatch.state import Listed
 
 @click.command(epilog="Example: sagewatch tail --since 1h --once")
 @stack_option
+@replay_option
 @click.option("--since", default="15m", show_default=True, help="Begin so long ago: 15m, 2h.")
-@click.option("--every", default=2.0, show_default=True, help="Seconds between looks.")
+@click.option(
+    "--every", type=click.FloatRange(0.1), default=2.0, show_default=True, help="Seconds between looks."
+)
 @click.option("--once", is_flag=True, help="Show what there is and leave.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def tail(stack: str, since: str, every: float, *, once: bool, as_json: bool) -> None:
+def tail(stack: str, replay_name: str, since: str, every: float, *, once: bool, as_json: bool) -> None:
     """Show every event of every incident as it comes; Ctrl-C ends it."""
     from sagewatch.section import read_duration
 
-    store = open_store(stack)
+    store = open_store(stack, replay_name)
     try:
         back = read_duration(since)
     except ValueError as error:

@@ -5,7 +5,7 @@ Positions are in percent of the width and sizes in pixels, so that text keeps it
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -58,7 +58,9 @@ def build_axis(times: Iterable[datetime]) -> Axis:
     known = sorted(times)
     start, end = known[0], known[-1]
     air = max((end - start) * 0.02, timedelta(seconds=1))
-    return Axis(start - air, end + air)
+    # A hostile time at the edge of the calendar gets as much air as there is.
+    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+    return Axis(start - min(air, start - first), end + min(air, last - end))
 
 
 def draw_axis(axis: Axis, top: float, count: int = 4) -> Iterator[Markup]:

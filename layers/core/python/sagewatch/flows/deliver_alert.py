@@ -48,6 +48,9 @@ def deliver_alert(fact: Fact, world: World) -> None:
     grew = isinstance(fact, IncidentChanged) and fact.change == "updated"
     for incident_id in _list_pages(incident, outcomes, world, grew=grew):
         write_page(incident_id, world)
+    if not targets and not isinstance(fact, AlertDue):
+        # Nobody is told, but whoever looks it up (a rehearsal, a detector on trial) finds its page.
+        write_page(incident.incident_id, world)
     if incident.diagnosis is not None and incident.diagnosis.explained:
         share_pictures(incident, [(target.group, target.name) for target in targets], world)
     due = now + SOON if failures else _find_due(incident, outcomes, quiet, now, world)

@@ -10,7 +10,6 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 
@@ -24,7 +23,7 @@ from sagewatch.memory.world import MemoryBus, MemoryChat, MemoryClock, MemoryMai
 from sagewatch.monitors import Monitors
 from sagewatch.ports import OutgoingEvent
 from sagewatch.replay.metrics import LastMetrics
-from sagewatch.replay.recording import Event, FolderObjects
+from sagewatch.replay.recording import Event, FolderObjects, find_object
 from sagewatch.replay.rules import FLOWS, Rule, build_rules, matches
 from sagewatch.replay.sagemaker import Pace, VirtualSageMaker, find_subject
 from sagewatch.replay.scene import Scene
@@ -177,7 +176,7 @@ class Player:
             self._fan_out(waiting.popleft())
 
     def _fan_out(self, event: Event) -> None:
-        if event["source"] == "aws.sagemaker":
+        if event["source"] == "aws.sagemaker" and _is_whole(event):
             self.sagemaker.hear(event)
         elif event["source"] == "aws.s3":
             self._note_object(event)
@@ -203,8 +202,7 @@ class Player:
 
     def _note_object(self, event: Event) -> None:
         """An object that the hooked endpoint or the saliency job wrote is there from now on."""
-        detail: Any = event["detail"]
-        bucket, key = str(detail["bucket"]["name"]), str(detail["object"]["key"])
+        bucket, key = find_object(event)
         objects = self.world.objects
         ours = bucket == self.world.settings.evidence_bucket
         if ours and any(part in key for part in _OUTSIDE) and objects.open_object(bucket, key) is None:
@@ -225,6 +223,15 @@ class Player:
         if self.clock.now.minute == 0:
             for stream in self.world.folds or {}:
                 self.state.forget_before(stream, self.clock.now - SEGMENTS_KEPT)
+
+
+def _is_whole(event: Event) -> bool:
+    """Whether an event has what it must have; of one that has not, its function says so."""
+    try:
+        parse_event(event)
+    except RejectedInputError:
+        return False
+    return True
 
 
 def build_settings(scene: Scene) -> Settings:

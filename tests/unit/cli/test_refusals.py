@@ -1,0 +1,126 @@
+"""What cannot be done is said in a sentence, with the exit code of its kind; nobody is shown a traceback."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+from click.testing import CliRunner
+
+from sagewatch.cli import cli, main
+from tests.unit.cli.stores import build_store
+from tests.unit.flows.worlds import build_finding
+
+EVENT = {
+    "source": "aws.s3",
+    "detail-type": "Object Created",
+    "time": "2026-11-21T12:00:00Z",
+    "detail": {"bucket": {"name": "b"}, "object": {"key": "k"}},
+}
+
+
+def answer(arguments, monkeypatch, capsys) -> tuple[int, str]:
+    """The exit code of a command on a store in memory, and what it says of its failure."""
+    store, _ = build_store()
+    monkeypatch.setattr("sys.argv", ["sagewatch", *arguments])
+    start = cli.main
+    monkeypatch.setattr(cli, "main", lambda **options: start(obj=store, **options))
+    with pytest.raises(SystemExit) as left:
+        main()
+    return int(left.value.code or 0), capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["events", "list"], ["replay"]])
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (json.dumps({**EVENT, "detail": None}).encode(), "line 1, detail: must be an object"),
+        (b'{"source": "\xff"}', "line 1: is no UTF-8"),
+        (b"[" * 100_000, "line 1: is no JSON"),
+        (json.dumps({**EVENT, "source": 7}).encode(), "line 1: is no event"),
+    ],
+)
+def test_a_file_that_holds_no_events_is_named_with_its_line(
+    command, line, told, tmp_path, monkeypatch, capsys
+):
+    (tmp_path / "events.jsonl").write_bytes(line + b"\n")
+    code, said = answer([*command, str(tmp_path / "events.jsonl")], monkeypatch, capsys)
+    assert (code, told in said) == (1, True), said
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"detail-type": "Object Created", "source": "aws.s3", "detail": {"bucket": {}}},
+        {"detail-type": "Object Created", "source": "aws.s3", "detail": {"bucket": None, "object": 7}},
+        {"detail-type": "SageMaker Endpoint State Change", "source": "aws.sagemaker", "detail": {}},
+        {"detail-type": "SageMaker Processing Job State Change", "source": "aws.sagemaker",
+         "detail": {"ProcessingJobStatus": "Completed"}},
+    ],
+)  # fmt: skip
+def test_an_event_that_lacks_what_it_must_have_does_not_end_the_replay(event, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("monitors.yml").write_text("version: 1\nendpoints: {signs: {}}\n")
+    Path("events.jsonl").write_text(json.dumps({**EVENT, **event}) + "\n" + json.dumps(EVENT) + "\n")
+    result = CliRunner().invoke(cli, ["replay", "events.jsonl", "--json"])
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert json.loads(result.output)["events"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["tail", "--once", "--every", "-1"], "--every"),
+        (["incidents", "silence", "--match", "endpoint=x", "--for", "9999999d", "--reason", "r"], "at most 36525d"),
+        (["incidents", "list", "--limit", "-1"], "--limit"),
+        (["incidents", "list", "--limit", "0"], "--limit"),
+        (["replay", "--from", "1h", "--to", "2h"], "--from: must be before --to"),
+        (["record", "--from", "1h", "--to", "2h", "--out", "x.jsonl"], "--from: must be before --to"),
+        (["record", "--from", "1h", "--out", "file/x.jsonl"], "cannot be written"),
+        (["record", "--from", "0001-01-01T00:00+14:00", "--out", "x.jsonl"], "must be a time"),
+        (["replay", "file", "--live"], "--live is of the stack's archive"),
+        (["replay", "file", "--endpoint", "signs"], "--endpoint is of the stack's archive"),
+        (["replay", "file", "--from", "1h"], "Name FILE... to play here, or"),
+        (["replay"], "Name FILE... to play here, or"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_is_exit_code_2_and_says_which_option(arguments, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("")
+    code, said = answer(arguments, monkeypatch, capsys)
+    assert (code, told in said) == (2, True), said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file"]
+
+
+def test_what_aws_or_the_disk_refuses_is_a_sentence(tmp_path, monkeypatch, capsys):
+    refused = ClientError({"Error": {"Code": "NoSuchBucket", "Message": "it is not there"}}, "ListObjectsV2")
+    for error, told in (
+        (refused, "AWS said no: An error occurred (NoSuchBucket)"),
+        (PermissionError(13, "Permission denied", "out"), "out: Permission denied"),
+    ):
+
+        def fail(error=error, **_):
+            raise error
+
+        monkeypatch.setattr(cli, "main", fail)
+        monkeypatch.setattr(sys, "argv", ["sagewatch"])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == 1
+        assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("year", ["0001-01-01", "9999-12-31"])
+@pytest.mark.parametrize("form", ["mail", "slack", "page"])
+def test_a_finding_at_the_edge_of_time_is_rendered(year, form, tmp_path, monkeypatch, capsys):
+    import msgspec
+
+    finding = msgspec.to_builtins(build_finding())
+    finding["window"] |= {"start": f"{year}T00:00:00Z", "end": f"{year}T23:59:59Z"}
+    finding["raised_at"] = f"{year}T23:59:59Z"
+    (tmp_path / "finding.json").write_text(json.dumps(finding))
+    code, said = answer(["render", str(tmp_path / "finding.json"), "--as", form], monkeypatch, capsys)
+    assert code == 0, said
