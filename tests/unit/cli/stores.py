@@ -43,6 +43,8 @@ def build_store() -> tuple[Store, object]:
 def write_files(folder: Path) -> None:
     """Whatever the examples in the commands' help read."""
     (folder / "monitors.yml").write_text(MONITORS)
+    rows = "".join(f"{number % 3},{20 + number % 40}\n" for number in range(200))
+    (folder / "training.csv").write_text(f"label,age\n{rows}")
     (folder / "stricter.yml").write_text(
         MONITORS.replace("baseline:", "one_false_alarm_in: 100000000, baseline:")
     )
