@@ -124,3 +124,14 @@ def test_pictures_are_no_fields_and_are_withheld_where_fields_are_sensitive():
     for monitors, shown in ((MONITORS, True), (SENSITIVE, False)):
         world, _ = tell_of_named_inputs(monitors, picture, "BASE64")
         assert (picture.encode() in read_bundle(world)["captures.jsonl"]) is shown
+
+
+def test_page_and_index_lead_to_each_other_for_whoever_is_signed_in():
+    world = build_world()
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    (row,) = world.state.list_incidents()
+    console = "https://eu-west-1.console.aws.amazon.com/s3/object/evidence?region=eu-west-1&amp;prefix="
+    page_key = f"incidents/{row.incident_id}/index.html"
+    assert f'href="{console}incidents/index.html"' in world.objects.bodies["evidence", page_key].decode()
+    assert f'href="{console}{page_key}"' in world.objects.bodies["evidence", "incidents/index.html"].decode()

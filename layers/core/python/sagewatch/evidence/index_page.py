@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sagewatch.evidence.document import build_document
@@ -14,13 +14,22 @@ ROWS_SHOWN = 1000
 _FILTERS = (("endpoint", "Endpoint"), ("kind", "Kind"), ("state", "State"))
 
 
-def build_index(rows: Sequence[IndexRow], made_at: datetime) -> bytes:
+def _link_beside(incident_id: str) -> str:
+    """From a folder that holds index and pages; a presigned link opens one object and leads to no other."""
+    return f"{incident_id}/index.html"
+
+
+def build_index(
+    rows: Sequence[IndexRow], made_at: datetime, link: Callable[[str], str] = _link_beside
+) -> bytes:
     """The page, UTF-8.
 
     Parameters
     ----------
     rows
         The latest first; beyond ``ROWS_SHOWN`` they are only counted.
+    link
+        Where an incident's page is, from its id.
     """
     shown = rows[:ROWS_SHOWN]
     open_count = sum(row.state != "resolved" for row in rows)
@@ -38,7 +47,7 @@ def build_index(rows: Sequence[IndexRow], made_at: datetime) -> bytes:
             "main",
             tag("form", (_build_filter(name, label, shown) for name, label in _FILTERS), class_="filters"),
             tag("p", tag("output", f"{len(shown):,} shown", aria_live="polite", id="shown"), class_="small"),
-            _build_table(shown, made_at),
+            _build_table(shown, made_at, link),
         ),
     )  # fmt: skip
     look = "critical" if open_count else "over"
@@ -51,20 +60,20 @@ def _build_filter(name: str, label: str, rows: Sequence[IndexRow]) -> Markup:
     return tag("label", tag("span", label), tag("select", options, name=name))
 
 
-def _build_table(rows: Sequence[IndexRow], made_at: datetime) -> Markup:
+def _build_table(rows: Sequence[IndexRow], made_at: datetime, link: Callable[[str], str]) -> Markup:
     names = ("Incident", "Endpoint", "Severity", "State", "Opened", "Lasted")
     head = tag("tr", (tag("th", name, scope="col") for name in names))
     return tag(
-        "table", tag("thead", head), tag("tbody", (_build_row(row, made_at) for row in rows)), class_="plain index"
+        "table", tag("thead", head), tag("tbody", (_build_row(row, made_at, link) for row in rows)), class_="plain index"
     )  # fmt: skip
 
 
-def _build_row(row: IndexRow, made_at: datetime) -> Markup:
+def _build_row(row: IndexRow, made_at: datetime, link: Callable[[str], str]) -> Markup:
     lasted = format_duration((row.resolved_at or made_at) - row.opened_at)
     what = foreign(f"{row.kind} {row.subject}".rstrip(), 80)
     return tag(
         "tr",
-        tag("th", tag("a", what, href=f"{row.incident_id}/index.html"), scope="row"),
+        tag("th", tag("a", what, href=link(row.incident_id)), scope="row"),
         tag("td", foreign(row.endpoint, 63), tag("span", foreign(row.variant, 63), class_="count")),
         tag("td", row.severity, class_="word"),
         tag("td", tag("span", row.state, class_=f"pill {'resolved' if row.state == 'resolved' else 'firing'}")),

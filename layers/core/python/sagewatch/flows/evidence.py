@@ -70,16 +70,26 @@ def build_links(incident: Incident, now: datetime, world: World) -> Links:
     """Where to read on about an incident."""
     bucket, region = world.settings.evidence_bucket, world.place.region
     key = build_page_key(incident.incident_id)
-    console = f"https://{region}.console.aws.amazon.com"
+    console = _build_console(world)
     query = f"{{Sagewatch,Endpoint,Variant}} Endpoint={incident.endpoint}"
     return Links(
-        page=f"{console}/s3/object/{bucket}?region={region}&prefix={quote(key)}",
+        page=build_object_url(key, world),
         presigned=world.objects.presign(bucket, key, int(PRESIGNED_FOR.total_seconds())),
         presigned_until=now + PRESIGNED_FOR,
         dashboard=world.settings.dashboard_url or None,
         metrics=f"{console}/cloudwatch/home?region={region}#metricsV2:graph=~();query=~'{_encode_query(query)}",
         runbooks=world.settings.runbooks_url or None,
     )
+
+
+def build_object_url(key: str, world: World) -> str:
+    """An object of the evidence bucket in the AWS console: works after sign-in, and goes on working."""
+    bucket, region = world.settings.evidence_bucket, world.place.region
+    return f"{_build_console(world)}/s3/object/{bucket}?region={region}&prefix={quote(key)}"
+
+
+def _build_console(world: World) -> str:
+    return f"https://{world.place.region}.console.aws.amazon.com"
 
 
 def owes_page(incident_id: str, world: World) -> bool:
@@ -155,7 +165,7 @@ def write_index(now: datetime, world: World) -> None:
         IndexRow(**{name: getattr(one, name) for name in IndexRow.__struct_fields__})
         for one in world.state.list_incidents()
     ]
-    body = build_index(rows, now)
+    body = build_index(rows, now, lambda incident_id: build_object_url(build_page_key(incident_id), world))
     world.objects.put_object(world.settings.evidence_bucket, INDEX_KEY, body, "text/html; charset=utf-8")
 
 
@@ -219,7 +229,7 @@ def _gather(
         explain_failures=tuple(f"{row['file']}: {row['reason']}" for row in report.get("skipped", [])),
         configs=_load_configs(incident, diagnosis, world),
         told=tuple(_list_told(entries)),
-        links=tuple(_list_page_links(links)),
+        links=tuple(_list_page_links(links, build_object_url(INDEX_KEY, world))),
         runbook=f"{links.runbooks}/{incident.kind}.md" if links.runbooks else None,
         moved=moved,
         violations=list_broken(report_files, incident.latest),
@@ -282,9 +292,10 @@ def _list_told(entries: Iterable[Entry]) -> Iterator[Told]:
             yield Told(entry.at, receiver, channel, str(entry.data["kind"]), entry.reason)
 
 
-def _list_page_links(links: Links) -> Iterator[PageLink]:
+def _list_page_links(links: Links, index: str) -> Iterator[PageLink]:
     for label, url, note in (
         ("This page in the S3 console", links.page, "works after sign-in"),
+        ("All incidents", index, "in the S3 console, works after sign-in"),
         ("Dashboard", links.dashboard, ""),
         ("Metrics", links.metrics, "CloudWatch, namespace Sagewatch"),
     ):
