@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,6 @@ from rich.table import Table
 from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.diagnose.model import Diagnosis
-from sagewatch.flows.evidence import build_page_key
 from sagewatch.incident.model import Entry
 from sagewatch.sandbox.demo.archive import keep_archive
 from sagewatch.sandbox.demo.stage import Stage
@@ -251,21 +251,24 @@ def _judge_fixed_rule(stage: Stage) -> dict[str, Any]:
 
 
 def fetch_evidence(stage: Stage, incident_id: str) -> Path:
-    """Copy page, pictures and manifest out of S3; the page's path."""
+    """Copy page, pictures and manifest out of S3, each where the manifest says; the page's path.
+
+    The page, and the heat maps, are there a second time under names that are easily found.
+    """
     s3, bucket = stage.aws.client("s3"), stage.outputs["EvidenceBucket"]
     prefix = f"incidents/{incident_id}/"
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for row in page.get("Contents", []):
             name = row["Key"].removeprefix(prefix)
-            target = stage.out / ("incident.html" if row["Key"] == build_page_key(incident_id) else name)
+            target = stage.out / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(s3.get_object(Bucket=bucket, Key=row["Key"])["Body"].read())
     explained = stage.out / build_explain_prefix(incident_id).removeprefix(prefix)
     heatmaps = stage.out / "heatmaps"
     heatmaps.mkdir(exist_ok=True)
     for picture in sorted((explained / "heatmaps").glob("*.png")):
-        picture.replace(heatmaps / picture.name)
-    return stage.out / "incident.html"
+        shutil.copyfile(picture, heatmaps / picture.name)
+    return Path(shutil.copyfile(stage.out / "index.html", stage.out / "incident.html"))
 
 
 def count_dead_letters(stage: Stage) -> int:
