@@ -116,7 +116,7 @@ def read_baseline(folder: Path) -> Baseline | None:
     """
     from sagewatch.quality.analysis import build_baseline
     from sagewatch.quality.constraints import parse_constraints
-    from sagewatch.quality.report import CONSTRAINTS, STATISTICS
+    from sagewatch.quality.documents import CONSTRAINTS, STATISTICS
     from sagewatch.quality.statistics import parse_statistics
 
     constraints, statistics = folder / CONSTRAINTS, folder / STATISTICS

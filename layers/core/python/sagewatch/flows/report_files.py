@@ -11,7 +11,7 @@ from sagewatch.evidence.report_redaction import redact_report
 from sagewatch.finding import Finding
 from sagewatch.flows.samples import get_sensitive
 from sagewatch.observability import get_logger
-from sagewatch.quality.report import CONSTRAINTS, STATISTICS
+from sagewatch.quality.documents import CONSTRAINTS, STATISTICS
 from sagewatch.quality.violations import FILE_NAMES, parse_violations
 from sagewatch.world import World
 

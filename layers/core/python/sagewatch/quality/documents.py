@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from sagewatch.errors import RejectedInputError
+
+STATISTICS: Final = "statistics.json"
+CONSTRAINTS: Final = "constraints.json"
 
 Document = TypeVar("Document")
 

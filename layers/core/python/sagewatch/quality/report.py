@@ -10,12 +10,11 @@ import msgspec
 from sagewatch.container import write_whole
 from sagewatch.quality.analysis import Analysis
 from sagewatch.quality.constraints import render_constraints
+from sagewatch.quality.documents import CONSTRAINTS, STATISTICS
 from sagewatch.quality.readout import Readout
 from sagewatch.quality.statistics import render_statistics
 from sagewatch.quality.violations import Violations, render_violations
 
-STATISTICS: Final = "statistics.json"
-CONSTRAINTS: Final = "constraints.json"
 VIOLATIONS: Final = "constraint_violations.json"
 REJECTED: Final = "rejected_records.jsonl"
 
