@@ -59,3 +59,10 @@ def test_a_report_in_a_foreign_bucket_is_not_read():
     world.objects.put_object("elsewhere", f"{REPORT}/statistics.json", b"{}", "application/json")
     finding = build_finding(source=f"s3://elsewhere/{REPORT}")
     assert load_report_files(finding, world) == {}
+
+
+def test_a_file_of_unknown_form_is_withheld_where_fields_are_sensitive():
+    table = encode({"columns": ["age", "zip"], "data": [[30, "79098"]]})
+    assert "other.json" in tell(build_world(), other=table)[1]
+    world = build_world(MONITORS.replace("  signs:\n", "  signs:\n    sensitive: [zip]\n"))
+    assert tell(world, other=table)[1] == {}
