@@ -121,7 +121,7 @@ def test_suspicious_inputs_are_compared_with_clean_ones_of_their_class_and_every
     assert comparison["others_are"] == "clean input of that class"
     assert min(comparison["suspicious"], comparison["others"]) >= 5
     assert report["notes"] == []
-    page = Path(summary["page"]).read_text()
+    page = Path(summary.page).read_text()
     count = len(report["images"])
     assert f"{count} of {count} found in the data capture" in page
 
