@@ -126,6 +126,28 @@ def test_pictures_are_no_fields_and_are_withheld_where_fields_are_sensitive():
         assert (picture.encode() in read_bundle(world)["captures.jsonl"]) is shown
 
 
+@pytest.mark.parametrize(("monitors", "shown"), [(MONITORS, True), (SENSITIVE, False)])
+def test_heat_maps_are_pictures_of_inputs_too(monitors, shown):
+    world = build_world(monitors)
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    record_and_settle(world)
+    (row,) = world.state.list_incidents()
+    folder = f"incidents/{row.incident_id}/explain/"
+    image = {"input": "1.png", "overlay": "2.png", "worker": "w", "step": 0, "class": "14", "probability": 0.9,
+             "completeness_relative_error": 1e-7, "outside_roi_share": 0.2}  # fmt: skip
+    world.objects.put_object(
+        "evidence", f"{folder}explanations.json", json.dumps({"images": [image]}).encode(), ""
+    )
+    for name in ("1.png", "2.png"):
+        world.objects.put_object("evidence", folder + name, GREY, "image/png")
+    write_page(row.incident_id, world)
+    bundle = read_bundle(world)
+    assert (base64.b64encode(GREY) in bundle["index.html"]) is shown
+    assert (b"Heat maps are withheld" in bundle["index.html"]) is not shown
+    assert ("explain/1.png" in bundle["manifest.json"].decode()) is shown
+
+
 def test_page_and_index_lead_to_each_other_for_whoever_is_signed_in():
     world = build_world()
     handle(manage_incident, build_event(build_finding()), world)

@@ -45,6 +45,7 @@ def build_heat_maps(dossier: Dossier) -> Markup | None:
         listed = (tag("li", foreign(reason, 300)) for reason in dossier.explain_failures)
         summary = tag("summary", f"{len(dossier.explain_failures)} inputs could not be explained")
         failures = tag("details", summary, tag("ul", listed))
+    notes = [tag("p", foreign(note, 600), class_="small from") for note in dossier.explain_notes]
     if not dossier.explained:
         if progress is None:
             return None
@@ -54,7 +55,7 @@ def build_heat_maps(dossier: Dossier) -> Markup | None:
             "div", tag("h3", title), tag("p", tell_progress(progress)),
             class_="waiting running" if running else "waiting",
         )  # fmt: skip
-        return build_section("heatmaps", "Heat maps", None, waiting, failures)
+        return build_section("heatmaps", "Heat maps", None, waiting, notes, failures)
     doubtful = sum(not one.trusted for one in dossier.explained)
     note = (
         "FullGrad: red is what spoke for the class. Drag across a picture, or focus it and use the arrow keys: "
@@ -67,7 +68,7 @@ def build_heat_maps(dossier: Dossier) -> Markup | None:
         tag("label", tag("span", "All pictures"), _build_range("all", "Input or heat map, all pictures"),
             class_="all-pictures"),
         _build_groups(dossier),
-        [tag("p", foreign(note, 600), class_="small from") for note in dossier.explain_notes],
+        notes,
         _build_requests(dossier),
         failures,
     )  # fmt: skip

@@ -34,7 +34,7 @@ from sagewatch.flows.feature_extremes import load_extremes
 from sagewatch.flows.moved_features import load_moved
 from sagewatch.flows.recorded_requests import REQUESTS, load_request_links
 from sagewatch.flows.report_files import list_broken, load_report_files
-from sagewatch.flows.samples import load_clean, load_suspicious, remember_sensitive
+from sagewatch.flows.samples import get_sensitive, load_clean, load_suspicious, remember_sensitive
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.world import World
@@ -115,7 +115,8 @@ def write_page(incident_id: str, world: World) -> None:
         return
     now = world.now()
     remember_sensitive(incident.latest, now, world)
-    pictures = _load_pictures(incident_id, world)
+    # A picture of an input names none of its fields.
+    pictures = {} if get_sensitive(incident.latest, world) else _load_pictures(incident_id, world)
     report = load_report_files(incident.latest, world)
     dossier = _gather(incident, pictures, report, now, world)
     written = {
@@ -225,7 +226,7 @@ def _gather(
         clean_samples=load_clean(incident.latest, world),
         explained=tuple(read_explained(report, pictures, load_request_links(incident.incident_id, world))),
         looked=read_looked(report, pictures),
-        explain_notes=tuple(map(str, report.get("notes", []))),
+        explain_notes=(*map(str, report.get("notes", [])), *_tell_withheld(report, pictures)),
         explain_failures=tuple(f"{row['file']}: {row['reason']}" for row in report.get("skipped", [])),
         configs=_load_configs(incident, diagnosis, world),
         told=tuple(_list_told(entries)),
@@ -234,6 +235,11 @@ def _gather(
         moved=moved,
         violations=list_broken(report_files, incident.latest),
     )
+
+
+def _tell_withheld(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Iterator[str]:
+    if report.get("images") and not pictures:
+        yield "Heat maps are withheld: the endpoint has sensitive fields, and a picture of an input names none."
 
 
 def load_report(incident_id: str, world: World) -> dict[str, Any]:
