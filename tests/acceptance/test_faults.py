@@ -6,7 +6,7 @@ import pytest
 
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance.conftest import MONITORS
-from tests.acceptance.ears import Killed
+from tests.acceptance.fuse import Fuse
 from tests.acceptance.language import Story
 
 
@@ -96,29 +96,11 @@ def test_every_event_is_lost_for_an_hour_and_ticks_tell_all(tell):
     story.ends("2h")
 
 
-class Fuse:
-    """Kills the function after its nth write to the outside."""
-
-    def __init__(self, story, limit):
-        self.left, self.blown = limit, False
-        items, ears = story.world.state.items, story.ears
-        for owner, name in ((items, "write"), (story.bus, "publish"), (ears, "hear")):
-            setattr(owner, name, self.watch(getattr(owner, name)))
-
-    def watch(self, method):
-        def call(*arguments, **more):
-            result = method(*arguments, **more)
-            self.left -= 1
-            if self.left == 0:
-                self.blown = True
-                raise Killed
-            return result
-
-        return call
+WAITING = "routes: {receiver: on-call, group_wait: 30s}\n"
 
 
-def play_with_fuse(items, limit):
-    story = Story(items, MONITORS)
+def play_with_fuse(items, limit, monitors=MONITORS):
+    story = Story(items, monitors)
     fuse = Fuse(story, limit)
     story.at("0s").raises("stop")
     story.at("1s").raises("yield")
@@ -145,6 +127,15 @@ def test_killed_after_any_single_write_everybody_still_hears_all():
     while blown:
         limit += 1
         story, blown = play_with_fuse(MemoryItems(), limit)
+        check_all_told(story, limit)
+    assert limit > 30
+
+
+def test_killed_after_any_single_write_a_group_that_waits_is_still_told_all():
+    limit, blown = 0, True
+    while blown:
+        limit += 1
+        story, blown = play_with_fuse(MemoryItems(), limit, MONITORS + WAITING)
         check_all_told(story, limit)
     assert limit > 30
 
