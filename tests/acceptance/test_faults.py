@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sagewatch.errors import RetryError
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance.conftest import MONITORS
 from tests.acceptance.fuse import Fuse
@@ -138,6 +139,39 @@ def test_killed_after_any_single_write_a_group_that_waits_is_still_told_all():
         story, blown = play_with_fuse(MemoryItems(), limit, MONITORS + WAITING)
         check_all_told(story, limit)
     assert limit > 30
+
+
+def test_killed_after_any_single_write_what_is_refused_for_good_is_still_a_dead_letter():
+    limit, blown = 0, True
+    while blown:
+        limit += 1
+        story = Story(MemoryItems(), MONITORS)
+        fuse = Fuse(story, limit)
+        story.at("0s").refuses("on-call/slack", "channel_not_found")
+        story.at("1s").raises("stop")
+        story.play_only("20m")
+        blown = fuse.blown
+        assert story.wakeups.dead, limit
+        assert {reason for _, reason in story.wakeups.dead} == {"on-call/slack: channel_not_found"}
+    assert limit > 10
+
+
+def test_a_dead_letter_that_is_not_taken_at_once_is_kept_later(tell):
+    story, give_up, vain = tell(), [], []
+
+    def throttle(*letter):
+        vain.append(letter)
+        if len(vain) < 3:
+            raise RetryError("throttled")
+        give_up[0](*letter)
+
+    give_up.append(story.wakeups.give_up)
+    story.wakeups.give_up = throttle
+    story.at("0s").refuses("on-call/slack", "channel_not_found")
+    story.at("1s").raises("stop")
+    story.expect("on-call/mail", "firing", "1s")
+    story.ends("1h")
+    assert [reason for _, reason in story.wakeups.dead] == ["on-call/slack: channel_not_found"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 8, 12, 17])

@@ -59,8 +59,9 @@ def keep_failure(
         )
         hold = Hold("receiver_is_down", until)
     else:
-        world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refused=send.content))
+        # The letter first: a crash in between keeps two of them, the other way round it would keep none.
         world.wakeups.give_up(build_due(incident, forced=True), now, str(error))
+        world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refused=send.content))
         entry = Entry(at=now, what="alert_refused", reason=error.reason, by=BY, data=data)
         hold = Hold("receiver_refused")
     world.state.add_entries(incident.incident_id, [entry])
