@@ -18,6 +18,16 @@ _TOO_MANY = 429
 _SERVER_ERRORS = 500
 
 
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirected POST arrives as a GET without its body, and with our signature: it is an answer like any other."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Not followed: the answer becomes an ``HTTPError``."""
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
 class HttpHooks:
     """Posts JSON to the addresses of monitors.yml.
 
@@ -38,7 +48,7 @@ class HttpHooks:
         url, sent, headers = self._prepare(target, body, at)
         request = urllib.request.Request(url, data=sent, headers=headers, method="POST")  # noqa: S310 (checked)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):  # noqa: S310 (checked)
+            with _OPENER.open(request, timeout=_TIMEOUT_SECONDS):
                 return
         except urllib.error.HTTPError as error:
             after = error.headers.get("Retry-After") or ""
