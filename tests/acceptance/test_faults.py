@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sagewatch.errors import RetryError
@@ -95,6 +96,35 @@ def test_every_event_is_lost_for_an_hour_and_ticks_tell_all(tell):
     story.expect_all("resolved", "1h", "1h2m", contains="signs")
     story.expect_all("firing", "1h", "1h2m", contains="churn")
     story.ends("2h")
+
+
+@pytest.mark.parametrize("broken", [RetryError("throttled"), msgspec.DecodeError("truncated")])
+def test_a_stream_that_cannot_be_judged_keeps_no_alert_waiting(tell, broken):
+    story, in_tick, judged, failed = tell(), [], [], []
+    load = story.world.state.load_checkpoint
+
+    def load_or_fail(stream):
+        if in_tick and stream.endpoint == "signs":  # the first of them
+            raise broken
+        if in_tick:
+            judged.append(story.clock.now)
+        return load(stream)
+
+    def pass_tick():
+        in_tick.append(True)
+        with pytest.raises(type(broken)):
+            pass_once()
+        in_tick.clear()
+        failed.append(story.clock.now)
+
+    pass_once, story._pass_tick = story._pass_tick, pass_tick
+    story.world.state.load_checkpoint = load_or_fail
+    story.at("0s").silences("endpoint=signs", length="30m", by="ada", reason="camera swap")
+    story.at("1s").raises("stop")
+    story.expect_all("firing", "30m", "31m")
+    story.ends("1h")
+    assert failed  # it is not hidden: the Lambda's alarm sees it
+    assert set(judged) == set(failed)
 
 
 WAITING = "routes: {receiver: on-call, group_wait: 30s}\n"
