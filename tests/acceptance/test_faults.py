@@ -44,6 +44,15 @@ def test_retry_after_is_waited_for_to_the_second(tell):
     assert story.count_asked("on-call/slack") == 3
 
 
+def test_a_retry_after_without_reason_is_not_waited_for(tell):
+    story = tell()
+    story.at("0s").throttles("on-call/slack", times=1, retry_after=10**15)
+    story.at("1s").raises("stop")
+    story.expect("on-call/mail", "firing", "1s")
+    story.expect("on-call/slack", "firing", "1h1s", "1h2m")
+    story.ends("2h")
+
+
 def test_a_resolve_that_is_throttled_is_told_once_later(tell):
     story = tell()
     story.at("0s").raises("stop")

@@ -17,6 +17,7 @@ from sagewatch.world import World
 
 BY = "deliver_alert"
 WAKE_AT_MOST = timedelta(minutes=15)  # SQS delays no longer
+WAIT_AT_MOST = 3600.0  # seconds: no receiver's Retry-After keeps an alert for longer
 _BACKOFF = (30, 60, 120, 300, 600, 900)
 
 
@@ -47,6 +48,7 @@ def keep_failure(
         seconds = error.after_seconds
         if seconds is None:
             seconds = _BACKOFF[min(claimed.attempts, len(_BACKOFF) - 1)]
+        seconds = min(seconds, WAIT_AT_MOST)
         until = now + timedelta(seconds=seconds)
         world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=until))
         world.wakeups.wake(build_due(incident), now, seconds)
