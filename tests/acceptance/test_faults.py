@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sagewatch.errors import RetryError
+from sagewatch.errors import DeliveryError, RetryError
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance.conftest import MONITORS
 from tests.acceptance.fuse import Fuse
@@ -42,6 +42,45 @@ def test_retry_after_is_waited_for_to_the_second(tell):
     story.expect("on-call/slack", "firing", "1m15s")
     story.ends("30m")
     assert story.count_asked("on-call/slack") == 3
+
+
+@pytest.mark.parametrize("reason", ["message_not_found", "edit_window_closed"])
+def test_a_slack_message_that_cannot_be_changed_any_more_is_followed_by_a_new_one(tell, reason):
+    story, lost = tell(), []
+    update = story.ears.update_message
+
+    def change(receiver, handle, message):
+        if handle == "C1:1":
+            lost.append(handle)
+            raise DeliveryError(f"{receiver}/slack", reason, recoverable=False)
+        update(receiver, handle, message)
+
+    story.ears.post_message = number_posts(story.ears.post_message)
+    story.ears.update_message = change
+    story.at("0s").raises("stop")
+    story.at("10m").raises("yield")
+    story.at("1h").clears("stop")
+    story.at("1h").clears("yield")
+    story.expect("on-call/mail", "firing", "0s", "1h")
+    story.expect("on-call/slack", "firing", "0s")
+    story.expect("on-call/mail", "firing", "10m", "1h")
+    story.expect("on-call/slack", "firing", "10m")  # anew, with both
+    story.expect("on-call/slack", "updated", "1h")  # the first of the two ends; in place again
+    story.expect_all("resolved", "1h")
+    story.ends("3h")
+    assert lost == ["C1:1"]
+    assert story.wakeups.dead == []
+
+
+def number_posts(post):
+    """Handles that count the posts: C1:1, C1:2."""
+    count = iter(range(1, 100))
+
+    def call(receiver, message):
+        post(receiver, message)
+        return f"C1:{next(count)}"
+
+    return call
 
 
 def test_a_retry_after_without_reason_is_not_waited_for(tell):
