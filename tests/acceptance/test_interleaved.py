@@ -70,7 +70,7 @@ def test_what_a_webhook_is_told_never_contradicts_the_incident_in_the_same_messa
             assert (told["event"] == "resolved") <= (told["state"] == "resolved"), (number, told)
 
 
-@pytest.mark.parametrize("channel", ["slack"])
+@pytest.mark.parametrize("channel", ["pagerduty", "slack"])
 def test_an_acknowledgement_while_the_beginning_is_told_is_heard_after_it(channel):
     def acknowledge(moment):
         if moment.story.world.state.load_incident(moment.story.find("stop")) is not None:

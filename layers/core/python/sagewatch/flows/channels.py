@@ -19,6 +19,7 @@ from sagewatch.alert.webhook import render_webhook
 from sagewatch.alerting import Receiver
 from sagewatch.errors import DeliveryError
 from sagewatch.flows.share_pictures import load_pictures
+from sagewatch.incident.model import State
 from sagewatch.world import World
 
 # Slack's chat.update and chat.postMessage on a message that is there no more, or may not be changed any more.
@@ -145,4 +146,12 @@ def _post_event(
         key = f"{ledger.group}-digest-{world.now():%Y%m%dT%H%M}"
     render = render_pagerduty if channel == "pagerduty" else render_webhook
     world.hooks.post_hook(ledger.receiver, render(announcement, key), world.now())
+    if (
+        channel == "pagerduty"
+        and send.kind is Kind.FIRING
+        and announcement.incident.state is State.ACKNOWLEDGED
+    ):
+        # Somebody took it before it was told: triggered, and taken; both again after a crash are still one.
+        taken = msgspec.structs.replace(announcement, kind=Kind.UPDATED)
+        world.hooks.post_hook(ledger.receiver, render(taken, key), world.now())
     return ledger.thread if send.kind is Kind.DIGEST else key
