@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from sagewatch.errors import DeliveryError, RetryError
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance.conftest import MONITORS
-from tests.acceptance.ears import Killed
+from tests.acceptance.fuse import Fuse
 from tests.acceptance.language import Story
 
 
@@ -40,6 +42,54 @@ def test_retry_after_is_waited_for_to_the_second(tell):
     story.expect("on-call/slack", "firing", "1m15s")
     story.ends("30m")
     assert story.count_asked("on-call/slack") == 3
+
+
+@pytest.mark.parametrize("reason", ["message_not_found", "edit_window_closed"])
+def test_a_slack_message_that_cannot_be_changed_any_more_is_followed_by_a_new_one(tell, reason):
+    story, lost = tell(), []
+    update = story.ears.update_message
+
+    def change(receiver, handle, message):
+        if handle == "C1:1":
+            lost.append(handle)
+            raise DeliveryError(f"{receiver}/slack", reason, recoverable=False)
+        update(receiver, handle, message)
+
+    story.ears.post_message = number_posts(story.ears.post_message)
+    story.ears.update_message = change
+    story.at("0s").raises("stop")
+    story.at("10m").raises("yield")
+    story.at("1h").clears("stop")
+    story.at("1h").clears("yield")
+    story.expect("on-call/mail", "firing", "0s", "1h")
+    story.expect("on-call/slack", "firing", "0s")
+    story.expect("on-call/mail", "firing", "10m", "1h")
+    story.expect("on-call/slack", "firing", "10m")  # anew, with both
+    story.expect("on-call/slack", "updated", "1h")  # the first of the two ends; in place again
+    story.expect_all("resolved", "1h")
+    story.ends("3h")
+    assert lost == ["C1:1"]
+    assert story.wakeups.dead == []
+
+
+def number_posts(post):
+    """Handles that count the posts: C1:1, C1:2."""
+    count = iter(range(1, 100))
+
+    def call(receiver, message):
+        post(receiver, message)
+        return f"C1:{next(count)}"
+
+    return call
+
+
+def test_a_retry_after_without_reason_is_not_waited_for(tell):
+    story = tell()
+    story.at("0s").throttles("on-call/slack", times=1, retry_after=10**15)
+    story.at("1s").raises("stop")
+    story.expect("on-call/mail", "firing", "1s")
+    story.expect("on-call/slack", "firing", "1h1s", "1h2m")
+    story.ends("2h")
 
 
 def test_a_resolve_that_is_throttled_is_told_once_later(tell):
@@ -96,29 +146,40 @@ def test_every_event_is_lost_for_an_hour_and_ticks_tell_all(tell):
     story.ends("2h")
 
 
-class Fuse:
-    """Kills the function after its nth write to the outside."""
+@pytest.mark.parametrize("broken", [RetryError("throttled"), msgspec.DecodeError("truncated")])
+def test_a_stream_that_cannot_be_judged_keeps_no_alert_waiting(tell, broken):
+    story, in_tick, judged, failed = tell(), [], [], []
+    load = story.world.state.load_checkpoint
 
-    def __init__(self, story, limit):
-        self.left, self.blown = limit, False
-        items, ears = story.world.state.items, story.ears
-        for owner, name in ((items, "write"), (story.bus, "publish"), (ears, "hear")):
-            setattr(owner, name, self.watch(getattr(owner, name)))
+    def load_or_fail(stream):
+        if in_tick and stream.endpoint == "signs":  # the first of them
+            raise broken
+        if in_tick:
+            judged.append(story.clock.now)
+        return load(stream)
 
-    def watch(self, method):
-        def call(*arguments, **more):
-            result = method(*arguments, **more)
-            self.left -= 1
-            if self.left == 0:
-                self.blown = True
-                raise Killed
-            return result
+    def pass_tick():
+        in_tick.append(True)
+        with pytest.raises(type(broken)):
+            pass_once()
+        in_tick.clear()
+        failed.append(story.clock.now)
 
-        return call
+    pass_once, story._pass_tick = story._pass_tick, pass_tick
+    story.world.state.load_checkpoint = load_or_fail
+    story.at("0s").silences("endpoint=signs", length="30m", by="ada", reason="camera swap")
+    story.at("1s").raises("stop")
+    story.expect_all("firing", "30m", "31m")
+    story.ends("1h")
+    assert failed  # it is not hidden: the Lambda's alarm sees it
+    assert set(judged) == set(failed)
 
 
-def play_with_fuse(items, limit):
-    story = Story(items, MONITORS)
+WAITING = "routes: {receiver: on-call, group_wait: 30s}\n"
+
+
+def play_with_fuse(items, limit, monitors=MONITORS):
+    story = Story(items, monitors)
     fuse = Fuse(story, limit)
     story.at("0s").raises("stop")
     story.at("1s").raises("yield")
@@ -147,6 +208,48 @@ def test_killed_after_any_single_write_everybody_still_hears_all():
         story, blown = play_with_fuse(MemoryItems(), limit)
         check_all_told(story, limit)
     assert limit > 30
+
+
+def test_killed_after_any_single_write_a_group_that_waits_is_still_told_all():
+    limit, blown = 0, True
+    while blown:
+        limit += 1
+        story, blown = play_with_fuse(MemoryItems(), limit, MONITORS + WAITING)
+        check_all_told(story, limit)
+    assert limit > 30
+
+
+def test_killed_after_any_single_write_what_is_refused_for_good_is_still_a_dead_letter():
+    limit, blown = 0, True
+    while blown:
+        limit += 1
+        story = Story(MemoryItems(), MONITORS)
+        fuse = Fuse(story, limit)
+        story.at("0s").refuses("on-call/slack", "channel_not_found")
+        story.at("1s").raises("stop")
+        story.play_only("20m")
+        blown = fuse.blown
+        assert story.wakeups.dead, limit
+        assert {reason for _, reason in story.wakeups.dead} == {"on-call/slack: channel_not_found"}
+    assert limit > 10
+
+
+def test_a_dead_letter_that_is_not_taken_at_once_is_kept_later(tell):
+    story, give_up, vain = tell(), [], []
+
+    def throttle(*letter):
+        vain.append(letter)
+        if len(vain) < 3:
+            raise RetryError("throttled")
+        give_up[0](*letter)
+
+    give_up.append(story.wakeups.give_up)
+    story.wakeups.give_up = throttle
+    story.at("0s").refuses("on-call/slack", "channel_not_found")
+    story.at("1s").raises("stop")
+    story.expect("on-call/mail", "firing", "1s")
+    story.ends("1h")
+    assert [reason for _, reason in story.wakeups.dead] == ["on-call/slack: channel_not_found"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 5, 8, 12, 17])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 HOOKED = """
 version: 1
 endpoints: {signs: {}, churn: {}}
@@ -44,3 +46,17 @@ def test_a_new_episode_has_a_new_key(tell):
     story.ends("1h")
     keys = {text.split('"dedup_key": "')[1].split('"')[0] for text in story.texts("on-call/pagerduty")}
     assert len(keys) == 2
+
+
+def test_what_is_acknowledged_before_pagerduty_could_hear_of_it_is_triggered_first(tell):
+    story = tell(HOOKED.split("    webhook:", maxsplit=1)[0])
+    story.at("0s").goes_down("on-call/pagerduty", back="2m")
+    story.at("1s").raises("stop")
+    story.at("1m").acknowledges("stop", by="ada")
+    story.at("40m").clears("stop")
+    story.expect("on-call/pagerduty", "trigger", "2m", "5m")
+    story.expect("on-call/pagerduty", "acknowledge", "2m", "5m")
+    story.expect("on-call/pagerduty", "resolve", "40m")
+    story.ends("1h")
+    assert [one.kind for one in story.ears.heard] == ["trigger", "acknowledge", "resolve"]
+    assert len({json.loads(text)["dedup_key"] for text in story.texts("on-call/pagerduty")}) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 
 import boto3
@@ -60,3 +61,14 @@ def test_what_is_given_up_says_why_and_can_be_sent_again(queues):
     (message,) = receive(sqs, dead)
     assert message["MessageAttributes"]["Reason"]["StringValue"] == "on-call/slack: channel_not_found"
     assert parse_event(json.loads(message["Body"])) == DUE
+
+
+@pytest.mark.parametrize("answer", ["x\x00\x1b[31m", "\ud800", "\uffff", "y" * 300_000, ""])
+def test_whatever_a_receiver_answered_its_dead_letter_is_taken(queues, answer):
+    sqs, alert, dead = queues
+    SqsWakeups(alert, dead).give_up(DUE, NOW, answer)
+    (message,) = receive(sqs, dead)
+    reason = message["MessageAttributes"]["Reason"]["StringValue"]
+    assert 0 < len(reason) <= 1000
+    assert not re.search("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]", reason)
+    assert reason[:1] == (answer[:1] if answer[:1].isascii() else "\ufffd") or not answer

@@ -116,3 +116,16 @@ def test_a_flow_that_owes_nothing_answers_as_before():
 
 def crossed(*_):
     raise ConflictError("item_was_changed")
+
+
+def test_what_nobody_foresaw_comes_again_and_is_in_the_log_without_its_text(caplog):
+    def fail(_fact, _world):
+        raise ValueError("https://hooks.example/SECRET")
+
+    world = build_world()
+    answer = run(world, put_ten_files(world)[:1], fail)
+    assert failed(answer) == ["m0"]
+    (record,) = [one for one in caplog.records if one.getMessage() == "record_failed"]
+    assert record.error == "ValueError"
+    assert record.place.startswith("fail:")
+    assert "SECRET" not in caplog.text

@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from sagewatch.alert.ledger import Ledger
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance.conftest import MONITORS
+from tests.acceptance.fuse import Fuse
 from tests.acceptance.language import START, Story
-from tests.acceptance.test_faults import Fuse
 
 NAMES = st.sampled_from(["stop", "yield"])
 WAITS = st.sampled_from([0, 1, 59, 60, 400, 3600])

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import traceback
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
 
-from sagewatch.errors import RejectedInputError, RetryError
+from sagewatch.errors import RejectedInputError, RetryError, SagewatchError
 from sagewatch.events import Fact, Ignored, parse_event
 from sagewatch.flows.follow_up import Flow, FollowUp, run_through
 from sagewatch.observability import get_logger
@@ -69,6 +70,13 @@ class Batch:
         processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
         with processor(records, handle):
             processor.process()
+        for _, error, trace in processor.exceptions:
+            if not isinstance(error, SagewatchError):
+                # Its text may hold anything, a secret too: what is logged is its kind and its place in our code.
+                frame = traceback.extract_tb(trace)[-1]
+                get_logger().error(
+                    "record_failed", error=type(error).__name__, place=f"{frame.name}:{frame.lineno}"
+                )
         return [str(failure["itemIdentifier"]) for failure in processor.response()["batchItemFailures"]]
 
     def _handle_record(self, record: SQSRecord) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from sagewatch.alert.content import Announcement, build_content
+from sagewatch.alert.ledger import Kind
 from sagewatch.incident.model import State
 
 SUMMARY_LIMIT = 1024
@@ -18,7 +19,9 @@ def render_pagerduty(announcement: Announcement, dedup_key: str) -> dict[str, An
     """The event without its routing key, which is a secret: trigger, acknowledge or resolve."""
     incident, content = announcement.incident, build_content(announcement)
     over = content.state == "RESOLVED"
-    taken = incident.state is State.ACKNOWLEDGED and not announcement.companions
+    # PagerDuty drops an acknowledge of what was never triggered: a first word is a trigger, whoever looks after it.
+    begins = announcement.kind is Kind.FIRING
+    taken = incident.state is State.ACKNOWLEDGED and not announcement.companions and not begins
     action = "resolve" if over else "acknowledge" if taken else "trigger"
     event: dict[str, Any] = {"event_action": action, "dedup_key": dedup_key[:255]}
     if action != "trigger":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -16,6 +18,30 @@ from sagewatch.errors import DeliveryError
 _TIMEOUT_SECONDS = 10
 _TOO_MANY = 429
 _SERVER_ERRORS = 500
+_SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A redirected POST arrives as a GET without its body, and with our signature: it is an answer like any other."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Not followed: the answer becomes an ``HTTPError``."""
+
+
+_OPENER = urllib.request.build_opener(_NoRedirects)
+
+
+def read_retry_after(header: str | None) -> float | None:
+    """Seconds of a Retry-After; None for a date, or for what is no number of seconds."""
+    return float(header) if header is not None and _SECONDS.fullmatch(header) else None
+
+
+def _read_answer(error: urllib.error.HTTPError) -> str:
+    """The first words of a refusal, or nothing where the other side hung up in the middle of them."""
+    try:
+        return error.read(300).decode(errors="replace")
+    except (OSError, http.client.HTTPException):
+        return ""
 
 
 class HttpHooks:
@@ -36,19 +62,23 @@ class HttpHooks:
     def post_hook(self, target: str, body: Mapping[str, Any], at: datetime) -> None:
         """Post; what the other side refuses is a ``DeliveryError`` that says whether it can heal."""
         url, sent, headers = self._prepare(target, body, at)
-        request = urllib.request.Request(url, data=sent, headers=headers, method="POST")  # noqa: S310 (checked)
+        if not url.startswith(("https://", "http://")):
+            raise DeliveryError(target, "address_is_no_url", recoverable=False)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):  # noqa: S310 (checked)
+            request = urllib.request.Request(url, data=sent, headers=headers, method="POST")  # noqa: S310 (checked)
+            with _OPENER.open(request, timeout=_TIMEOUT_SECONDS):
                 return
+        except (ValueError, http.client.InvalidURL):
+            # Its text holds the address, which is a secret: neither it nor its cause is kept.
+            raise DeliveryError(target, "address_is_no_url", recoverable=False) from None
         except urllib.error.HTTPError as error:
-            after = error.headers.get("Retry-After") or ""
             raise DeliveryError(
                 target,
-                f"HTTP {error.code}: {error.read(300).decode(errors='replace')}",
+                f"HTTP {error.code}: {_read_answer(error)}",
                 recoverable=error.code == _TOO_MANY or error.code >= _SERVER_ERRORS,
-                after_seconds=float(after) if after.isdecimal() else None,
+                after_seconds=read_retry_after(error.headers.get("Retry-After")),
             ) from None
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise DeliveryError(target, type(error).__name__, recoverable=True) from None
 
     def _prepare(

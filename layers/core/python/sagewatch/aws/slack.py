@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -10,6 +11,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from sagewatch.alerting import SlackReceiver
+from sagewatch.aws.http import read_retry_after
 from sagewatch.errors import DeliveryError
 from sagewatch.ports import TitledPicture
 
@@ -109,13 +111,14 @@ def _sorting_refusals(receiver: str) -> Iterator[None]:
         yield
     except SlackApiError as error:
         code = str(error.response.get("error", "unknown"))
-        after = error.response.headers.get("Retry-After")
+        after = read_retry_after(error.response.headers.get("Retry-After"))
         heals = code in _HEALS or error.response.status_code >= 500  # noqa: PLR2004 (HTTP server errors)
-        raise DeliveryError(
-            receiver, code, recoverable=heals, after_seconds=float(after) if after else None
-        ) from error
+        raise DeliveryError(receiver, code, recoverable=heals, after_seconds=after) from error
     except SlackClientError as error:
         # Its upload raises this for whatever status the upload's own address answers.
         raise DeliveryError(receiver, type(error).__name__, recoverable=True) from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise DeliveryError(receiver, type(error).__name__, recoverable=True) from error
+    except ValueError:
+        # A token that cannot be a header: the error's text holds it, so neither it nor its cause is kept.
+        raise DeliveryError(receiver, "token_is_no_header", recoverable=False) from None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from sagewatch.aws.client import build_client, sorting_errors
+from botocore.exceptions import ClientError
+
+from sagewatch.aws.client import build_client, read_code, sorting_errors
 from sagewatch.errors import DeliveryError
 
 
@@ -28,7 +31,7 @@ class SnsMail:
 
     def publish_mail(self, subject: str, body: str) -> str:
         """Send to all subscribers; the message's id."""
-        with sorting_errors():
+        with _sorting_refusals("mail"):
             answer = self._client.publish(TopicArn=self._topic_arn, Subject=subject, Message=body)
         return str(answer["MessageId"])
 
@@ -36,7 +39,17 @@ class SnsMail:
         """Send a custom notification."""
         if not self._chat_topic_arn:
             raise DeliveryError("amazon_q", "no_chat_topic", recoverable=False)
-        with sorting_errors():
+        with _sorting_refusals("amazon_q"):
             self._client.publish(
                 TopicArn=self._chat_topic_arn, Message=json.dumps(message, ensure_ascii=False)
             )
+
+
+@contextmanager
+def _sorting_refusals(channel: str) -> Iterator[None]:
+    """Turn what SNS refuses for good (a key, a right, a topic that is gone) into a ``DeliveryError``."""
+    try:
+        with sorting_errors():
+            yield
+    except ClientError as error:
+        raise DeliveryError(channel, read_code(error), recoverable=False) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import datetime
 
 import msgspec
@@ -12,6 +13,9 @@ from sagewatch.aws.client import build_client, sorting_errors
 from sagewatch.ports import OutgoingEvent
 
 DELAY_AT_MOST = 900
+REASON_LIMIT = 1000
+# What SendMessage takes in a body or an attribute: #x9 | #xA | #xD | #x20-#xD7FF | #xE000-#xFFFD | #x10000-#x10FFFF.
+_NOT_TAKEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class SqsWakeups:
@@ -42,8 +46,13 @@ class SqsWakeups:
             self._client.send_message(
                 QueueUrl=self._dead_letters_url,
                 MessageBody=_build_envelope(fact, at),
-                MessageAttributes={"Reason": {"DataType": "String", "StringValue": reason or "unknown"}},
+                MessageAttributes={"Reason": {"DataType": "String", "StringValue": _clean(reason)}},
             )
+
+
+def _clean(reason: str) -> str:
+    """The reason as SQS takes it: a receiver's answer may hold anything."""
+    return _NOT_TAKEN.sub("\ufffd", reason)[:REASON_LIMIT] or "unknown"
 
 
 def _build_envelope(fact: OutgoingEvent, at: datetime) -> str:

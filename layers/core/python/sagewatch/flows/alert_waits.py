@@ -17,6 +17,7 @@ from sagewatch.world import World
 
 BY = "deliver_alert"
 WAKE_AT_MOST = timedelta(minutes=15)  # SQS delays no longer
+WAIT_AT_MOST = 3600.0  # seconds: no receiver's Retry-After keeps an alert for longer
 _BACKOFF = (30, 60, 120, 300, 600, 900)
 
 
@@ -47,6 +48,7 @@ def keep_failure(
         seconds = error.after_seconds
         if seconds is None:
             seconds = _BACKOFF[min(claimed.attempts, len(_BACKOFF) - 1)]
+        seconds = min(seconds, WAIT_AT_MOST)
         until = now + timedelta(seconds=seconds)
         world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=until))
         world.wakeups.wake(build_due(incident), now, seconds)
@@ -59,8 +61,9 @@ def keep_failure(
         )
         hold = Hold("receiver_is_down", until)
     else:
-        world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refused=send.content))
+        # The letter first: a crash in between keeps two of them, the other way round it would keep none.
         world.wakeups.give_up(build_due(incident, forced=True), now, str(error))
+        world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refused=send.content))
         entry = Entry(at=now, what="alert_refused", reason=error.reason, by=BY, data=data)
         hold = Hold("receiver_refused")
     world.state.add_entries(incident.incident_id, [entry])

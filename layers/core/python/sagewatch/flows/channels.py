@@ -19,8 +19,19 @@ from sagewatch.alert.webhook import render_webhook
 from sagewatch.alerting import Receiver
 from sagewatch.errors import DeliveryError
 from sagewatch.flows.share_pictures import load_pictures
+from sagewatch.incident.model import State
 from sagewatch.world import World
 
+# Slack's chat.update and chat.postMessage on a message that is there no more, or may not be changed any more.
+_MESSAGE_LOST = frozenset(
+    {
+        "message_not_found",
+        "cant_update_message",
+        "edit_window_closed",
+        "thread_not_found",
+        "cannot_reply_to_message",
+    }
+)
 POLICIES = {
     "slack": Policy(in_place=True),
     "mail": Policy(),
@@ -66,19 +77,32 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
         message = render_slack(announcement)
         world.hooks.post_hook(ledger.receiver, message, world.now())
         return None
+    return _tell_slack(announcement, ledger, send, name, world)
+
+
+def _tell_slack(
+    announcement: Announcement, ledger: Ledger, send: Send, name: str, world: World
+) -> str | None:
+    """Post, change in place with a line in the thread, or repeat in the thread for the channel to hear."""
     message = render_slack(announcement, _build_buttons(announcement, send, world))
     if send.kind is Kind.DIGEST:
         world.chat.post_message(name, message)
         return ledger.thread
     if ledger.thread is None or (send.kind is Kind.FIRING and not send.in_place):
         return world.chat.post_message(name, message)
-    if send.kind is Kind.REPEATED:
-        # The channel hears of it once more; the message itself stays where it was.
-        world.chat.reply(name, ledger.thread, {**message, "reply_broadcast": True})
-        return ledger.thread
-    world.chat.update_message(name, ledger.thread, message)
-    # Second: a crash between them repeats the change, which nobody sees, and not the line.
-    world.chat.reply(name, ledger.thread, render_reply(announcement))
+    try:
+        if send.kind is Kind.REPEATED:
+            # The channel hears of it once more; the message itself stays where it was.
+            world.chat.reply(name, ledger.thread, {**message, "reply_broadcast": True})
+            return ledger.thread
+        world.chat.update_message(name, ledger.thread, message)
+        # Second: a crash between them repeats the change, which nobody sees, and not the line.
+        world.chat.reply(name, ledger.thread, render_reply(announcement))
+    except DeliveryError as error:
+        if error.reason not in _MESSAGE_LOST:
+            raise
+        # It was deleted, or is too old to be changed: what it would have said is owed all the same.
+        return world.chat.post_message(name, message)
     return ledger.thread
 
 
@@ -122,4 +146,12 @@ def _post_event(
         key = f"{ledger.group}-digest-{world.now():%Y%m%dT%H%M}"
     render = render_pagerduty if channel == "pagerduty" else render_webhook
     world.hooks.post_hook(ledger.receiver, render(announcement, key), world.now())
+    if (
+        channel == "pagerduty"
+        and send.kind is Kind.FIRING
+        and announcement.incident.state is State.ACKNOWLEDGED
+    ):
+        # Somebody took it before it was told: triggered, and taken; both again after a crash are still one.
+        taken = msgspec.structs.replace(announcement, kind=Kind.UPDATED)
+        world.hooks.post_hook(ledger.receiver, render(taken, key), world.now())
     return ledger.thread if send.kind is Kind.DIGEST else key

@@ -39,6 +39,7 @@ from sagewatch.world import World
 CLAIM = timedelta(seconds=60)  # longer than a channel's timeout and its retries
 STILL_MORE = timedelta(minutes=1)
 TOLD_TO_THE_END = frozenset({"resolved", "spared", "digested"})
+_LOOKS = 3  # at a lead that changes while it is looked at
 _MESSAGES_AT_ONCE = 4  # spared, firing, resolved, and one more look
 
 
@@ -71,6 +72,14 @@ class Outcome(msgspec.Struct, frozen=True):
     known: bool = False
 
 
+class _Sight(msgspec.Struct, frozen=True):
+    """A message, the incident that speaks in it, and the members as the books will have them."""
+
+    send: Send
+    lead: Incident
+    members: tuple[Member, ...]
+
+
 def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World, *, forced: bool) -> Outcome:
     """Send what is due, until there is nothing to send now.
 
@@ -101,7 +110,11 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
             )
         except ConflictError:
             continue
-        failed = _send_and_record(incident, claimed, group.members, decision, world)
+        sight = _look_again(incident, claimed, target, quiet, world, forced=forced)
+        if sight is None:
+            continue
+        decision = sight.send
+        failed = _send_and_record(incident, claimed, sight, world)
         if failed is not None:
             hold = failed
             break
@@ -130,6 +143,29 @@ def _decide(group: Group, target: Target, quiet: Quiet, world: World, *, forced:
         if ledger.refused == decision.content:
             return Hold("receiver_refused")
     return decision
+
+
+def _look_again(
+    incident: Incident, claimed: Ledger, target: Target, quiet: Quiet, world: World, *, forced: bool
+) -> _Sight | None:
+    """What is to be sent, from what is known once nobody else can send; None where it is nothing any more.
+
+    Before the claim another may have shown the group a newer incident, or saved one and not shown it yet: what is
+    said and what the books will say must be one and the same version.
+    """
+    for _ in range(_LOOKS):
+        group = world.alerts.load_group(target.group, target.name)
+        free = msgspec.structs.replace(group.ledger, claimed_until=None)
+        decision = _decide(msgspec.structs.replace(group, ledger=free), target, quiet, world, forced=forced)
+        if not isinstance(decision, Send):
+            break
+        lead = world.state.load_incident(decision.shows[0]) or incident
+        seen = next(one.seen for one in group.members if one.incident_id == decision.shows[0])
+        if lead.version == seen or lead.incident_id != decision.shows[0]:
+            return _Sight(decision, lead, group.members)
+        world.alerts.join_group(target.group, target.name, _build_member(lead, world.now(), world))
+    world.alerts.save_ledger(msgspec.structs.replace(claimed, claimed_until=None))
+    return None
 
 
 def _build_member(incident: Incident, now: datetime, world: World) -> Member:
@@ -166,12 +202,9 @@ def _spare(group: Group, spare: Spare, world: World) -> None:
     world.alerts.record_told(group.ledger, spared, lambda _: entry)
 
 
-def _send_and_record(
-    incident: Incident, claimed: Ledger, members: Sequence[Member], send: Send, world: World
-) -> Hold | None:
+def _send_and_record(incident: Incident, claimed: Ledger, sight: _Sight, world: World) -> Hold | None:
     """None where it went out, else when to try again."""
-    lead_id = send.shows[0]
-    lead = incident if lead_id == incident.incident_id else world.state.load_incident(lead_id) or incident
+    send, lead, members = sight.send, sight.lead, sight.members
     if send.kind is Kind.FIRING:
         hold_page(lead.incident_id, world)  # the page itself takes seconds; nobody waits for it
     now = world.now()

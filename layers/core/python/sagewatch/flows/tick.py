@@ -6,7 +6,12 @@ nothing itself: only ``advance_diagnosis`` may touch an endpoint.
 
 from __future__ import annotations
 
-from sagewatch.errors import ConflictError
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import msgspec
+
+from sagewatch.errors import ConflictError, SagewatchError
 from sagewatch.events import AlertDue, CanaryDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows.first_capture import notice_first_capture
@@ -29,24 +34,56 @@ def tick(fact: Fact, world: World) -> None:
         return
     if not isinstance(fact, Ticked):
         return
+    attempts = _Attempts()
+    # What people and diagnoses wait for goes first: no stream, however broken, stands before it.
+    with attempts.at("alerts"):
+        _publish(_list_due_alerts(world, attempts), world)
+    for endpoint in world.monitors.endpoints:
+        with attempts.at("diagnosis", endpoint):
+            _publish([change] if (change := _find_due(endpoint, world)) else [], world)
+    with attempts.at("owed_diagnoses"):
+        _publish(list(list_owed(world)), world)
+    with attempts.at("overdue"):
+        _measure_overdue(world)
     for endpoint, watched in world.monitors.endpoints.items():
-        streams = world.state.list_streams(endpoint)
-        for stream in streams:
-            _judge_by_the_clock(stream, world)
-        if watched.detectors.no_data is not None:
-            notice_first_capture(endpoint, watched.detectors.no_data, world, seen=bool(streams))
-    due: list[DiagnosisChanged | AlertDue] = [
-        change for endpoint in world.monitors.endpoints if (change := _find_due(endpoint, world))
-    ]
-    due += list_owed(world)
-    due += _list_due_alerts(world)
-    if due:
-        world.bus.publish(due, world.now())
-    _measure_overdue(world)
-    for endpoint, watched in world.monitors.endpoints.items():
+        with attempts.at("streams", endpoint):
+            streams = world.state.list_streams(endpoint)
+            for stream in streams:
+                with attempts.at("stream", endpoint):
+                    _judge_by_the_clock(stream, world)
+            if watched.detectors.no_data is not None:
+                notice_first_capture(endpoint, watched.detectors.no_data, world, seen=bool(streams))
         if watched.quality is not None:
-            notice_lost_runs(endpoint, watched.quality, world)
-    get_logger().debug("ticked", count=len(due))
+            with attempts.at("lost_runs", endpoint):
+                notice_lost_runs(endpoint, watched.quality, world)
+    attempts.finish()
+
+
+class _Attempts:
+    """Parts of the round: one that fails is logged and keeps no other waiting, and the round fails in the end."""
+
+    def __init__(self) -> None:
+        self._failures: list[SagewatchError | msgspec.MsgspecError] = []
+
+    @contextmanager
+    def at(self, part: str, endpoint: str = "") -> Iterator[None]:
+        """Try a part: what AWS does not do now, and a row that cannot be read, are kept for the end."""
+        try:
+            yield
+        except (SagewatchError, msgspec.MsgspecError) as error:
+            get_logger().warning("tick_part_failed", part=part, endpoint=endpoint, reason=str(error))
+            self._failures.append(error)
+
+    def finish(self) -> None:
+        """Raise what came first: the Lambda's error alarm, and its retry, are there for that."""
+        if self._failures:
+            raise self._failures[0]
+
+
+def _publish(facts: Sequence[DiagnosisChanged | AlertDue], world: World) -> None:
+    if facts:
+        world.bus.publish(facts, world.now())
+        get_logger().debug("ticked", count=len(facts))
 
 
 def _measure_overdue(world: World) -> None:
@@ -65,12 +102,13 @@ def _judge_by_the_clock(stream: Stream, world: World) -> None:
         get_logger().debug("stream_judged_by_another", endpoint=stream.endpoint, variant=stream.variant)
 
 
-def _list_due_alerts(world: World) -> list[AlertDue]:
+def _list_due_alerts(world: World, attempts: _Attempts) -> list[AlertDue]:
     """The incidents whose time it is, the longest overdue first."""
     now, hold = world.now(), world.monitors.flapping.hold
     for row in world.alerts.list_due():
         if row.cleared_at is not None and now >= row.cleared_at + hold:
-            finish_clearing(row.incident_id, world)
+            with attempts.at("clearing", row.labels["endpoint"]):
+                finish_clearing(row.incident_id, world)
     rows = [row for row in world.alerts.list_due() if row.due_at is not None and row.due_at <= now]
     rows.sort(key=lambda row: (row.due_at or now, row.incident_id))
     return [
