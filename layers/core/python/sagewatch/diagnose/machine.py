@@ -18,6 +18,7 @@ from typing import assert_never
 
 import msgspec
 
+from sagewatch.diagnose.afterwards import decide_afterwards, go_back_again, is_hooked_again
 from sagewatch.diagnose.commands import (
     Command,
     DeleteHooked,
@@ -30,9 +31,8 @@ from sagewatch.diagnose.commands import (
 )
 from sagewatch.diagnose.explaining import decide_explaining
 from sagewatch.diagnose.leaving import leave
-from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
+from sagewatch.diagnose.model import IN_SERVICE, Diagnosis, Phase, Policy, Seen
 
-IN_SERVICE = "InService"
 ATTEMPTS = 3
 MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 MIXED = "UpdateRollbackFailed"
@@ -86,8 +86,10 @@ def decide_next(diagnosis: Diagnosis, seen: Seen, policy: Policy, now: datetime)
     diagnosis = msgspec.structs.replace(diagnosis, recorded=max(diagnosis.recorded, seen.recorded))
     match diagnosis.phase:
         case Phase.FINISHED | Phase.ABANDONED:
-            return Step(diagnosis, (), "waiting_for_nothing")
+            return decide_afterwards(diagnosis, seen, policy, now)
         case Phase.EXPLAINING:
+            if is_hooked_again(diagnosis, seen):
+                return go_back_again(diagnosis, policy, now)
             return decide_explaining(diagnosis, seen, policy, now)
         case Phase.SWAPPING | Phase.OBSERVING | Phase.RESTORING:
             return _hosting_step(diagnosis, seen, policy, now)

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+IN_SERVICE = "InService"
 MOST_ALARMS = 10
 """Alarms that a deployment takes (AutoRollbackConfig)."""
 

@@ -10,11 +10,12 @@ from datetime import datetime
 
 import msgspec
 
+from sagewatch.diagnose.afterwards import may_be_unfinished
 from sagewatch.diagnose.commands import Command, Refuse, Step
 from sagewatch.diagnose.machine import decide_next, decide_refused, decide_start
 from sagewatch.diagnose.model import Diagnosis, Phase, Seen
 from sagewatch.diagnose.plan import JOB_PREFIX, find_variant, plan_diagnosis
-from sagewatch.errors import RefusedError, RejectedInputError, RetryError
+from sagewatch.errors import ConflictError, RefusedError, RejectedInputError, RetryError
 from sagewatch.events import (
     ActionRequested,
     DiagnosisChanged,
@@ -74,9 +75,9 @@ def advance_endpoint(endpoint: str, world: World) -> None:
     """Take the endpoint's running diagnosis as far as it will go now; nothing to do is fine."""
     for _ in range(_STEPS_AT_ONCE):
         diagnosis = world.state.load_diagnosis(endpoint)
-        if diagnosis is None or diagnosis.told:
+        if diagnosis is None or not may_be_unfinished(diagnosis):
             return
-        if diagnosis.phase.over:
+        if diagnosis.phase.over and not diagnosis.told:
             _finish(diagnosis, world)
             return
         step = decide_next(diagnosis, look(diagnosis, world), get_policy(endpoint, world), world.now())
@@ -167,6 +168,8 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
         except RefusedError as error:
             _take_refusal(before, claimed, command, error, world)
             return
+        except ConflictError:
+            raise  # decided on what is no longer so: look again; the claim stands, as after a crash
         except RetryError as error:
             _give_back(before, claimed, error.reason, world)
             raise
@@ -233,8 +236,9 @@ def _note(incident_id: str, progress: Progress, world: World) -> None:
     def attempt() -> None:
         incident = world.state.load_incident(incident_id)
         record = world.state.load_open(incident.fingerprint) if incident else None
-        if incident is None or record is None:
-            return
+        made = world.state.load_diagnosis_of(incident_id)
+        if incident is None or record is None or progress.stage != (made.phase.value if made else "off"):
+            return  # another worker is further, and tells of that
         decision = note_progress(incident, record, progress, by=BY)
         if isinstance(decision, Ignore):
             return

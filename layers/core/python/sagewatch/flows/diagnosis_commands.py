@@ -13,9 +13,9 @@ from sagewatch.diagnose.commands import (
     UpdateEndpoint,
 )
 from sagewatch.diagnose.job import JobPlan, build_explain_job
-from sagewatch.diagnose.model import Diagnosis, Policy
+from sagewatch.diagnose.model import IN_SERVICE, Diagnosis, Policy
 from sagewatch.diagnose.plan import build_deployment, build_hooked_config, build_hooked_model
-from sagewatch.errors import RefusedError, RetryError
+from sagewatch.errors import ConflictError, RefusedError, RetryError
 from sagewatch.flows.diagnosis_sight import get_policy
 from sagewatch.flows.evidence import write_classes, write_configs
 from sagewatch.flows.replay_requests import Chosen, choose_clean, choose_requests, write_requests
@@ -37,6 +37,7 @@ def apply_command(command: Command, diagnosis: Diagnosis, world: World) -> None:
         case EnsureHooked():
             _ensure_hooked(diagnosis, world)
         case UpdateEndpoint(config, carefully):
+            _check_still_ours(config, diagnosis, world)
             deployment = build_deployment(
                 diagnosis,
                 get_policy(diagnosis.endpoint, world),
@@ -53,6 +54,23 @@ def apply_command(command: Command, diagnosis: Diagnosis, world: World) -> None:
             world.hosting.delete_model(diagnosis.hooked_model)
         case _:
             assert_never(command)
+
+
+def _check_still_ours(target: str, claimed: Diagnosis, world: World) -> None:
+    """Look once more, right before the move: the claim was written some calls ago, and AWS has no conditional update.
+
+    Raises
+    ------
+    ConflictError
+        Another worker took the diagnosis further, or the endpoint is not as it was when this step was decided.
+    """
+    lease = world.state.load_diagnosis(claimed.endpoint)
+    if lease is None or lease.version != claimed.version:
+        raise ConflictError("diagnosis_went_on")
+    comes_from = claimed.original_config if target == claimed.hooked_config else claimed.hooked_config
+    endpoint = world.hosting.describe_endpoint(claimed.endpoint) or {}
+    if endpoint.get("EndpointConfigName") != comes_from or endpoint.get("EndpointStatus") != IN_SERVICE:
+        raise ConflictError("endpoint_was_changed")
 
 
 def _ensure_hooked(diagnosis: Diagnosis, world: World) -> None:

@@ -12,11 +12,17 @@ from sagewatch.world import World
 def look(diagnosis: Diagnosis, world: World) -> Seen:
     """What the diagnosis's next step depends on, and nothing more: every call is paid for."""
     if diagnosis.phase is Phase.EXPLAINING:
-        # The endpoint is its owner's again; only the job is still ours.
+        # The endpoint is its owner's again; an update of ours that came late would be seen here.
+        live = world.hosting.describe_endpoint(diagnosis.endpoint) or {} if diagnosis.mode == "swap" else {}
         job = world.jobs.describe_processing_job(diagnosis.job) or {}
         status = job.get("ProcessingJobStatus")
         explained = count_explained(diagnosis.incident_id, world) if status == "Completed" else 0
-        return Seen(None, None, job_status=status, explained=explained)
+        return Seen(
+            live.get("EndpointConfigName"),
+            live.get("EndpointStatus"),
+            job_status=status,
+            explained=explained,
+        )
     endpoint = world.hosting.describe_endpoint(diagnosis.endpoint) or {}
     recorded = 0
     if diagnosis.phase in {Phase.OBSERVING, Phase.RESTORING}:
@@ -31,7 +37,7 @@ def look(diagnosis: Diagnosis, world: World) -> Seen:
         endpoint.get("EndpointStatus"),
         hooked,
         recorded,
-        stop=find_stop(diagnosis, world) if diagnosis.phase is not Phase.RESTORING else "",
+        stop=find_stop(diagnosis, world) if diagnosis.phase in {Phase.SWAPPING, Phase.OBSERVING} else "",
     )
 
 

@@ -6,6 +6,7 @@ nothing itself: only ``advance_diagnosis`` may touch an endpoint.
 
 from __future__ import annotations
 
+from sagewatch.diagnose.afterwards import is_watched
 from sagewatch.errors import ConflictError
 from sagewatch.events import AlertDue, CanaryDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
@@ -87,7 +88,7 @@ def _list_due_alerts(world: World) -> list[AlertDue]:
 
 def _find_due(endpoint: str, world: World) -> DiagnosisChanged | None:
     diagnosis = world.state.load_diagnosis(endpoint)
-    if diagnosis is None or diagnosis.told:
+    if diagnosis is None or not is_watched(diagnosis, world.now()):
         return None
     return DiagnosisChanged(
         change="due",
