@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
+from sagewatch.errors import RefusedError, RetryError
 from sagewatch.flows.evidence import count_explained
 from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.incident.model import State
+from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 
@@ -24,10 +26,7 @@ def look(diagnosis: Diagnosis, world: World) -> Seen:
             explained=explained,
         )
     endpoint = world.hosting.describe_endpoint(diagnosis.endpoint) or {}
-    recorded = 0
-    if diagnosis.phase in {Phase.OBSERVING, Phase.RESTORING}:
-        keys = world.objects.list_objects(world.settings.evidence_bucket, diagnosis.tensors_prefix)
-        recorded = sum("/index/" in key for key in keys)
+    recorded = _count_recorded(diagnosis, world) if diagnosis.phase is Phase.OBSERVING else 0
     hooked = (
         world.hosting.describe_endpoint_config(diagnosis.hooked_config) is not None
         or world.hosting.describe_model(diagnosis.hooked_model) is not None
@@ -39,6 +38,19 @@ def look(diagnosis: Diagnosis, world: World) -> Seen:
         recorded,
         stop=find_stop(diagnosis, world) if diagnosis.phase in {Phase.SWAPPING, Phase.OBSERVING} else "",
     )
+
+
+def _count_recorded(diagnosis: Diagnosis, world: World) -> int:
+    """How many requests the hook recorded; where the bucket does not tell, as many as were known.
+
+    The way back waits for no listing: deadline, kill switch and the end of the incident hold without it.
+    """
+    try:
+        keys = world.objects.list_objects(world.settings.evidence_bucket, diagnosis.tensors_prefix)
+    except (RetryError, RefusedError) as error:
+        get_logger().warning("recorded_unknown", endpoint=diagnosis.endpoint, reason=str(error))
+        return diagnosis.recorded
+    return sum("/index/" in key for key in keys)
 
 
 def find_stop(diagnosis: Diagnosis, world: World) -> str:

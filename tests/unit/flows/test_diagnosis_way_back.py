@@ -1,0 +1,69 @@
+"""The way back to the owner's configuration depends on nothing that may be missing by then."""
+
+from __future__ import annotations
+
+import contextlib
+from datetime import timedelta
+
+import pytest
+
+from sagewatch.diagnose.model import Phase
+from sagewatch.entry import handle
+from sagewatch.errors import RefusedError, RetryError
+from sagewatch.events import Ticked
+from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
+from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.flows.tick import tick
+from tests.unit.flows.worlds import Pump, build_event, build_finding, build_world
+
+
+def hook():
+    """A world whose endpoint records."""
+    world = build_world()
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    world.hosting.settle()
+    advance_endpoint("signs", world)
+    assert world.state.load_diagnosis("signs").phase is Phase.OBSERVING
+    return world
+
+
+def pass_minutes(world, minutes):
+    """What happens without anybody: the tick, the events that it sends, and SageMaker's own pace."""
+    for _ in range(minutes):
+        world.now.move(timedelta(minutes=1))
+        begun = len(world.bus.events)
+        tick(Ticked(world.now()), world)
+        for event in world.bus.events[begun:]:
+            if event["detail-type"] == "Diagnosis Due":
+                with contextlib.suppress(RetryError, RefusedError):
+                    handle(advance_diagnosis, event, world)
+        world.hosting.settle()
+
+
+def get_live(world):
+    return world.hosting.endpoints["signs"]["EndpointConfigName"]
+
+
+@pytest.mark.parametrize(
+    "error", [RetryError("SlowDown"), RefusedError("ListObjectsV2", "AccessDenied", "no")]
+)
+def test_an_evidence_bucket_that_cannot_be_listed_holds_nothing_up(error):
+    world = hook()
+    list_objects = world.objects.list_objects
+
+    def fail(*_):
+        raise error
+
+    world.objects.list_objects = fail
+    pass_minutes(world, 19)
+    assert get_live(world).startswith("sagewatch-hooked-")  # unknown is not "enough", nor is it "none"
+    pass_minutes(world, 5)
+    lease = world.state.load_diagnosis("signs")
+    assert get_live(world) == "signs-config"
+    assert (lease.phase, lease.outcome) == (Phase.FINISHED, "no_tensors")
+    world.objects.list_objects = (
+        list_objects  # the page's pictures are found by listing: only the telling waits
+    )
+    pass_minutes(world, 1)
+    assert world.state.load_diagnosis("signs").told
