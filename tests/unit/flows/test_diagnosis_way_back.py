@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from sagewatch.diagnose.model import Phase
@@ -14,7 +16,8 @@ from sagewatch.events import Ticked
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
-from tests.unit.flows.worlds import Pump, build_event, build_finding, build_world
+from sagewatch.monitors import parse_monitors
+from tests.unit.flows.worlds import MONITORS, Pump, build_event, build_finding, build_world
 
 
 def hook():
@@ -67,3 +70,30 @@ def test_an_evidence_bucket_that_cannot_be_listed_holds_nothing_up(error):
     )
     pass_minutes(world, 1)
     assert world.state.load_diagnosis("signs").told
+
+
+@pytest.mark.parametrize("changed", [None, "off", "replay"], ids=["delisted", "off", "replay"])
+def test_an_endpoint_that_monitors_yml_lets_go_while_it_records_is_given_back_by_the_tick_alone(changed):
+    world = hook()
+    monitors = MONITORS.replace("mode: swap", f"mode: {changed}")
+    allowed = parse_monitors(monitors, "monitors.yml") if changed else None
+    allowed = allowed or msgspec.structs.replace(world.monitors, endpoints={})
+    after = dataclasses.replace(world, monitors=allowed)
+    pass_minutes(after, 4)
+    lease = world.state.load_diagnosis("signs")
+    assert get_live(world) == "signs-config"
+    assert (lease.phase.over, lease.told) == (True, True)
+    assert not [name for name in world.hosting.configs if name.startswith("sagewatch-")]
+
+
+def test_an_endpoint_that_is_delisted_and_cannot_go_back_is_measured_as_overdue():
+    world = hook()
+    after = dataclasses.replace(world, monitors=msgspec.structs.replace(world.monitors, endpoints={}))
+
+    def deny(*_):
+        raise RefusedError("UpdateEndpoint", "AccessDeniedException", "not authorized")
+
+    world.hosting.update_endpoint = deny
+    pass_minutes(after, 60)
+    name, late, *_ = [row for row in world.metrics.values if row[0] == "DiagnosisOverdue"][-1]
+    assert late > 600, name

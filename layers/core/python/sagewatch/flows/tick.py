@@ -6,6 +6,8 @@ nothing itself: only ``advance_diagnosis`` may touch an endpoint.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sagewatch.diagnose.afterwards import is_watched
 from sagewatch.errors import ConflictError
 from sagewatch.events import AlertDue, CanaryDue, DiagnosisChanged, Fact, Ticked
@@ -36,24 +38,26 @@ def tick(fact: Fact, world: World) -> None:
             _judge_by_the_clock(stream, world)
         if watched.detectors.no_data is not None:
             notice_first_capture(endpoint, watched.detectors.no_data, world, seen=bool(streams))
+    # An endpoint may be taken out of monitors.yml while it records: it is looked after until it is its owner's.
+    leased = sorted({*world.monitors.endpoints, *world.state.list_diagnosed()})
     due: list[DiagnosisChanged | AlertDue] = [
-        change for endpoint in world.monitors.endpoints if (change := _find_due(endpoint, world))
+        change for endpoint in leased if (change := _find_due(endpoint, world))
     ]
     due += list_owed(world)
     due += _list_due_alerts(world)
     if due:
         world.bus.publish(due, world.now())
-    _measure_overdue(world)
+    _measure_overdue(leased, world)
     for endpoint, watched in world.monitors.endpoints.items():
         if watched.quality is not None:
             notice_lost_runs(endpoint, watched.quality, world)
     get_logger().debug("ticked", count=len(due))
 
 
-def _measure_overdue(world: World) -> None:
+def _measure_overdue(leased: Iterable[str], world: World) -> None:
     """Say by how much the most overdue diagnosis is late: an endpoint may still be recording. An alarm looks at it."""
     now = world.now()
-    found = [world.state.load_diagnosis(endpoint) for endpoint in world.monitors.endpoints]
+    found = [world.state.load_diagnosis(endpoint) for endpoint in leased]
     late = [(now - one.due).total_seconds() for one in found if one is not None and not one.phase.over]
     world.metrics.put({"DiagnosisOverdue": max([0.0, *late])}, "Seconds", EventBus=world.settings.event_bus)
 
