@@ -172,10 +172,10 @@ def swapping(*endpoints):
     statement = {"Effect": "Allow", "Action": "sagemaker:UpdateEndpoint", "Resource": arns}
     if not endpoints:
         statement = {"Effect": "Deny", "Action": "sagemaker:UpdateEndpoint", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
     role = {
-        "Policies": [
-            {"PolicyName": "p", "PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
-        ]
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []},
+        "Policies": [{"PolicyName": "p", "PolicyDocument": document}],
     }
     return {"Resources": {**small()["Resources"], "Role": {"Type": "AWS::IAM::Role", "Properties": role}}}
 
