@@ -97,3 +97,30 @@ def test_an_endpoint_that_is_delisted_and_cannot_go_back_is_measured_as_overdue(
     pass_minutes(after, 60)
     name, late, *_ = [row for row in world.metrics.values if row[0] == "DiagnosisOverdue"][-1]
     assert late > 600, name
+
+
+@pytest.mark.parametrize("deleted", [("config",), ("model",), ("config", "model")], ids="+".join)
+def test_an_owners_configuration_that_was_deleted_while_the_endpoint_records_is_made_again(deleted):
+    world = hook()
+    hosting = world.hosting
+    config, model = hosting.configs["signs-config"], hosting.models["signs-model"]
+    if "config" in deleted:
+        del hosting.configs["signs-config"]
+    if "model" in deleted:
+        del hosting.models["signs-model"]
+    pass_minutes(world, 26)
+    lease = world.state.load_diagnosis("signs")
+    assert (lease.phase.over, lease.told, lease.outcome) == (True, True, "no_tensors")
+    name = f"sagewatch-restored-{lease.incident_id}"
+    assert get_live(world) == name
+    made = hosting.configs[name]
+    assert made["DataCaptureConfig"] == config["DataCaptureConfig"]
+    (variant,), (wanted,) = made["ProductionVariants"], config["ProductionVariants"]
+    runs = name if "model" in deleted else "signs-model"
+    assert variant == {**wanted, "ModelName": runs}
+    assert (
+        hosting.models[runs]["PrimaryContainer"] == model["PrimaryContainer"]
+    )  # without the hook's variables
+    assert not [one for one in (*hosting.configs, *hosting.models) if one.startswith("sagewatch-hooked-")]
+    trail = [entry.reason for entry in world.state.load_entries(lease.incident_id)]
+    assert "original_was_deleted" in trail

@@ -8,13 +8,20 @@ from sagewatch.diagnose.commands import (
     Command,
     DeleteHooked,
     EnsureHooked,
+    RecreateOriginal,
     StartJob,
     StopJob,
     UpdateEndpoint,
 )
 from sagewatch.diagnose.job import JobPlan, build_explain_job
 from sagewatch.diagnose.model import IN_SERVICE, Diagnosis, Policy
-from sagewatch.diagnose.plan import build_deployment, build_hooked_config, build_hooked_model
+from sagewatch.diagnose.plan import (
+    build_deployment,
+    build_hooked_config,
+    build_hooked_model,
+    build_restored_config,
+    build_restored_model,
+)
 from sagewatch.errors import ConflictError, RefusedError, RetryError
 from sagewatch.flows.diagnosis_sight import get_policy
 from sagewatch.flows.evidence import write_classes, write_configs
@@ -36,6 +43,8 @@ def apply_command(command: Command, diagnosis: Diagnosis, world: World) -> None:
     match command:
         case EnsureHooked():
             _ensure_hooked(diagnosis, world)
+        case RecreateOriginal():
+            _recreate_original(diagnosis, world)
         case UpdateEndpoint(config, carefully):
             _check_still_ours(config, diagnosis, world)
             deployment = build_deployment(
@@ -87,6 +96,24 @@ def _ensure_hooked(diagnosis: Diagnosis, world: World) -> None:
     )
     hosting.create_model(hooked_model)
     hosting.create_endpoint_config(hooked_config)
+
+
+def _recreate_original(diagnosis: Diagnosis, world: World) -> None:
+    """From what is live, which nobody who cleans up can have deleted, and not from the evidence bucket."""
+    hosting = world.hosting
+    config = hosting.describe_endpoint_config(diagnosis.hooked_config)
+    model = hosting.describe_model(diagnosis.hooked_model)
+    if config is None:
+        raise RetryError("original_and_hooked_config_are_gone")
+    name = diagnosis.original_model
+    if hosting.describe_model(name) is None:
+        if model is None:
+            raise RetryError("original_and_hooked_model_are_gone")
+        made = build_restored_model(model, hosting.list_tags(model["ModelArn"]), diagnosis)
+        hosting.create_model(made)
+        name = made["ModelName"]
+    tags = hosting.list_tags(config["EndpointConfigArn"])
+    hosting.create_endpoint_config(build_restored_config(config, tags, diagnosis, name))
 
 
 def _start_job(diagnosis: Diagnosis, world: World) -> None:

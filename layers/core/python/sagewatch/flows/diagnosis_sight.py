@@ -31,12 +31,22 @@ def look(diagnosis: Diagnosis, world: World) -> Seen:
         world.hosting.describe_endpoint_config(diagnosis.hooked_config) is not None
         or world.hosting.describe_model(diagnosis.hooked_model) is not None
     )
+    goes_back = diagnosis.phase in {Phase.OBSERVING, Phase.RESTORING}
     return Seen(
         endpoint.get("EndpointConfigName"),
         endpoint.get("EndpointStatus"),
         hooked,
         recorded,
         stop=find_stop(diagnosis, world) if diagnosis.phase in {Phase.SWAPPING, Phase.OBSERVING} else "",
+        original_exists=not goes_back or _is_original_there(diagnosis, world),
+    )
+
+
+def _is_original_there(diagnosis: Diagnosis, world: World) -> bool:
+    hosting = world.hosting
+    return (
+        hosting.describe_endpoint_config(diagnosis.original_config) is not None
+        and hosting.describe_model(diagnosis.original_model) is not None
     )
 
 
