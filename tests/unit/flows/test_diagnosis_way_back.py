@@ -124,3 +124,23 @@ def test_an_owners_configuration_that_was_deleted_while_the_endpoint_records_is_
     assert not [one for one in (*hosting.configs, *hosting.models) if one.startswith("sagewatch-hooked-")]
     trail = [entry.reason for entry in world.state.load_entries(lease.incident_id)]
     assert "original_was_deleted" in trail
+
+
+@pytest.mark.parametrize("kind", ["ProductionVariants", "ShadowProductionVariants"])
+def test_a_model_of_ours_that_an_operators_clone_of_the_live_configuration_runs_is_not_deleted(kind):
+    world = hook()
+    hosting = world.hosting
+    mine = {**hosting.configs[get_live(world)], "EndpointConfigName": "mine"}
+    (variant,) = mine.pop("ProductionVariants")
+    mine["ProductionVariants"] = [{**variant, "ModelName": "signs-model"}]
+    mine[kind] = [variant]
+    hosting.configs["mine"] = mine
+    hosting.endpoints["signs"]["EndpointConfigName"] = "mine"
+    pass_minutes(world, 3)
+    lease = world.state.load_diagnosis("signs")
+    assert (lease.phase, lease.outcome, lease.told) == (Phase.ABANDONED, "operator_changed_endpoint", True)
+    assert get_live(world) == "mine"
+    assert lease.hooked_model in hosting.models
+    assert lease.hooked_config not in hosting.configs
+    (refused,) = [e for e in world.state.load_entries(lease.incident_id) if e.what == "diagnosis_refused"]
+    assert "mine runs it" in refused.data["why"]  # a person is told what to do

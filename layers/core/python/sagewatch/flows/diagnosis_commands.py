@@ -59,8 +59,7 @@ def apply_command(command: Command, diagnosis: Diagnosis, world: World) -> None:
         case StopJob():
             world.jobs.stop_processing_job(diagnosis.job)
         case DeleteHooked():
-            world.hosting.delete_endpoint_config(diagnosis.hooked_config)
-            world.hosting.delete_model(diagnosis.hooked_model)
+            _delete_hooked(diagnosis, world)
         case _:
             assert_never(command)
 
@@ -96,6 +95,28 @@ def _ensure_hooked(diagnosis: Diagnosis, world: World) -> None:
     )
     hosting.create_model(hooked_model)
     hosting.create_endpoint_config(hooked_config)
+
+
+def _delete_hooked(diagnosis: Diagnosis, world: World) -> None:
+    """Remove what is ours, unless the endpoint needs it: an operator may have cloned the configuration that was live.
+
+    Raises
+    ------
+    RefusedError
+        The endpoint's configuration runs our model: an instance that is replaced could not load it any more.
+    """
+    hosting = world.hosting
+    endpoint = hosting.describe_endpoint(diagnosis.endpoint) or {}
+    live = hosting.describe_endpoint_config(endpoint["EndpointConfigName"]) if endpoint else None
+    live = live or {}
+    if live.get("EndpointConfigName") == diagnosis.hooked_config:
+        raise ConflictError("endpoint_was_changed")
+    hosting.delete_endpoint_config(diagnosis.hooked_config)
+    variants = [*live.get("ProductionVariants", []), *live.get("ShadowProductionVariants", [])]
+    if any(one.get("ModelName") == diagnosis.hooked_model for one in variants):
+        why = f"{live['EndpointConfigName']} runs it: change its model, then delete {diagnosis.hooked_model}"
+        raise RefusedError("DeleteModel", "ModelInUse", why)
+    hosting.delete_model(diagnosis.hooked_model)
 
 
 def _recreate_original(diagnosis: Diagnosis, world: World) -> None:
