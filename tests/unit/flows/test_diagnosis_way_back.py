@@ -144,3 +144,16 @@ def test_a_model_of_ours_that_an_operators_clone_of_the_live_configuration_runs_
     assert lease.hooked_config not in hosting.configs
     (refused,) = [e for e in world.state.load_entries(lease.incident_id) if e.what == "diagnosis_refused"]
     assert "mine runs it" in refused.data["why"]  # a person is told what to do
+
+
+@pytest.mark.parametrize("left", [b'{"images": [', b"\xff\xfe", b"[]", b"null", b'{"images": 3}'])
+def test_a_report_of_the_saliency_job_that_cannot_be_read_ends_the_diagnosis_and_frees_the_lease(left):
+    world = hook()
+    incident_id = world.state.load_diagnosis("signs").incident_id
+    for number in range(4):
+        key = f"tensors/{incident_id}/w/index/000000000/{number:012d}_worker_0.json"
+        world.objects.bodies["evidence", key] = b"{}"
+    world.objects.bodies["evidence", f"incidents/{incident_id}/explain/explanations.json"] = left
+    pass_minutes(world, 8)
+    lease = world.state.load_diagnosis("signs")
+    assert (lease.phase, lease.outcome, lease.told) == (Phase.FINISHED, "job_left_nothing", True)

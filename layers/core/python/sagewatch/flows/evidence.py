@@ -37,6 +37,7 @@ from sagewatch.flows.report_files import list_broken, load_report_files
 from sagewatch.flows.samples import get_sensitive, load_clean, load_suspicious, remember_sensitive
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
+from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
@@ -243,10 +244,23 @@ def _tell_withheld(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
 
 
 def load_report(incident_id: str, world: World) -> dict[str, Any]:
-    """What the saliency job says of its pictures; empty where it left nothing."""
+    """What the saliency job says of its pictures; empty where it left nothing, or nothing that can be read.
+
+    A job that is stopped may leave half a file: the diagnosis has to end all the same.
+    """
     key = f"{build_explain_prefix(incident_id)}explanations.json"
     stream = world.objects.open_object(world.settings.evidence_bucket, key)
-    return dict(json.loads(stream.read())) if stream else {}
+    if stream is None:
+        return {}
+    try:
+        report = json.loads(stream.read())
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError both are
+        get_logger().warning("report_unreadable", incident_id=incident_id, reason=type(error).__name__)
+        return {}
+    if not isinstance(report, dict) or not isinstance(report.get("images", []), list):
+        get_logger().warning("report_unreadable", incident_id=incident_id, reason="other_shape")
+        return {}
+    return report
 
 
 def _load_pictures(incident_id: str, world: World) -> dict[str, bytes]:
