@@ -157,3 +157,20 @@ def test_a_report_of_the_saliency_job_that_cannot_be_read_ends_the_diagnosis_and
     pass_minutes(world, 8)
     lease = world.state.load_diagnosis("signs")
     assert (lease.phase, lease.outcome, lease.told) == (Phase.FINISHED, "job_left_nothing", True)
+
+
+def test_nothing_that_is_kept_of_the_configurations_shows_a_containers_password():
+    world = build_world()
+    container = world.hosting.models["signs-model"]["PrimaryContainer"]
+    container["Environment"] = {"DB_PASSWORD": "hunter2"}
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    incident_id = world.state.load_diagnosis("signs").incident_id
+    body = world.objects.bodies["evidence", f"incidents/{incident_id}/endpoint-configs.json"]
+    assert b"DB_PASSWORD" in body
+    assert b"TENSORS_OUTPUT" in body
+    assert f"s3://evidence/tensors/{incident_id}".encode() in body
+    shown = [key for (bucket, key), one in world.objects.bodies.items() if b"hunter2" in one]
+    assert shown == []
+    hooked = world.hosting.models[f"sagewatch-hooked-{incident_id}"]["PrimaryContainer"]
+    assert hooked["Environment"]["DB_PASSWORD"] == "hunter2"  # the model itself runs as before

@@ -14,6 +14,7 @@ HOOK_VARIABLES = frozenset({TENSORS_VARIABLE, "TENSORS_EVERY", "TENSORS_MAX_REQU
 JOB_PREFIX = "sagewatch-explain-"
 HOOKED_PREFIX = "sagewatch-hooked-"
 INCIDENT_TAG = "sagewatch:incident"
+WITHHELD = "(withheld)"
 _MEGABYTE = 1_000_000
 # What the describe calls answer and the create calls do not take; a contract test holds it against botocore.
 DESCRIBED_ONLY = frozenset(
@@ -196,6 +197,20 @@ def build_restored_config(
         "EndpointConfigName": RESTORED_PREFIX + diagnosis.incident_id,
         "ProductionVariants": variants,
         "Tags": _build_tags(tags, diagnosis),
+    }
+
+
+def withhold_environment(value: Any) -> Any:
+    """The same description without the values of containers' variables, but for the hook's: people keep passwords there."""
+    if isinstance(value, list):
+        return [withhold_environment(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: {name: one if name in HOOK_VARIABLES else WITHHELD for name, one in inside.items()}
+        if key == "Environment" and isinstance(inside, Mapping)
+        else withhold_environment(inside)
+        for key, inside in value.items()
     }
 
 

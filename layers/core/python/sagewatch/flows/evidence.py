@@ -17,6 +17,7 @@ import msgspec
 from sagewatch.alert.content import Links
 from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.diagnose.model import Diagnosis
+from sagewatch.diagnose.plan import withhold_environment
 from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest, find_media_type
 from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.model import (
@@ -180,7 +181,8 @@ def write_configs(
     incident_id: str, original: Mapping[str, Any], hooked: Mapping[str, Any], world: World
 ) -> None:
     """Keep what the swap changes: the hooked configuration is deleted at its end."""
-    body = json.dumps({"original": original, "hooked": hooked}, default=str, indent=2).encode()
+    kept = {"original": withhold_environment(original), "hooked": withhold_environment(hooked)}
+    body = json.dumps(kept, default=str, indent=2).encode()
     world.objects.put_object(
         world.settings.evidence_bucket, build_configs_key(incident_id), body, "application/json"
     )
