@@ -38,7 +38,8 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
     Raises
     ------
     RefusedError
-        There are no credentials, or data of a removed stack are in the way; or osls failed.
+        There are no credentials, data of a removed stack are in the way, or an endpoint that records could not be
+        put back afterwards; or osls failed.
     """
     template = json.loads((package / TEMPLATE).read_text())
     stack = f"{SERVICE}-{stage}"
@@ -56,6 +57,13 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
         raise RefusedError(
             f"There is no stack {stack}, but data of an earlier one are: {', '.join(left)}. Take another STAGE, import them "
             '(docs/deploy.md, "After a removal"), or delete them yourself if nobody needs them.'
+        )
+    stranded = find_stranded(template, session) if standing else []
+    if stranded:
+        raise RefusedError(
+            f"{', '.join(stranded)} is being diagnosed, and this deployment takes away the right to put it back "
+            "(monitors.yml lists it with `mode: swap` no longer). "
+            'Run `sagewatch swaps off --reason "deployment"`, wait until it is back, and try again.'
         )
     told = f"{stack} in account {account}, {session.region_name}\n{compare(standing, template)}"
     if dry_run:
@@ -162,11 +170,41 @@ def find_hooked(session: Any) -> list[str]:
         for page in sagemaker.get_paginator("list_endpoints").paginate()
         for row in page["Endpoints"]
     ]
-    return [
-        name
-        for name in names
-        if sagemaker.describe_endpoint(EndpointName=name)["EndpointConfigName"].startswith(HOOKED)
+    return [name for name in names if _is_hooked(sagemaker.describe_endpoint(EndpointName=name))]
+
+
+def _is_hooked(endpoint: Mapping[str, Any]) -> bool:
+    """Whether it stands on a configuration of ours, or is on its way there."""
+    coming = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName", "")
+    return str(endpoint["EndpointConfigName"]).startswith(HOOKED) or str(coming).startswith(HOOKED)
+
+
+def find_stranded(template: Mapping[str, Any], session: Any) -> list[str]:
+    """Endpoints that record right now and that the new template's role could not put back."""
+    allowed = find_movable(template)
+    return [name for name in find_hooked(session) if name.lower() not in allowed]
+
+
+def find_movable(template: Mapping[str, Any]) -> set[str]:
+    """Names, in lower case, of the endpoints that some role of the template may update."""
+    policies = [
+        policy["PolicyDocument"]
+        for row in template["Resources"].values()
+        if row["Type"] == "AWS::IAM::Role"
+        for policy in row["Properties"].get("Policies", [])
     ]
+    statements = [one for policy in policies for one in policy["Statement"] if one["Effect"] == "Allow"]
+    resources = [
+        arn["Fn::Sub"] if isinstance(arn, dict) else arn
+        for one in statements
+        if "sagemaker:UpdateEndpoint" in _listed(one["Action"])
+        for arn in _listed(one["Resource"])
+    ]
+    return {arn.partition(":endpoint/")[2].lower() for arn in resources if ":endpoint/" in arn}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def compare(standing: Mapping[str, Any] | None, template: Mapping[str, Any]) -> str:

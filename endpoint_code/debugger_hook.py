@@ -212,9 +212,12 @@ class _GradientKeeper:
     def __init__(self, name: str, tensors: dict[str, torch.Tensor]) -> None:
         self._name = f"gradient/{name}_output"
         self._tensors = tensors
+        self._thread = threading.get_ident()
         self.output: torch.Tensor | None = None
 
     def __call__(self, _module: nn.Module, _inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        if threading.get_ident() != self._thread:
+            return  # another request, which this server answers at the same moment with the same module
         self.output = output
         output.register_hook(self._keep)
 

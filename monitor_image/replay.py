@@ -49,7 +49,8 @@ def replay_requests(archives: Path, requests: Path, folder: Path) -> dict[str, K
         )
         for row, body in read_requests(requests)
     }
-    environment = {**os.environ, **_read_environment(requests.with_name("environment.json"))}  # noqa: TID251
+    # What the job itself needs (PATH, PYTHONPATH, AWS's own) is the job's; of the rest the model finds what it knows.
+    environment = {**_read_environment(requests.with_name("environment.json")), **os.environ}  # noqa: TID251
     done = subprocess.run(  # noqa: S603 - our own file
         [sys.executable, __file__, str(model), str(requests)],
         env={**environment, "TENSORS_OUTPUT": str(folder / "tensors")},

@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from deploy.image import NO_DOCKER, build_steps, push_image
-from deploy.stack import RefusedError, deploy, find_left, remove
+from deploy.stack import RefusedError, deploy, find_left, find_movable, remove
 from tests.aws_in_process import empty_aws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,3 +161,52 @@ def test_without_docker_a_sentence_says_what_to_do(tmp_path):
     )
     assert done.returncode == 1
     assert done.stderr.strip() == NO_DOCKER
+
+
+def swapping(*endpoints):
+    """A stack whose role may move the endpoints, as resources/endpoints.js writes it."""
+    arns = [
+        {"Fn::Sub": f"arn:${{AWS::Partition}}:sagemaker:${{AWS::Region}}:${{AWS::AccountId}}:endpoint/{one}"}
+        for one in endpoints
+    ]
+    statement = {"Effect": "Allow", "Action": "sagemaker:UpdateEndpoint", "Resource": arns}
+    if not endpoints:
+        statement = {"Effect": "Deny", "Action": "sagemaker:UpdateEndpoint", "Resource": "*"}
+    document = {"Version": "2012-10-17", "Statement": [statement]}
+    role = {
+        "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": []},
+        "Policies": [{"PolicyName": "p", "PolicyDocument": document}],
+    }
+    return {"Resources": {**small()["Resources"], "Role": {"Type": "AWS::IAM::Role", "Properties": role}}}
+
+
+@pytest.mark.parametrize(("left", "refused"), [((), True), (("other",), True), (("signs", "other"), False)])
+def test_a_deployment_that_would_strand_a_recording_endpoint_is_refused(aws, package, left, refused):
+    sagemaker = aws.client("sagemaker")
+    role = "arn:aws:iam::123456789012:role/SageMaker"
+    sagemaker.create_model(ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn=role)
+    variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="sagewatch-hooked-x", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="Signs", EndpointConfigName="sagewatch-hooked-x")
+    stand(aws, small())
+    (package / "cloudformation-template-update-stack.json").write_text(json.dumps(swapping(*left)))
+    osls = Osls()
+    if refused:
+        with pytest.raises(RefusedError, match=r"Signs is being diagnosed.*swaps off"):
+            deploy(package, "dev", aws, osls, dry_run=False, words=[])
+        assert osls.commands == []
+    else:
+        deploy(package, "dev", aws, osls, dry_run=False, words=[])
+        assert len(osls.commands) == 1
+
+
+def test_the_template_that_is_packaged_says_which_endpoints_may_be_moved():
+    """The refusal reads what resources/endpoints.js writes: should its form change, this fails first."""
+    script = (
+        "require('./resources/endpoints.js')({resolveVariable: async () => 'Signs,other'})"
+        ".then((made) => console.log(JSON.stringify(made)))"
+    )
+    made = subprocess.run(["node", "-e", script], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    role = {"Policies": [{"PolicyDocument": {"Statement": [json.loads(made)]}}]}
+    template = {"Resources": {"R": {"Type": "AWS::IAM::Role", "Properties": role}}}
+    assert find_movable(template) == {"signs", "other"}

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from tests.aws_in_process import empty_aws
 from tests.endpoint_under_test import encode_npy, record, start
@@ -178,3 +180,35 @@ def test_on_s3_the_index_is_put_last_and_holds_what_the_directory_would(endpoint
         path.write_bytes(bucket.get_object(Bucket="tensors", Key=key)["Body"].read())
     steps = find_steps(tmp_path)
     assert len(TrialReader(steps).read(steps[1]).tensors) == 25 + 3 + 20 * 5
+
+
+class _Slow(nn.Module):
+    """Long enough that requests meet inside the model, between its first layers and its last."""
+
+    def forward(self, x):
+        time.sleep(0.02)
+        return x
+
+
+def test_on_a_server_with_threads_no_request_fails_for_another_that_is_recorded(endpoint, tmp_path):
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(3, 4, 3), _Slow(), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 3))
+    model = nn.Sequential(*layers).eval()
+    images = [torch.rand(1, 3, 8, 8) for _ in range(24)]
+    with torch.inference_mode():
+        expected = [model(image) for image in images]
+    hook = endpoint.debugger_hook
+    recorder = hook.TensorRecorder(model, str(tmp_path), hook.Limits(every=2))
+
+    def answer(image):
+        logits = recorder.predict(image, b"")
+        if logits is not None:
+            return logits
+        with torch.inference_mode():
+            return model(image)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(answer, images))
+    assert all(torch.equal(one, other) for one, other in zip(answers, expected, strict=True))
+    assert recorder.drain(10)
+    assert len(index_files(tmp_path)) == 12

@@ -18,6 +18,7 @@ pk / sk                                   holds
 ``control#swaps`` / ``switch``            the kill switch of all swaps
 ``incidents`` / ``<id>``                  an incident in a line: ids sort by time, so this is the list of all
 ``open-incidents`` / ``<id>``              when the incident's alerts are to be looked at again
+``diagnosed-endpoints`` / ``<endpoint>``  its last diagnosis: the list of all leases
 ``diagnosis#<endpoint>`` / ``lease``      who may swap the endpoint now, and what has been used today
 ========================================  ==========================================================
 """
@@ -47,6 +48,7 @@ from sagewatch.report.judge import ScheduleState
 SEGMENT_KEPT = timedelta(days=2)
 OPEN_INCIDENTS = "open-incidents"
 INCIDENTS = "incidents"
+DIAGNOSED = "diagnosed-endpoints"
 FIRST_LOOK = timedelta(minutes=1)
 """An incident that changed is looked at again after this, should the event that says so be lost."""
 
@@ -265,6 +267,10 @@ class State:
         """The endpoint's lease, or None where it was never taken."""
         return self._load_versioned(f"diagnosis#{endpoint}", "lease", Diagnosis)
 
+    def list_diagnosed(self) -> list[str]:
+        """Endpoints that were ever leased, those among them that monitors.yml no longer lists."""
+        return [row.sk for row in self._items.query(DIAGNOSED)]
+
     def load_diagnosis_of(self, incident_id: str) -> Diagnosis | None:
         """The diagnosis that was made for an incident, or None."""
         return self._load_versioned(f"incident#{incident_id}", "diagnosis", Diagnosis)
@@ -276,6 +282,7 @@ class State:
         self._items.write(
             [
                 lease,
+                write_row(DIAGNOSED, diagnosis.endpoint, diagnosis.incident_id, ANY_VERSION),
                 write_row(pk, "diagnosis", diagnosis, ANY_VERSION),
                 *(write_entry(diagnosis.incident_id, entry) for entry in entries),
             ]

@@ -7,6 +7,7 @@ from typing import BinaryIO, cast
 from botocore.exceptions import ClientError
 
 from sagewatch.aws.client import build_client, read_code, sorting_errors
+from sagewatch.errors import RefusedError
 from sagewatch.ports import StoredObject
 
 
@@ -37,10 +38,14 @@ class S3Objects:
         return [one.key for one in self.describe_objects(bucket, prefix)]
 
     def describe_objects(self, bucket: str, prefix: str) -> list[StoredObject]:
-        """All objects below the prefix."""
-        with sorting_errors():
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            rows = [row for page in pages for row in page.get("Contents", [])]
+        """All objects below the prefix; ``RefusedError`` where the bucket may not be listed."""
+        try:
+            with sorting_errors():
+                pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+                rows = [row for page in pages for row in page.get("Contents", [])]
+        except ClientError as error:
+            message = str(error.response.get("Error", {}).get("Message", ""))
+            raise RefusedError(error.operation_name, read_code(error), message) from error
         return [StoredObject(row["Key"], row["Size"], row["ETag"].strip('"')) for row in rows]
 
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:

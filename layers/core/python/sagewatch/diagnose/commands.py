@@ -11,6 +11,10 @@ class EnsureHooked(msgspec.Struct, frozen=True):
     """Make the hooked model and configuration, where they do not exist yet."""
 
 
+class RecreateOriginal(msgspec.Struct, frozen=True):
+    """Make a configuration as the owner's was, from our clone of it: theirs was deleted while the endpoint recorded."""
+
+
 class UpdateEndpoint(msgspec.Struct, frozen=True):
     """Ask for the endpoint to move to a configuration.
 
@@ -36,7 +40,7 @@ class DeleteHooked(msgspec.Struct, frozen=True):
     """Remove the hooked configuration and model: ours, and no longer in use."""
 
 
-Command = EnsureHooked | UpdateEndpoint | StartJob | StopJob | DeleteHooked
+Command = EnsureHooked | RecreateOriginal | UpdateEndpoint | StartJob | StopJob | DeleteHooked
 
 
 class Step(msgspec.Struct, frozen=True):

@@ -74,6 +74,8 @@ def build_explain_job(diagnosis: Diagnosis, plan: JobPlan) -> dict[str, Any]:
         "ProcessingResources": {
             "ClusterConfig": {"InstanceCount": 1, "InstanceType": plan.instance_type, "VolumeSizeInGB": 20}
         },
+        # It may run the owner's inference code on captured requests: neither that nor anything it loads calls out.
+        "NetworkConfig": {"EnableNetworkIsolation": True},
         "RoleArn": plan.role_arn,
         "StoppingCondition": {"MaxRuntimeInSeconds": plan.max_runtime_seconds},
         "Tags": [{"Key": INCIDENT_TAG, "Value": diagnosis.incident_id}],

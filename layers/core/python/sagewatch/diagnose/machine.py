@@ -18,10 +18,12 @@ from typing import assert_never
 
 import msgspec
 
+from sagewatch.diagnose.afterwards import decide_afterwards, go_back_again, is_hooked_again
 from sagewatch.diagnose.commands import (
     Command,
     DeleteHooked,
     EnsureHooked,
+    RecreateOriginal,
     Refuse,
     StartJob,
     Step,
@@ -30,9 +32,8 @@ from sagewatch.diagnose.commands import (
 )
 from sagewatch.diagnose.explaining import decide_explaining
 from sagewatch.diagnose.leaving import leave
-from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
+from sagewatch.diagnose.model import IN_SERVICE, RESTORED_PREFIX, Diagnosis, Phase, Policy, Seen
 
-IN_SERVICE = "InService"
 ATTEMPTS = 3
 MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 MIXED = "UpdateRollbackFailed"
@@ -86,8 +87,10 @@ def decide_next(diagnosis: Diagnosis, seen: Seen, policy: Policy, now: datetime)
     diagnosis = msgspec.structs.replace(diagnosis, recorded=max(diagnosis.recorded, seen.recorded))
     match diagnosis.phase:
         case Phase.FINISHED | Phase.ABANDONED:
-            return Step(diagnosis, (), "waiting_for_nothing")
+            return decide_afterwards(diagnosis, seen, policy, now)
         case Phase.EXPLAINING:
+            if is_hooked_again(diagnosis, seen):
+                return go_back_again(diagnosis, policy, now)
             return decide_explaining(diagnosis, seen, policy, now)
         case Phase.SWAPPING | Phase.OBSERVING | Phase.RESTORING:
             return _hosting_step(diagnosis, seen, policy, now)
@@ -113,6 +116,8 @@ def decide_refused(diagnosis: Diagnosis, command: Command, policy: Policy, now: 
             return Step(changed, (), "job_refused")
         case StopJob():
             return leave(diagnosis, Phase.FINISHED, "job_overdue", policy, now)
+        case RecreateOriginal():
+            return None
         case EnsureHooked() | UpdateEndpoint():
             if diagnosis.phase is Phase.SWAPPING:
                 return Step(_restoring(diagnosis, "swap_refused", policy, now), (), "swap_refused")
@@ -179,17 +184,14 @@ def _observe(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     changed = _restoring(d, outcome, policy, now)
     if restored:
         return Step(changed, (), reason)
-    changed = msgspec.structs.replace(changed, restores=1)
-    return Step(changed, (UpdateEndpoint(d.original_config),), reason)
+    return _go_back(changed, seen, reason)
 
 
 def _restore(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     if seen.config == d.hooked_config:
         if now >= d.due:
             return Step(msgspec.structs.replace(d, due=now + policy.swap_within), (), "restore_overdue")
-        # The endpoint's own policy may roll the way back back, by an alarm that rings for the very incident.
-        back = UpdateEndpoint(d.original_config, carefully=d.restores == 0)
-        return Step(msgspec.structs.replace(d, restores=d.restores + 1), (back,), "restore_asked_for")
+        return _go_back(d, seen, "restore_asked_for")
     d = msgspec.structs.replace(d, restored_at=d.restored_at or now)
     if seen.hooked_exists and not d.cannot_delete:
         return Step(d, (DeleteHooked(),), "original_config_verified")
@@ -197,6 +199,17 @@ def _restore(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
         return leave(d, Phase.FINISHED, d.outcome, policy, now)
     changed = msgspec.structs.replace(d, phase=Phase.EXPLAINING, due=now + policy.explain_within)
     return Step(changed, (), "could_not_delete" if seen.hooked_exists else "nothing_of_ours_left")
+
+
+def _go_back(d: Diagnosis, seen: Seen, reason: str) -> Step:
+    # The endpoint's own policy may roll the way back back, by an alarm that rings for the very incident.
+    carefully = d.restores == 0
+    d = msgspec.structs.replace(d, restores=d.restores + 1)
+    if seen.original_exists:
+        return Step(d, (UpdateEndpoint(d.original_config, carefully),), reason)
+    # Under a name of ours: the role may make no other.
+    d = msgspec.structs.replace(d, original_config=RESTORED_PREFIX + d.incident_id)
+    return Step(d, (RecreateOriginal(), UpdateEndpoint(d.original_config, carefully)), "original_was_deleted")
 
 
 def _restoring(d: Diagnosis, outcome: str, policy: Policy, now: datetime) -> Diagnosis:

@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 
+IN_SERVICE = "InService"
+RESTORED_PREFIX = "sagewatch-restored-"
+"""What stands in for an owner's configuration or model that was deleted while the endpoint recorded."""
 MOST_ALARMS = 10
 """Alarms that a deployment takes (AutoRollbackConfig)."""
 
@@ -155,6 +158,8 @@ class Seen(msgspec.Struct, frozen=True):
         The endpoint's configuration name and status; None where the endpoint is gone.
     hooked_exists
         Whether our hooked model or configuration is still there.
+    original_exists
+        Whether the owner's configuration and model are still there to go back to.
     recorded
         How many requests the hook has recorded.
     job_status
@@ -173,6 +178,7 @@ class Seen(msgspec.Struct, frozen=True):
     job_status: str | None = None
     explained: int = 0
     stop: str = ""
+    original_exists: bool = True
 
 
 class Switch(msgspec.Struct, frozen=True):

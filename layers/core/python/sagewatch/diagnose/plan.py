@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sagewatch.diagnose.model import MOST_ALARMS, Diagnosis, Phase, Policy
+from sagewatch.diagnose.model import MOST_ALARMS, RESTORED_PREFIX, Diagnosis, Phase, Policy
 from sagewatch.errors import RejectedInputError
 
 TENSORS_VARIABLE = "TENSORS_OUTPUT"
+HOOK_VARIABLES = frozenset({TENSORS_VARIABLE, "TENSORS_EVERY", "TENSORS_MAX_REQUESTS", "TENSORS_MAX_BYTES"})
 JOB_PREFIX = "sagewatch-explain-"
 HOOKED_PREFIX = "sagewatch-hooked-"
 INCIDENT_TAG = "sagewatch:incident"
+WITHHELD = "(withheld)"
 _MEGABYTE = 1_000_000
 # What the describe calls answer and the create calls do not take; a contract test holds it against botocore.
 DESCRIBED_ONLY = frozenset(
@@ -164,6 +166,51 @@ def build_hooked_config(
         "EndpointConfigName": diagnosis.hooked_config,
         "ProductionVariants": variants,
         "Tags": _build_tags(tags, diagnosis),
+    }
+
+
+def build_restored_model(
+    hooked: Mapping[str, Any], tags: Mapping[str, str], diagnosis: Diagnosis
+) -> dict[str, Any]:
+    """The CreateModel request of the owner's model as it was: our twin without the hook's variables."""
+    container = dict(hooked["PrimaryContainer"])
+    environment = container.get("Environment", {})
+    container["Environment"] = {k: v for k, v in environment.items() if k not in HOOK_VARIABLES}
+    return {
+        **_without_described(hooked),
+        "ModelName": RESTORED_PREFIX + diagnosis.incident_id,
+        "PrimaryContainer": container,
+        "Tags": _build_tags(tags, diagnosis),
+    }
+
+
+def build_restored_config(
+    hooked: Mapping[str, Any], tags: Mapping[str, str], diagnosis: Diagnosis, model: str
+) -> dict[str, Any]:
+    """The CreateEndpointConfig request of the owner's configuration as it was: our clone with the owner's model."""
+    variants = [
+        {**v, "ModelName": model} if v.get("ModelName") == diagnosis.hooked_model else dict(v)
+        for v in hooked["ProductionVariants"]
+    ]
+    return {
+        **_without_described(hooked),
+        "EndpointConfigName": RESTORED_PREFIX + diagnosis.incident_id,
+        "ProductionVariants": variants,
+        "Tags": _build_tags(tags, diagnosis),
+    }
+
+
+def withhold_environment(value: Any) -> Any:
+    """The same description without the values of containers' variables, but for the hook's: people keep passwords there."""
+    if isinstance(value, list):
+        return [withhold_environment(one) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {
+        key: {name: one if name in HOOK_VARIABLES else WITHHELD for name, one in inside.items()}
+        if key == "Environment" and isinstance(inside, Mapping)
+        else withhold_environment(inside)
+        for key, inside in value.items()
     }
 
 

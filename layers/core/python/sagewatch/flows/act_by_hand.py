@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from sagewatch.errors import RejectedInputError
-from sagewatch.flows.alert_waits import build_due
 from sagewatch.flows.conflicts import retry_conflicts
-from sagewatch.flows.incident_changes import build_change
+from sagewatch.flows.incident_changes import build_change, build_due
 from sagewatch.incident.acts import acknowledge, promote, resolve_by_hand
 from sagewatch.incident.calendar import Recurrence
 from sagewatch.incident.decision import Change, Ignore, Resolve
@@ -112,7 +111,7 @@ def end_silence(silence_id: str, *, world: World) -> Silence:
     for due in world.alerts.list_due():
         incident = world.state.load_incident(due.incident_id)
         if incident is not None and not due.over:
-            world.bus.publish([build_due(incident)], now)
+            world.bus.publish([build_due(incident.incident_id, build_labels(incident))], now)
     return ended
 
 

@@ -10,11 +10,12 @@ from datetime import datetime
 
 import msgspec
 
+from sagewatch.diagnose.afterwards import may_be_unfinished
 from sagewatch.diagnose.commands import Command, Refuse, Step
 from sagewatch.diagnose.machine import decide_next, decide_refused, decide_start
 from sagewatch.diagnose.model import Diagnosis, Phase, Seen
 from sagewatch.diagnose.plan import JOB_PREFIX, find_variant, plan_diagnosis
-from sagewatch.errors import RefusedError, RejectedInputError, RetryError
+from sagewatch.errors import ConflictError, RefusedError, RejectedInputError, RetryError
 from sagewatch.events import (
     ActionRequested,
     DiagnosisChanged,
@@ -30,7 +31,7 @@ from sagewatch.flows.diagnosis_commands import apply_command
 from sagewatch.flows.diagnosis_cost import note_cost
 from sagewatch.flows.diagnosis_sight import find_stop, get_policy, look
 from sagewatch.flows.evidence import load_report, write_page
-from sagewatch.flows.incident_changes import build_change
+from sagewatch.flows.incident_changes import build_change, build_diagnosis_change
 from sagewatch.flows.owed_diagnoses import may_begin
 from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.flows.recorded_requests import link_requests
@@ -74,9 +75,9 @@ def advance_endpoint(endpoint: str, world: World) -> None:
     """Take the endpoint's running diagnosis as far as it will go now; nothing to do is fine."""
     for _ in range(_STEPS_AT_ONCE):
         diagnosis = world.state.load_diagnosis(endpoint)
-        if diagnosis is None or diagnosis.told:
+        if diagnosis is None or not may_be_unfinished(diagnosis):
             return
-        if diagnosis.phase.over:
+        if diagnosis.phase.over and not diagnosis.told:
             _finish(diagnosis, world)
             return
         step = decide_next(diagnosis, look(diagnosis, world), get_policy(endpoint, world), world.now())
@@ -167,6 +168,8 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
         except RefusedError as error:
             _take_refusal(before, claimed, command, error, world)
             return
+        except ConflictError:
+            raise  # decided on what is no longer so: look again; the claim stands, as after a crash
         except RetryError as error:
             _give_back(before, claimed, error.reason, world)
             raise
@@ -233,8 +236,9 @@ def _note(incident_id: str, progress: Progress, world: World) -> None:
     def attempt() -> None:
         incident = world.state.load_incident(incident_id)
         record = world.state.load_open(incident.fingerprint) if incident else None
-        if incident is None or record is None:
-            return
+        made = world.state.load_diagnosis_of(incident_id)
+        if incident is None or record is None or progress.stage != (made.phase.value if made else "off"):
+            return  # another worker is further, and tells of that
         decision = note_progress(incident, record, progress, by=BY)
         if isinstance(decision, Ignore):
             return
@@ -245,15 +249,7 @@ def _note(incident_id: str, progress: Progress, world: World) -> None:
 
 
 def _tell(diagnosis: Diagnosis, change: str, world: World) -> None:
-    fact = DiagnosisChanged(
-        change=change,
-        incident_id=diagnosis.incident_id,
-        account=world.place.account,
-        region=world.place.region,
-        endpoint=diagnosis.endpoint,
-        variant=diagnosis.variant,
-        outcome=diagnosis.outcome,
-    )
+    fact = build_diagnosis_change(diagnosis, change, world.place)
     world.bus.publish([fact], world.now())
 
 

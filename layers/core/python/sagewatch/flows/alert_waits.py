@@ -10,7 +10,8 @@ import msgspec
 from sagewatch.alert.outbox import Hold, Ledger, Send, build_wait
 from sagewatch.alert_state import Group
 from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
-from sagewatch.events import AlertDue
+from sagewatch.flows.incident_changes import build_due
+from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -19,18 +20,6 @@ BY = "deliver_alert"
 WAKE_AT_MOST = timedelta(minutes=15)  # SQS delays no longer
 WAIT_AT_MOST = 3600.0  # seconds: no receiver's Retry-After keeps an alert for longer
 _BACKOFF = (30, 60, 120, 300, 600, 900)
-
-
-def build_due(incident: Incident, *, forced: bool = False) -> AlertDue:
-    """The fact that an incident's alerts are to be looked at."""
-    return AlertDue(
-        incident_id=incident.incident_id,
-        account=incident.account,
-        region=incident.region,
-        endpoint=incident.endpoint,
-        variant=incident.variant,
-        forced=forced,
-    )
 
 
 def keep_failure(
@@ -51,7 +40,7 @@ def keep_failure(
         seconds = min(seconds, WAIT_AT_MOST)
         until = now + timedelta(seconds=seconds)
         world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=until))
-        world.wakeups.wake(build_due(incident), now, seconds)
+        world.wakeups.wake(build_due(incident.incident_id, build_labels(incident)), now, seconds)
         entry = Entry(
             at=now,
             what="alert_delayed",
@@ -62,7 +51,9 @@ def keep_failure(
         hold = Hold("receiver_is_down", until)
     else:
         # The letter first: a crash in between keeps two of them, the other way round it would keep none.
-        world.wakeups.give_up(build_due(incident, forced=True), now, str(error))
+        world.wakeups.give_up(
+            build_due(incident.incident_id, build_labels(incident), forced=True), now, str(error)
+        )
         world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refused=send.content))
         entry = Entry(at=now, what="alert_refused", reason=error.reason, by=BY, data=data)
         hold = Hold("receiver_refused")
@@ -84,4 +75,6 @@ def wake_later(incident: Incident, group: Group, hold: Hold, world: World) -> No
     first = min(waiting, key=lambda one: (one.joined_at, one.incident_id))
     left = hold.until - world.now()
     if first.incident_id == incident.incident_id and left <= WAKE_AT_MOST:
-        world.wakeups.wake(build_due(incident), world.now(), max(left.total_seconds(), 0))
+        world.wakeups.wake(
+            build_due(incident.incident_id, build_labels(incident)), world.now(), max(left.total_seconds(), 0)
+        )

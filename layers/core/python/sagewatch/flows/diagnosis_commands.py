@@ -8,14 +8,21 @@ from sagewatch.diagnose.commands import (
     Command,
     DeleteHooked,
     EnsureHooked,
+    RecreateOriginal,
     StartJob,
     StopJob,
     UpdateEndpoint,
 )
 from sagewatch.diagnose.job import JobPlan, build_explain_job
-from sagewatch.diagnose.model import Diagnosis, Policy
-from sagewatch.diagnose.plan import build_deployment, build_hooked_config, build_hooked_model
-from sagewatch.errors import RefusedError, RetryError
+from sagewatch.diagnose.model import IN_SERVICE, Diagnosis, Policy
+from sagewatch.diagnose.plan import (
+    build_deployment,
+    build_hooked_config,
+    build_hooked_model,
+    build_restored_config,
+    build_restored_model,
+)
+from sagewatch.errors import ConflictError, RefusedError, RetryError
 from sagewatch.flows.diagnosis_sight import get_policy
 from sagewatch.flows.evidence import write_classes, write_configs
 from sagewatch.flows.replay_requests import Chosen, choose_clean, choose_requests, write_requests
@@ -36,7 +43,10 @@ def apply_command(command: Command, diagnosis: Diagnosis, world: World) -> None:
     match command:
         case EnsureHooked():
             _ensure_hooked(diagnosis, world)
+        case RecreateOriginal():
+            _recreate_original(diagnosis, world)
         case UpdateEndpoint(config, carefully):
+            _check_still_ours(config, diagnosis, world)
             deployment = build_deployment(
                 diagnosis,
                 get_policy(diagnosis.endpoint, world),
@@ -49,10 +59,26 @@ def apply_command(command: Command, diagnosis: Diagnosis, world: World) -> None:
         case StopJob():
             world.jobs.stop_processing_job(diagnosis.job)
         case DeleteHooked():
-            world.hosting.delete_endpoint_config(diagnosis.hooked_config)
-            world.hosting.delete_model(diagnosis.hooked_model)
+            _delete_hooked(diagnosis, world)
         case _:
             assert_never(command)
+
+
+def _check_still_ours(target: str, claimed: Diagnosis, world: World) -> None:
+    """Look once more, right before the move: the claim was written some calls ago, and AWS has no conditional update.
+
+    Raises
+    ------
+    ConflictError
+        Another worker took the diagnosis further, or the endpoint is not as it was when this step was decided.
+    """
+    lease = world.state.load_diagnosis(claimed.endpoint)
+    if lease is None or lease.version != claimed.version:
+        raise ConflictError("diagnosis_went_on")
+    comes_from = claimed.original_config if target == claimed.hooked_config else claimed.hooked_config
+    endpoint = world.hosting.describe_endpoint(claimed.endpoint) or {}
+    if endpoint.get("EndpointConfigName") != comes_from or endpoint.get("EndpointStatus") != IN_SERVICE:
+        raise ConflictError("endpoint_was_changed")
 
 
 def _ensure_hooked(diagnosis: Diagnosis, world: World) -> None:
@@ -69,6 +95,46 @@ def _ensure_hooked(diagnosis: Diagnosis, world: World) -> None:
     )
     hosting.create_model(hooked_model)
     hosting.create_endpoint_config(hooked_config)
+
+
+def _delete_hooked(diagnosis: Diagnosis, world: World) -> None:
+    """Remove what is ours, unless the endpoint needs it: an operator may have cloned the configuration that was live.
+
+    Raises
+    ------
+    RefusedError
+        The endpoint's configuration runs our model: an instance that is replaced could not load it any more.
+    """
+    hosting = world.hosting
+    endpoint = hosting.describe_endpoint(diagnosis.endpoint) or {}
+    live = hosting.describe_endpoint_config(endpoint["EndpointConfigName"]) if endpoint else None
+    live = live or {}
+    if live.get("EndpointConfigName") == diagnosis.hooked_config:
+        raise ConflictError("endpoint_was_changed")
+    hosting.delete_endpoint_config(diagnosis.hooked_config)
+    variants = [*live.get("ProductionVariants", []), *live.get("ShadowProductionVariants", [])]
+    if any(one.get("ModelName") == diagnosis.hooked_model for one in variants):
+        why = f"{live['EndpointConfigName']} runs it: change its model, then delete {diagnosis.hooked_model}"
+        raise RefusedError("DeleteModel", "ModelInUse", why)
+    hosting.delete_model(diagnosis.hooked_model)
+
+
+def _recreate_original(diagnosis: Diagnosis, world: World) -> None:
+    """From what is live, which nobody who cleans up can have deleted, and not from the evidence bucket."""
+    hosting = world.hosting
+    config = hosting.describe_endpoint_config(diagnosis.hooked_config)
+    model = hosting.describe_model(diagnosis.hooked_model)
+    if config is None:
+        raise RetryError("original_and_hooked_config_are_gone")
+    name = diagnosis.original_model
+    if hosting.describe_model(name) is None:
+        if model is None:
+            raise RetryError("original_and_hooked_model_are_gone")
+        made = build_restored_model(model, hosting.list_tags(model["ModelArn"]), diagnosis)
+        hosting.create_model(made)
+        name = made["ModelName"]
+    tags = hosting.list_tags(config["EndpointConfigArn"])
+    hosting.create_endpoint_config(build_restored_config(config, tags, diagnosis, name))
 
 
 def _start_job(diagnosis: Diagnosis, world: World) -> None:

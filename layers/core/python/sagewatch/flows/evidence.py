@@ -17,6 +17,7 @@ import msgspec
 from sagewatch.alert.content import Links
 from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.diagnose.model import Diagnosis
+from sagewatch.diagnose.plan import withhold_environment
 from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest, find_media_type
 from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.model import (
@@ -37,6 +38,7 @@ from sagewatch.flows.report_files import list_broken, load_report_files
 from sagewatch.flows.samples import get_sensitive, load_clean, load_suspicious, remember_sensitive
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
+from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
@@ -179,7 +181,8 @@ def write_configs(
     incident_id: str, original: Mapping[str, Any], hooked: Mapping[str, Any], world: World
 ) -> None:
     """Keep what the swap changes: the hooked configuration is deleted at its end."""
-    body = json.dumps({"original": original, "hooked": hooked}, default=str, indent=2).encode()
+    kept = {"original": withhold_environment(original), "hooked": withhold_environment(hooked)}
+    body = json.dumps(kept, default=str, indent=2).encode()
     world.objects.put_object(
         world.settings.evidence_bucket, build_configs_key(incident_id), body, "application/json"
     )
@@ -243,10 +246,23 @@ def _tell_withheld(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
 
 
 def load_report(incident_id: str, world: World) -> dict[str, Any]:
-    """What the saliency job says of its pictures; empty where it left nothing."""
+    """What the saliency job says of its pictures; empty where it left nothing, or nothing that can be read.
+
+    A job that is stopped may leave half a file: the diagnosis has to end all the same.
+    """
     key = f"{build_explain_prefix(incident_id)}explanations.json"
     stream = world.objects.open_object(world.settings.evidence_bucket, key)
-    return dict(json.loads(stream.read())) if stream else {}
+    if stream is None:
+        return {}
+    try:
+        report = json.loads(stream.read())
+    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError both are
+        get_logger().warning("report_unreadable", incident_id=incident_id, reason=type(error).__name__)
+        return {}
+    if not isinstance(report, dict) or not isinstance(report.get("images", []), list):
+        get_logger().warning("report_unreadable", incident_id=incident_id, reason="other_shape")
+        return {}
+    return report
 
 
 def _load_pictures(incident_id: str, world: World) -> dict[str, bytes]:

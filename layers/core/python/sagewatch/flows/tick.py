@@ -11,10 +11,13 @@ from contextlib import contextmanager
 
 import msgspec
 
+from sagewatch.diagnose.afterwards import is_watched
+from sagewatch.diagnose.model import Diagnosis
 from sagewatch.errors import ConflictError, SagewatchError
 from sagewatch.events import AlertDue, CanaryDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows.first_capture import notice_first_capture
+from sagewatch.flows.incident_changes import build_diagnosis_change, build_due
 from sagewatch.flows.ingest_capture import evaluate_stream
 from sagewatch.flows.lost_runs import notice_lost_runs
 from sagewatch.flows.manage_incident import finish_clearing
@@ -38,13 +41,17 @@ def tick(fact: Fact, world: World) -> None:
     # What people and diagnoses wait for goes first: no stream, however broken, stands before it.
     with attempts.at("alerts"):
         _publish(_list_due_alerts(world, attempts), world)
-    for endpoint in world.monitors.endpoints:
-        with attempts.at("diagnosis", endpoint):
-            _publish([change] if (change := _find_due(endpoint, world)) else [], world)
+    diagnoses = _load_diagnoses(world, attempts)
+    now = world.now()
+    with attempts.at("diagnoses"):
+        _publish(
+            [build_diagnosis_change(one, "due", world.place) for one in diagnoses if is_watched(one, now)],
+            world,
+        )
     with attempts.at("owed_diagnoses"):
         _publish(list(list_owed(world)), world)
     with attempts.at("overdue"):
-        _measure_overdue(world)
+        _measure_overdue(diagnoses, world)
     for endpoint, watched in world.monitors.endpoints.items():
         with attempts.at("streams", endpoint):
             streams = world.state.list_streams(endpoint)
@@ -86,11 +93,26 @@ def _publish(facts: Sequence[DiagnosisChanged | AlertDue], world: World) -> None
         get_logger().debug("ticked", count=len(facts))
 
 
-def _measure_overdue(world: World) -> None:
+def _load_diagnoses(world: World, attempts: _Attempts) -> list[Diagnosis]:
+    """The latest diagnosis of every endpoint that has one.
+
+    An endpoint may be taken out of monitors.yml while it records: it is looked after until it is its owner's.
+    """
+    endpoints = set(world.monitors.endpoints)
+    with attempts.at("diagnosed_endpoints"):
+        endpoints |= set(world.state.list_diagnosed())
+    found = []
+    for endpoint in sorted(endpoints):
+        with attempts.at("diagnosis", endpoint):
+            if (diagnosis := world.state.load_diagnosis(endpoint)) is not None:
+                found.append(diagnosis)
+    return found
+
+
+def _measure_overdue(diagnoses: Sequence[Diagnosis], world: World) -> None:
     """Say by how much the most overdue diagnosis is late: an endpoint may still be recording. An alarm looks at it."""
     now = world.now()
-    found = [world.state.load_diagnosis(endpoint) for endpoint in world.monitors.endpoints]
-    late = [(now - one.due).total_seconds() for one in found if one is not None and not one.phase.over]
+    late = [(now - one.due).total_seconds() for one in diagnoses if not one.phase.over]
     world.metrics.put({"DiagnosisOverdue": max([0.0, *late])}, "Seconds", EventBus=world.settings.event_bus)
 
 
@@ -111,28 +133,4 @@ def _list_due_alerts(world: World, attempts: _Attempts) -> list[AlertDue]:
                 finish_clearing(row.incident_id, world)
     rows = [row for row in world.alerts.list_due() if row.due_at is not None and row.due_at <= now]
     rows.sort(key=lambda row: (row.due_at or now, row.incident_id))
-    return [
-        AlertDue(
-            incident_id=row.incident_id,
-            account=row.labels["account"],
-            region=row.labels["region"],
-            endpoint=row.labels["endpoint"],
-            variant=row.labels["variant"],
-        )
-        for row in rows[:ALERTS_AT_ONCE]
-    ]
-
-
-def _find_due(endpoint: str, world: World) -> DiagnosisChanged | None:
-    diagnosis = world.state.load_diagnosis(endpoint)
-    if diagnosis is None or diagnosis.told:
-        return None
-    return DiagnosisChanged(
-        change="due",
-        incident_id=diagnosis.incident_id,
-        account=world.place.account,
-        region=world.place.region,
-        endpoint=endpoint,
-        variant=diagnosis.variant,
-        outcome=diagnosis.outcome,
-    )
+    return [build_due(row.incident_id, row.labels) for row in rows[:ALERTS_AT_ONCE]]

@@ -1,0 +1,176 @@
+"""The way back to the owner's configuration depends on nothing that may be missing by then."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from sagewatch.diagnose.model import Phase
+from sagewatch.entry import handle
+from sagewatch.errors import RefusedError, RetryError
+from sagewatch.events import Ticked
+from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
+from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.flows.tick import tick
+from sagewatch.monitors import parse_monitors
+from tests.unit.flows.worlds import MONITORS, Pump, build_event, build_finding, build_world
+
+
+def hook():
+    """A world whose endpoint records."""
+    world = build_world()
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    world.hosting.settle()
+    advance_endpoint("signs", world)
+    assert world.state.load_diagnosis("signs").phase is Phase.OBSERVING
+    return world
+
+
+def pass_minutes(world, minutes):
+    """What happens without anybody: the tick, the events that it sends, and SageMaker's own pace."""
+    for _ in range(minutes):
+        world.now.move(timedelta(minutes=1))
+        begun = len(world.bus.events)
+        tick(Ticked(world.now()), world)
+        for event in world.bus.events[begun:]:
+            if event["detail-type"] == "Diagnosis Due":
+                with contextlib.suppress(RetryError, RefusedError):
+                    handle(advance_diagnosis, event, world)
+        world.hosting.settle()
+
+
+def get_live(world):
+    return world.hosting.endpoints["signs"]["EndpointConfigName"]
+
+
+@pytest.mark.parametrize(
+    "error", [RetryError("SlowDown"), RefusedError("ListObjectsV2", "AccessDenied", "no")]
+)
+def test_an_evidence_bucket_that_cannot_be_listed_holds_nothing_up(error):
+    world = hook()
+    list_objects = world.objects.list_objects
+
+    def fail(*_):
+        raise error
+
+    world.objects.list_objects = fail
+    pass_minutes(world, 19)
+    assert get_live(world).startswith("sagewatch-hooked-")  # unknown is not "enough", nor is it "none"
+    pass_minutes(world, 5)
+    lease = world.state.load_diagnosis("signs")
+    assert get_live(world) == "signs-config"
+    assert (lease.phase, lease.outcome) == (Phase.FINISHED, "no_tensors")
+    world.objects.list_objects = (
+        list_objects  # the page's pictures are found by listing: only the telling waits
+    )
+    pass_minutes(world, 1)
+    assert world.state.load_diagnosis("signs").told
+
+
+@pytest.mark.parametrize("changed", [None, "off", "replay"], ids=["delisted", "off", "replay"])
+def test_an_endpoint_that_monitors_yml_lets_go_while_it_records_is_given_back_by_the_tick_alone(changed):
+    world = hook()
+    monitors = MONITORS.replace("mode: swap", f"mode: {changed}")
+    allowed = parse_monitors(monitors, "monitors.yml") if changed else None
+    allowed = allowed or msgspec.structs.replace(world.monitors, endpoints={})
+    after = dataclasses.replace(world, monitors=allowed)
+    pass_minutes(after, 4)
+    lease = world.state.load_diagnosis("signs")
+    assert get_live(world) == "signs-config"
+    assert (lease.phase.over, lease.told) == (True, True)
+    assert not [name for name in world.hosting.configs if name.startswith("sagewatch-")]
+
+
+def test_an_endpoint_that_is_delisted_and_cannot_go_back_is_measured_as_overdue():
+    world = hook()
+    after = dataclasses.replace(world, monitors=msgspec.structs.replace(world.monitors, endpoints={}))
+
+    def deny(*_):
+        raise RefusedError("UpdateEndpoint", "AccessDeniedException", "not authorized")
+
+    world.hosting.update_endpoint = deny
+    pass_minutes(after, 60)
+    name, late, *_ = [row for row in world.metrics.values if row[0] == "DiagnosisOverdue"][-1]
+    assert late > 600, name
+
+
+@pytest.mark.parametrize("deleted", [("config",), ("model",), ("config", "model")], ids="+".join)
+def test_an_owners_configuration_that_was_deleted_while_the_endpoint_records_is_made_again(deleted):
+    world = hook()
+    hosting = world.hosting
+    config, model = hosting.configs["signs-config"], hosting.models["signs-model"]
+    if "config" in deleted:
+        del hosting.configs["signs-config"]
+    if "model" in deleted:
+        del hosting.models["signs-model"]
+    pass_minutes(world, 26)
+    lease = world.state.load_diagnosis("signs")
+    assert (lease.phase.over, lease.told, lease.outcome) == (True, True, "no_tensors")
+    name = f"sagewatch-restored-{lease.incident_id}"
+    assert get_live(world) == name
+    made = hosting.configs[name]
+    assert made["DataCaptureConfig"] == config["DataCaptureConfig"]
+    (variant,), (wanted,) = made["ProductionVariants"], config["ProductionVariants"]
+    runs = name if "model" in deleted else "signs-model"
+    assert variant == {**wanted, "ModelName": runs}
+    assert (
+        hosting.models[runs]["PrimaryContainer"] == model["PrimaryContainer"]
+    )  # without the hook's variables
+    assert not [one for one in (*hosting.configs, *hosting.models) if one.startswith("sagewatch-hooked-")]
+    trail = [entry.reason for entry in world.state.load_entries(lease.incident_id)]
+    assert "original_was_deleted" in trail
+
+
+@pytest.mark.parametrize("kind", ["ProductionVariants", "ShadowProductionVariants"])
+def test_a_model_of_ours_that_an_operators_clone_of_the_live_configuration_runs_is_not_deleted(kind):
+    world = hook()
+    hosting = world.hosting
+    mine = {**hosting.configs[get_live(world)], "EndpointConfigName": "mine"}
+    (variant,) = mine.pop("ProductionVariants")
+    mine["ProductionVariants"] = [{**variant, "ModelName": "signs-model"}]
+    mine[kind] = [variant]
+    hosting.configs["mine"] = mine
+    hosting.endpoints["signs"]["EndpointConfigName"] = "mine"
+    pass_minutes(world, 3)
+    lease = world.state.load_diagnosis("signs")
+    assert (lease.phase, lease.outcome, lease.told) == (Phase.ABANDONED, "operator_changed_endpoint", True)
+    assert get_live(world) == "mine"
+    assert lease.hooked_model in hosting.models
+    assert lease.hooked_config not in hosting.configs
+    (refused,) = [e for e in world.state.load_entries(lease.incident_id) if e.what == "diagnosis_refused"]
+    assert "mine runs it" in refused.data["why"]  # a person is told what to do
+
+
+@pytest.mark.parametrize("left", [b'{"images": [', b"\xff\xfe", b"[]", b"null", b'{"images": 3}'])
+def test_a_report_of_the_saliency_job_that_cannot_be_read_ends_the_diagnosis_and_frees_the_lease(left):
+    world = hook()
+    incident_id = world.state.load_diagnosis("signs").incident_id
+    for number in range(4):
+        key = f"tensors/{incident_id}/w/index/000000000/{number:012d}_worker_0.json"
+        world.objects.bodies["evidence", key] = b"{}"
+    world.objects.bodies["evidence", f"incidents/{incident_id}/explain/explanations.json"] = left
+    pass_minutes(world, 8)
+    lease = world.state.load_diagnosis("signs")
+    assert (lease.phase, lease.outcome, lease.told) == (Phase.FINISHED, "job_left_nothing", True)
+
+
+def test_nothing_that_is_kept_of_the_configurations_shows_a_containers_password():
+    world = build_world()
+    container = world.hosting.models["signs-model"]["PrimaryContainer"]
+    container["Environment"] = {"DB_PASSWORD": "hunter2"}
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    incident_id = world.state.load_diagnosis("signs").incident_id
+    body = world.objects.bodies["evidence", f"incidents/{incident_id}/endpoint-configs.json"]
+    assert b"DB_PASSWORD" in body
+    assert b"TENSORS_OUTPUT" in body
+    assert f"s3://evidence/tensors/{incident_id}".encode() in body
+    shown = [key for (bucket, key), one in world.objects.bodies.items() if b"hunter2" in one]
+    assert shown == []
+    hooked = world.hosting.models[f"sagewatch-hooked-{incident_id}"]["PrimaryContainer"]
+    assert hooked["Environment"]["DB_PASSWORD"] == "hunter2"  # the model itself runs as before
