@@ -63,6 +63,7 @@ class Ears:
             "FIRING": "firing",
             "RESOLVED": "resolved",
             "STILL FIRING": "repeated",
+            "WORSE": "worsened",
             "COMES AND GOES": "digest",
         }.get(state, state.lower())
         self.hear(f"{self.topic}/mail", kind, subject + "\n" + body)
@@ -80,7 +81,8 @@ class Ears:
         self.hear(f"{receiver}/slack", kind, json.dumps(message, ensure_ascii=False))
 
     def reply(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
-        kind = "repeated" if message.get("reply_broadcast") else "thread"
+        again = "worsened" if " WORSE " in message["text"] else "repeated"
+        kind = again if message.get("reply_broadcast") else "thread"
         if kind == "thread":
             self.threads.append((self.clock.now, handle, message["text"]))
         else:

@@ -44,11 +44,14 @@ from sagewatch.flows.act_by_hand import (
     resolve_incident,
 )
 from sagewatch.flows.deliver_alert import deliver_alert
+from sagewatch.flows.incident_changes import build_change
 from sagewatch.flows.ingest_report import judge_and_tell
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
+from sagewatch.incident.acts import note_progress
 from sagewatch.incident.calendar import parse_recurrence
 from sagewatch.incident.lifecycle import build_incident_id
+from sagewatch.incident.model import Progress
 from sagewatch.memory.items import MemoryItems
 from sagewatch.memory.sagemaker import MemorySageMaker
 from sagewatch.memory.world import MemoryBus, MemoryClock, MemoryMetrics, MemoryObjects, MemoryWakeups
@@ -400,6 +403,19 @@ class Moment:
     def promotes(self, name: str, *, by: str) -> Moment:
         """Somebody says that the detector on trial is right."""
         return self._plan(lambda: promote_incident(self.story.find(name), by=by, world=self.story.world))
+
+    def diagnoses(self, name: str, stage: str) -> Moment:
+        """The diagnosis of the incident came to this stage."""
+
+        def act() -> None:
+            world = self.story.world
+            incident = world.state.load_incident(self.story.find(name))
+            record = world.state.load_open(incident.fingerprint)
+            decision = note_progress(incident, record, Progress(stage, "x", self.now), by="diagnosis")
+            world.state.save_incident(decision.incident, decision.record, decision.entries)
+            world.bus.publish([build_change(decision.incident, "updated")], self.now)
+
+        return self._plan(act)
 
     def silences(self, *matchers: str, length: str, by: str, reason: str, every: str = "") -> Moment:
         """Somebody asks that nobody be told."""

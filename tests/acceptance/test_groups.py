@@ -50,6 +50,18 @@ def test_a_worse_one_does_not_wait(tell):
     story.expect_all("firing", "30s")
     story.expect("on-call/mail", "firing", "1m")
     story.expect("on-call/slack", "updated", "1m")
+    story.expect("on-call/slack", "worsened", "1m", contains="critical")
+    story.ends("20m")
+
+
+def test_a_rise_of_one_does_not_wait_for_the_company_of_another(tell):
+    story = tell(GROUPED)
+    story.at("0s").raises("stop", severity="warning")
+    story.at("1m").raises("yield", severity="info")
+    story.at("2m").raises("stop", severity="critical")
+    story.expect_all("firing", "30s")
+    story.expect_all("worsened", "2m", contains="and 1 more")
+    story.expect("on-call/slack", "updated", "2m", contains="and 1 more")
     story.ends("20m")
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
+import msgspec
+
 from sagewatch.finding import Window
+from sagewatch.ports import ANY_VERSION, Write
 from tests.acceptance.language import START
 
 
@@ -59,12 +63,58 @@ def test_a_second_episode_is_a_second_message(tell):
     story.ends("1h")
 
 
-def test_severity_that_rises_is_shown_where_a_message_can_change(tell):
+def test_a_severity_that_rises_wakes_who_heard_of_it_once_and_is_shown_where_a_message_can_change(tell):
     story = tell()
     story.at("0s").raises("stop", severity="warning")
-    story.at("2m").raises("stop", severity="critical")
+    story.at("2m").raises("stop", severity="critical", times=2)
+    story.at("3m").raises("stop", severity="critical")
     story.expect_all("firing", "0s")
     story.expect("on-call/slack", "updated", "2m", contains="critical")
+    story.expect_all("worsened", "2m", contains="critical, it was warning")
+    story.ends("1h")
+
+
+def test_what_somebody_looks_after_and_gets_worse_is_spoken_of(tell):
+    story = tell()
+    story.at("0s").raises("stop", severity="warning")
+    story.at("1m").acknowledges("stop", by="ada")
+    story.at("2m").raises("stop", severity="critical")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/slack", "updated", "1m")
+    story.expect("on-call/slack", "updated", "2m")
+    story.expect_all("worsened", "2m")
+    story.ends("1h")
+
+
+def test_a_rise_is_told_of_what_an_older_version_told(tell):
+    def forget_the_severity(story):
+        """The rows as a version wrote them that did not write down of which severity it had told."""
+        items = story.world.state.items
+        debts = story.world.state.load_debts(story.find("stop"))
+        for debt in debts:
+            row = items.get(f"group#{debt.group}#{debt.receiver.split('/')[1]}", f"member#{debt.incident_id}")
+            body = {key: value for key, value in json.loads(row.body).items() if key != "told_severity"}
+            items.write([Write(msgspec.structs.replace(row, body=json.dumps(body).encode()), ANY_VERSION)])
+        assert len(debts) == 2
+
+    story = tell()
+    story.at("0s").raises("stop", severity="warning")
+    story.at("1m").does(forget_the_severity)
+    story.at("2m").raises("stop", severity="critical")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/slack", "updated", "2m")
+    story.expect_all("worsened", "2m", contains="it was warning")
+    story.ends("1h")
+
+
+def test_what_gets_worse_while_it_is_silenced_is_told_when_the_silence_ends(tell):
+    story = tell()
+    story.at("0s").raises("stop", severity="warning")
+    story.at("1m").silences("endpoint=signs", length="30m", by="ada", reason="known")
+    story.at("2m").raises("stop", severity="critical")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/slack", "updated", "31m", "32m")
+    story.expect_all("worsened", "31m", "32m")
     story.ends("1h")
 
 

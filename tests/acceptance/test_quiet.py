@@ -50,6 +50,18 @@ def test_a_resolve_is_owed_even_if_the_incident_was_silenced_meanwhile(tell):
     story.ends("5h")
 
 
+def test_what_a_diagnosis_finds_after_the_end_waits_for_the_end_of_the_silence(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("1m").silences("endpoint=signs", length="1h", by="ada", reason="known")
+    story.at("2m").clears("stop")
+    story.at("10m").diagnoses("stop", "finished")
+    story.expect_all("firing", "0s")
+    story.expect_all("resolved", "2m")
+    story.expect("on-call/slack", "resolved", "1h1m", "1h2m")  # changed in place: a green message stays green
+    story.ends("3h")
+
+
 def test_nothing_is_repeated_while_it_is_silenced(tell):
     story = tell()
     story.at("0s").raises("stop")

@@ -6,7 +6,7 @@ import msgspec
 
 from sagewatch.alert.content import Announcement, Links
 from sagewatch.alert.outbox import Kind
-from sagewatch.finding import Sample
+from sagewatch.finding import Sample, Severity
 from sagewatch.incident.acts import resolve_by_hand
 from sagewatch.incident.decision import Resolve
 from sagewatch.incident.model import Incident, OpenRecord, Progress
@@ -39,7 +39,10 @@ def announce(kind: Kind, finding_kind: str) -> Announcement:
         incident = msgspec.structs.replace(incident, diagnosis=done)
     if kind is Kind.RESOLVED:
         incident = resolve(incident)
-    return Announcement(kind=kind, incident=incident, links=LINKS, class_names=CLASS_NAMES)
+    before = Severity.WARNING if kind is Kind.WORSENED else None
+    return Announcement(
+        kind=kind, incident=incident, links=LINKS, class_names=CLASS_NAMES, severity_before=before
+    )
 
 
 def announce_by_hand() -> Announcement:

@@ -20,8 +20,9 @@ from typing import TypeVar
 
 import msgspec
 
-from sagewatch.alert.outbox import Ledger, Member
+from sagewatch.alert.outbox import Kind, Ledger, Member
 from sagewatch.errors import ConflictError
+from sagewatch.finding import Severity
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Entry, Incident, State
 from sagewatch.incident.muting import Open, Silence
@@ -167,6 +168,7 @@ class AlertState:
             told=told.told,
             told_at=told.told_at,
             told_content=told.told_content,
+            told_severity=told.told_severity,
             generation=told.generation,
         )
 
@@ -241,8 +243,15 @@ class AlertState:
 def _take_over(seen: Member, known: Member) -> Member:
     return msgspec.structs.replace(
         seen, joined_at=known.joined_at, told=known.told, told_at=known.told_at, told_content=known.told_content,
-        generation=known.generation, version=known.version,
+        told_severity=_find_told_severity(known), generation=known.generation, version=known.version,
     )  # fmt: skip
+
+
+def _find_told_severity(known: Member) -> Severity | None:
+    """What was said of it; an older version did not write it down, and had told what it saw."""
+    return (
+        known.severity if known.told_severity is None and known.told == Kind.FIRING else known.told_severity
+    )
 
 
 def _write_member(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.alert.outbox import Kind
-from sagewatch.finding import SAMPLES_ON_PAGE
+from sagewatch.finding import SAMPLES_ON_PAGE, Severity
 from sagewatch.incident.amounts import clean_text, format_share, format_time
 from sagewatch.incident.describe import NAME_LIMIT, describe, name_class
 from sagewatch.incident.describe_report import REPORT_KINDS
@@ -76,6 +76,8 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
         The other incidents that the message is about, the worst first.
     reason
         Why it is told, as a reason code.
+    severity_before
+        What the receiver knows the severity as, where it is worse now.
     pictures
         Heat maps, where there are some and the channel shows pictures.
     class_names
@@ -88,6 +90,7 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     class_names: dict[str, str] = {}
     companions: tuple[Companion, ...] = ()
     reason: str = ""
+    severity_before: Severity | None = None
     pictures: tuple[Picture, ...] = ()
 
 
@@ -105,7 +108,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     state
-        ``FIRING``, ``STILL FIRING``, ``COMES AND GOES`` or ``RESOLVED``: an update says in which of them the incident is.
+        ``FIRING``, ``WORSE``, ``STILL FIRING``, ``COMES AND GOES`` or ``RESOLVED``: an update says in which of them the
+        incident is.
     headline
         What, in a few words.
     what
@@ -143,9 +147,8 @@ def build_content(announcement: Announcement) -> Content:
             "one by one. While it does, Sagewatch sums up."
         )
     more = f" and {len(announcement.companions):,} more" if announcement.companions else ""
-    still = announcement.kind is Kind.REPEATED and not over
     return Content(
-        state=_find_state(announcement.kind, over=over, still=still),
+        state=_find_state(announcement.kind, over=over),
         endpoint=clean_text(incident.endpoint, NAME_LIMIT),
         headline=headline + more,
         what=what,
@@ -158,10 +161,11 @@ def build_content(announcement: Announcement) -> Content:
     )
 
 
-def _find_state(kind: Kind, *, over: bool, still: bool) -> str:
-    if kind is Kind.DIGEST:
-        return "COMES AND GOES"
-    return "RESOLVED" if over else "STILL FIRING" if still else "FIRING"
+def _find_state(kind: Kind, *, over: bool) -> str:
+    if over:
+        return "RESOLVED"
+    states = {Kind.DIGEST: "COMES AND GOES", Kind.REPEATED: "STILL FIRING", Kind.WORSENED: "WORSE"}
+    return states.get(kind, "FIRING")
 
 
 def _tell_doing(announcement: Announcement) -> str:
@@ -176,7 +180,8 @@ def _build_facts(announcement: Announcement, how_bad: str) -> Iterator[tuple[str
     finding = incident.latest
     endpoint, variant = clean_text(incident.endpoint, NAME_LIMIT), clean_text(incident.variant, NAME_LIMIT)
     yield "Endpoint", f"{endpoint}, variant {variant} ({incident.account}, {incident.region})"
-    yield "Severity", incident.severity.value
+    before = f", it was {announcement.severity_before.value}" if announcement.severity_before else ""
+    yield "Severity", incident.severity.value + before
     yield "How bad", how_bad
     yield "Since", format_time(finding.window.start)
     yield "Found", format_time(incident.opened_at)

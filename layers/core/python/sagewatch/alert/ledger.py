@@ -18,6 +18,7 @@ class Kind(enum.StrEnum):
     UPDATED = "updated"
     RESOLVED = "resolved"
     REPEATED = "repeated"
+    WORSENED = "worsened"
     DIGEST = "digest"
 
 
@@ -54,6 +55,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         Its fingerprint opens too often: it is summed up.
     told_content
         ``content`` as it was then.
+    told_severity
+        The severity that the receiver was last spoken to about; a worse one is worth another word.
     generation
         The message that told of it.
     """
@@ -73,6 +76,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     told: str | None = None
     told_at: datetime | None = None
     told_content: str | None = None
+    told_severity: Severity | None = None
     generation: int = 0
     version: int = 0
 
@@ -80,6 +84,12 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     def over(self) -> bool:
         """Whether the incident is resolved."""
         return self.state is State.RESOLVED
+
+    @property
+    def worsened(self) -> bool:
+        """Whether it is worse than the receiver has heard."""
+        known = self.told_severity
+        return self.told == Kind.FIRING and known is not None and self.severity.rank > known.rank
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):

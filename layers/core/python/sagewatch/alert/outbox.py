@@ -37,6 +37,9 @@ LARGE_GROUP = 10
 
 LARGE_GROUP_EVERY = timedelta(seconds=30)
 
+NEWS_WAITS = "news_waits_for_the_mute"
+"""Reason of a ``Hold``: the end was told, and what was found since waits until nobody mutes it."""
+
 
 def build_content(incident: Incident) -> str:
     """The key of all that a message about the incident says: it changes if and only if there is news.
@@ -88,12 +91,34 @@ def decide_announcement(
     shown = [one for one in members if one.told in {"firing", "resolved"} and _is_current(one, ledger)]
     if (spare := _find_spare(ledger, members, shown, mutes)) is not None:
         return spare
-    if ledger.told != Kind.FIRING:
-        if fresh:
-            return _begin(fresh, now, timers)
-        if ledger.told is None or not shown:
-            return _hold_muted(members, mutes, "nothing_to_tell")
-        return _tell_news(ledger, shown, now, policy, _hold_muted(members, mutes, "already_told"))
+    if ledger.told == Kind.FIRING:
+        return _decide_while_firing(ledger, members, mutes, fresh, shown, now, timers, policy)
+    if fresh:
+        return _begin(fresh, now, timers)
+    if ledger.told is None or not shown:
+        return _hold_muted(members, mutes, "nothing_to_tell")
+    silent = [mutes[one.incident_id] for one in shown if one.incident_id in mutes]
+    if len(silent) == len(shown):
+        # The end was owed; what a diagnosis found since is not, while it is muted.
+        return Hold(NEWS_WAITS, silent[0].until) if ledger.content != _key(shown) else Hold("already_told")
+    return _tell_news(ledger, shown, now, policy, _hold_muted(members, mutes, "already_told"))
+
+
+def _decide_while_firing(
+    ledger: Ledger,
+    members: Sequence[Member],
+    mutes: Mapping[str, Mute],
+    fresh: Sequence[Member],
+    shown: Sequence[Member],
+    now: datetime,
+    timers: Timers,
+    policy: Policy,
+) -> Send | Hold:
+    """What follows a message that says "firing"."""
+    audible = [one for one in shown if not one.over and one.incident_id not in mutes]
+    worsened = [one for one in audible if one.worsened]
+    if worsened:
+        return _tell_worsened(worsened, fresh, shown, policy)
     if fresh:
         return _tell_joined(ledger, fresh, shown, now, timers, policy)
     if all(one.over for one in shown):
@@ -101,7 +126,6 @@ def decide_announcement(
             kind=Kind.RESOLVED, reason="resolve_owed", content=_key(shown), in_place=policy.in_place,
             shows=_order(shown), tells=tuple(one.incident_id for one in shown if one.told == Kind.FIRING),
         )  # fmt: skip
-    audible = [one for one in shown if not one.over and one.incident_id not in mutes]
     if not audible:
         return _hold_muted(members, mutes, "muted")
     again = _decide_again(ledger, audible, shown, now, timers)
@@ -136,7 +160,9 @@ def settle(
     begins = send.kind is Kind.FIRING and ledger.told != Kind.FIRING
     told = send.kind.value if send.kind in {Kind.FIRING, Kind.RESOLVED} else ledger.told
     generation = ledger.generation + begins
-    pings = not (send.kind is Kind.UPDATED or (send.in_place and ledger.thread is not None))
+    pings = send.kind is Kind.WORSENED or not (
+        send.kind is Kind.UPDATED or (send.in_place and ledger.thread is not None)
+    )
     settled = msgspec.structs.replace(
         ledger,
         told=told,
@@ -155,10 +181,15 @@ def settle(
     as_what = Kind.RESOLVED if send.kind is Kind.RESOLVED else Kind.FIRING
     changed = [
         msgspec.structs.replace(
-            one, told=as_what.value, told_at=now, told_content=one.content, generation=generation
+            one,
+            told=as_what.value,
+            told_at=now,
+            told_content=one.content,
+            told_severity=one.severity,
+            generation=generation,
         )
         for one in members
-        if one.incident_id in send.tells
+        if one.incident_id in send.tells or (pings and one.worsened and one.incident_id in send.shows)
     ]
     return settled, changed
 
@@ -243,11 +274,28 @@ def _tell_joined(
     everyone = [*fresh, *shown]
     in_place = policy.in_place and ledger.thread is not None
     return Send(
-        kind=Kind.UPDATED if in_place else Kind.FIRING,
+        # A change in place wakes nobody: a worse one speaks up.
+        kind=(Kind.WORSENED if worse else Kind.UPDATED) if in_place else Kind.FIRING,
         reason="worse_incident_joined" if worse else "incident_joined",
         content=_key(everyone),
         in_place=in_place,
         shows=_order(everyone),
+        tells=tuple(one.incident_id for one in fresh),
+    )
+
+
+def _tell_worsened(
+    worsened: Sequence[Member], fresh: Sequence[Member], shown: Sequence[Member], policy: Policy
+) -> Send:
+    """Whoever heard "warning" is woken by "critical": at once, whatever interval the group keeps."""
+    everyone = [*fresh, *shown]
+    first = _order(worsened)
+    return Send(
+        kind=Kind.WORSENED,
+        reason="severity_rose",
+        content=_key(everyone),
+        in_place=policy.in_place,
+        shows=(*first, *(one for one in _order(everyone) if one not in first)),
         tells=tuple(one.incident_id for one in fresh),
     )
 

@@ -26,6 +26,7 @@ _WIDE = frozenset({"How bad", "Most frequent", "Samples", "Together with", "Inci
 _SIGNS = {
     "FIRING": "\N{LARGE RED CIRCLE}",
     "COMES AND GOES": "\N{LARGE YELLOW CIRCLE}",
+    "WORSE": "\N{LARGE RED CIRCLE}",
     "STILL FIRING": "\N{LARGE RED CIRCLE}",
     "RESOLVED": "\N{LARGE GREEN CIRCLE}",
 }

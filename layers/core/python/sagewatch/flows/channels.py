@@ -91,7 +91,12 @@ def _tell_slack(
     if ledger.thread is None or (send.kind is Kind.FIRING and not send.in_place):
         return world.chat.post_message(name, message)
     try:
-        if send.kind is Kind.REPEATED:
+        if send.kind in {Kind.REPEATED, Kind.WORSENED}:
+            if send.content != ledger.content:
+                known = msgspec.structs.replace(announcement, kind=Kind.UPDATED)
+                world.chat.update_message(
+                    name, ledger.thread, render_slack(known, _build_buttons(known, send, world))
+                )
             # The channel hears of it once more; the message itself stays where it was.
             world.chat.reply(name, ledger.thread, {**message, "reply_broadcast": True})
             return ledger.thread

@@ -12,6 +12,7 @@ import msgspec
 
 from sagewatch.alert.content import Announcement, Companion
 from sagewatch.alert.outbox import (
+    NEWS_WAITS,
     Hold,
     Kind,
     Ledger,
@@ -121,6 +122,7 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
         told |= {incident.incident_id, decision.shows[0]}
     member = world.alerts.load_member(target.group, target.name, incident.incident_id)
     settled = incident.state is State.RESOLVED and member is not None and member.told in TOLD_TO_THE_END
+    settled = settled and hold.reason != NEWS_WAITS
     known = member is not None and member.told is not None
     return Outcome(tuple(sorted(told)), hold.until, settled, known)
 
@@ -215,6 +217,10 @@ def _send_and_record(incident: Incident, claimed: Ledger, sight: _Sight, world: 
         class_names=get_class_names(lead.endpoint, world),
         companions=tuple(_list_companions(members, send, lead)),
         reason=send.reason,
+        severity_before=next(
+            (one.told_severity for one in members if one.incident_id == lead.incident_id and one.worsened),
+            None,
+        ),
     )
     try:
         handle = send_message(announcement, claimed, send, world)

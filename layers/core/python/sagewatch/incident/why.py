@@ -21,6 +21,7 @@ REASONS = {
     "resolve_owed": "who was told that it fires is owed the end",
     "incident_joined": "more incidents joined the message, and the group's interval was over",
     "worse_incident_joined": "a worse incident joined the message; that does not wait",
+    "severity_rose": "it is worse than who heard of it knew; that does not wait",
     "still_firing": "nobody acknowledged, and the repeat interval was over",
     "acknowledged_but_open": "it is acknowledged, still open, and the reminder was due",
     "news": "the incident changed, and the channel can change its message",
