@@ -29,7 +29,6 @@ from sagewatch.finding import (
     DetectorRef,
     Evidence,
     Finding,
-    Place,
     Severity,
     Stream,
     Window,
@@ -56,6 +55,7 @@ from sagewatch.memory.items import MemoryItems
 from sagewatch.memory.sagemaker import MemorySageMaker
 from sagewatch.memory.world import MemoryBus, MemoryClock, MemoryMetrics, MemoryObjects, MemoryWakeups
 from sagewatch.monitors import parse_monitors
+from sagewatch.place import Place
 from sagewatch.quality.violations import Violation
 from sagewatch.report.run import Run
 from sagewatch.settings import Settings

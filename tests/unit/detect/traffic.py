@@ -7,7 +7,8 @@ from array import array
 from datetime import UTC, datetime, timedelta
 
 from sagewatch.capture import Segment
-from sagewatch.finding import Place, Stream
+from sagewatch.finding import Stream
+from sagewatch.place import Place
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 STREAM = Stream("signs", "AllTraffic")

@@ -13,7 +13,6 @@ from sagewatch.finding import (
     DetectorRef,
     Evidence,
     Finding,
-    Place,
     Severity,
     Stream,
     Window,
@@ -34,6 +33,7 @@ from sagewatch.memory.world import (
     MemoryWakeups,
 )
 from sagewatch.monitors import parse_monitors
+from sagewatch.place import Place
 from sagewatch.settings import Settings
 from sagewatch.state import State
 from sagewatch.world import World

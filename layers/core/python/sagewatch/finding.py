@@ -43,13 +43,6 @@ class Stream(msgspec.Struct, frozen=True, order=True):
         return f"{self.endpoint}/{self.variant}"
 
 
-class Place(msgspec.Struct, frozen=True):
-    """The account and region in which everything happens."""
-
-    account: str
-    region: str
-
-
 class Sample(msgspec.Struct, frozen=True, order=True):
     """Where one suspicious prediction lies in the captures; never what was in it."""
 

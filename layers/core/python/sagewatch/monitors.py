@@ -36,6 +36,7 @@ from sagewatch.incident.routing import Route
 from sagewatch.interactivity import SlackApp, read_slack_app
 from sagewatch.monitoring.policy import MODEL_MONITOR, MODES, SCHEDULERS, Quality
 from sagewatch.monitoring.schedule import build_sagemaker_cron, build_scheduler_cron
+from sagewatch.place import is_elsewhere, is_endpoint
 from sagewatch.section import (
     NOTHING,
     Section,
@@ -51,8 +52,6 @@ from sagewatch.section import (
 
 VERSION: Final = 1
 T = TypeVar("T")
-
-_ENDPOINT = re.compile("[A-Za-z0-9](?:-*[A-Za-z0-9]){0,62}")
 
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
@@ -257,9 +256,16 @@ def _read_monitors(top: Section) -> Monitors:
     receivers = read_all(top.section("receivers", "receivers"), "receiver", read_receiver)
     named = top.section("endpoints", "endpoints")
     for name in named.names() if named else ():
-        if named and not _ENDPOINT.fullmatch(name):
-            raise named.fail(name, "is no endpoint name: up to 63 letters, digits and inner hyphens")
+        if named and not is_endpoint(name):
+            raise named.fail(
+                name,
+                "is no endpoint name: up to 63 letters, digits and inner hyphens, "
+                "and .ACCOUNT.REGION behind it where it is elsewhere",
+            )
     endpoints = read_all(named, "endpoint", _read_endpoint)
+    for name in endpoints:
+        if named and is_elsewhere(name):
+            _expect_only_watched(name, endpoints[name], named)
     route = read_route(top.section("routes", "route"), receivers, top)
     return Monitors(
         endpoints=endpoints,
@@ -270,6 +276,14 @@ def _read_monitors(top: Section) -> Monitors:
         flapping=read_flapping(top.section("flapping", "flapping")),
         slack=read_optional(top, "slack", read_slack_app),
     )
+
+
+def _expect_only_watched(name: str, endpoint: Endpoint, named: Section) -> None:
+    """Sagewatch has no right to touch what is in another account, and starts no jobs there."""
+    if endpoint.diagnosis.mode != "off":
+        raise named.fail(name, "is elsewhere: watched, never touched, so its diagnosis must have mode off")
+    if endpoint.quality is not None:
+        raise named.fail(name, "is elsewhere: its monitor is scheduled there, so it has no quality here")
 
 
 def _read_endpoint(section: Section) -> Endpoint:

@@ -12,6 +12,8 @@ from typing import Any, BinaryIO, Final, Protocol, TypeVar
 
 import msgspec
 
+from sagewatch.place import Place
+
 ANY_VERSION: Final = -1
 ABSENT: Final = 0
 
@@ -194,6 +196,14 @@ class Jobs(Protocol):
 
     def stop_processing_job(self, name: str) -> None:
         """Ask the job to stop; one that has ended is left as it is."""
+        ...
+
+
+class JobsElsewhere(Protocol):
+    """Processing jobs of other accounts and regions: looked at, never touched."""
+
+    def describe_job_at(self, place: Place, name: str) -> dict[str, Any] | None:
+        """The job as it is now; ``RetryError`` where that place does not let us look."""
         ...
 
 

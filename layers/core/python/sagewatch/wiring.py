@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from sagewatch.aws.dynamodb import DynamoItems
+from sagewatch.aws.elsewhere import SageMakerElsewhere
 from sagewatch.aws.eventbridge import EventBridgeBus
 from sagewatch.aws.http import HttpHooks
 from sagewatch.aws.metrics import EmfMetrics
@@ -20,8 +21,8 @@ from sagewatch.aws.slack import SlackChat
 from sagewatch.aws.sns import SnsMail
 from sagewatch.aws.sqs import SqsWakeups
 from sagewatch.aws.threads import side_by_side
-from sagewatch.finding import Place
 from sagewatch.monitors import Monitors, load_monitors
+from sagewatch.place import Place
 from sagewatch.ports import NoWakeups, Wakeups
 from sagewatch.settings import Settings, load_settings
 from sagewatch.state import State
@@ -55,6 +56,7 @@ def build_world(account: str) -> World:
         hosting=SageMakerHosting(),
         jobs=SageMakerJobs(),
         schedules=SageMakerSchedules(),
+        elsewhere=SageMakerElsewhere(),
         mail=SnsMail(settings.alerts_topic_arn, settings.chat_topic_arn),
         letters=SesLetters(),
         chat=SlackChat(monitors.slack_receivers, secrets),

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from sagewatch.alert_state import AlertState
 from sagewatch.detect.stream import StreamFold
-from sagewatch.finding import Place, Stream
+from sagewatch.finding import Stream
 from sagewatch.monitors import Monitors
+from sagewatch.place import Place, find_place, name_endpoint
 from sagewatch.ports import (
     Bus,
     Chat,
@@ -16,6 +17,7 @@ from sagewatch.ports import (
     Hooks,
     Hosting,
     Jobs,
+    JobsElsewhere,
     Letters,
     Mail,
     Metrics,
@@ -65,12 +67,14 @@ class World:
     ----------
     schedules
         SageMaker's monitoring schedules; None where there are none to ask (replay, backtest).
+    elsewhere
+        Jobs of other accounts and regions; None where there are none to ask.
     wakeups
         Where a flow asks to be woken at a time; without it the minute's tick is soon enough.
     together
         Does independent things side by side.
     place
-        The account and region that findings and incidents carry.
+        The account and region in which Sagewatch runs; endpoints may be elsewhere (``find_place``).
     now
         The clock; flows read it once and pass the time on.
     folds
@@ -95,7 +99,16 @@ class World:
     hooks: Hooks = field(default_factory=NoHooks)
     letters: Letters = field(default_factory=NoLetters)
     schedules: Schedules | None = None
+    elsewhere: JobsElsewhere | None = None
     together: Together = one_by_one
+
+    def name_endpoint(self, name: str, place: Place | None) -> str:
+        """What an endpoint of a place is called in monitors.yml, in the state and in alerts."""
+        return name_endpoint(name, place, self.place)
+
+    def find_place(self, endpoint: str) -> Place:
+        """The account and region of what is called so."""
+        return find_place(endpoint, self.place)
 
     @property
     def alerts(self) -> AlertState:

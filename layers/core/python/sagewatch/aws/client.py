@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import boto3
 from botocore.config import Config
@@ -34,17 +34,17 @@ _BUSY = frozenset(
 _CONFLICT = frozenset({"ConditionalCheckFailedException", "TransactionConflictException"})
 
 
+CONFIG: Final = Config(
+    connect_timeout=3, read_timeout=20, retries={"mode": "standard", "max_attempts": 3}, tcp_keepalive=True
+)
+"""How patient each client is."""
+
+
 @cache
 def build_client(service: str) -> Any:
     """The one client of a service in this process (making one costs tens of milliseconds)."""
-    config = Config(
-        connect_timeout=3,
-        read_timeout=20,
-        retries={"mode": "standard", "max_attempts": 3},
-        tcp_keepalive=True,
-        # Presigned links of the old version are refused for objects under a KMS key.
-        signature_version="s3v4" if service == "s3" else None,
-    )
+    # Presigned links of the old version are refused for objects under a KMS key.
+    config = CONFIG.merge(Config(signature_version="s3v4")) if service == "s3" else CONFIG
     return boto3.client(service, config=config)
 
 

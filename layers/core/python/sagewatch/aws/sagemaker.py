@@ -75,10 +75,16 @@ class SageMakerHosting:
 
 
 class SageMakerJobs:
-    """Processing jobs."""
+    """Processing jobs.
 
-    def __init__(self) -> None:
-        self._client = build_client("sagemaker")
+    Parameters
+    ----------
+    client
+        Of another account or region, in place of ours.
+    """
+
+    def __init__(self, client: Any = None) -> None:
+        self._client = client or build_client("sagemaker")
 
     def create_processing_job(self, request: Mapping[str, Any]) -> None:
         """Start the job, unless there is one of that name."""

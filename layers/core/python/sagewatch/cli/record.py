@@ -36,7 +36,7 @@ def record(start: str, end: str, out: Path, stack: str, *, keep_names: bool, as_
     kept = scene if keep_names else redact_scene(scene)
     check_place(out, kept)
     found = read_archives(stack, store.outputs["EventBus"], store.now(), since, until)
-    events = order_events(event if keep_names else redact(event) for event in found)
+    events = order_events(event if keep_names else redact(event, scene.account) for event in found)
     beside = write_recording(out, events, kept)
     captures = out.parent / kept.captures
     if as_json:

@@ -14,9 +14,9 @@ import click
 
 from sagewatch.alert_state import AlertState
 from sagewatch.errors import ConfigurationError, SagewatchError
-from sagewatch.finding import Place
 from sagewatch.incident.routing import Route
 from sagewatch.monitors import Monitors
+from sagewatch.place import Place
 from sagewatch.ports import Objects
 from sagewatch.rehearsal import REHEARSAL, open_rehearsal
 from sagewatch.settings import Settings

@@ -14,13 +14,13 @@ from sagewatch.finding import (
     DetectorRef,
     Evidence,
     Finding,
-    Place,
     Severity,
     Stream,
     Window,
     build_content_key,
     build_fingerprint,
 )
+from sagewatch.place import Place
 
 NEVER_SEEN: Final = "never-seen"
 WITHIN: Final = timedelta(hours=6)

@@ -23,7 +23,8 @@ import msgspec
 from sagewatch.capture import Segment
 from sagewatch.detect.detector import Change, Cleared, Detector, Episode, Raised
 from sagewatch.detect.trace import TracePoint, read_last
-from sagewatch.finding import DetectorRef, Finding, Place, Stream, build_content_key, build_fingerprint
+from sagewatch.finding import DetectorRef, Finding, Stream, build_content_key, build_fingerprint
+from sagewatch.place import Place
 
 Position = tuple[datetime, str, int]
 

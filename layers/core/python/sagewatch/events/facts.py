@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from sagewatch.finding import SCHEMA, Finding, Severity
+from sagewatch.place import Place
 
 MARK: Final = "replay_name"
 """Key of our events' details: what follows from a replay, a drill or the canary says so."""
@@ -24,13 +25,14 @@ class Ignored(msgspec.Struct, frozen=True):
 
 
 class CaptureLanded(msgspec.Struct, frozen=True):
-    """An object appeared under the capture prefix."""
+    """An object appeared under the capture prefix; where its event does not say its place, it is ours."""
 
     bucket: str
     key: str
     etag: str
     size_bytes: int
     at: datetime
+    place: Place | None = None
 
 
 class TensorsLanded(msgspec.Struct, frozen=True):
@@ -48,6 +50,7 @@ class EndpointChanged(msgspec.Struct, frozen=True):
     endpoint: str
     status: str
     at: datetime
+    place: Place | None = None
 
 
 class JobChanged(msgspec.Struct, frozen=True):
@@ -57,6 +60,7 @@ class JobChanged(msgspec.Struct, frozen=True):
     arn: str
     status: str
     at: datetime
+    place: Place | None = None
 
 
 class Ticked(msgspec.Struct, frozen=True):

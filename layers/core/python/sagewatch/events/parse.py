@@ -34,6 +34,7 @@ from sagewatch.events.facts import (
     Ticked,
 )
 from sagewatch.finding import Finding
+from sagewatch.place import Place
 
 TENSORS_KEY = re.compile(r"^tensors/(?P<incident>[^/]+)/.*index/\d{9}/[^/]+\.json$")
 _MILLISECONDS = re.compile(r"^\d{12,14}(\.\d+)?$")
@@ -112,6 +113,12 @@ def _at(event: Mapping[str, Any]) -> datetime:
     return parse_time(_need(event, "time"), where=_where(event), key="time")
 
 
+def _place(event: Mapping[str, Any]) -> Place | None:
+    """Where it happened. EventBridge writes both itself, and keeps them when a bus forwards the event."""
+    account, region = event.get("account"), event.get("region")
+    return Place(str(account), str(region)) if account and region else None
+
+
 def _object_created(event: Mapping[str, Any]) -> Fact:
     key = str(_need(event, "detail", "object", "key"))
     bucket = str(_need(event, "detail", "bucket", "name"))
@@ -124,7 +131,7 @@ def _object_created(event: Mapping[str, Any]) -> Fact:
     size = _need(event, "detail", "object", "size")
     if not isinstance(size, int):
         raise RejectedInputError(f"not a size: {size!r}", where=_where(event), key="detail.object.size")
-    return CaptureLanded(bucket, key, etag, size, _at(event))
+    return CaptureLanded(bucket, key, etag, size, _at(event), _place(event))
 
 
 def _spell(status: str) -> str:
@@ -134,7 +141,8 @@ def _spell(status: str) -> str:
 
 def _endpoint_changed(event: Mapping[str, Any]) -> Fact:
     name = str(_need(event, "detail", "EndpointName"))
-    return EndpointChanged(name, _spell(str(_need(event, "detail", "EndpointStatus"))), _at(event))
+    status = _spell(str(_need(event, "detail", "EndpointStatus")))
+    return EndpointChanged(name, status, _at(event), _place(event))
 
 
 def _job_changed(event: Mapping[str, Any]) -> Fact:
@@ -143,6 +151,7 @@ def _job_changed(event: Mapping[str, Any]) -> Fact:
         str(_need(event, "detail", "ProcessingJobArn")),
         _spell(str(_need(event, "detail", "ProcessingJobStatus"))),
         _at(event),
+        _place(event),
     )
 
 

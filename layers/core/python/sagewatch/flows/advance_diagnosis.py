@@ -254,8 +254,10 @@ def _tell(diagnosis: Diagnosis, change: str, world: World) -> None:
 
 
 def _find_endpoint(fact: Fact, world: World) -> str | None:
-    if isinstance(fact, EndpointChanged | IncidentChanged | DiagnosisChanged):
+    if isinstance(fact, IncidentChanged | DiagnosisChanged):
         return fact.endpoint
+    if isinstance(fact, EndpointChanged):
+        return world.name_endpoint(fact.endpoint, fact.place)
     if isinstance(fact, TensorsLanded):
         incident_id = fact.incident_id
     elif isinstance(fact, JobChanged) and fact.job.startswith(JOB_PREFIX):

@@ -26,8 +26,9 @@ def notice_first_capture(endpoint: str, settings: NoData, world: World, *, seen:
         if not seen:
             _save(Expectation(endpoint=endpoint, since=now), world)
         return
+    place = world.find_place(endpoint)
     finding = judge_expectation(
-        expected, now, world.place, seen=seen, within=settings.after or WITHIN, staged=settings.staged
+        expected, now, place, seen=seen, within=settings.after or WITHIN, staged=settings.staged
     )
     if finding is None:
         return

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from sagewatch.diagnose.model import Diagnosis
 from sagewatch.events import AlertDue, DiagnosisChanged, IncidentChanged
-from sagewatch.finding import Place
 from sagewatch.incident.model import Incident
+from sagewatch.place import Place
 
 
 def build_change(incident: Incident, change: str) -> IncidentChanged:

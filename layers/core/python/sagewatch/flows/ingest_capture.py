@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+import msgspec
+
 from sagewatch.capture import CaptureLocation, Readout, Segment, parse_key, read_capture
 from sagewatch.detect.stream import Told
 from sagewatch.errors import RejectedInputError
@@ -86,8 +88,12 @@ def _locate(fact: CaptureLanded, world: World) -> CaptureLocation | None:
     except RejectedInputError as error:
         get_logger().info("event_ignored", reason=error.reason, key=fact.key)
         return None
-    if location.stream.endpoint not in world.monitors.endpoints:
-        get_logger().debug("event_ignored", reason="endpoint_not_watched", endpoint=location.stream.endpoint)
+    stream = msgspec.structs.replace(
+        location.stream, endpoint=world.name_endpoint(location.stream.endpoint, fact.place)
+    )
+    location = msgspec.structs.replace(location, stream=stream)
+    if stream.endpoint not in world.monitors.endpoints:
+        get_logger().debug("event_ignored", reason="endpoint_not_watched", endpoint=stream.endpoint)
         return None
     return location
 

@@ -5,11 +5,16 @@ The event is a hint; the job is described before anything is believed.
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from sagewatch.datapoints import Datapoints
 from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.events import Fact, FindingReported, JobChanged
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.observability import get_logger
+from sagewatch.place import Place
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.violations import FILE_NAMES, Violation, parse_violations
 from sagewatch.report.failure import Failure, classify_failure
@@ -24,10 +29,13 @@ def ingest_report(fact: Fact, world: World) -> None:
     """Judge the run that a finished job was, and say on the bus what it changes."""
     if not isinstance(fact, JobChanged):
         return
-    job = world.jobs.describe_processing_job(fact.job)
+    if not _is_watched(fact.place, world):
+        get_logger().debug("job_ignored", job=fact.job, reason="place_not_watched")
+        return
+    job = _describe(fact, world)
     if job is None:
         raise RetryError("job_not_visible_yet")
-    run = recognise_run(job)
+    run = _name_by_place(recognise_run(job), fact.place, world)
     if isinstance(run, NoRun) or run.endpoint not in world.monitors.endpoints:
         reason = run.reason if isinstance(run, NoRun) else "endpoint_not_watched"
         get_logger().info("job_ignored", job=fact.job, reason=reason)
@@ -47,6 +55,31 @@ def ingest_report(fact: Fact, world: World) -> None:
         reason=judged.reason,
         count=violations,
     )
+
+
+def _is_watched(place: Place | None, world: World) -> bool:
+    """Whether any endpoint of monitors.yml is there: nobody else's jobs are looked at."""
+    return place in (None, world.place) or (
+        world.elsewhere is not None
+        and any(world.find_place(endpoint) == place for endpoint in world.monitors.endpoints)
+    )
+
+
+def _describe(fact: JobChanged, world: World) -> dict[str, Any] | None:
+    if fact.place is None or fact.place == world.place or world.elsewhere is None:
+        return world.jobs.describe_processing_job(fact.job)
+    return world.elsewhere.describe_job_at(fact.place, fact.job)
+
+
+def _name_by_place(run: Run | NoRun, place: Place | None, world: World) -> Run | NoRun:
+    """The run under the names that endpoint and schedule have here: two accounts may have either alike."""
+    if isinstance(run, NoRun):
+        return run
+    names = {
+        "endpoint": world.name_endpoint(run.endpoint, place),
+        "schedule": world.name_endpoint(run.schedule, place),
+    }
+    return msgspec.structs.replace(run, **names)
 
 
 def load_outcome(run: Run, world: World) -> list[Violation] | Failure:
@@ -92,7 +125,7 @@ def judge_and_tell(
     state = world.state.load_schedule(run.schedule)
     watched = world.monitors.endpoints.get(run.endpoint)
     patience = watched.quality.patience if watched and watched.quality else Datapoints()
-    judged = judge_run(run, outcome, state, world.place, patience, rows)
+    judged = judge_run(run, outcome, state, world.find_place(run.endpoint), patience, rows)
     # Told before it is remembered: a crash repeats the telling, and hearers know repetitions.
     world.bus.publish([FindingReported(finding) for finding in judged.findings], world.now())
     if judged.state != state:

@@ -69,7 +69,7 @@ def view_stream(stream: Stream, world: World, settle_before: datetime | None = N
         checkpoint,
         world.state.load_segments(stream, checkpoint.since if checkpoint else None),
         stream=stream,
-        place=world.place,
+        place=world.find_place(stream.endpoint),
         settle_before=settle_before,
         now=world.now(),
     )
@@ -83,7 +83,8 @@ def _view_kept(
     fold = folds.get(stream)
     if fold is None:
         detectors = build_detectors(watched.detectors, tuple(watched.capture.classes))
-        fold = folds[stream] = StreamFold(detectors, None, stream=stream, place=world.place)
+        place = world.find_place(stream.endpoint)
+        fold = folds[stream] = StreamFold(detectors, None, stream=stream, place=place)
     segments = world.state.load_segments(stream, fold.since)
     told = fold.take_in(segments, settle_before=settle_before, now=world.now())
     if settle_before is not None:

@@ -14,7 +14,6 @@ from sagewatch.finding import (
     DetectorRef,
     Evidence,
     Finding,
-    Place,
     Severity,
     Stream,
     Window,
@@ -22,6 +21,7 @@ from sagewatch.finding import (
     build_fingerprint,
 )
 from sagewatch.observability import get_logger
+from sagewatch.place import Place
 from sagewatch.world import World
 
 

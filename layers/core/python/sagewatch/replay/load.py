@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -106,15 +107,26 @@ def build_player(recording: Recording, monitors: Monitors | None = None) -> Play
 
 
 def build_scene(events: Iterable[Event], prefix: str) -> Scene:
-    """The scene of events beside which none lies: their buckets are those that captures and tensors came to."""
+    """The scene of events beside which none lies.
+
+    Their buckets are those that captures and tensors came to; home is where Sagewatch's own facts, or else most events,
+    come from.
+    """
     scene = Scene(capture_prefix=prefix)
     buckets: dict[str, str] = {}
+    places: Counter[tuple[bool, str, str]] = Counter()
     for event in events:
+        if event.get("account") and event.get("region"):
+            places[event["source"] == "sagewatch", str(event["account"]), str(event["region"])] += 1
         bucket, key = find_object(event)
         if bucket and key.startswith(f"{prefix}/"):
             buckets.setdefault("capture_bucket", bucket)
         elif bucket and key.startswith("tensors/"):
             buckets.setdefault("evidence_bucket", bucket)
+    if places:
+        # Of equally many, the first in the alphabet: a recording has one scene.
+        _, account, region = min(places, key=lambda place: (not place[0], -places[place], place))
+        scene = msgspec.structs.replace(scene, account=account, region=region)
     return msgspec.structs.replace(scene, **buckets)
 
 

@@ -16,11 +16,11 @@ import msgspec
 from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.events import Ignored, parse_event
 from sagewatch.events.parse import parse_time
-from sagewatch.finding import Place
 from sagewatch.flows.follow_up import run_through
 from sagewatch.memory.state import MemoryState
 from sagewatch.memory.world import MemoryBus, MemoryChat, MemoryClock, MemoryMail
 from sagewatch.monitors import Monitors
+from sagewatch.place import Place
 from sagewatch.ports import OutgoingEvent
 from sagewatch.replay.metrics import LastMetrics
 from sagewatch.replay.recording import Event, FolderObjects, find_object

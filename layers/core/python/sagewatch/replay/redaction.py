@@ -10,6 +10,7 @@ import msgspec
 from sagewatch.replay.scene import Scene
 
 ACCOUNT = "111122223333"
+ELSEWHERE = "444455556666"
 _HIDDEN = frozenset(
     {"requester", "source-ip-address", "request-id", "sequencer", "RoleArn", "ExecutionRoleArn"}
 )
@@ -17,18 +18,24 @@ _VALUES_HIDDEN = frozenset({"Environment", "Tags"})
 REDACTED = "redacted"
 
 
-def redact(event: dict[str, Any]) -> dict[str, Any]:
+def redact(event: dict[str, Any], home: str) -> dict[str, Any]:
     """The event without account, callers, roles, environment and tags.
+
+    Parameters
+    ----------
+    home
+        The account that recorded: events that another one forwarded to it stay told apart from its own.
 
     Examples
     --------
-    >>> redact({"account": "123456789012", "detail": {"requester": "ann", "arn": "a:123456789012:b"}})
+    >>> redact({"account": "123456789012", "detail": {"requester": "ann", "arn": "a:123456789012:b"}}, "123456789012")
     {'account': '111122223333', 'detail': {'requester': 'redacted', 'arn': 'a:111122223333:b'}}
     """
     account = str(event.get("account", ""))
     text = json.dumps(event)
-    if account:
-        text = text.replace(account, ACCOUNT)
+    for known, standing_in in ((account, ELSEWHERE if account != home else ACCOUNT), (home, ACCOUNT)):
+        if known:
+            text = text.replace(known, standing_in)
     return dict(_walk(json.loads(text)))
 
 

@@ -18,13 +18,13 @@ from sagewatch.finding import (
     DetectorRef,
     Evidence,
     Finding,
-    Place,
     Severity,
     Stream,
     Window,
     build_content_key,
     build_fingerprint,
 )
+from sagewatch.place import Place
 from sagewatch.quality.violations import Violation
 from sagewatch.report.failure import Failure
 from sagewatch.report.rows import RowHistory, judge_rows

@@ -1,0 +1,84 @@
+"""``JobsElsewhere`` in SageMaker, looked at with the role that the spoke's template makes (deploy/spoke.yml).
+
+Source: AWS STS AssumeRole; botocore's refreshable credentials.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import boto3
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    CredentialResolver,
+    DeferredRefreshableCredentials,
+)
+from botocore.exceptions import ClientError
+from botocore.session import get_session
+
+from sagewatch.aws.client import CONFIG, read_code
+from sagewatch.aws.sagemaker import SageMakerJobs
+from sagewatch.errors import RetryError
+from sagewatch.place import Place
+
+READER: Final = "sagewatch-reader"
+"""The role's name in every spoke, before its region: roles are an account's, spokes a region's."""
+
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+
+
+class SageMakerElsewhere:
+    """Processing jobs of each place, by a client that is made once and renews its own credentials."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[Place, SageMakerJobs] = {}
+
+    def describe_job_at(self, place: Place, name: str) -> dict[str, Any] | None:
+        """The job as it is now; ``RetryError`` where the spoke does not let us look (yet)."""
+        if place not in self._jobs:
+            self._jobs[place] = SageMakerJobs(_build_client(place))
+        try:
+            return self._jobs[place].describe_processing_job(name)
+        except ClientError as error:
+            if read_code(error) in _DENIED:
+                raise RetryError(f"{READER}-{place.region} of {place.account} may not be assumed") from error
+            raise
+
+
+def name_reader(place: Place, partition: str) -> str:
+    """ARN of the role that may look at a place's jobs.
+
+    Examples
+    --------
+    >>> name_reader(Place("210987654321", "eu-west-1"), "aws")
+    'arn:aws:iam::210987654321:role/sagewatch-reader-eu-west-1'
+    """
+    return f"arn:{partition}:iam::{place.account}:role/{READER}-{place.region}"
+
+
+class _Reader(CredentialProvider):  # type: ignore[misc]  # botocore has no types
+    """Credentials of the place's reader: fetched when they are first used, and again before they end."""
+
+    METHOD = "sagewatch-reader"
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self._place = place
+
+    def load(self) -> DeferredRefreshableCredentials:
+        """Credentials that fetch themselves."""
+        ours = get_session()
+        role = name_reader(self._place, ours.get_partition_for_region(self._place.region))
+        named = {"RoleSessionName": "sagewatch-ingest-report"}
+        fetcher = AssumeRoleCredentialFetcher(
+            ours.create_client, ours.get_credentials(), role, extra_args=named
+        )
+        return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
+
+
+def _build_client(place: Place) -> Any:
+    theirs = get_session()
+    theirs.register_component("credential_provider", CredentialResolver([_Reader(place)]))
+    session = boto3.Session(botocore_session=theirs, region_name=place.region)
+    return session.client("sagemaker", config=CONFIG)
