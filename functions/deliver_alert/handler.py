@@ -5,4 +5,8 @@ from __future__ import annotations
 from sagewatch.entry import build_handler
 from sagewatch.flows.deliver_alert import deliver_alert
 
-handler = build_handler(deliver_alert)
+# Receivers that are slow, and just not too slow, may take so long over one record: the rest of its batch comes again,
+# instead of being cut off in the middle of a message.
+RESERVE_SECONDS = 40
+
+handler = build_handler(deliver_alert, RESERVE_SECONDS)

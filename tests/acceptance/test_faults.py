@@ -44,6 +44,31 @@ def test_retry_after_is_waited_for_to_the_second(tell):
     assert story.count_asked("on-call/slack") == 3
 
 
+def test_a_receiver_that_asked_for_time_is_left_alone_by_every_group(tell):
+    story = tell(MONITORS + "routes: {receiver: on-call, group_by: [incident]}")
+    story.at("0s").throttles("on-call/slack", times=1, retry_after=50)
+    story.at("1s").raises("stop")
+    for number in range(8):
+        story.at(f"{2 + number}s").raises(f"sign-{number}")
+        story.expect("on-call/mail", "firing", f"{2 + number}s")
+        story.expect("on-call/slack", "firing", "51s")
+    story.expect("on-call/mail", "firing", "1s")
+    story.expect("on-call/slack", "firing", "51s")
+    story.ends("30m")
+    assert story.count_asked("on-call/slack") == 10
+
+
+def test_a_receiver_that_hangs_is_tried_by_one_group_at_a_time(tell):
+    story = tell(MONITORS + "routes: {receiver: on-call, group_by: [incident]}")
+    story.at("0s").goes_down("on-call/slack", back="29s")
+    for number in range(10):
+        story.at("1s").raises(f"sign-{number}")
+        story.expect("on-call/mail", "firing", "1s")
+        story.expect("on-call/slack", "firing", "31s")
+    story.ends("30m")
+    assert story.count_asked("on-call/slack") == 11
+
+
 @pytest.mark.parametrize("reason", ["message_not_found", "edit_window_closed"])
 def test_a_slack_message_that_cannot_be_changed_any_more_is_followed_by_a_new_one(tell, reason):
     story, lost = tell(), []

@@ -33,6 +33,9 @@ class Context:
     invoked_function_arn = "arn:aws:lambda:eu-west-1:123456789012:function:{name}"
     aws_request_id = "1"
 
+    def get_remaining_time_in_millis(self):
+        return 60_000
+
 answer = handler(json.load(sys.stdin), Context())
 places = sorted({{m.__file__.split("/site-packages/")[0] for m in sys.modules.values() if getattr(m, "__file__", None)}})
 print()

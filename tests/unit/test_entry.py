@@ -129,3 +129,13 @@ def test_what_nobody_foresaw_comes_again_and_is_in_the_log_without_its_text(capl
     assert record.error == "ValueError"
     assert record.place.startswith("fail:")
     assert "SECRET" not in caplog.text
+
+
+def test_a_record_for_which_no_time_is_left_is_not_begun_and_comes_again():
+    world = build_world()
+    files = put_ten_files(world)
+    left = iter([60, 50, 40, *[39] * 7])
+    records = [message(event, number) for number, event in enumerate(files)]
+    answer = Batch(ingest_capture, world, lambda: next(left) >= 40).run(records)
+    assert failed(answer) == [f"m{number}" for number in range(3, 10)]
+    assert len(world.state.load_segments(STREAM, None)) == 3

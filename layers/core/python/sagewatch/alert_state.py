@@ -7,6 +7,7 @@ pk / sk                                  holds
 ``group#...`` / ``member#<incident>``    an incident of the group, and what the receiver was told of it
 ``incident#<id>`` / ``pictures#<target>`` its heat maps are in the thread of the target's message
 ``incident#<id>`` / ``outbox#<target>``  in which group a receiver hears of the incident (a copy for readers)
+``receiver#<target>`` / ``pause``        until when a receiver's channel is left alone, whatever it is about
 ``open-incidents`` / ``<incident>``      when the incident's alerts are to be looked at again
 ``silences`` / ``<silence>``             a silence; kept for a while after its end, for the record
 =======================================  ===========================================================
@@ -32,6 +33,7 @@ from sagewatch.state import OPEN_INCIDENTS, Due, write_entry, write_row
 MEMBER_KEPT = timedelta(days=2)
 SILENCE_KEPT = timedelta(days=30)
 SETTLED_KEPT = timedelta(hours=1)
+PAUSE_KEPT = timedelta(days=1)
 GROUP_LIMIT = 1000
 """Stored members from which on an incident that is new goes into a further group, with a message of its own."""
 _FORGOTTEN = MEMBER_KEPT + timedelta(days=2)  # DynamoDB removes what has expired within two days
@@ -171,6 +173,19 @@ class AlertState:
             told_severity=told.told_severity,
             generation=told.generation,
         )
+
+    # Receivers ----------------------------------------------------------------------------------------
+
+    def load_pause(self, target: str) -> datetime | None:
+        """Until when the receiver's channel is left alone, over or not; None where it never failed."""
+        row = self._items.get(f"receiver#{target}", "pause")
+        return None if row is None else msgspec.json.decode(row.body, type=datetime)
+
+    def save_pause(self, target: str, until: datetime) -> None:
+        """Leave the receiver's channel alone until then; the latest word counts."""
+        body = msgspec.json.encode(until)
+        expires = int((until + PAUSE_KEPT).timestamp())
+        self._items.write([Write(Item(f"receiver#{target}", "pause", body, expires_at=expires), ANY_VERSION)])
 
     # What is due --------------------------------------------------------------------------------------
 

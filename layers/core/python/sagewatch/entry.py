@@ -26,15 +26,23 @@ Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
 Service = Callable[[dict[str, Any], Desk], dict[str, Any]]
 
 
-def build_handler(flow: Flow) -> Handler:
+def build_handler(flow: Flow, reserve_seconds: float = 0.0) -> Handler:
     """The Lambda handler that gives each record's fact to a flow, and then runs what the batch owes, once.
 
     A record that fails, or whose follow-up fails, is reported as a batch item failure, comes again, and ends
     in the dead-letter queue: what can heal heals by then, what cannot is kept there with its reason in the log.
+
+    Parameters
+    ----------
+    reserve_seconds
+        What one record may take at the most: none is begun with less of the function's time left, it comes again.
     """
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        batch = Batch(flow, build_world(context.invoked_function_arn.split(":")[4]))
+        def has_time() -> bool:
+            return not reserve_seconds or context.get_remaining_time_in_millis() >= reserve_seconds * 1000
+
+        batch = Batch(flow, build_world(context.invoked_function_arn.split(":")[4]), has_time)
         return batch.run(event["Records"])
 
     return handler
@@ -49,11 +57,14 @@ class Batch:
         What to do with each record's fact.
     world
         The ports, as they are for events that no replay sent.
+    has_time
+        Whether one more record may be begun.
     """
 
-    def __init__(self, flow: Flow, world: World) -> None:
+    def __init__(self, flow: Flow, world: World, has_time: Callable[[], bool] = lambda: True) -> None:
         self._flow = flow
         self._world = world
+        self._has_time = has_time
         self._owed: dict[Hashable, FollowUp] = {}
         self._owing: dict[str, Hashable] = {}
 
@@ -81,6 +92,8 @@ class Batch:
 
     def _handle_record(self, record: SQSRecord) -> None:
         with _refusals_logged():
+            if not self._has_time():
+                raise RetryError("no_time_left")
             envelope = read_envelope(record.body)
             replay = read_replay_name(envelope)
             get_logger().append_keys(correlation_id=envelope.get("id"), replay=replay)

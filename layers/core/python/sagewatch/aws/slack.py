@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from sagewatch.alerting import SlackReceiver
-from sagewatch.aws.http import read_retry_after
+from sagewatch.aws.http import TIMEOUT_SECONDS, read_retry_after
 from sagewatch.errors import DeliveryError
 from sagewatch.ports import TitledPicture
 
@@ -101,7 +101,7 @@ class SlackChat:
 
     @staticmethod
     def _build_client(token: str, settings: SlackReceiver) -> WebClient:
-        return WebClient(token=token, base_url=settings.api_url, timeout=10, retry_handlers=[])
+        return WebClient(token=token, base_url=settings.api_url, timeout=TIMEOUT_SECONDS, retry_handlers=[])
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -39,6 +39,9 @@ def keep_failure(
             seconds = _BACKOFF[min(claimed.attempts, len(_BACKOFF) - 1)]
         seconds = min(seconds, WAIT_AT_MOST)
         until = now + timedelta(seconds=seconds)
+        # Whoever said 429, or hangs, is left alone by all groups, not by this one only.
+        pause = seconds if error.after_seconds is not None else min(seconds, _BACKOFF[0])
+        world.alerts.save_pause(claimed.receiver, now + timedelta(seconds=pause))
         world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=until))
         world.wakeups.wake(build_due(incident.incident_id, build_labels(incident)), now, seconds)
         entry = Entry(
@@ -62,6 +65,16 @@ def keep_failure(
         entry.what, incident_id=incident.incident_id, receiver=claimed.receiver, reason=error.reason
     )
     return hold
+
+
+def wait_for_receiver(incident: Incident, ledger: Ledger, until: datetime, world: World) -> None:
+    """Ask once a group to be woken when its receiver may be called again; the ledger says that somebody did."""
+    if ledger.retry_at == until:
+        return
+    with contextlib.suppress(ConflictError):  # somebody else was faster, with the same or with news
+        world.alerts.save_ledger(msgspec.structs.replace(ledger, retry_at=until))
+        left = (until - world.now()).total_seconds()
+        world.wakeups.wake(build_due(incident.incident_id, build_labels(incident)), world.now(), left)
 
 
 def wake_later(incident: Incident, group: Group, hold: Hold, world: World) -> None:

@@ -26,7 +26,7 @@ from sagewatch.alert.outbox import (
 )
 from sagewatch.alert_state import Group
 from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
-from sagewatch.flows.alert_waits import BY, keep_failure, wake_later
+from sagewatch.flows.alert_waits import BY, keep_failure, wait_for_receiver, wake_later
 from sagewatch.flows.channels import POLICIES, send_message
 from sagewatch.flows.evidence import build_links, get_class_names, hold_page
 from sagewatch.incident.describe import describe
@@ -104,6 +104,11 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
         if isinstance(decision, Hold):
             hold = decision
             wake_later(incident, group, hold, world)
+            break
+        pause = None if forced else world.alerts.load_pause(target.name)
+        if pause is not None and world.now() < pause:
+            wait_for_receiver(incident, group.ledger, pause, world)
+            hold = Hold("receiver_is_down", pause)
             break
         try:
             claimed = world.alerts.save_ledger(
