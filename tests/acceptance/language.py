@@ -417,12 +417,14 @@ class Moment:
 
         return self._plan(act)
 
-    def silences(self, *matchers: str, length: str, by: str, reason: str, every: str = "") -> Moment:
-        """Somebody asks that nobody be told."""
+    def silences(
+        self, *matchers: str, length: str, by: str, reason: str, every: str = "", start: str = ""
+    ) -> Moment:
+        """Somebody asks that nobody be told, from then on or from a later time."""
         return self._plan(
             lambda: add_silence(
                 matchers, read_time(length), by=by, reason=reason, world=self.story.world,
-                every=parse_recurrence(every) if every else None,
+                every=parse_recurrence(every) if every else None, starts_at=START + read_time(start) if start else None,
             )
         )  # fmt: skip
 
@@ -432,7 +434,7 @@ class Moment:
         def act() -> None:
             world = self.story.world
             for silence in world.alerts.list_silences(world.now()):
-                end_silence(silence.silence_id, world=world)
+                end_silence(silence.silence_id, by="ada", world=world)
 
         return self._plan(act)
 

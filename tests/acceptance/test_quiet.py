@@ -98,6 +98,26 @@ def test_a_silence_that_comes_again_every_week_mutes_only_then(tell):
     story.ends("2h")
 
 
+def test_a_silence_that_begins_later_mutes_from_then_on(tell):
+    story = tell()
+    story.at("0s").silences("endpoint=signs", start="1h", length="1h", by="ada", reason="release")
+    story.at("10m").raises("stop")
+    story.at("1h10m").raises("yield")
+    story.expect_all("firing", "10m")
+    story.expect("on-call/mail", "firing", "2h", "2h1m", contains="and 1 more")
+    story.expect("on-call/slack", "updated", "2h", "2h1m", contains="and 1 more")
+    story.ends("3h")
+
+
+def test_a_silence_that_is_ended_before_it_begins_mutes_nothing(tell):
+    story = tell()
+    story.at("0s").silences("endpoint=signs", start="1h", length="1h", by="ada", reason="release")
+    story.at("30m").ends_silences()
+    story.at("1h10m").raises("stop")
+    story.expect_all("firing", "1h10m")
+    story.ends("3h")
+
+
 def test_a_silence_needs_an_author_and_a_reason(tell):
     for by, reason in (("", "x"), ("ada", " ")):
         story = tell()

@@ -12,6 +12,7 @@ from sagewatch.entry import handle
 from sagewatch.finding import Window
 from sagewatch.flows.evidence import write_page
 from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.incident.muting import build_silence
 from tests.unit.flows.worlds import Pump, build_event, build_finding, build_world
 from tests.unit.replay.recordings import MONITORS, write_archive, write_captures
 
@@ -29,6 +30,9 @@ def build_store() -> tuple[Store, object]:
     handle(manage_incident, build_event(finding), world)
     Pump(world).run()
     write_page(INCIDENT, world)
+    world.alerts.save_silence(
+        build_silence(("endpoint=churn",), FOUND, FOUND + timedelta(days=1), by="ada", reason="retraining")
+    )
     outputs = {
         "EvidenceBucket": "evidence",
         "CaptureBucket": "captures",

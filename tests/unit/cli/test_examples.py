@@ -35,7 +35,7 @@ STORIES = {"demo", "demo-tabular"}
 HERE = {
     "analyze", "baseline", "distributions", "explain", "incidents promote", "routes test", "swaps", "violations", "backtest", "check", "cost", "events list", "events resend", "events show", "incidents ack", "incidents list",
     "incidents open", "incidents report", "incidents resolve", "incidents show", "incidents silence", "render",
-    "replay", "tail", "trigger",
+    "replay", "silences add", "silences end", "silences list", "tail", "trigger",
 }  # fmt: skip
 """Commands whose example runs on a store in memory and the files of ``stores``."""
 FAILS_ON_PURPOSE = {"analyze": 3}

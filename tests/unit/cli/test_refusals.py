@@ -74,7 +74,7 @@ def test_an_event_that_lacks_what_it_must_have_does_not_end_the_replay(event, tm
     ("arguments", "told"),
     [
         (["tail", "--once", "--every", "-1"], "--every"),
-        (["incidents", "silence", "--match", "endpoint=x", "--for", "9999999d", "--reason", "r"], "at most 36525d"),
+        (["silences", "add", "endpoint=x", "--for", "9999999d", "--reason", "r"], "at most 36525d"),
         (["incidents", "list", "--limit", "-1"], "--limit"),
         (["incidents", "list", "--limit", "0"], "--limit"),
         (["replay", "--from", "1h", "--to", "2h"], "--from: must be before --to"),

@@ -155,7 +155,7 @@ def test_a_silence_that_was_ended_by_hand_does_not_come_back_with_a_late_repetit
     (silence,) = stage.world.alerts.list_silences(NOW)
     assert (silence.by, silence.ends_at - silence.starts_at) == ("ada (Slack U00000001)", timedelta(hours=1))
     stage.world.now.move(timedelta(minutes=5))
-    end_silence(silence.silence_id, world=stage.world)
+    end_silence(silence.silence_id, by="ada", world=stage.world)
     stage.repeat()
     assert stage.world.alerts.list_silences(stage.world.now()) == ()
 

@@ -248,11 +248,12 @@ class AlertState:
         row = self._items.get("silences", silence_id)
         return None if row is None else msgspec.json.decode(row.body, type=Silence)
 
-    def list_silences(self, now: datetime) -> tuple[Silence, ...]:
-        """The silences that have not ended, the earliest end first."""
+    def list_silences(self, now: datetime | None) -> tuple[Silence, ...]:
+        """The silences that are not over, coming ones among them; all that are kept where ``now`` is None."""
         rows = self._items.query("silences")
         silences = [msgspec.json.decode(row.body, type=Silence) for row in rows]
-        return tuple(sorted((one for one in silences if one.ends_at > now), key=lambda one: one.ends_at))
+        kept = (one for one in silences if now is None or not one.is_over(now))
+        return tuple(sorted(kept, key=lambda one: one.ends_at))
 
 
 def _take_over(seen: Member, known: Member) -> Member:

@@ -32,6 +32,7 @@ from sagewatch.cli.render import render
 from sagewatch.cli.replay import replay
 from sagewatch.cli.routes import routes
 from sagewatch.cli.sandbox import sandbox
+from sagewatch.cli.silences import silences
 from sagewatch.cli.swaps import swaps
 from sagewatch.cli.tail import tail
 from sagewatch.cli.teardown import teardown
@@ -71,6 +72,7 @@ cli.add_command(render)
 cli.add_command(replay)
 cli.add_command(routes)
 cli.add_command(sandbox)
+cli.add_command(silences)
 cli.add_command(swaps)
 cli.add_command(tail)
 cli.add_command(teardown)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ import msgspec
 
 from sagewatch.cli.store import Store, open_store, replay_option, stack_option
 from sagewatch.cli.terminal import ID_WIDTH, cell, escape, make_console, say
-from sagewatch.errors import ConfigurationError, RejectedInputError
+from sagewatch.errors import RejectedInputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -220,18 +219,16 @@ def resolve(incident_id: str, reason: str, by: str, stack: str, *, as_json: bool
 
 @incidents.command(
     "silence",
-    epilog='Example: sagewatch incidents silence --match endpoint=traffic-signs --for 2h --reason "new camera"',
+    epilog='Example: sagewatch incidents silence 20261121T203405Z-d70a35fb2065c43a --for 2h --reason "new camera"',
 )
-@click.argument("incident_id", metavar="[ID]", required=False)
-@click.option("--match", "matchers", multiple=True, help="label=value or label!=value; all must hold.")
+@click.argument("incident_id", metavar="ID")
 @click.option("--for", "length", default="2h", show_default=True, help="How long: 30m, 2h, 1d.")
 @click.option("--reason", required=True, help="Why; shown wherever it mutes.")
 @by_option
 @stack_option
 @as_json_option
 def silence(
-    incident_id: str | None,
-    matchers: tuple[str, ...],
+    incident_id: str,
     length: str,
     reason: str,
     by: str,
@@ -239,20 +236,20 @@ def silence(
     *,
     as_json: bool,
 ) -> None:
-    """Tell nobody for a while: of one incident's fingerprint, or of what matches. Findings are kept all the same."""
-    from sagewatch.flows.act_by_hand import add_silence, silence_incident
+    """Tell nobody for a while of what the incident is about: it, and whatever follows of the same.
+
+    `sagewatch silences add` silences by matchers of your own, later, or again and again.
+    """
+    from sagewatch.cli.silences import read_length, tell_silence
+    from sagewatch.flows.act_by_hand import silence_incident
 
     store = open_store(stack)
-    until = _read_length(length)
-    if incident_id is not None:
-        name = load(incident_id, store).incident_id
-        made = silence_incident(name, until, by=by, reason=reason, world=store.world)
-    else:
-        made = add_silence(matchers, until, by=by, reason=reason, world=store.world)
+    name = load(incident_id, store).incident_id
+    made = silence_incident(name, read_length(length), by=by, reason=reason, world=store.world)
     if as_json:
         _print_json(made)
         return
-    say(f"{made.silence_id}: {' and '.join(made.matchers)} silent until {made.ends_at:%Y-%m-%d %H:%M} UTC.")
+    say(tell_silence(made, store.world.now()))
 
 
 @incidents.command(
@@ -356,15 +353,6 @@ def fetch_bundle(incident_id: str, folder: Path, store: Store) -> list[str]:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(body)
     return sorted(files)
-
-
-def _read_length(text: str) -> timedelta:
-    from sagewatch.section import read_duration
-
-    try:
-        return read_duration(text)
-    except ValueError as error:
-        raise ConfigurationError(str(error), where="command line", key="--for") from None
 
 
 def _tell_change(incident_id: str, reason: str, *, as_json: bool) -> None:

@@ -28,6 +28,19 @@ def read_time(text: str, now: datetime, option: str) -> datetime:
         raise ConfigurationError(reason, where="command line", key=option) from None
 
 
+def read_coming(text: str, now: datetime, option: str) -> datetime:
+    """A time in UTC, from ISO 8601 or from a duration that lies ahead of now. Raises as ``read_time`` does."""
+    try:
+        return now + read_duration(text)
+    except ValueError:
+        pass
+    try:
+        return read_time(text, now, option)
+    except ConfigurationError:
+        reason = f"must be a time such as 2026-11-22T02:00Z, or in how long such as 2h, not {text}"
+        raise ConfigurationError(reason, where="command line", key=option) from None
+
+
 def read_window(start: str, end: str, now: datetime) -> tuple[datetime, datetime]:
     """The window of ``--from`` and ``--to``.
 

@@ -13,7 +13,7 @@ from sagewatch.flows.incident_changes import build_change, build_due
 from sagewatch.incident.acts import acknowledge, promote, resolve_by_hand
 from sagewatch.incident.calendar import Recurrence
 from sagewatch.incident.decision import Change, Ignore, Resolve
-from sagewatch.incident.matching import build_labels
+from sagewatch.incident.matching import all_hold, build_labels
 from sagewatch.incident.model import Entry, Incident, OpenRecord
 from sagewatch.incident.muting import Silence, build_silence
 from sagewatch.world import World
@@ -55,16 +55,17 @@ def add_silence(
     reason: str,
     world: World,
     every: Recurrence | None = None,
+    starts_at: datetime | None = None,
 ) -> Silence:
-    """Nobody is told of what matches, from now on for so long.
+    """Nobody is told of what matches, for so long, from now on or from a later time.
 
     Raises
     ------
     RejectedInputError
         Author, reason or matchers are missing, or one of them cannot be read.
     """
-    now = world.now()
-    silence = build_silence(matchers, now, now + length, by=by, reason=reason, every=every)
+    start = starts_at or world.now()
+    silence = build_silence(matchers, start, start + length, by=by, reason=reason, every=every)
     world.alerts.save_silence(silence)
     return silence
 
@@ -94,8 +95,8 @@ def note_silence(incident_id: str, silence: Silence, at: datetime, world: World)
     world.state.add_entries(incident_id, [entry])
 
 
-def end_silence(silence_id: str, *, world: World) -> Silence:
-    """The silence ends now; what is open is looked at again at once.
+def end_silence(silence_id: str, *, by: str, world: World) -> Silence:
+    """The silence ends now, or never begins; what it muted is looked at again at once.
 
     Raises
     ------
@@ -106,11 +107,11 @@ def end_silence(silence_id: str, *, world: World) -> Silence:
     found = next((one for one in world.alerts.list_silences(now) if one.silence_id == silence_id), None)
     if found is None:
         raise RejectedInputError("no such silence is in force", where="silence", key=silence_id)
-    ended = msgspec.structs.replace(found, ends_at=max(now, found.starts_at))
+    ended = msgspec.structs.replace(found, ends_at=max(now, found.starts_at), ended_by=by)
     world.alerts.save_silence(ended)
     for due in world.alerts.list_due():
         incident = world.state.load_incident(due.incident_id)
-        if incident is not None and not due.over:
+        if incident is not None and not due.over and all_hold(found.matchers, due.labels):
             world.bus.publish([build_due(incident.incident_id, build_labels(incident))], now)
     return ended
 

@@ -79,6 +79,21 @@ def parse_recurrence(text: str) -> Recurrence:
     return Recurrence(days=_read_days(match["days"]), start=start, end=end, zone=zone)
 
 
+def format_recurrence(every: Recurrence) -> str:
+    """The stretch as it is written; ``parse_recurrence`` reads it back.
+
+    Examples
+    --------
+    >>> format_recurrence(parse_recurrence("Sat-Sun 02:00-04:00 Europe/Berlin"))
+    'Sat,Sun 02:00-04:00 Europe/Berlin'
+    >>> format_recurrence(parse_recurrence("daily 22:00-06:00"))
+    'daily 22:00-06:00'
+    """
+    days = "daily" if len(every.days) == len(DAYS) else ",".join(DAYS[day] for day in every.days)
+    zone = "" if every.zone == "UTC" else f" {every.zone}"
+    return f"{days} {every.start:%H:%M}-{every.end:%H:%M}{zone}"
+
+
 def _read_days(text: str) -> tuple[int, ...]:
     if text == "daily":
         return tuple(range(7))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.errors import ConfigurationError
+from sagewatch.finding import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 LABELS = ("account", "region", "endpoint", "variant", "kind", "subject", "family", "severity")
 """What a matcher may ask about."""
 
+_SEVERITIES = tuple(severity.value for severity in Severity)
 _OPERATOR = re.compile(r"!=|=~|!~|=")
 _FAMILY_ENDS = re.compile(r"[\d._\-/:\[ ]")
 
@@ -37,9 +39,11 @@ class Matcher(msgspec.Struct, frozen=True):
 
     def holds(self, labels: Mapping[str, str]) -> bool:
         """Whether the labels satisfy it; a label that is absent is empty."""
-        found = labels.get(self.label, "")
-        same = re.fullmatch(self.value, found) is not None if self.pattern else found == self.value
-        return same is not self.negated
+        return self.finds(labels.get(self.label, "")) is not self.negated
+
+    def finds(self, value: str) -> bool:
+        """Whether the value is what it names, be that wanted or not."""
+        return re.fullmatch(self.value, value) is not None if self.pattern else value == self.value
 
 
 @cache
@@ -60,10 +64,10 @@ def parse_matcher(text: str) -> Matcher:
     """
     operator = _OPERATOR.search(text)
     if operator is None:
-        raise ConfigurationError("a matcher needs =, !=, =~ or !~", where="routes", key=text)
+        raise ConfigurationError("a matcher needs =, !=, =~ or !~", where="matcher", key=text)
     label, value = text[: operator.start()].strip(), text[operator.end() :].strip()
     if label not in LABELS:
-        raise ConfigurationError(f"no such label; there are {', '.join(LABELS)}", where="routes", key=text)
+        raise ConfigurationError(f"no such label; there are {', '.join(LABELS)}", where="matcher", key=text)
     quote = '"'
     if len(value) > 1 and value.startswith(quote) and value.endswith(quote):
         value = value[1:-1]
@@ -72,8 +76,26 @@ def parse_matcher(text: str) -> Matcher:
         try:
             re.compile(value)
         except re.error as error:
-            raise ConfigurationError(f"is no regular expression: {error}", where="routes", key=text) from None
+            raise ConfigurationError(
+                f"is no regular expression: {error}", where="matcher", key=text
+            ) from None
     return Matcher(label=label, value=value, negated=operator[0].startswith("!"), pattern=pattern)
+
+
+def check_matcher(text: str) -> Matcher:
+    """Read a matcher that somebody writes now: it must be able to hold. What is stored is only parsed.
+
+    Raises
+    ------
+    ConfigurationError
+        As ``parse_matcher`` does, and for a severity that there is not.
+    """
+    matcher = parse_matcher(text)
+    if matcher.label == "severity" and not any(matcher.finds(one) for one in _SEVERITIES):
+        raise ConfigurationError(
+            f"there is no such severity; there are {', '.join(_SEVERITIES)}", where="matcher", key=text
+        )
+    return matcher
 
 
 def all_hold(matchers: Iterable[str], labels: Mapping[str, str]) -> bool:

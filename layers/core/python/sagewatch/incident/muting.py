@@ -16,8 +16,8 @@ import msgspec
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.finding import build_content_key
-from sagewatch.incident.calendar import Recurrence
-from sagewatch.incident.matching import all_hold, build_labels, parse_matcher
+from sagewatch.incident.calendar import Recurrence, format_recurrence
+from sagewatch.incident.matching import all_hold, build_labels, check_matcher
 
 if TYPE_CHECKING:
     from sagewatch.incident.model import Incident
@@ -36,6 +36,8 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
         Only within these stretches of the week; None means all the time.
     by, reason
         Who asked, and why: never empty.
+    ended_by
+        Who ended it before its time; empty where nobody did.
     """
 
     silence_id: str
@@ -45,6 +47,11 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
     by: str
     reason: str
     every: Recurrence | None = None
+    ended_by: str = ""
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether it mutes no more; one that was ended before it began is over too."""
+        return self.ends_at <= max(now, self.starts_at)
 
     def find_end(self, labels: Mapping[str, str], at: datetime) -> datetime | None:
         """Until when it mutes these labels; None where it does not."""
@@ -140,11 +147,21 @@ def build_silence(
             words = "must be after the start" if key == "ends_at" else "must not be empty"
             raise RejectedInputError(words, where="silence", key=key)
     for matcher in matchers:
-        parse_matcher(matcher)
+        check_matcher(matcher)
+    again = () if every is None else (format_recurrence(every),)
     return Silence(
-        silence_id=build_content_key(*matchers, starts_at.isoformat(), ends_at.isoformat(), by, reason),
+        silence_id=build_content_key(*matchers, starts_at.isoformat(), ends_at.isoformat(), by, reason, *again),
         matchers=matchers, starts_at=starts_at, ends_at=ends_at, by=by, reason=reason, every=every,
     )  # fmt: skip
+
+
+def find_standing(silence: Silence, now: datetime) -> str:
+    """``coming``, ``mutes``, ``rests`` (between two of its stretches) or ``ended``."""
+    if silence.is_over(now):
+        return "ended"
+    if now < silence.starts_at:
+        return "coming"
+    return "mutes" if silence.every is None or silence.every.find_end(now) is not None else "rests"
 
 
 def find_mute(incident_id: str, labels: Mapping[str, str], quiet: Quiet, now: datetime) -> Mute | None:
