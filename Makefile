@@ -13,7 +13,7 @@ IMAGES ?=
 # More words for pytest, such as TESTS=tests/unit or TESTS="-k outbox".
 TESTS ?=
 BENCH ?=
-# For deploy, remove and image: the region, parameters of the stack (PARAMS="alertMail=a@b.c logLevel=DEBUG"), a look only.
+# For package, deploy, remove and image: the region, parameters of the stack (PARAMS="alertMail=a@b.c logLevel=DEBUG"), a look only.
 REGION ?=
 PARAMS ?=
 DRY_RUN ?=
@@ -51,8 +51,9 @@ bench: setup ## Measure what is promised to be fast (BENCH=--quick for minutes i
 layers: setup ## The core layer for Lambda, in .build/layers (ARCHITECTURE=x86_64|arm64)
 	@$(BIN)/python -m layers.build_core --architecture $(ARCHITECTURE)
 
-package: setup ## Template and zips, offline, in .build/STAGE/package (STAGE=dev MONITORS=monitors.yml)
-	@$(BIN)/python -m layers.package_stack --stage $(STAGE) --architecture $(ARCHITECTURE) --monitors $(MONITORS)
+package: setup ## Template and zips, offline, in .build/STAGE/package (STAGE=dev MONITORS=monitors.yml PARAMS=)
+	@$(BIN)/python -m layers.package_stack --stage $(STAGE) --architecture $(ARCHITECTURE) --monitors $(MONITORS) \
+	  $(foreach one,$(PARAMS),--param "$(one)")
 
 deploy: setup ## Package, say what changes in the account, deploy (STAGE=dev REGION= PARAMS= DRY_RUN=1)
 	@$(BIN)/python -m deploy.stack deploy --stage $(STAGE) --architecture $(ARCHITECTURE) --monitors $(MONITORS) \
