@@ -1,8 +1,9 @@
 """Runs captured requests through the hooked model inside the saliency job: the live endpoint is never touched.
 
 The model's own inference code runs in a process of its own, with the hook on: it needs torch and what else the model's
-container has (build the image with `--build-arg REPLAY=1`). In: the archive and `requests.jsonl` with `environment.json`
-beside it. Out: `tensors/` as the hook leaves them on an endpoint.
+container has (build the image with `--build-arg REPLAY=1`). In: the archive and `requests.jsonl`, beside it
+`environment.json` with the variables that the owner lets it have and `withheld.json` with the names of the others. Out:
+`tensors/` as the hook leaves them on an endpoint.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sagewatch.errors import RejectedInputError
+from sagewatch.explain.comparison import SUSPICIOUS
 from sagewatch.explain.report import KnownRequest
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS: Final = 60.0
 _LINES_KEPT: Final = 3
+_NAMES_KEPT: Final = 12
 
 
 def replay_requests(archives: Path, requests: Path, folder: Path) -> dict[str, KnownRequest]:
@@ -43,14 +46,10 @@ def replay_requests(archives: Path, requests: Path, folder: Path) -> dict[str, K
                 packed.extractall(model, filter="data")
         except (tarfile.TarError, OSError) as error:
             raise RejectedInputError(f"is no model archive ({error})", where=archive.name) from error
-    known = {
-        hashlib.sha256(body).hexdigest(): KnownRequest(
-            str(row["id"]), str(row["role"]), str(row.get("where", ""))
-        )
-        for row, body in read_requests(requests)
-    }
+    known = _know_requests(requests)
     # What the job itself needs (PATH, PYTHONPATH, AWS's own) is the job's; of the rest the model finds what it knows.
-    environment = {**_read_environment(requests.with_name("environment.json")), **os.environ}  # noqa: TID251
+    given = _read_beside(requests, "environment.json", {})
+    environment = {**given, **os.environ}  # noqa: TID251
     done = subprocess.run(  # noqa: S603 - our own file
         [sys.executable, __file__, str(model), str(requests)],
         env={**environment, "TENSORS_OUTPUT": str(folder / "tensors")},
@@ -61,7 +60,9 @@ def replay_requests(archives: Path, requests: Path, folder: Path) -> dict[str, K
     sys.stderr.write(done.stderr)
     if done.returncode:
         said = " / ".join(done.stderr.strip().splitlines()[-_LINES_KEPT:])
-        raise RejectedInputError(f"the model cannot be replayed: {said}", where=str(requests))
+        raise RejectedInputError(
+            f"the model cannot be replayed: {said}{_tell_withheld(requests)}", where=str(requests)
+        )
     return known
 
 
@@ -84,8 +85,28 @@ def read_requests(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
                 ) from error
 
 
-def _read_environment(path: Path) -> dict[str, str]:
-    return dict(json.loads(path.read_bytes())) if path.exists() else {}
+def _know_requests(requests: Path) -> dict[str, KnownRequest]:
+    """What is known of each request, by its body's SHA-256; what came before and in the incident is suspicious."""
+    known: dict[str, KnownRequest] = {}
+    for row, body in read_requests(requests):
+        digest = hashlib.sha256(body).hexdigest()
+        if digest not in known or row["role"] == SUSPICIOUS:
+            known[digest] = KnownRequest(str(row["id"]), str(row["role"]), str(row.get("where", "")))
+    return known
+
+
+def _tell_withheld(requests: Path) -> str:
+    """Which variables of its container the model did not get: it may have needed one."""
+    names = [str(name) for name in _read_beside(requests, "withheld.json", [])]
+    if not names:
+        return ""
+    shown = ", ".join(names[:_NAMES_KEPT]) + (", ..." if len(names) > _NAMES_KEPT else "")
+    return f"; withheld from it were the variables {shown} (diagnosis.environment in monitors.yml lets it have them)"
+
+
+def _read_beside(requests: Path, name: str, default: Any) -> Any:
+    path = requests.with_name(name)
+    return json.loads(path.read_bytes()) if path.exists() else default
 
 
 def main(model: Path, requests: Path) -> int:

@@ -142,6 +142,7 @@ def test_an_unknown_key_is_named_with_its_line_and_the_nearest_known_one(folder,
         ("staged: true", "staged: yes", 8),
         ("mode: swap", "mode: always", 12),
         ("mode: swap", "mode: swap, rollback_alarms: [[a]]", 12),
+        ("mode: swap", 'mode: swap, environment: ["DB_PASSWORD=hunter2"]', 12),
         ("version: 1", "version: 2", 1),
         ("signnames.csv", "absent.csv", 5),
         ("severity=critical", "severty=critical", 16),
@@ -200,11 +201,12 @@ def test_sensitive_fields_are_a_list_of_names():
 def test_a_diagnosis_is_bounded_by_its_owner():
     monitors = parse_monitors(
         "version: 1\nendpoints: {signs: {diagnosis: {region: [0.2, 0, 0.8, 1], clean_inputs: false, "
-        "observe: {every: 10, megabytes: 50}}}}",
+        "observe: {every: 10, megabytes: 50}, environment: [MODEL_NAME]}}}",
         "monitors.yml",
     )
     policy = load_monitors(dump_monitors(monitors), "monitors.json").endpoints["signs"].diagnosis
     assert (policy.every, policy.megabytes, policy.clean_inputs) == (10, 50, False)
+    assert policy.environment == ("MODEL_NAME",)
     assert policy.region == (0.2, 0.0, 0.8, 1.0)
 
 

@@ -30,6 +30,25 @@ def test_the_containers_settings_are_given_under_the_jobs_own(tmp_path, monkeypa
     assert "/the/jobs|kept" in refused.value.reason
 
 
+def test_a_model_that_missed_a_variable_is_told_with_the_names_that_were_withheld(tmp_path):
+    needs = b"import os\nos.environ['LABELS']\n"
+    with tarfile.open(tmp_path / "model.tar.gz", "w:gz") as packed:
+        member = tarfile.TarInfo("code/inference.py")
+        member.size = len(needs)
+        packed.addfile(member, io.BytesIO(needs))
+    requests = tmp_path / "requests.jsonl"
+    requests.write_text("")
+    (tmp_path / "environment.json").write_text("{}")
+    (tmp_path / "withheld.json").write_text(json.dumps(["LABELS", "PASSWORD"]))
+    with pytest.raises(RejectedInputError) as refused:
+        replay_requests(tmp_path, requests, tmp_path / "out")
+    assert "KeyError: 'LABELS'" in refused.value.reason
+    assert refused.value.reason.endswith(
+        "withheld from it were the variables LABELS, PASSWORD "
+        "(diagnosis.environment in monitors.yml lets it have them)"
+    )
+
+
 def test_the_saliency_job_has_no_network():
     plan = JobPlan(
         image_uri="i",

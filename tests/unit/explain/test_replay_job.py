@@ -63,6 +63,18 @@ def test_captured_requests_are_explained_with_their_ids_and_roles_and_compared(t
     assert (output / "means" / "suspicious.png").exists()
 
 
+def test_the_same_bytes_before_and_in_the_incident_are_suspicious(tmp_path, archive):
+    """Evidence of an older Sagewatch may name them twice."""
+    twice = draw(14, 1)
+    rows = [{"id": f"event-{role}", "role": role, "body": twice} for role in ("suspicious", "clean")]
+    prepare(tmp_path, rows, archive)
+    assert run(tmp_path, SUSPECT_CLASS="14")[0] == 0
+    report = json.loads((tmp_path / "opt/ml/processing/output/explanations.json").read_text())
+    assert {(image["role"], image["request_id"]) for image in report["images"]} == {
+        ("suspicious", "event-suspicious")
+    }
+
+
 def test_clean_requests_are_run_beside_what_the_endpoint_recorded(tmp_path, archive, recording):
     """The same picture may have come in clean traffic and now: what was recorded live stays suspicious."""
     shutil.copytree(recording, tmp_path / "opt/ml/processing/input/tensors")

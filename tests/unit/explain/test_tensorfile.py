@@ -102,6 +102,22 @@ def test_texts_scalars_and_empty_tensors_are_read(writer, tmp_path):
     assert read["empty"].shape == (0, 3)
 
 
+def test_one_long_text_among_many_short_ones_asks_for_no_more_memory_than_the_file_has():
+    """One array of the longest one's width would be 400 GB."""
+
+    def long_field(number, content):
+        length, size = bytearray(), len(content)
+        while size > 127:
+            length.append(size & 127 | 128)
+            size >>= 7
+        return bytes([number << 3 | 2]) + bytes([*length, size]) + content
+
+    tensor = long_field(8, b"a" * 1_000_000) + long_field(8, b"") * 100_000
+    value = long_field(1, b"x") + long_field(8, tensor)
+    read = parse_event_file(frame(long_field(5, long_field(1, value))), "x")["x"]
+    assert (read.shape, len(read[0]), read[-1]) == ((100_001,), 1_000_000, "")
+
+
 def test_nan_and_infinity_pass_as_they_are():
     content = np.array([np.nan, np.inf], "<f4").tobytes()
     read = parse_event_file(event(b"\x08\x01" + shape(2) + field(4, content)), "x")["x"]

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from sagewatch.explain.selection import Suspicion, choose_steps, spread
+from sagewatch.explain.selection import Suspicion, choose_steps
 from sagewatch.explain.trial import TrialReader, find_steps
 from sagewatch.explain.wire import BrokenTensorFileError
 
@@ -109,10 +109,3 @@ def test_a_broken_step_is_skipped_with_its_reason(copied):
     _, [skipped] = choose_steps(steps, TrialReader(steps), 4, Suspicion(14))
     assert skipped.file == victim.name
     assert "no index of a step" in skipped.reason
-
-
-@pytest.mark.parametrize(
-    ("count", "expected"), [(0, []), (1, [0]), (2, [0, 2]), (5, [0, 1, 2, 3, 4]), (9, [0, 1, 2, 3, 4])]
-)
-def test_items_are_spread_evenly(count, expected):
-    assert spread(range(5), count) == expected

@@ -55,11 +55,25 @@ def read_requests(world, incident_id):
     return [json.loads(line) for line in body.splitlines()]
 
 
-def test_clean_inputs_of_a_class_are_of_that_class_and_of_before_the_latest_first():
+def put_answers(world, rows, at, number):
+    """A capture file of (class, confidence) answers, each with an input of its own."""
+    event = put_file(world, [f"{label}, {confidence}" for label, confidence in rows], at, number=number)
+    key = event["detail"]["object"]["key"]
+    body = world.objects.bodies["captures", key].replace(b", 0.9]]", b"]]")
+    body = body.replace(b'"input ', b'"input %d of ' % number)
+    world.objects.bodies["captures", key] = body
+    handle(ingest_capture, event, world)
+
+
+def list_answers(chosen, role):
+    return [(one.label, one.confidence) for one, its in chosen if its == role]
+
+
+def test_clean_inputs_of_a_class_are_of_that_class_and_of_before_and_spread_over_that_time():
     world = build_captured()
     chosen = choose_clean(build_finding(), 3, world)
     assert [(one.label, one.sample.line, role) for one, role in chosen] == [
-        ("14", 2, "clean"), ("14", 4, "clean"), ("14", 6, "clean"),
+        ("14", 2, "clean"), ("14", 4, "clean"), ("14", 8, "clean"),
     ]  # fmt: skip
     assert choose_clean(build_finding(subject="99"), 3, world) == []
 
@@ -69,9 +83,86 @@ def test_where_a_finding_names_no_class_clean_inputs_are_spread_over_all():
     assert [one.label for one, _ in chosen] == ["2", "2", "14", "14"]
 
 
+def test_clean_inputs_are_of_the_last_day_where_there_are_any():
+    world = build_captured()
+    put_answers(world, [("14", 0.5)] * 4, NOW - timedelta(days=3), number=2)
+    assert {
+        round(confidence, 1)
+        for _, confidence in list_answers(choose_clean(build_finding(), 9, world), "clean")
+    } == {0.9}
+    old = build_world()
+    put_answers(old, [("14", 0.5)] * 4, NOW - timedelta(days=3), number=2)
+    assert len(choose_clean(build_finding(), 9, old)) == 4
+
+
 def test_a_replay_runs_suspicious_requests_and_clean_ones():
     chosen = choose_requests(build_finding(), 6, build_captured())
     assert [role for _, role in chosen] == ["suspicious"] * 4 + ["clean"] * 2
+
+
+def test_a_replay_draws_both_groups_of_a_class_alike_so_that_no_rule_makes_a_difference():
+    """The same traffic before and since: whatever is drawn of it has the same confidences."""
+    world = build_world()
+    traffic = [("14", 0.5 + n / 100) for n in range(24)]
+    put_answers(world, traffic, BEFORE, number=1)
+    put_answers(world, traffic, NOW, number=2)
+    chosen = choose_requests(build_finding(), 12, world)
+    ours, theirs = (
+        [confidence for _, confidence in list_answers(chosen, role)] for role in ("suspicious", "clean")
+    )
+    assert (len(ours), len(theirs)) == (8, 4)
+    assert sum(ours) / 8 == pytest.approx(sum(theirs) / 4, abs=0.02)
+
+
+@pytest.mark.parametrize("earlier", [12, 36, 240])
+def test_for_a_fallen_confidence_both_groups_are_the_same_share_of_the_least_confident(earlier):
+    world = build_world()
+    put_answers(world, [("2", 0.5 + n / 1000) for n in range(earlier)], BEFORE, number=1)
+    put_answers(world, [("2", 0.5 + n / 1000) for n in range(48)], NOW, number=2)
+    chosen = choose_requests(build_finding(kind="confidence", subject=""), 12, world)
+    ours, theirs = (
+        [confidence for _, confidence in list_answers(chosen, role)] for role in ("suspicious", "clean")
+    )
+    assert (len(ours), len(theirs)) == (8, 4)
+    share = max(8 / 48, 4 / earlier)
+    assert max(ours) < 0.5 + share * 48 / 1000
+    assert max(theirs) < 0.5 + share * earlier / 1000
+
+
+def test_after_a_swap_clean_ones_are_of_the_share_that_the_job_explains():
+    world = build_world()
+    put_answers(world, [("2", 0.5 + n / 1000) for n in range(100)], BEFORE, number=1)
+    finding = build_finding(kind="confidence", subject="")
+    chosen = choose_clean(finding, 10, world, share=0.25)
+    assert max(confidence for _, confidence in list_answers(chosen, "clean")) < 0.525
+    assert len(choose_clean(finding, 10, world, share=7.0)) == 10
+
+
+def test_bytes_that_came_in_the_incident_are_no_clean_request_too():
+    """Both capture files hold "input 0" and so on."""
+    world = build_captured(MONITORS.replace("mode: swap", "mode: replay"))
+    diagnosis = diagnose(world)
+    rows = read_requests(world, diagnosis.incident_id)
+    assert "suspicious" in {row["role"] for row in rows}
+    assert len({row["body"] for row in rows}) == len(rows)
+
+
+def test_of_the_containers_variables_the_job_gets_those_that_the_owner_names():
+    monitors = MONITORS.replace("mode: swap", "mode: swap, environment: [MODEL_NAME]")
+    world = build_captured(monitors)
+    world.hosting.models["signs-model"]["PrimaryContainer"]["Environment"] = {
+        "MODEL_NAME": "signs", "DB_PASSWORD": "hunter2", "API_TOKEN": "xyzzy",
+    }  # fmt: skip
+    diagnosis = diagnose(world)
+    prefix = f"incidents/{diagnosis.incident_id}/replay/"
+    assert json.loads(world.objects.bodies["evidence", f"{prefix}environment.json"]) == {
+        "MODEL_NAME": "signs"
+    }
+    assert json.loads(world.objects.bodies["evidence", f"{prefix}withheld.json"]) == [
+        "API_TOKEN", "DB_PASSWORD",
+    ]  # fmt: skip
+    kept = [body for (bucket, _), body in world.objects.bodies.items() if bucket == "evidence"]
+    assert not [body for body in kept if b"hunter2" in body or b"xyzzy" in body]
 
 
 def test_after_a_swap_clean_requests_are_run_beside_what_the_endpoint_recorded():

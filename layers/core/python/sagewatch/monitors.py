@@ -53,6 +53,8 @@ from sagewatch.section import (
 VERSION: Final = 1
 T = TypeVar("T")
 
+_VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]{0,1023}")
+
 
 class Capture(msgspec.Struct, frozen=True, kw_only=True):
     """How an endpoint's captures are read; ``classes`` names its classes, by class as it is answered."""
@@ -412,7 +414,7 @@ def _read_diagnosis(section: Section | None) -> Policy:
         return plain
     section.expect(
         "mode", "observe", "cooldown", "per_day", "swap_within", "explain_within", "canary", "rollback_alarms",
-        "region", "clean_inputs",
+        "region", "clean_inputs", "environment",
     )  # fmt: skip
     observe = section.section("observe", "observe")
     if observe is not None:
@@ -429,6 +431,7 @@ def _read_diagnosis(section: Section | None) -> Policy:
         mode=section.take("mode", _read_mode, "swap"),
         region=section.take("region", _read_region, plain.region),
         clean_inputs=section.take("clean_inputs", read_switch, plain.clean_inputs),
+        environment=section.take("environment", _read_variables, plain.environment),
         swap_within=section.take("swap_within", read_duration, plain.swap_within),
         explain_within=section.take("explain_within", read_duration, plain.explain_within),
         cooldown=section.take("cooldown", read_duration, plain.cooldown),
@@ -471,6 +474,15 @@ def _read_one_of(value: Any, known: tuple[str, ...]) -> str:
     if value not in known:
         raise ValueError(f"must be {' or '.join(known)}, not {value!r}")
     return str(value)
+
+
+def _read_variables(value: Any) -> tuple[str, ...]:
+    names = tuple(value) if isinstance(value, list) else (value,)
+    if not all(isinstance(name, str) and _VARIABLE.fullmatch(name) for name in names):
+        raise ValueError(
+            "must be a list of names of environment variables, such as [MODEL_NAME]; never their values"
+        )
+    return names
 
 
 def _read_alarms(value: Any) -> tuple[str, ...]:

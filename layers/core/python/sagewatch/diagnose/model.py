@@ -50,6 +50,8 @@ class Policy(msgspec.Struct, frozen=True):
     clean_inputs
         Whether captured requests of before the incident are run through the model, inside the saliency job, to
         compare with.
+    environment
+        Names of the variables of the model's container that such a run gets, in clear; the others are withheld.
     swap_within
         How long one move of the endpoint may take before it counts as stuck.
     explain_within
@@ -69,6 +71,7 @@ class Policy(msgspec.Struct, frozen=True):
     megabytes: int = 500
     region: tuple[float, float, float, float] = (0.1, 0.1, 0.9, 0.9)
     clean_inputs: bool = True
+    environment: tuple[str, ...] = ()
     swap_within: timedelta = timedelta(minutes=30)
     explain_within: timedelta = timedelta(minutes=60)
     cooldown: timedelta = timedelta(hours=6)

@@ -43,11 +43,14 @@ class Group:
         Each of shape (H, W), 0 to 1.
     comparable
         Whether they show what the suspicious ones are said to show: pictures of other classes differ by themselves.
+    trusted
+        Whether the maps add up to the model's answers; of those that do not nothing follows.
     """
 
     name: str
     maps: Sequence[NDArray[np.float64]]
     comparable: bool = True
+    trusted: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ class Comparison:
     even_outside
         The share that a model which weighs all places alike would have outside.
     verdict
-        ``too_few``, ``other_classes``, ``no_difference``, ``slight``, ``past`` (more of the relevance lies outside the
-        region), ``narrower`` (less does) or ``elsewhere`` (as much does, at other places).
+        ``incomplete``, ``too_few``, ``other_classes``, ``no_difference``, ``slight``, ``past`` (more of the relevance
+        lies outside the region), ``narrower`` (less does) or ``elsewhere`` (as much does, at other places).
     sentence
         All of it in words.
     """
@@ -92,8 +95,15 @@ class Comparison:
     sentence: str
 
 
-def compare(suspicious: Group, others: Group, region: Region = CENTRE) -> Comparison | None:
+def compare(
+    suspicious: Group, others: Group, region: Region = CENTRE, notes: Sequence[str] = ()
+) -> Comparison | None:
     """Compare two groups of maps of one size; None where one of them is empty or has no relevance at all.
+
+    Parameters
+    ----------
+    notes
+        What else is to be said of the groups, in sentences without their full stops.
 
     Examples
     --------
@@ -118,8 +128,12 @@ def compare(suspicious: Group, others: Group, region: Region = CENTRE) -> Compar
         count, len(others.maps), others.name, distance, usual, by_chance, distance_p,
         here, there, outside_p, even_share(ours.shape, region), "", "",
     )  # fmt: skip
-    verdict = _judge(found, comparable=others.comparable)
-    return Comparison(**{**found.__dict__, "verdict": verdict, "sentence": _tell(found, suspicious, verdict)})
+    if suspicious.trusted and others.trusted:
+        verdict = _judge(found, comparable=others.comparable)
+    else:
+        verdict = "incomplete"
+    sentence = _tell(found, suspicious, verdict, notes)
+    return Comparison(**{**found.__dict__, "verdict": verdict, "sentence": sentence})
 
 
 def measure_distance(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
@@ -183,6 +197,7 @@ def _judge(found: Comparison, *, comparable: bool) -> str:
 
 
 _VERDICTS: Final = {
+    "incomplete": "The maps do not add up to the model's answers, so nothing follows from how they differ",
     "too_few": f"Fewer than {LEAST} inputs in a group are too few to say where the model looks",
     "other_classes": "What it is compared with shows other things and differs by itself: nothing follows for the model",
     "no_difference": "Nothing says that the model looks elsewhere: the maps differ no more than by chance",
@@ -196,17 +211,22 @@ _VERDICTS: Final = {
 }
 
 
-def _tell(found: Comparison, suspicious: Group, verdict: str) -> str:
-    counts = f"{_count(found.suspicious, suspicious.name)} and {_count(found.others, found.others_are)}"
+def _tell(found: Comparison, suspicious: Group, verdict: str, notes: Sequence[str]) -> str:
+    counts = f"{count_inputs(found.suspicious, suspicious.name)} and {count_inputs(found.others, found.others_are)}"
     moved = f"The mean heat maps of {counts} differ by {found.distance:.0%}"
-    if verdict not in {"too_few", "other_classes"}:
+    if verdict not in {"incomplete", "too_few", "other_classes"}:
         moved += f"; shuffling the same inputs makes {found.usual_distance:.0%}, seldom more than {found.by_chance:.0%}"
     shares = (
         f"{found.suspicious_outside:.0%} of the relevance lies outside the region of interest, on the others "
         f"{found.others_outside:.0%} (spread evenly it would be {found.even_outside:.0%})"
     )
-    return f"{_VERDICTS[verdict]}. {moved}. {shares}."
+    return "".join(f"{sentence}. " for sentence in (_VERDICTS[verdict], moved, shares, *notes)).rstrip()
 
 
-def _count(number: int, name: str) -> str:
+def count_inputs(number: int, name: str) -> str:
+    """A number of inputs of a kind.
+
+    >>> count_inputs(2, "clean input of that class")
+    '2 clean inputs of that class'
+    """
     return f"{number} {name}" if number == 1 else f"{number} {name.replace('input', 'inputs', 1)}"

@@ -45,7 +45,7 @@ class Explanation:
     saliency
         Shape (H, W) of the image, 0 (least relevant) to 1 (most).
     image
-        The model's input, shape (3, H, W), normalised as the model wants it.
+        The model's input, shape (3, H, W), normalised as the model wants it; grey where it has other channels than three.
     unsupported
         Modules of the network with which contributions need not add up.
     """
@@ -92,6 +92,8 @@ def explain(tensors: Mapping[str, NDArray[Any]], where: str) -> Explanation:
     logits = only_item(tensors, layout.logits, where).astype(np.float64)
     if image.ndim != len(_PICTURE) or image.shape != gradient.shape or logits.ndim != 1:
         raise RejectedInputError("the shapes of image, logits and their gradients do not fit", where=where)
+    if not np.isfinite(logits).all():
+        raise RejectedInputError("the logits are no finite numbers: the model gave no answer", where=where)
     class_id = int(np.argmax(logits))
     layers = pair_layers(tensors, layout, where)
     contributions = [_dot(image, gradient), *(layer.contribution() for layer in layers)]
@@ -109,7 +111,7 @@ def explain(tensors: Mapping[str, NDArray[Any]], where: str) -> Explanation:
         logit,
         _relative_error(logit, sum(contributions)),
         saliency_map(image, gradient, [layer for layer in layers if layer.gradient.ndim == len(_PICTURE)]),
-        np.asarray(image, dtype=np.float32),
+        _as_colours(image),
         layout.unsupported,
     )
 
@@ -149,6 +151,18 @@ def saliency_map(image: NDArray[Any], gradient: NDArray[Any], layers: Iterable[L
         )
         total = total + taller @ _interpolations(tuple(size[1] for size in by_size), width, kind)
     return _scale(total)
+
+
+def enlarge(values: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float64]:
+    """A map (H, W) at another size, interpolated linearly, its corners kept.
+
+    >>> enlarge(np.array([[0.0, 1.0]]), (1, 3)).tolist()
+    [[0.0, 0.5, 1.0]]
+    """
+    if values.shape == size:
+        return np.asarray(values, dtype=np.float64)
+    rows, columns = (_interpolation(had, wanted, "d") for had, wanted in zip(values.shape, size, strict=True))
+    return np.asarray(rows @ values @ columns.T)
 
 
 @functools.lru_cache(maxsize=64)
@@ -204,13 +218,22 @@ def _sum_scaled(tensors: Sequence[NDArray[Any]], factors: NDArray[np.float64]) -
     return np.asarray(summed.reshape(tensors[0].shape[1:]))
 
 
+def _as_colours(image: NDArray[Any]) -> NDArray[np.float32]:
+    """The input in three channels, which a picture has."""
+    shown = np.asarray(image, dtype=np.float32)
+    if len(shown) == len(_PICTURE):
+        return shown
+    return np.repeat(shown.mean(axis=0, keepdims=True), len(_PICTURE), axis=0)
+
+
 def _scale(values: NDArray[Any]) -> NDArray[np.float64]:
     low, high = float(values.min()), float(values.max())
     return (values - low).astype(np.float64) / (high - low) if high > low else np.zeros(values.shape)
 
 
 def _dot(left: NDArray[Any], right: NDArray[Any]) -> float:
-    return float((left.astype(np.float64) * right).sum())
+    with np.errstate(invalid="ignore", over="ignore"):
+        return float((left.astype(np.float64) * right).sum())
 
 
 def _relative_error(wanted: float, given: float) -> float:

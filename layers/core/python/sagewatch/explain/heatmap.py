@@ -92,7 +92,9 @@ def side_by_side(panels: tuple[Image.Image, ...], caption: tuple[str, ...]) -> I
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(size=15)
     for number, line in enumerate(caption):
-        draw.text((_MARGIN, side + 2 * _MARGIN + number * _CAPTION_LINE), line, fill=_INK, font=font)
+        # One line each, of letters: a recording's names may hold anything that a directory's may.
+        shown = " ".join(line.encode(errors="replace").decode().split())
+        draw.text((_MARGIN, side + 2 * _MARGIN + number * _CAPTION_LINE), shown, fill=_INK, font=font)
     return sheet
 
 

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 # torch.nn.BatchNorm2d's default; for recordings of hooks that do not store it, such as the notebook's.
 DEFAULT_EPSILON: Final = 1e-5
 NOTEBOOKS_LAST_LAYER: Final = "fc"
+_NUMBERS: Final = "fiu"  # numpy's kinds of real numbers
+# A map is enlarged by a matrix of one side by the other.
+LONGEST_SIDE: Final = 4096
+_PICTURE_DIMENSIONS: Final = 3
 _RUNNING_MEAN: Final = re.compile(r"(.+)\.running_mean_output_0")
 
 
@@ -120,14 +124,31 @@ def only_item(tensors: Mapping[str, NDArray[Any]], name: str, where: str) -> NDA
     if tensor.ndim == 0 or tensor.shape[0] != 1:
         raise RejectedInputError(f"{name} has shape {tensor.shape}, one image a step is read", where=where)
     item: NDArray[Any] = tensor[0]
+    if item.ndim == _PICTURE_DIMENSIONS and max(item.shape[1:]) > LONGEST_SIDE:
+        raise RejectedInputError(
+            f"{name} has shape {tensor.shape}, a side may have {LONGEST_SIDE}", where=where
+        )
     return item
 
 
 def get_tensor(tensors: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[Any]:
-    """The tensor, or the error of its absence."""
+    """The tensor, or the error of its absence, or of what cannot be calculated with.
+
+    Raises
+    ------
+    MissingTensorError
+        It is not there.
+    RejectedInputError
+        It holds no real numbers, nothing at all, or has a side that no picture and no layer has.
+    """
     if name not in tensors:
         raise names.MissingTensorError(name, where=where)
-    return tensors[name]
+    tensor = tensors[name]
+    if tensor.dtype.kind not in _NUMBERS:
+        raise RejectedInputError(f"{name} holds {tensor.dtype}, no numbers", where=where)
+    if not tensor.size:
+        raise RejectedInputError(f"{name} is empty", where=where)
+    return tensor
 
 
 def _read_layer(tensors: Mapping[str, NDArray[Any]], model: str, module: str, kind: str, where: str) -> Layer:
@@ -157,7 +178,9 @@ def _read_batch_norm(
         )
     if {weight.shape, own.shape, variance.shape} != {mean.shape}:
         raise RejectedInputError(f"the tensors of {module} do not fit together", where=where)
-    epsilon = float(np.ravel(tensors.get(names.epsilon(module), DEFAULT_EPSILON))[0])
+    epsilon = DEFAULT_EPSILON
+    if names.epsilon(module) in tensors:
+        epsilon = float(np.ravel(get_tensor(tensors, names.epsilon(module), where))[0])
     bias: NDArray[np.float64] = own - mean * weight / np.sqrt(variance + epsilon)
     return bias
 

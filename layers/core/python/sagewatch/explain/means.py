@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,14 +17,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from sagewatch.explain.fullgrad import Explanation
     from sagewatch.explain.region import Region
 
 FOLDER: Final = "means"
 
 
+@dataclass(frozen=True)
+class Observation:
+    """One picture of a group: its map (H, W), and the model's input (3, H, W), normalised as the model wants it."""
+
+    saliency: NDArray[np.float64]
+    image: NDArray[np.float32]
+
+
 def write_means(
-    suspicious: Sequence[Explanation], others: Sequence[Explanation], region: Region, output: Path
+    suspicious: Sequence[Observation], others: Sequence[Observation], region: Region, output: Path
 ) -> Mapping[str, str]:
     """Write ``suspicious``, ``others`` and ``difference``, each with the region of interest drawn in; their paths by name.
 
@@ -47,13 +55,13 @@ def write_means(
     return paths
 
 
-def _spread_relevance(group: Sequence[Explanation]) -> NDArray[np.float64]:
+def _spread_relevance(group: Sequence[Observation]) -> NDArray[np.float64]:
     """The mean map as shares of all its relevance."""
     mean = mean_map([each.saliency for each in group])
     return np.asarray(mean / mean.sum())
 
 
-def _lay_over(group: Sequence[Explanation], level: NDArray[np.float64]) -> Image.Image:
+def _lay_over(group: Sequence[Observation], level: NDArray[np.float64]) -> Image.Image:
     mean_input = np.mean(np.stack([np.nan_to_num(each.image) for each in group]), axis=0)
     picture = heatmap.input_picture(mean_input)
     return heatmap.overlay_picture(picture, heatmap.heat_picture(level))

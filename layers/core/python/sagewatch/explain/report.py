@@ -13,9 +13,8 @@ import numpy as np
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.explain import heatmap, names
-from sagewatch.explain.comparison import CLEAN, OTHER, SUSPICIOUS, Comparison, Group, compare
 from sagewatch.explain.fullgrad import Explanation, explain
-from sagewatch.explain.means import write_means
+from sagewatch.explain.groups import Shown, compare_groups
 from sagewatch.explain.region import CENTRE, Region, outside_share
 from sagewatch.explain.selection import Skipped
 
@@ -25,10 +24,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from sagewatch.explain.comparison import Comparison
     from sagewatch.explain.selection import Chosen
     from sagewatch.explain.trial import StepFile, TrialReader
 
 SCHEMA: Final = 1
+_LONGEST_NAME: Final = 80  # of a worker in a file's name, which may have 255 bytes
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ def explain_steps(
     """
     images: list[ExplainedImage] = []
     skipped: list[Skipped] = []
-    explanations: list[Explanation] = []
+    shown: list[Shown] = []
     added: list[float] = []
     for room in ("heatmaps", "inputs", "overlays"):
         (output / room).mkdir(parents=True, exist_ok=True)
@@ -154,10 +155,11 @@ def explain_steps(
         except RejectedInputError as error:
             skipped.append(Skipped(one.file.name, str(error)))
             continue
-        images.append(_write_pictures(one, explanation, tensors, len(images) + 1, output, question))
-        explanations.append(explanation)
+        image = _write_pictures(one, explanation, tensors, len(images) + 1, output, question)
+        images.append(image)
+        shown.append(Shown(image.role, image.request_digest, explanation))
         added += _measure(tensors)
-    comparison, means = _compare(images, explanations, question, output)
+    comparison, means = compare_groups(shown, question.suspect_class, question.region, output)
     return ExplanationReport(
         images, skipped, comparison, means, question.region, statistics.median(added) if added else None
     )
@@ -166,44 +168,15 @@ def explain_steps(
 def _measure(tensors: Mapping[str, NDArray[Any]]) -> list[float]:
     """Milliseconds that the hook added to one answer; nothing where its recording does not say."""
     seconds = np.ravel(tensors.get(names.SECONDS, ()))
-    return [1e3 * float(seconds[1] - seconds[0])] if seconds.size == len(("forward", "all")) else []
+    if seconds.size != len(("forward", "all")) or seconds.dtype.kind != "f" or not np.isfinite(seconds).all():
+        return []
+    return [1e3 * float(seconds[1] - seconds[0])]
 
 
-def _compare(
-    images: Sequence[ExplainedImage],
-    explanations: Sequence[Explanation],
-    question: Question,
-    output: Path,
-) -> tuple[Comparison | None, Mapping[str, str]]:
-    """Suspicious against clean inputs of the same class; where there are none, against whatever else there is."""
-    named = _drop_repeats(images, explanations)
-    suspicious = [each for image, each in named if image.role == SUSPICIOUS]
-    clean = [each for image, each in named if image.role == CLEAN]
-    of_class = [each for each in clean if each.class_id == question.suspect_class]
-    if of_class:
-        name, others, comparable = "clean input of that class", of_class, True
-    elif clean:
-        # Where the finding names no class, the suspicious ones are of many classes too.
-        name, others, comparable = "clean input", clean, question.suspect_class is None
-    else:
-        name = "input of another class" if question.suspect_class is not None else "more confident input"
-        others, comparable = [each for image, each in named if image.role == OTHER], False
-    comparison = compare(
-        Group("suspicious input", [each.saliency for each in suspicious]),
-        Group(name, [each.saliency for each in others], comparable),
-        question.region,
-    )
-    return comparison, write_means(suspicious, others, question.region, output) if comparison else {}
-
-
-def _drop_repeats(
-    images: Sequence[ExplainedImage], explanations: Sequence[Explanation]
-) -> list[tuple[ExplainedImage, Explanation]]:
-    """Each request once in its group: the same picture sent twenty times is one observation."""
-    kept: dict[tuple[str, str | int], tuple[ExplainedImage, Explanation]] = {}
-    for number, pair in enumerate(zip(images, explanations, strict=True)):
-        kept.setdefault((pair[0].role, pair[0].request_digest or number), pair)
-    return list(kept.values())
+def _read_digest(tensors: Mapping[str, NDArray[Any]]) -> str:
+    """The SHA-256 of the request's body in hex; empty where the recording has none."""
+    digest = tensors.get(names.REQUEST)
+    return digest.tobytes().hex() if digest is not None and digest.dtype == np.uint8 else ""
 
 
 def _write_pictures(
@@ -215,11 +188,11 @@ def _write_pictures(
     question: Question,
 ) -> ExplainedImage:
     class_name = question.class_names.get(explanation.class_id, f"class {explanation.class_id}")
-    digest = np.asarray(tensors.get(names.REQUEST, ()), dtype=np.uint8).tobytes().hex()
+    digest = _read_digest(tensors)
     # What came live has its role by what was recorded of it; only what was run here is known beforehand.
     known = None if chosen.role else question.requests.get(digest)
     file = chosen.file
-    worker = re.sub(r"[^\w.-]+", "_", file.worker).strip(".") or "worker"
+    worker = re.sub(r"[^A-Za-z0-9_.-]+", "_", file.worker).strip(".")[-_LONGEST_NAME:] or "worker"
     base = f"{number:02d}_{worker}_{file.step}_class{explanation.class_id}.png"
     picture = heatmap.input_picture(explanation.image)
     heat = heatmap.heat_picture(explanation.saliency)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.explain.comparison import OTHER, SUSPICIOUS
 from sagewatch.explain.layers import find_logits, get_tensor
+from sagewatch.spacing import spread
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 # A busy endpoint records thousands; reading a step costs milliseconds and a megabyte.
 SCANNED_PER_IMAGE: Final = 20
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -105,17 +105,6 @@ def choose_steps(
         *(Chosen(file, SUSPICIOUS) for file in chosen),
         *(Chosen(file, OTHER) for file in compared),
     ], skipped
-
-
-def spread(items: Sequence[_T], count: int) -> list[_T]:
-    """At most `count` items, evenly spaced, in their order.
-
-    >>> spread([0, 1, 2, 3, 4, 5, 6, 7], 4)
-    [0, 2, 4, 6]
-    """
-    if len(items) <= count:
-        return list(items)
-    return [items[number * len(items) // count] for number in range(count)]
 
 
 def _read_prediction(file: StepFile, reader: TrialReader) -> tuple[int, float]:

@@ -142,7 +142,8 @@ def _parse_tensor(tensor: Cursor) -> NDArray[Any]:
         elif number == _TENSOR_STRINGS:
             strings.append(_text(field))
     if code == 0:  # smdebug leaves the kind of a tensor of texts out
-        return np.array(strings)
+        # Each text by itself: one array of the longest one's width would let a few bytes ask for any memory.
+        return np.array(strings, dtype=object)
     if code not in _DTYPES:
         raise start.broken(f"a tensor is of the unknown kind {code}")
     dtype = np.dtype(_DTYPES[code])

@@ -177,8 +177,12 @@ def _prepare_requests(diagnosis: Diagnosis, incident: Incident | None, policy: P
     if incident is not None and replays:
         chosen = choose_requests(incident.latest, policy.requests, world)
     elif incident is not None:
-        chosen = choose_clean(incident.latest, policy.requests // 3, world)
-    if write_requests(diagnosis.incident_id, chosen, container.get("Environment", {}), world):
+        clean = policy.requests // 3
+        # Of what was recorded the job explains so much: the rest of the pictures are the clean ones'.
+        share = (policy.requests - clean) / max(diagnosis.recorded, 1)
+        chosen = choose_clean(incident.latest, clean, world, share)
+    environment = container.get("Environment", {})
+    if write_requests(diagnosis.incident_id, chosen, environment, policy.environment, world):
         return url
     if replays:
         reason = "no captured request of the incident is left"
