@@ -31,12 +31,12 @@ from sagewatch.quality.analysis import Analysis, Baseline, analyze, build_baseli
 from sagewatch.quality.class_share import count_classes, find_class_violations
 from sagewatch.quality.constraints import parse_constraints
 from sagewatch.quality.dataset_format import OUTPUT, DatasetFormat, FileKind
-from sagewatch.quality.files import PARTIAL_SUFFIX, NoDataError, find_files, sniff_format
+from sagewatch.quality.files import PARTIAL_SUFFIX, NoDataError, find_files, sniff_dataset
 from sagewatch.quality.job import Job, read_job
 from sagewatch.quality.metrics import build_metrics
 from sagewatch.quality.reading import ReadSettings
 from sagewatch.quality.readout import Readout
-from sagewatch.quality.report import describe_outcome, describe_rejected, write_report
+from sagewatch.quality.report import describe_nothing, describe_outcome, describe_rejected, write_report
 from sagewatch.quality.script import run_postprocessor
 from sagewatch.quality.shards import Shard, encode_shard
 from sagewatch.quality.statistics import parse_statistics
@@ -63,10 +63,7 @@ def run_job(job: Job, root: Path, now: datetime, workers: int) -> str:
         write_whole(path, encode_shard(Shard(job.host, job.hosts, readout.encode())))
         return f"Completed: {job.host} wrote a partial profile of {readout.tables.rows} rows."
     if not readout.tables.rows:
-        said = (
-            describe_rejected(readout) or f"{readout.counts.outside_window} records lie outside the window."
-        )
-        raise NoDataError(f"Job inputs had no data: {said}", where=str(job.source))
+        raise NoDataError(f"Job inputs had no data: {describe_nothing(readout)}", where=str(job.source))
     baseline = _read_baseline(job)
     analysis = _analyze(job, readout, baseline, root)
     write_report(job.output, analysis, readout, with_violations=job.is_monitoring)
@@ -91,7 +88,7 @@ def _read(job: Job, workers: int) -> Readout:
         if job.is_shard:
             return Readout()
         raise
-    kind = sniff_format(files[0]) if job.format is None else job.format
+    kind = sniff_dataset(files) if job.format is None else job.format
     if any(path.name.endswith(PARTIAL_SUFFIX) for path in files):
         kind = DatasetFormat(FileKind.PARTIAL)
     elif job.class_threshold is not None and not job.has_baseline:

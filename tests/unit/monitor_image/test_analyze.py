@@ -223,13 +223,46 @@ def test_a_failure_names_its_cause_in_the_message(container, environment, said):
 
 
 def test_a_long_cause_is_cut_to_a_kilobyte_of_whole_characters(container):
-    script = container.root / "opt/s.py"
-    script.parent.mkdir(parents=True)
-    script.write_text("def preprocess_handler(r):\n    raise ValueError('é' * 4000)\n")
     container.captures([capture_line()])
-    assert container.run(record_preprocessor_script="/opt/s.py") == 1
+    assert container.run(SAGEWATCH_MODE="é" * 4000) == 1
     assert MESSAGE_BYTES - 2 < len((container.root / "opt/ml/output/message").read_bytes()) <= MESSAGE_BYTES
+    assert container.message.startswith("environment, SAGEWATCH_MODE: 'ééé")
+
+
+def put_script(container, body):
+    script = container.root / "opt/s.py"
+    script.parent.mkdir(parents=True, exist_ok=True)
+    script.write_text(body)
+    return "/opt/s.py"
+
+
+def test_a_scripts_long_error_leaves_room_for_the_record_it_was_called_with(container):
+    container.captures([capture_line(event_id="e-7")])
+    script = put_script(container, "def preprocess_handler(r):\n    raise ValueError('é' * 4000)\n")
+    assert container.run(record_preprocessor_script=script) == 1
     assert container.message.startswith("s.py: line 2: ValueError")
+    assert container.message.endswith("line 1 (record e-7)")
+
+
+@pytest.mark.parametrize("code", ["0", "3", ""])
+@pytest.mark.parametrize("kind", ["preprocess", "postprocess"])
+def test_a_script_that_ends_the_program_fails_the_job_and_is_named(container, kind, code):
+    container.captures([capture_line()])
+    record = "r" if kind == "preprocess" else ""
+    script = put_script(container, f"import sys\ndef {kind}_handler({record}):\n    sys.exit({code})\n")
+    variable = "record_preprocessor_script" if kind == "preprocess" else "post_analytics_processor_script"
+    assert container.run(**{variable: script}) == 1
+    assert container.message.startswith("s.py: line 3: it ended the program")
+
+
+def test_no_row_at_all_says_what_became_of_the_records(container):
+    container.captures([capture_line(), capture_line()])
+    script = put_script(container, "def preprocess_handler(r):\n    return []\n")
+    assert container.run(record_preprocessor_script=script) == 1
+    assert "Job inputs had no data: The preprocess script dropped 2 records." in container.message
+    container.captures([capture_line("1", "broken", answered_as=("CSV", None))])
+    assert container.run() == 1
+    assert "1 records are error responses" in container.message
 
 
 def test_the_postprocessor_runs_after_the_reports_are_there(container):

@@ -13,7 +13,7 @@ from sagewatch.cli.analyze import analyze
 from sagewatch.cli.baseline import baseline
 from sagewatch.cli.distributions import distributions, draw_line
 from sagewatch.cli.violations import violations
-from sagewatch.errors import ConfigurationError
+from sagewatch.errors import ConfigurationError, RejectedInputError
 from sagewatch.quality.bars import build_bars
 from sagewatch.quality.notebook import show_distributions, show_violations
 from sagewatch.quality.page import render_distributions, render_violations
@@ -203,6 +203,16 @@ def test_analyze_exits_0_with_violations_unless_told_otherwise(folders):
         run(analyze, captures, "--baseline", base, "--out", report, "--json", "--mode", "compat")
     )
     assert all("sagewatch" not in each for each in compat["violations"])
+
+
+@pytest.mark.parametrize("content", ["a,b\n", "\n\n\n", "<html>AccessDenied</html>\n"])
+def test_a_file_without_rows_is_no_report_of_unchanged_data(folders, tmp_path, content):
+    data, out = tmp_path / "data.csv", tmp_path / "out"
+    data.write_text(content)
+    for command, words in ((analyze, ["--baseline", folders[1]]), (baseline, [])):
+        with pytest.raises(RejectedInputError, match="no data: There are only blank lines, or a header"):
+            run(command, data, *words, "--out", out)
+        assert not out.exists()
 
 
 def test_pictures_of_a_report_in_the_terminal_and_as_pages(folders, tmp_path):

@@ -52,12 +52,13 @@ def read_data(
 
     from sagewatch.quality.align import Mode
     from sagewatch.quality.dataset_format import DatasetFormat, FileKind
-    from sagewatch.quality.files import find_files, sniff_format
+    from sagewatch.quality.files import NoDataError, find_files, sniff_dataset
     from sagewatch.quality.reading import ReadSettings
+    from sagewatch.quality.report import describe_nothing
     from sagewatch.quality.workers import read_dataset
 
     files = find_files(source)
-    found = DatasetFormat(FileKind(kind)) if kind else sniff_format(files[0])
+    found = DatasetFormat(FileKind(kind)) if kind else sniff_dataset(files)
     if header is not None:
         found = msgspec.structs.replace(found, header=header)
     settings = ReadSettings(found, mode=Mode(mode), preprocessor=str(preprocessor) if preprocessor else None)
@@ -65,4 +66,8 @@ def read_data(
     with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
         task = bar.add_task("reading", total=sum(path.stat().st_size for path in files))
         workers = os.cpu_count() or 1
-        return read_dataset(files, settings, workers, lambda done, _: bar.update(task, completed=done))
+        readout = read_dataset(files, settings, workers, lambda done, _: bar.update(task, completed=done))
+    if not readout.tables.rows:
+        # An empty report would pass for one of unchanged data.
+        raise NoDataError(f"no data: {describe_nothing(readout)}", where=str(source))
+    return readout

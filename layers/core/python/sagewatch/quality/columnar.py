@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,8 +29,26 @@ def read_parquet(path: Path, start: int, end: int, readout: Readout, progress: C
     RejectedInputError
         When it is none, or has too many columns.
     """
-    size = path.stat().st_size
     read = 0
+    for batch, size in iterate_batches(path, start, end):
+        columns = tuple(spell_column(column) for column in batch.columns)
+        readout.counts.lines += batch.num_rows
+        names = tuple(batch.schema.names)
+        readout.add(Batch(Shape(0), names, columns, batch.num_rows), str(path), read + 1)
+        read += batch.num_rows
+        progress(size)
+    return read
+
+
+def iterate_batches(path: Path, start: int, end: int) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """The rows of those row groups, a batch at a time, each with about how many bytes of the file it takes.
+
+    Raises
+    ------
+    RejectedInputError
+        When it is no Parquet, or has too many columns.
+    """
+    size = path.stat().st_size
     try:
         # Not buffered ahead: that would hold a whole row group's bytes, and those of the next.
         with pq.ParquetFile(path, pre_buffer=False) as file:
@@ -42,14 +60,9 @@ def read_parquet(path: Path, start: int, end: int, readout: Readout, progress: C
             rows = max(1, file.metadata.num_rows)
             for group in groups:
                 for batch in file.iter_batches(ROWS_A_BATCH, row_groups=[group], use_threads=False):
-                    columns = tuple(spell_column(column) for column in batch.columns)
-                    readout.counts.lines += batch.num_rows
-                    readout.add(Batch(Shape(0), names, columns, batch.num_rows), str(path), read + 1)
-                    read += batch.num_rows
-                    progress(size * batch.num_rows // rows)
+                    yield batch, size * batch.num_rows // rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise RejectedInputError(f"no Parquet ({error})", where=str(path)) from error
-    return read
 
 
 def spell_column(column: pa.Array) -> pa.StringArray:

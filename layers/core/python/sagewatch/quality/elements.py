@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO, Final
 
+from sagewatch.errors import RejectedInputError
 from sagewatch.quality.payload import WRAPPERS
 
+# A document up to here is read whole; a larger one record by record.
+LARGEST_WHOLE_DOCUMENT: Final = 16 << 20
 LONGEST_RECORD: Final = 64 << 20
+_SNIFFED: Final = 4096
 _READ: Final = 1 << 20
 # What changes the depth, separates, or begins a string; a string whole, where its end is there.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|"|[][{},]', re.DOTALL)
@@ -22,6 +28,26 @@ class UnendingDocumentError(ValueError):
 
 _LIST = re.compile(rb"\s*\[\s*[\[{]")
 _WRAPPED = re.compile(rb'\s*\{\s*"(\w+)"\s*:\s*\[')
+
+
+def iterate_document(path: Path) -> Iterator[bytes]:
+    """The records of a large document, not looked into.
+
+    Raises
+    ------
+    RejectedInputError
+        When it is no list of records.
+    UnendingDocumentError
+        When brackets do not close, or close too often.
+    """
+    with path.open("rb") as file:
+        head = file.read(_SNIFFED)
+        mark = len(codecs.BOM_UTF8) if head.startswith(codecs.BOM_UTF8) else 0
+        depth = find_depth(head[mark:])
+        if depth is None:
+            raise RejectedInputError("a large JSON document must be a list of records", where=str(path))
+        file.seek(mark)
+        yield from iterate_elements(file, depth)
 
 
 def find_depth(head: bytes) -> int | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +14,26 @@ import msgspec
 from sagewatch.errors import RejectedInputError
 from sagewatch.quality.dataset_format import DatasetFormat, FileKind
 from sagewatch.quality.inference import KIND_STRING, classify_text
-from sagewatch.quality.payload import parse_csv_text
+from sagewatch.quality.payload import UnreadablePayloadError, decode_text, load_json, parse_csv_text
 
 PARTIAL_SUFFIX: Final = ".sagewatch-profile"
 _HOUR = re.compile(r"/(\d{4})/(\d{2})/(\d{2})/(\d{2})/[^/]+$")
 _SNIFFED_BYTES: Final = 1 << 20
+_SNIFFED_LINES: Final = 20
+_SNIFFED_FILES: Final = 50
+_KNOWN: Final = "CSV, JSON, JSON Lines, Parquet and captures"
+_STRANGERS: Final = {
+    b"\x1f\x8b": "compressed by gzip: unpack it, or mount it with S3CompressionType Gzip",
+    b"PK\x03\x04": "a ZIP archive (or a spreadsheet): unpack it, or save it as CSV",
+    b"BZh": "compressed by bzip2: unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it",
+    b"\xff\xfe": "text in UTF-16: save it in UTF-8",
+    b"\xfe\xff": "text in UTF-16: save it in UTF-8",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"ORC": "ORC",
+    b"Obj\x01": "Avro",
+}
 _LARGEST_MANIFEST: Final = 16 << 20
 
 
@@ -58,8 +74,34 @@ def read_hour(path: Path) -> datetime | None:
         return None
 
 
+def sniff_dataset(files: Sequence[Path]) -> DatasetFormat:
+    """What a data set holds, by its files' names and first lines; a file that is empty or none of the formats says nothing.
+
+    Captures, Parquet and JSON tell themselves; what looks like CSV may be anybody's note beside them.
+
+    Raises
+    ------
+    RejectedInputError
+        When no file looks like any of the known formats.
+    """
+    found: DatasetFormat | None = None
+    first: RejectedInputError | None = None
+    for path in [path for path in files if path.stat().st_size][:_SNIFFED_FILES]:
+        try:
+            kind = sniff_format(path)
+        except RejectedInputError as error:
+            first = first or error
+            continue
+        if kind.kind is not FileKind.CSV:
+            return kind
+        found = found or kind
+    if found is None and first is not None:
+        raise first
+    return found or DatasetFormat(FileKind.CSV)
+
+
 def sniff_format(path: Path) -> DatasetFormat:
-    """What a file holds, by its name and its first line.
+    """What a file holds, by its name and its first lines.
 
     Raises
     ------
@@ -72,20 +114,46 @@ def sniff_format(path: Path) -> DatasetFormat:
         head = file.read(_SNIFFED_BYTES)
     if path.suffix == ".parquet" or head.startswith(b"PAR1"):
         return DatasetFormat(FileKind.PARQUET)
-    first = head.lstrip().split(b"\n", 1)[0]
-    if first.startswith((b"{", b"[")):
-        if b'"captureData"' in first or b'"groundTruthData"' in first:
-            return DatasetFormat(FileKind.CAPTURE)
-        return DatasetFormat(FileKind.JSON_LINES if _is_json(first) else FileKind.JSON)
+    for mark, name in _STRANGERS.items():
+        if head.startswith(mark):
+            raise RejectedInputError(f"{name}; {_KNOWN} are read, in UTF-8", where=str(path))
+    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text.startswith((b"{", b"[")):
+        return _sniff_json(text, whole=len(head) < _SNIFFED_BYTES)
     if b"\x00" in head:
-        raise RejectedInputError("not CSV, JSON Lines, Parquet or captures", where=str(path))
+        raise RejectedInputError(f"binary; {_KNOWN} are read, in UTF-8", where=str(path))
     return DatasetFormat(FileKind.CSV)
 
 
+def _sniff_json(text: bytes, *, whole: bool) -> DatasetFormat:
+    """One document, or one a line; a broken first line does not decide."""
+    lines = text.split(b"\n")
+    if not whole and len(lines) > 1:
+        lines.pop()  # its end was not read
+    lines = [line for line in lines[:_SNIFFED_LINES] if line.strip()]
+    if any(b'"captureData"' in line or b'"groundTruthData"' in line for line in lines):
+        return DatasetFormat(FileKind.CAPTURE)
+    if _is_json(lines[0]):
+        return DatasetFormat(FileKind.JSON_LINES)
+    if whole and _is_json(text):
+        return DatasetFormat(FileKind.JSON)
+    good = sum(line.lstrip().startswith((b"{", b"[")) and _is_json(line) for line in lines)
+    return DatasetFormat(FileKind.JSON_LINES if 2 * good >= len(lines) > 1 else FileKind.JSON)
+
+
 def has_header(first_line: str) -> bool:
-    """True where no cell of the first row looks like a number: a header, in all likelihood."""
+    """True where no cell of the first row looks like a number: a header, in all likelihood.
+
+    A name may be missing, as pandas leaves it for its index.
+
+    Examples
+    --------
+    >>> has_header(",age,city"), has_header("1,31,Bern"), has_header(",,")
+    (True, False, False)
+    """
     row = next(iter(parse_csv_text(first_line)), [])
-    return all(value is not None and classify_text(value) == KIND_STRING for _, value in row)
+    names = [value for _, value in row if value is not None]
+    return bool(names) and all(classify_text(value) == KIND_STRING for value in names)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -97,8 +165,8 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _is_json(text: bytes) -> bool:
     try:
-        msgspec.json.decode(text)
-    except (ValueError, RecursionError):
+        load_json(decode_text(text))
+    except UnreadablePayloadError:
         return False
     return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import csv
 import json
 from typing import Any, Final
@@ -72,13 +73,13 @@ def parse_csv_text(text: str) -> list[Row]:
 def parse_json(text: str, *, lines: bool = False) -> list[Row]:
     """Rows of a JSON document, or of one document a line."""
     if lines and "\n" in text.strip():
-        return [row for line in text.splitlines() if line.strip() for row in explode(_load(line))]
+        return [row for line in text.splitlines() if line.strip() for row in explode(load_json(line))]
     try:
-        return explode(_load(text))
+        return explode(load_json(text))
     except UnreadablePayloadError:
         if "\n" not in text.strip():
             raise
-    return [row for line in text.splitlines() if line.strip() for row in explode(_load(line))]
+    return [row for line in text.splitlines() if line.strip() for row in explode(load_json(line))]
 
 
 def explode(document: Any) -> list[Row]:
@@ -86,15 +87,19 @@ def explode(document: Any) -> list[Row]:
 
     Nested records are flattened with dotted names. What lies in a list has no name: such a row goes by position.
     """
+    return [flatten(record) for record in list_records(document)]
+
+
+def list_records(document: Any) -> list[Any]:
+    """What a JSON document holds that makes a row each."""
     if isinstance(document, dict):
         wrapped = [key for key in document if key in WRAPPERS and isinstance(document[key], list)]
         if len(wrapped) == 1 and len(document) == 1:
-            held = document[wrapped[0]]
-            return [flatten(item) for item in held]
-        return [flatten(document)]
+            return list(document[wrapped[0]])
+        return [document]
     if isinstance(document, list) and document and all(isinstance(item, dict | list) for item in document):
-        return [flatten(item) for item in document]
-    return [flatten(document)]
+        return document
+    return [document]
 
 
 def spell(value: str | float | bool | None) -> str | None:
@@ -153,13 +158,31 @@ def parse_element(element: bytes) -> Row:
     UnreadablePayloadError
         ``not_utf8``, ``not_json`` or ``too_many_columns``.
     """
+    return flatten(load_json(decode_text(element)))
+
+
+def decode_text(content: bytes) -> str:
+    """Text in UTF-8, without the mark that some editors put before it.
+
+    Raises
+    ------
+    UnreadablePayloadError
+        ``not_utf8``.
+    """
     try:
-        return flatten(_load(element.decode("utf-8")))
+        return content.removeprefix(codecs.BOM_UTF8).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnreadablePayloadError("not_utf8") from error
 
 
-def _load(text: str) -> Any:
+def load_json(text: str) -> Any:
+    """A JSON document; NaN and its like, which Python's writers print, are read too.
+
+    Raises
+    ------
+    UnreadablePayloadError
+        ``not_json``.
+    """
     try:
         return msgspec.json.decode(text)
     except (ValueError, RecursionError):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import codecs
 import mmap
 import re
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -19,19 +20,24 @@ from sagewatch.quality.blocks import iterate_blocks
 from sagewatch.quality.captures import CaptureReader, Window
 from sagewatch.quality.columnar import read_parquet
 from sagewatch.quality.dataset_format import DatasetFormat, FileKind
-from sagewatch.quality.elements import UnendingDocumentError, find_depth, iterate_elements
+from sagewatch.quality.elements import LARGEST_WHOLE_DOCUMENT, UnendingDocumentError, iterate_document
 from sagewatch.quality.files import has_header, read_hour
-from sagewatch.quality.payload import UnreadablePayloadError, explode, parse_csv_text, parse_element
-from sagewatch.quality.profile import Batch, Shape
+from sagewatch.quality.payload import (
+    UnreadablePayloadError,
+    decode_text,
+    explode,
+    load_json,
+    parse_csv_text,
+    parse_element,
+)
+from sagewatch.quality.profile import MOST_COLUMNS, Batch, Shape
 from sagewatch.quality.readout import Readout
 from sagewatch.quality.rows import RowGatherer, parse_csv_block, position_names
 from sagewatch.quality.script import Preprocessor
+from sagewatch.quality.scripted import ScriptedReader
 
 CAPTURE_BLOCK: Final = 1 << 19
 TABLE_BLOCK: Final = 4 << 20
-# A document up to here is read whole; a larger one record by record.
-LARGEST_WHOLE_DOCUMENT: Final = 16 << 20
-_SNIFFED: Final = 4096
 _LONGEST_HEADER: Final = 16 << 20
 # GenerateInferenceId puts both behind the columns of a batch transform.
 _APPENDED = re.compile(r",[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12},\d{4}-\d\d-\d\dT[\d:.]+Z?$")
@@ -78,19 +84,20 @@ class DatasetReader:
         self._settings = settings
         self._progress = progress or (lambda _: None)
         script = settings.preprocessor
-        self._preprocessor = Preprocessor(Path(script)) if script else None
+        preprocessor = Preprocessor(Path(script)) if script else None
         self._captures = CaptureReader(
-            self.readout, settings.format.sides, settings.window, settings.mode, self._preprocessor
+            self.readout, settings.format.sides, settings.window, settings.mode, preprocessor
         )
         self._rows = RowGatherer(self.readout)
+        self._scripted = (
+            ScriptedReader(self.readout, self._rows, preprocessor, self._progress) if preprocessor else None
+        )
 
     def read(self, piece: Piece) -> int:
         """Read a piece; the answer is the number of its lines.
 
         Raises
         ------
-        RejectedInputError
-            When a file as a whole is not of its format.
         ScriptError
             When the preprocessor fails.
         """
@@ -100,11 +107,25 @@ class DatasetReader:
         if hour is not None and kind is not FileKind.CAPTURE and not self._settings.window.holds(hour):
             self.readout.counts.outside_window += 1
             return 0
+        try:
+            return self._read_piece(path, piece, hour)
+        except RejectedInputError as error:
+            # A file that is none, among others that are: counted as one bad line is.
+            self.readout.counts.lines += 1
+            self.readout.reject(str(path), error.line or 1, error.reason)
+            return 1
+
+    def _read_piece(self, path: Path, piece: Piece, hour: datetime | None) -> int:
+        kind = self._settings.format.kind
+        if self._scripted is not None and kind is not FileKind.CAPTURE:
+            is_csv = kind is FileKind.CSV
+            layout = read_csv_layout(path, header=self._settings.format.header) if is_csv else None
+            return self._scripted.read(path, piece.start, piece.end, kind, layout)
         if kind is FileKind.PARQUET:
             return read_parquet(path, piece.start, piece.end, self.readout, self._progress)
         if kind is FileKind.JSON:
             return self._read_document(path)
-        if kind is FileKind.CSV and self._preprocessor is None:
+        if kind is FileKind.CSV:
             return self._read_csv(path, piece)
         return self._read_lines(path, piece, hour)
 
@@ -124,7 +145,8 @@ class DatasetReader:
                 self.readout.reject(str(path), number, "line_too_long")
                 number += 1
                 continue
-            number += add(block, str(path), number, hour)
+            is_first = number == 1 and not piece.start
+            number += add(block.removeprefix(codecs.BOM_UTF8) if is_first else block, str(path), number, hour)
             self._progress(len(block))
         return number - 1
 
@@ -138,21 +160,10 @@ class DatasetReader:
         return len(lines)
 
     def _add_record(self, line: bytes, where: str, number: int) -> None:
-        is_csv = self._settings.format.kind is FileKind.CSV
         try:
-            text = line.decode("utf-8").removesuffix("\r")
-            document = text if is_csv else msgspec.json.decode(text)
-            given = None
-            if self._preprocessor is not None:
-                given = self._preprocessor.run(document, where, number)
-                self.readout.counts.dropped += given == []
-            rows = given if given is not None else (parse_csv_text(text) if is_csv else explode(document))
-        except UnicodeDecodeError:
-            self.readout.reject(where, number, "not_utf8")
+            rows = explode(load_json(decode_text(line)))
         except UnreadablePayloadError as error:
             self.readout.reject(where, number, error.reason)
-        except (ValueError, RecursionError):
-            self.readout.reject(where, number, "not_json")
         else:
             for row in rows:
                 self._rows.add_cells(row, 0, where, number)
@@ -161,10 +172,10 @@ class DatasetReader:
         if path.stat().st_size > LARGEST_WHOLE_DOCUMENT:
             return self._read_elements(path)
         try:
-            rows = explode(msgspec.json.decode(path.read_bytes()))
-        except (ValueError, RecursionError, UnreadablePayloadError):
+            rows = explode(load_json(decode_text(path.read_bytes())))
+        except UnreadablePayloadError as error:
             self.readout.counts.lines += 1
-            self.readout.reject(str(path), 1, "not_json")
+            self.readout.reject(str(path), 1, error.reason)
             return 1
         self.readout.counts.lines += len(rows)
         for number, row in enumerate(rows, 1):
@@ -174,23 +185,18 @@ class DatasetReader:
     def _read_elements(self, path: Path) -> int:
         """A large document record by record; a rejected one is named by its number."""
         number = 0
-        with path.open("rb") as file:
-            depth = find_depth(file.read(_SNIFFED))
-            if depth is None:
-                raise RejectedInputError("a large JSON document must be a list of records", where=str(path))
-            file.seek(0)
-            try:
-                for number, element in enumerate(iterate_elements(file, depth), 1):
-                    self.readout.counts.lines += 1
-                    self._progress(len(element))
-                    try:
-                        self._rows.add_cells(parse_element(element), 0, str(path), number)
-                    except UnreadablePayloadError as error:
-                        self.readout.reject(str(path), number, error.reason)
-            except UnendingDocumentError:
-                number += 1
+        try:
+            for number, element in enumerate(iterate_document(path), 1):
                 self.readout.counts.lines += 1
-                self.readout.reject(str(path), number, "unending_document")
+                self._progress(len(element))
+                try:
+                    self._rows.add_cells(parse_element(element), 0, str(path), number)
+                except UnreadablePayloadError as error:
+                    self.readout.reject(str(path), number, error.reason)
+        except UnendingDocumentError:
+            number += 1
+            self.readout.counts.lines += 1
+            self.readout.reject(str(path), number, "unending_document")
         return number
 
     def _read_csv(self, path: Path, piece: Piece) -> int:
@@ -264,15 +270,38 @@ def read_csv_layout(path: Path, *, header: bool | None) -> CsvLayout:
     try:
         text = first[mark:].decode("utf-8").rstrip("\r\n")
         rows = parse_csv_text(text)
-    except (UnicodeDecodeError, UnreadablePayloadError) as error:
+    except UnicodeDecodeError as error:
         raise RejectedInputError("no CSV in UTF-8", where=str(path), line=1) from error
+    except UnreadablePayloadError as error:
+        many = error.reason == "too_many_columns"
+        reason = f"more than {MOST_COLUMNS} columns" if many else "no CSV"
+        raise RejectedInputError(reason, where=str(path), line=1) from error
     if not rows or not (header or (header is None and has_header(text))):
         names = position_names(len(rows[0]) if rows else 1)
         return CsvLayout(names, mark, has_names=False, appended=2 if _APPENDED.search(text) else 0)
-    cells = [value or f"_c{at}" for at, (_, value) in enumerate(rows[0])]
-    # Spark tells columns of one name apart by their places.
-    told = [f"{name}{at}" if cells.count(name) > 1 else name for at, name in enumerate(cells)]
-    return CsvLayout(tuple(told), len(first), has_names=True)
+    names = name_columns([value or f"_c{at}" for at, (_, value) in enumerate(rows[0])])
+    return CsvLayout(names, len(first), has_names=True)
+
+
+def name_columns(given: Sequence[str]) -> tuple[str, ...]:
+    """Names of which no two are alike: Spark tells columns of one name apart by their places.
+
+    Examples
+    --------
+    >>> name_columns(["a", "b", "a"]), name_columns(["a", "a", "a1"])
+    (('a0', 'b', 'a2'), ('a0', 'a1_', 'a1'))
+    """
+    counts = Counter(given)
+    taken = {name for name in given if counts[name] == 1}
+    named = []
+    for at, name in enumerate(given):
+        if counts[name] > 1:
+            name = f"{name}{at}"  # noqa: PLW2901 - the name that it goes by from here on
+            while name in taken:
+                name += "_"  # noqa: PLW2901
+            taken.add(name)
+        named.append(name)
+    return tuple(named)
 
 
 def has_quotes(path: Path) -> bool:

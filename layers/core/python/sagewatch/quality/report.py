@@ -71,3 +71,14 @@ def describe_rejected(readout: Readout) -> str:
     if counts.error_responses:
         said.append(f"{counts.error_responses} records are error responses.")
     return " ".join(said)
+
+
+def describe_nothing(readout: Readout) -> str:
+    """Why there is not one row, in one sentence."""
+    counts = readout.counts
+    said = [describe_rejected(readout)]
+    if counts.outside_window:
+        said.append(f"{counts.outside_window} records lie outside the window.")
+    if counts.dropped:
+        said.append(f"The preprocess script dropped {counts.dropped} records.")
+    return " ".join(filter(None, said)) or "There are only blank lines, or a header."

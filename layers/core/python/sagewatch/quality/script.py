@@ -5,15 +5,19 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import logging
+import math
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
 from sagewatch.errors import SagewatchError
 from sagewatch.quality.payload import Row, spell
 
+_LONGEST_CAUSE: Final = 300
+# What pandas' markers of a missing value print.
+_MISSING: Final = frozenset({"NaT", "<NA>"})
 _log = logging.getLogger(__name__)
 
 
@@ -103,7 +107,7 @@ class Preprocessor:
         record_id = str(known or "")
         try:
             given = self._handler(record, _log) if self._wants_logger else self._handler(record)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             cause = _describe(error, self._name)
             raise ScriptError(self._name, cause, where=where, line=line, record_id=record_id) from error
         if given is record:
@@ -127,7 +131,7 @@ def run_postprocessor(script: Path) -> None:
     handler = _load_handler(script, "postprocess_handler")
     try:
         handler()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ScriptError(script.name, _describe(error, script.name)) from error
 
 
@@ -142,7 +146,19 @@ def _read_row(given: Mapping[Any, Any]) -> Row:
 
 
 def _spell(value: Any) -> str | None:
-    return spell(value) if isinstance(value, str | int | float | bool | None) else str(value)
+    """A script's value as text; NaN and pandas' NaT are how Python spells what is missing."""
+    if (
+        type(value).__module__ == "numpy"
+        and callable(getattr(value, "item", None))
+        and not getattr(value, "ndim", 0)
+    ):
+        # A number of numpy's spells itself np.float64(1.5).
+        value = value.item()
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if value is None or isinstance(value, str | int | float | bool):
+        return spell(value)
+    return None if str(value) in _MISSING else str(value)
 
 
 def _load_handler(script: Path, name: str) -> Callable[..., Any]:
@@ -167,10 +183,13 @@ def _load(script: Path) -> ModuleType:
 
 
 def _describe(error: BaseException, script: str) -> str:
-    """The error with the line of the script in which it arose."""
+    """The error with the line of the script in which it arose, short enough to leave room for the record's place."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == script
     ]
     line = frames[-1].lineno if frames else getattr(error, "lineno", None)
     said = f"{type(error).__name__}: {error}"
+    if isinstance(error, SystemExit):
+        said = f"it ended the program (sys.exit({error.code!r}))"
+    said = said if len(said) <= _LONGEST_CAUSE else f"{said[:_LONGEST_CAUSE]}..."
     return f"line {line}: {said}" if line else said

@@ -1,0 +1,153 @@
+"""Files other than captures through a preprocess script: CSV line by line, JSON record by record, Parquet row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from sagewatch.quality.blocks import iterate_blocks
+from sagewatch.quality.columnar import iterate_batches
+from sagewatch.quality.dataset_format import FileKind
+from sagewatch.quality.elements import LARGEST_WHOLE_DOCUMENT, UnendingDocumentError, iterate_document
+from sagewatch.quality.payload import (
+    Row,
+    UnreadablePayloadError,
+    decode_text,
+    flatten,
+    list_records,
+    load_json,
+    parse_csv_text,
+)
+from sagewatch.quality.readout import Readout
+from sagewatch.quality.rows import RowGatherer
+from sagewatch.quality.script import Preprocessor
+
+if TYPE_CHECKING:
+    from sagewatch.quality.reading import CsvLayout
+
+_BLOCK: Final = 1 << 19
+
+
+class ScriptedReader:
+    """Calls the script with every record, and takes in the rows that it makes of them."""
+
+    def __init__(
+        self, readout: Readout, rows: RowGatherer, script: Preprocessor, progress: Callable[[int], None]
+    ) -> None:
+        self._readout = readout
+        self._rows = rows
+        self._script = script
+        self._progress = progress
+
+    def read(self, path: Path, start: int, end: int, kind: FileKind, layout: CsvLayout | None = None) -> int:
+        """Read a stretch of a file; the answer is the number of its records.
+
+        Parameters
+        ----------
+        layout
+            Of a CSV file: its header is not a record, but names the columns of lines that the script gives back.
+
+        Raises
+        ------
+        ScriptError
+            When the script fails.
+        RejectedInputError
+            When a Parquet file is none.
+        """
+        if kind is FileKind.PARQUET:
+            return self._take(path, self._list_rows(path, start, end))
+        if kind is FileKind.JSON:
+            return self._take(path, self._list_elements(path))
+        return self._read_lines(path, start, end, layout)
+
+    def _read_lines(self, path: Path, start: int, end: int, layout: CsvLayout | None) -> int:
+        number = 1
+        if layout is not None and not start:
+            start, number = layout.begin, 2 if layout.has_names else 1
+            self._readout.counts.lines += number - 1
+        for block, too_long in iterate_blocks(path, start, end, _BLOCK):
+            lines = [b""] if too_long else block.removesuffix(b"\n").split(b"\n")
+            self._readout.counts.lines += len(lines)
+            if too_long:
+                self._readout.reject(str(path), number, "line_too_long")
+            for at, line in enumerate(lines, number):
+                if line.strip():
+                    self._try(partial(_read_line, line, layout), layout, str(path), at)
+            number += len(lines)
+            self._progress(len(block))
+        return number - 1
+
+    def _take(self, path: Path, records: Iterable[Callable[[], Any]]) -> int:
+        number = 0
+        for number, record in enumerate(records, 1):
+            self._readout.counts.lines += 1
+            self._try(record, None, str(path), number)
+        return number
+
+    def _try(self, load: Callable[[], Any], layout: CsvLayout | None, where: str, number: int) -> None:
+        try:
+            record = load()
+            given = self._script.run(record, where, number)
+            self._readout.counts.dropped += given == []
+            rows = _as_it_is(record, layout) if given is None else given
+        except UnreadablePayloadError as error:
+            self._readout.reject(where, number, error.reason)
+        else:
+            for row in rows:
+                self._rows.add_cells(row, 0, where, number)
+
+    def _list_rows(self, path: Path, start: int, end: int) -> Iterable[Callable[[], Any]]:
+        for batch, size in iterate_batches(path, start, end):
+            for row in batch.to_pylist():
+                yield partial(_keep, row)
+            self._progress(size)
+
+    def _list_elements(self, path: Path) -> Iterable[Callable[[], Any]]:
+        if path.stat().st_size > LARGEST_WHOLE_DOCUMENT:
+            try:
+                for element in iterate_document(path):
+                    self._progress(len(element))
+                    yield partial(_load, element)
+            except UnendingDocumentError:
+                yield partial(_refuse, "unending_document")
+            return
+        content = path.read_bytes()
+        self._progress(len(content))
+        try:
+            records = list_records(load_json(decode_text(content)))
+        except UnreadablePayloadError as error:
+            yield partial(_refuse, error.reason)
+            return
+        for record in records:
+            yield partial(_keep, record)
+
+
+def _read_line(line: bytes, layout: CsvLayout | None) -> Any:
+    text = decode_text(line).removesuffix("\r")
+    return text if layout is not None else load_json(text)
+
+
+def _as_it_is(record: Any, layout: CsvLayout | None) -> list[Row]:
+    """The rows of a record that the script gave back untouched."""
+    if layout is None:
+        return [flatten(each) for each in list_records(record)]
+    rows = parse_csv_text(record)
+    if not layout.has_names:
+        return rows
+    if any(len(row) != len(layout.names) for row in rows):
+        raise UnreadablePayloadError("column_count")
+    return [[(name, value) for name, (_, value) in zip(layout.names, row, strict=True)] for row in rows]
+
+
+def _load(element: bytes) -> Any:
+    return load_json(decode_text(element))
+
+
+def _keep(record: Any) -> Any:
+    return record
+
+
+def _refuse(reason: str) -> Any:
+    raise UnreadablePayloadError(reason)
