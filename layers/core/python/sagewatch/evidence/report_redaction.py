@@ -7,13 +7,16 @@ from typing import Any, Final
 
 from sagewatch.evidence.redaction import MOST_DEPTH, SensitiveNames
 
-_NAMING: Final = ("name", "feature_name", "facet", "label")
+_COLUMN: Final = ("name", "feature_name")
+_NAMING: Final = (*_COLUMN, "facet", "label")
 _CHECK: Final = "constraint_check_type"
 _GONE: Final = {"redacted": True}
 
 
 def redact_report(report: Any, sensitive: Collection[str]) -> Any:
     """A report of an analyzer, without what it tells of sensitive fields: distributions, examples, sentences.
+
+    A column without a name of its own (``_c0``) could be any of them.
 
     Examples
     --------
@@ -30,7 +33,8 @@ def _redact(value: Any, names: SensitiveNames, depth: int) -> Any:
         return [_redact(one, names, depth - 1) for one in value]
     if not isinstance(value, dict):
         return value
-    if any(_is_sensitive(value[key], names) for key in _NAMING if key in value):
+    unnamed = any(names.is_unnamed(str(value[key])) for key in _COLUMN if key in value)
+    if unnamed or any(_is_sensitive(value[key], names) for key in _NAMING if key in value):
         return {name: inside for name, inside in value.items() if name in {*_NAMING, _CHECK}} | _GONE
     return {
         key: _GONE if names.match(key) else _redact(inside, names, depth - 1) for key, inside in value.items()

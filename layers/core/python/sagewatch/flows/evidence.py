@@ -117,8 +117,10 @@ def write_page(incident_id: str, world: World) -> None:
         return
     now = world.now()
     remember_sensitive(incident.latest, now, world)
-    # A picture of an input names none of its fields.
-    pictures = {} if get_sensitive(incident.latest, world) else _load_pictures(incident_id, world)
+    # A picture of an input names none of its fields, and a digest of a small one can be guessed.
+    withheld = bool(get_sensitive(incident.latest, world))
+    pictures = {} if withheld else _load_pictures(incident_id, world)
+    requests = {} if withheld else _load_file(incident_id, REQUESTS, world)
     report = load_report_files(incident.latest, world)
     dossier = _gather(incident, pictures, report, now, world)
     written = {
@@ -131,7 +133,7 @@ def write_page(incident_id: str, world: World) -> None:
     for name, body in written.items():
         _put(incident_id, name, body, world)
     files = written | {f"explain/{name}": body for name, body in pictures.items()}
-    files |= _load_file(incident_id, CONFIGS, world) | _load_file(incident_id, REQUESTS, world)
+    files |= _load_file(incident_id, CONFIGS, world) | requests
     _put(incident_id, MANIFEST, encode_manifest(build_manifest(incident_id, now, files)), world)
     write_index(now, world)
 

@@ -19,7 +19,7 @@ KEPT_AT_MOST = 8 * 2**20
 """Bytes of one file; a report of 2,000 features has 5 MB."""
 _UNDERSTOOD = {STATISTICS, CONSTRAINTS, *FILE_NAMES}
 """Files of which it is known where the names of fields stand."""
-_WITHHELD = "Withheld: the owner of the endpoint calls this field sensitive."
+_WITHHELD = "Withheld: the endpoint's owner calls this field, or one that it could be, sensitive."
 
 
 def load_report_files(finding: Finding, world: World) -> dict[str, bytes]:
