@@ -97,6 +97,46 @@ def test_a_slack_message_that_cannot_be_changed_any_more_is_followed_by_a_new_on
     assert story.wakeups.dead == []
 
 
+def test_a_resolve_that_is_owed_outlives_an_outage_of_days(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("1m").goes_down("on-call/slack", back="5d")
+    story.at("2m").clears("stop")
+    story.play_only("4d")
+    items, name = story.world.state.items, story.find("stop")
+    kept = {
+        debt.receiver: items.get(
+            f"group#{debt.group}#{debt.receiver.split('/')[1]}", f"member#{name}"
+        ).expires_at
+        for debt in story.world.state.load_debts(name)
+    }
+    delayed = [one for one in story.world.state.load_entries(name) if one.what == "alert_delayed"]
+    assert 8 <= len(delayed) <= 10  # of some four hundred
+    assert kept["on-call/mail"] < story.clock.now.timestamp() < kept["on-call/slack"]
+
+
+def test_what_was_told_to_its_end_is_not_told_again_when_its_row_has_expired(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("10m").clears("stop")
+
+    def expire(told):
+        items, name = told.world.state.items, told.find("stop")
+        for debt in told.world.state.load_debts(name):
+            pk, sk = f"group#{debt.group}#{debt.receiver.split('/')[1]}", f"member#{name}"
+            items.delete(pk, sk, items.get(pk, sk).version)
+
+    def send_again(told):
+        for event in [one for one in told.bus.events if one["detail-type"].startswith("Incident")]:
+            told._deliver(event)  # somebody redrives dead letters
+
+    story.at("5d").does(expire)
+    story.at("5d1m").does(send_again)
+    story.expect_all("firing", "0s")
+    story.expect_all("resolved", "10m")
+    story.ends("6d")
+
+
 def number_posts(post):
     """Handles that count the posts: C1:1, C1:2."""
     count = iter(range(1, 100))

@@ -6,6 +6,7 @@ pk / sk                                  holds
 ``group#<group>#<channel>`` / ``ledger`` the one message that a group has at a receiver's channel
 ``group#...`` / ``member#<incident>``    an incident of the group, and what the receiver was told of it
 ``incident#<id>`` / ``pictures#<target>`` its heat maps are in the thread of the target's message
+``incident#<id>`` / ``said#<key>``       a line of its trail that is written once
 ``incident#<id>`` / ``outbox#<target>``  in which group a receiver hears of the incident (a copy for readers)
 ``receiver#<target>`` / ``pause``        until when a receiver's channel is left alone, whatever it is about
 ``open-incidents`` / ``<incident>``      when the incident's alerts are to be looked at again
@@ -23,7 +24,7 @@ import msgspec
 
 from sagewatch.alert.outbox import Kind, Ledger, Member
 from sagewatch.errors import ConflictError
-from sagewatch.finding import Severity
+from sagewatch.finding import Severity, build_content_key
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Entry, Incident, State
 from sagewatch.incident.muting import Open, Silence
@@ -31,6 +32,9 @@ from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
 from sagewatch.state import OPEN_INCIDENTS, Due, write_entry, write_row
 
 MEMBER_KEPT = timedelta(days=2)
+OWED_KEPT = timedelta(days=90)
+"""Of an incident that is over and whose receiver could not be told yet: longer than any outage that will be mended."""
+TOLD_TO_THE_END = frozenset({"resolved", "spared", "digested"})
 SILENCE_KEPT = timedelta(days=30)
 SETTLED_KEPT = timedelta(hours=1)
 PAUSE_KEPT = timedelta(days=1)
@@ -110,7 +114,9 @@ class AlertState:
             if known is not None and known.seen >= seen.seen:
                 return known
             fresh = seen if known is None else _take_over(seen, known)
-            expect = self._expect_debt(group, target, seen.incident_id) if known is None else ANY_VERSION
+            expect = ANY_VERSION
+            if known is None:
+                fresh, expect = self._recall(group, target, seen)
             try:
                 self._items.write(_write_member(group, target, fresh, known is None, expect))
             except ConflictError:
@@ -118,13 +124,22 @@ class AlertState:
             return msgspec.structs.replace(fresh, version=fresh.version + 1)
         raise ConflictError("member_was_changed")
 
-    def _expect_debt(self, group: str, target: str, incident_id: str) -> int:
-        row = self._items.get(f"incident#{incident_id}", f"outbox#{target}")
+    def _recall(self, group: str, target: str, seen: Member) -> tuple[Member, int]:
+        """A member that is new to the group, and the version of its debt that must be there.
+
+        One whose row has expired is known by its debt: what was told to its end is never told again.
+        """
+        row = self._items.get(f"incident#{seen.incident_id}", f"outbox#{target}")
         if row is None:
-            return ABSENT
-        if msgspec.json.decode(row.body, type=Debt).group not in {"", group}:
+            return seen, ABSENT
+        debt = msgspec.json.decode(row.body, type=Debt)
+        if debt.group not in {"", group}:
             raise ConflictError("joined_another_group")
-        return row.version
+        if debt.told in TOLD_TO_THE_END:
+            seen = msgspec.structs.replace(
+                seen, told=debt.told, told_at=debt.told_at, told_content=seen.content
+            )
+        return seen, row.version
 
     def save_ledger(self, ledger: Ledger) -> Ledger:
         """Record what the message says; the ledger to save next. ``ConflictError`` on a race."""
@@ -173,6 +188,20 @@ class AlertState:
             told_severity=told.told_severity,
             generation=told.generation,
         )
+
+    # Reasons ------------------------------------------------------------------------------------------
+
+    def note_once(self, incident_id: str, entry: Entry) -> bool:
+        """Add a line to the audit trail unless one that says the same is there, whatever its time; whether it was new."""
+        said = build_content_key(entry.what, entry.reason, msgspec.json.encode(entry.data).decode())
+        pk, sk = f"incident#{incident_id}", f"said#{said}"
+        if self._items.get(pk, sk) is not None:
+            return False
+        try:
+            self._items.write([write_row(pk, sk, entry.at, ABSENT), write_entry(incident_id, entry)])
+        except ConflictError:
+            return False  # said by another at this moment
+        return True
 
     # Receivers ----------------------------------------------------------------------------------------
 
@@ -275,7 +304,8 @@ def _write_member(
 ) -> list[Write]:
     write = write_row(_group_pk(group, target), f"member#{member.incident_id}", member, member.version)
     if member.over:
-        ends = int(((member.resolved_at or member.joined_at) + MEMBER_KEPT).timestamp())
+        kept = MEMBER_KEPT if member.told in TOLD_TO_THE_END else OWED_KEPT
+        ends = int(((member.resolved_at or member.joined_at) + kept).timestamp())
         write = msgspec.structs.replace(write, item=msgspec.structs.replace(write.item, expires_at=ends))
     if not is_new:
         return [write]
@@ -289,6 +319,7 @@ def _write_debt(group: str, target: str, member: Member, expect: int) -> Write:
         group=group,
         told=member.told,
         told_at=member.told_at,
+        route=member.route,
     )
     return write_row(f"incident#{member.incident_id}", f"outbox#{target}", debt, expect)
 

@@ -59,6 +59,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         The severity that the receiver was last spoken to about; a worse one is worth another word.
     generation
         The message that told of it.
+    route
+        The way through the routes that led to the receiver.
     """
 
     incident_id: str
@@ -78,6 +80,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     told_content: str | None = None
     told_severity: Severity | None = None
     generation: int = 0
+    route: str = ""
     version: int = 0
 
     @property

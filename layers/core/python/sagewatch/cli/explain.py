@@ -1,30 +1,66 @@
-"""``sagewatch explain``: why an incident went as it did."""
+"""``sagewatch explain``: why an incident went as it did, and why nobody is told where nobody is."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from datetime import datetime
 
 import click
 import msgspec
 
+from sagewatch.alert.standing import tell_wait
 from sagewatch.cli.incidents import load
-from sagewatch.cli.store import open_store, stack_option
+from sagewatch.cli.store import Store, open_store, replay_option, stack_option
 from sagewatch.cli.terminal import say
+from sagewatch.incident.amounts import format_time
+from sagewatch.incident.matching import build_labels
+from sagewatch.incident.model import Debt, Incident, State
+from sagewatch.incident.muting import Quiet, find_mute
 from sagewatch.incident.why import tell_trail
 
 
 @click.command(epilog="Example: sagewatch explain 20261121T203405Z-d70a35fb2065c43a")
 @click.argument("incident_id", metavar="ID")
 @stack_option
+@replay_option
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
-def explain(incident_id: str, stack: str, *, as_json: bool) -> None:
-    """Tell every decision about an incident in words, with its reason code, and who is still owed what."""
-    store = open_store(stack)
-    name = load(incident_id, store).incident_id
-    entries, debts = store.state.load_entries(name), store.state.load_debts(name)
+def explain(incident_id: str, stack: str, replay_name: str, *, as_json: bool) -> None:
+    """Tell every decision about an incident in words, with its reason code: who was told and who was not, and why.
+
+    Then who is still owed what, by which route, what it waits for, and what silences the incident now.
+    """
+    store = open_store(stack, replay_name)
+    incident = load(incident_id, store)
+    now = store.world.now()
+    entries = store.state.load_entries(incident.incident_id)
+    debts = list(find_waits(incident, store, now))
+    silenced = tell_silence(incident, store, now)
     if as_json:
-        rows = {"entries": msgspec.to_builtins(entries), "receivers": msgspec.to_builtins(debts)}
+        receivers = [{**msgspec.to_builtins(debt), "waits": wait} for debt, wait in debts]
+        rows = {"entries": msgspec.to_builtins(entries), "receivers": receivers, "silenced": silenced}
         click.echo(json.dumps(rows, indent=2))
         return
     for line in tell_trail(entries, debts):
         say(line)
+    if silenced:
+        say(silenced)
+
+
+def find_waits(incident: Incident, store: Store, now: datetime) -> Iterator[tuple[Debt, str]]:
+    """What each receiver was told, and what it waits for."""
+    for debt in store.state.load_debts(incident.incident_id):
+        ledger = store.alerts.load_ledger(debt.group, debt.receiver)
+        member = store.alerts.load_member(debt.group, debt.receiver, incident.incident_id)
+        yield debt, tell_wait(ledger, member, store.alerts.load_pause(debt.receiver), now)
+
+
+def tell_silence(incident: Incident, store: Store, now: datetime) -> str:
+    """What silences an open incident now; empty where nothing does."""
+    if incident.state is State.RESOLVED:
+        return ""
+    quiet = Quiet(silences=store.alerts.list_silences(now))
+    mute = find_mute(incident.incident_id, build_labels(incident), quiet, now)
+    if mute is None or mute.until is None:
+        return ""
+    return f"Nobody is told now, until {format_time(mute.until)}: silenced {mute.words} [{mute.reason}]."

@@ -49,7 +49,7 @@ def keep_failure(
             what="alert_delayed",
             reason=error.reason,
             by=BY,
-            data={**data, "retry_after_seconds": seconds},
+            data={**data, "retry_after_seconds": seconds, "attempts": free.attempts},
         )
         hold = Hold("receiver_is_down", until)
     else:
@@ -60,7 +60,9 @@ def keep_failure(
         world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refused=send.content))
         entry = Entry(at=now, what="alert_refused", reason=error.reason, by=BY, data=data)
         hold = Hold("receiver_refused")
-    world.state.add_entries(incident.incident_id, [entry])
+    # An outage of days would fill the trail: of the tries in vain it keeps the 1st, 2nd, 4th, 8th...; the log has all.
+    if entry.what == "alert_refused" or free.attempts.bit_count() == 1:
+        world.state.add_entries(incident.incident_id, [entry])
     get_logger().warning(
         entry.what, incident_id=incident.incident_id, receiver=claimed.receiver, reason=error.reason
     )

@@ -14,14 +14,15 @@ from functools import partial
 
 from sagewatch.errors import RetryError, SagewatchError
 from sagewatch.events import AlertDue, DiagnosisChanged, Fact, IncidentChanged
+from sagewatch.flows.alert_waits import BY
 from sagewatch.flows.channels import list_channels
 from sagewatch.flows.evidence import owes_page, write_page
 from sagewatch.flows.quiet import load_quiet
 from sagewatch.flows.settle_target import Outcome, Target, settle_target
 from sagewatch.flows.share_pictures import share_pictures
 from sagewatch.incident.matching import build_labels
-from sagewatch.incident.model import Incident, State
-from sagewatch.incident.muting import Quiet, find_mute
+from sagewatch.incident.model import Entry, Incident, State
+from sagewatch.incident.muting import Mute, Quiet, find_mute, may_automate
 from sagewatch.incident.routing import Timers, build_group, decide_receivers
 from sagewatch.world import World
 
@@ -40,6 +41,7 @@ def deliver_alert(fact: Fact, world: World) -> None:
     now = world.now()
     quiet = load_quiet(world, now)
     targets = [] if incident.staged else list(_list_targets(incident, now, world))
+    _note_why_nobody_hears(incident, quiet, now, world, is_routed=bool(targets))
     results = world.together(
         [partial(_try_to_settle, incident, target, quiet, world, forced=forced) for target in targets]
     )
@@ -57,6 +59,22 @@ def deliver_alert(fact: Fact, world: World) -> None:
     world.alerts.save_due(incident, due, now)
     if failures:
         raise failures[0]
+
+
+def _note_why_nobody_hears(
+    incident: Incident, quiet: Quiet, now: datetime, world: World, *, is_routed: bool
+) -> None:
+    """The trail says once why nobody is told, and until when: what was not sent is asked about, too."""
+    mute = None if incident.state is State.RESOLVED else may_automate(incident, quiet, now)
+    if mute is None and not is_routed:
+        mute = Mute("no_receiver", "no route of monitors.yml leads to a receiver")
+    if mute is None:
+        return
+    until = mute.until.isoformat() if mute.until else None
+    entry = Entry(
+        at=now, what="alert_withheld", reason=mute.reason, by=BY, data={"note": mute.words, "until": until}
+    )
+    world.alerts.note_once(incident.incident_id, entry)
 
 
 def _try_to_settle(
@@ -95,12 +113,12 @@ def _list_targets(incident: Incident, now: datetime, world: World) -> Iterator[T
             group = known or world.alerts.find_room(
                 build_group(routed, labels, incident.incident_id), name, now
             )
-            yield Target(name, group, routed.timers)
+            yield Target(name, group, routed.timers, routed.reason)
     for name, debt in debts.items():
         receiver, _, channel = name.rpartition("/")
         still = world.monitors.receivers.get(receiver)
         if name not in seen and debt.group and still is not None and channel in list_channels(still):
-            yield Target(name, debt.group, Timers())
+            yield Target(name, debt.group, Timers(), debt.route)
 
 
 def _find_due(

@@ -24,7 +24,7 @@ from sagewatch.alert.outbox import (
     find_wait,
     settle,
 )
-from sagewatch.alert_state import Group
+from sagewatch.alert_state import TOLD_TO_THE_END, Group
 from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
 from sagewatch.flows.alert_waits import BY, keep_failure, wait_for_receiver, wake_later
 from sagewatch.flows.channels import POLICIES, send_message
@@ -39,17 +39,17 @@ from sagewatch.world import World
 
 CLAIM = timedelta(seconds=60)  # longer than a channel's timeout and its retries
 STILL_MORE = timedelta(minutes=1)
-TOLD_TO_THE_END = frozenset({"resolved", "spared", "digested"})
 _LOOKS = 3  # at a lead that changes while it is looked at
 _MESSAGES_AT_ONCE = 4  # spared, firing, resolved, and one more look
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A receiver's channel that hears of the incident, in which group and how."""
+    """A receiver's channel that hears of the incident, in which group, how, and by which way through the routes."""
 
     name: str
     group: str
     timers: Timers
+    route: str = ""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -90,7 +90,9 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
         Try again what waits for a receiver, or was refused.
     """
     now = world.now()
-    joined = world.alerts.join_group(target.group, target.name, _build_member(incident, now, world))
+    joined = world.alerts.join_group(
+        target.group, target.name, _build_member(incident, now, world, target.route)
+    )
     wait = find_wait(world.alerts.load_ledger(target.group, target.name), joined, now, target.timers)
     if wait is not None and not forced:
         return Outcome(until=wait.until, known=joined.told is not None)
@@ -170,12 +172,14 @@ def _look_again(
         seen = next(one.seen for one in group.members if one.incident_id == decision.shows[0])
         if lead.version == seen or lead.incident_id != decision.shows[0]:
             return _Sight(decision, lead, group.members)
-        world.alerts.join_group(target.group, target.name, _build_member(lead, world.now(), world))
+        world.alerts.join_group(
+            target.group, target.name, _build_member(lead, world.now(), world, target.route)
+        )
     world.alerts.save_ledger(msgspec.structs.replace(claimed, claimed_until=None))
     return None
 
 
-def _build_member(incident: Incident, now: datetime, world: World) -> Member:
+def _build_member(incident: Incident, now: datetime, world: World, route: str) -> Member:
     headline = describe(incident.latest, get_class_names(incident.endpoint, world)).headline
     return Member(
         incident_id=incident.incident_id,
@@ -190,6 +194,7 @@ def _build_member(incident: Incident, now: datetime, world: World) -> Member:
         resolved_at=incident.resolved_at,
         acknowledged_at=incident.acknowledged_at,
         flapping=incident.flapping,
+        route=route,
     )
 
 

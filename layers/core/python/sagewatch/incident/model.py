@@ -178,6 +178,8 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
         Receiver and channel, such as ``ml-on-call/slack``.
     group
         The group in which it hears of the incident.
+    route
+        The way through the routes that led to it; empty where an older version stored it.
     told
         The last state announced: None, ``firing``, ``resolved``, or ``spared`` (it came and went muted).
     told_at
@@ -187,6 +189,7 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
     incident_id: str
     receiver: str
     group: str = ""
+    route: str = ""
     told: str | None = None
     told_at: datetime | None = None
     version: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sagewatch.incident.amounts import clean_text, format_duration, format_time
@@ -30,6 +31,11 @@ REASONS = {
     "resolved_with_its_group": "the message had said so before a crash kept it from the books",
     "evidence_fell_back": "the evidence fell back",
     "evidence_stayed_away": "the evidence stayed away long enough",
+    "silenced": "a silence matches it",
+    "in_window": "it falls into a maintenance window",
+    "inhibited": "another incident that is open explains it",
+    "staged": "its detector is on trial",
+    "no_receiver": "nobody is to hear of it",
     "by_hand": "somebody decided so",
     "ratelimited": "the channel asked to be called less often",
     "channel_not_found": "the channel does not exist",
@@ -50,6 +56,7 @@ _FACTS = {
     "severity_rose": "The severity rose",
     "alert_sent": "A message was sent",
     "alert_spared": "Nobody was told",
+    "alert_withheld": "Nobody is told",
     "pictures_shared": "Heat maps were put into the thread",
     "alert_delayed": "A message could not be sent and is tried again",
     "alert_refused": "A message was refused for good and is a dead letter",
@@ -57,12 +64,19 @@ _FACTS = {
 _LIMIT = 200
 
 
-def tell_trail(entries: Iterable[Entry], debts: Iterable[Debt]) -> Iterator[str]:
-    """The decisions in order of time, then what each receiver has been told and is owed."""
+def tell_trail(entries: Iterable[Entry], debts: Iterable[tuple[Debt, str]]) -> Iterator[str]:
+    """The decisions in order of time, then what each receiver has been told, is owed, and why it waits.
+
+    Parameters
+    ----------
+    debts
+        Each with what stands between it and the receiver now, in words; empty where nothing does.
+    """
     for entry in order_entries(entries):
         yield _tell_entry(entry)
-    for debt in sorted(debts, key=lambda one: one.receiver):
-        yield _tell_debt(debt)
+    for debt, wait in sorted(debts, key=lambda one: one[0].receiver):
+        route = f" It hears by the route {clean_text(debt.route, _LIMIT)}." if debt.route else ""
+        yield f"{_tell_debt(debt)}{f' {wait}' if wait else ''}{route}"
 
 
 def _tell_entry(entry: Entry) -> str:
@@ -73,6 +87,9 @@ def _tell_entry(entry: Entry) -> str:
     why = REASONS.get(entry.reason, clean_text(entry.reason, _LIMIT).replace("_", " "))
     after = entry.data.get("retry_after_seconds")
     later = f"; next try after {format_duration(float(after))}" if isinstance(after, int | float) else ""
+    until = entry.data.get("until")
+    if entry.what == "alert_withheld" and until:
+        later = f", until {format_time(datetime.fromisoformat(str(until)))}"
     note = entry.data.get("note")
     noted = f' "{clean_text(str(note), _LIMIT)}"' if note else ""
     return (

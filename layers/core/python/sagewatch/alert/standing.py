@@ -1,0 +1,35 @@
+"""What stands between a receiver and the next word of an incident, in words: the books, read for a person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sagewatch.alert.ledger import Kind, Ledger, Member
+from sagewatch.incident.amounts import format_time
+
+
+def tell_wait(ledger: Ledger, member: Member | None, pause: datetime | None, now: datetime) -> str:
+    """Why the receiver was not told more yet, with the reason code; empty where nothing waits.
+
+    Parameters
+    ----------
+    ledger, member
+        The message of the incident's group at the receiver, and the incident as a part of it.
+    pause
+        Until when the receiver's channel is left alone, whatever it is about.
+    """
+    if ledger.claimed_until is not None and now < ledger.claimed_until:
+        return "It is being told at this moment [being_sent_by_another]."
+    tried = f" after {ledger.attempts} tries in vain" if ledger.attempts else ""
+    again = max((at for at in (ledger.retry_at, pause) if at is not None), default=None)
+    if again is not None and now < again:
+        return f"It is called again{tried} at {format_time(again)} [receiver_is_down]."
+    if ledger.refused is not None:
+        return "It refused the last message for good, which is a dead letter [receiver_refused]."
+    if member is None or member.told is not None:
+        return ""
+    if ledger.waits_until is not None and now < ledger.waits_until:
+        begun = ledger.told == Kind.FIRING
+        what = "The next word of its group" if begun else "The first word of its group"
+        return f"{what} waits for company until {format_time(ledger.waits_until)} [{'group_interval' if begun else 'group_wait'}]."
+    return ""
