@@ -12,10 +12,13 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from sagewatch.cli.event_schemas import build_files, name_file
+from sagewatch.entry import handle
 from sagewatch.events.facts import DiagnosisChanged, FindingReported, IncidentChanged
 from sagewatch.events.parse import _OWN
 from sagewatch.flows.act_by_hand import acknowledge_incident
-from tests.unit.flows.worlds import Pump, build_finding, build_world, record_and_settle
+from sagewatch.flows.ingest_capture import ingest_capture
+from tests.unit.flows.captures import put_file
+from tests.unit.flows.worlds import NOW, Pump, build_finding, build_world, record_and_settle
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "reference" / "events"
@@ -33,6 +36,7 @@ def find_faults(event):
 def sent():
     """Every kind of event as the flows sent it: an incident that was diagnosed, acknowledged and cleared."""
     world = build_world()
+    handle(ingest_capture, put_file(world, ["1"] * 9, NOW, spoil=(3,)), world)
     pump = Pump(world)
     world.bus.publish([FindingReported(build_finding())], world.now())
     for _ in range(8):
@@ -72,7 +76,7 @@ def test_a_schema_is_one():
 
 def test_what_the_flows_send_is_valid(sent):
     kinds = {event["detail-type"] for event in sent}
-    assert kinds >= {"Finding Raised", "Finding Cleared", "Incident Opened", "Incident Acknowledged",
+    assert kinds >= {"Capture Rejected", "Finding Raised", "Finding Cleared", "Incident Opened", "Incident Acknowledged",
                      "Incident Resolved", "Diagnosis Started", "Diagnosis Finished"}  # fmt: skip
     assert {event["detail-type"]: faults for event in sent if (faults := find_faults(event))} == {}
 

@@ -102,6 +102,42 @@ def test_bad_lines_are_counted_and_quarantined_and_the_rest_counts():
     assert ("Predictions", 18.0) in [(name, value) for name, value, _, _ in world.metrics.values]
 
 
+def test_lines_that_cannot_be_read_are_told_of_on_the_bus_without_what_is_in_them():
+    world = build_world()
+    event = put_file(world, draw_clean(20, random.Random(1)), NOW, spoil=(3, 7))
+    ingest(world, [event])
+    (told,) = findings(world, "Capture Rejected")
+    assert told["source"] == f"s3://captures/{event['detail']['object']['key']}"
+    assert told["report"].startswith("s3://evidence/quarantine/signs/")
+    assert (told["predictions"], told["rejected"], told["reasons"]) == (18, 2, {"not_json": 2})
+    assert (told["endpoint"], told["account"], told["region"]) == ("signs", "123456789012", "eu-west-1")
+    assert "captureData" not in json.dumps(told)
+
+
+@pytest.mark.parametrize("port", ["objects.put_object", "bus.publish", "state.put_segment"])
+def test_rejected_lines_are_kept_and_told_though_the_function_dies_in_between(port, monkeypatch):
+    world = build_world()
+    event = put_file(world, draw_clean(20, random.Random(1)), NOW, spoil=(3,))
+    owner, name = getattr(world, port.split(".")[0]), port.split(".")[1]
+    real = getattr(owner, name)
+
+    def die(*arguments):
+        real(*arguments)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, die)
+        with pytest.raises(Killed):
+            handle(ingest_capture, event, world)
+    handle(ingest_capture, event, world)
+    assert {told["source"] for told in findings(world, "Capture Rejected")} == {
+        f"s3://captures/{event['detail']['object']['key']}"
+    }
+    assert len(world.objects.list_objects("evidence", "quarantine/")) == 1
+    assert world.state.list_streams("signs") == [STREAM]
+    assert sum(one.predictions for one in world.state.load_segments(STREAM, None)) == 19
+
+
 def test_a_file_of_nothing_but_noise_is_counted_and_kept_from_nobody():
     world = build_world()
     event = put_file(world, [], NOW)

@@ -117,6 +117,7 @@ def build_event(finding: Finding) -> dict[str, Any]:
 
 
 LISTENERS = {
+    "Capture Rejected": (),
     "Finding Raised": (manage_incident,),
     "Finding Cleared": (manage_incident,),
     "Incident Opened": (advance_diagnosis, deliver_alert),

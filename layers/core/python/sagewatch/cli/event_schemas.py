@@ -15,13 +15,23 @@ from typing import Any
 
 import msgspec
 
-from sagewatch.events.facts import ActionRequested, AlertDue, DiagnosisChanged, IncidentChanged
+from sagewatch.events.facts import (
+    ActionRequested,
+    AlertDue,
+    CaptureRejected,
+    DiagnosisChanged,
+    IncidentChanged,
+)
 from sagewatch.finding import SCHEMA, Finding
 
 _INTERNAL = (
     "For Sagewatch itself, which wakes itself with it; it may come often, and may change in any version."
 )
 _EVENTS: dict[str, tuple[type, str]] = {
+    "Capture Rejected": (
+        CaptureRejected,
+        "Lines of a capture file could not be read; `report` says which and why. The others count.",
+    ),
     "Finding Raised": (
         Finding,
         "A detector raised a finding; `staged` ones are on trial and told to nobody.",
@@ -55,8 +65,8 @@ what is really sent against them.
 
 Sagewatch publishes on its own bus (the stack's output `EventBus`), source `sagewatch`. Every detail says `schema` (now {SCHEMA}),
 `account` and `region`: those of the endpoint. A field may be added in any version;
-one that goes or changes its meaning raises `schema`. Delivery is at least once: `finding_id`, `incident_id` with `change` are
-what to remember. Payloads are never in an event: `samples` says where they lie.
+one that goes or changes its meaning raises `schema`. Delivery is at least once: `finding_id`, `incident_id` with `change`, and
+of a capture `source` are what to remember. Payloads are never in an event: `samples` says where they lie.
 
 | event | meaning | schema |
 |---|---|---|

@@ -99,6 +99,41 @@ class FindingReported(msgspec.Struct, frozen=True):
         return self.finding
 
 
+class CaptureRejected(msgspec.Struct, frozen=True, kw_only=True):
+    """Lines of a capture file could not be read; the others count.
+
+    Attributes
+    ----------
+    source, report
+        The file, and which of its lines and why: ``s3://`` both. What was in a line is in neither.
+    predictions, rejected
+        How many could be read and how many could not.
+    reasons
+        Rejected lines by reason.
+    """
+
+    schema: int = SCHEMA
+    account: str
+    region: str
+    endpoint: str
+    variant: str
+    source: str
+    report: str
+    predictions: int
+    rejected: int
+    reasons: dict[str, int]
+
+    @property
+    def detail_type(self) -> str:
+        """The event's name on the bus."""
+        return "Capture Rejected"
+
+    @property
+    def detail(self) -> object:
+        """The event's body on the bus."""
+        return self
+
+
 class IncidentChanged(msgspec.Struct, frozen=True, kw_only=True):
     """An incident was opened, updated, acknowledged or resolved. Small: load the incident itself."""
 
@@ -212,6 +247,6 @@ class ActionRequested(msgspec.Struct, frozen=True, kw_only=True):
         return self
 
 
-OwnFact = ActionRequested | FindingReported | IncidentChanged | DiagnosisChanged | AlertDue
+OwnFact = ActionRequested | CaptureRejected | FindingReported | IncidentChanged | DiagnosisChanged | AlertDue
 Woken = CanaryDue | MonitorDue | Ticked
 Fact = CaptureLanded | TensorsLanded | EndpointChanged | JobChanged | Woken | OwnFact | Ignored

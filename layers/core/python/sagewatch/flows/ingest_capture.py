@@ -14,7 +14,7 @@ import msgspec
 from sagewatch.capture import CaptureLocation, Readout, Segment, parse_key, read_capture
 from sagewatch.detect.stream import Told
 from sagewatch.errors import RejectedInputError
-from sagewatch.events import CaptureLanded, Fact, FindingReported
+from sagewatch.events import CaptureLanded, CaptureRejected, Fact, FindingReported
 from sagewatch.finding import Finding, Stream
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.follow_up import FollowUp
@@ -35,10 +35,11 @@ def ingest_capture(fact: Fact, world: World) -> FollowUp | None:
     readout = _read(fact, location, world)
     if readout is None:
         return None
+    # Before it counts: what comes after that a crash in between would skip, for a file that counts is done with.
+    world.state.note_stream(location.stream)
+    _quarantine(readout, world)
     is_new = world.state.put_segment(readout.segment, world.now())
     if is_new:
-        world.state.note_stream(location.stream)
-        _quarantine(readout, world)
         _measure(readout.segment, world)
     get_logger().info(
         "capture_counted" if is_new else "capture_known",
@@ -109,7 +110,7 @@ def _read(fact: CaptureLanded, location: CaptureLocation, world: World) -> Reado
 
 
 def _quarantine(readout: Readout, world: World) -> None:
-    """Keep which lines could not be read and why; never what was in them."""
+    """Keep and tell which lines could not be read and why; never what was in them."""
     if not readout.rejected:
         return
     segment = readout.segment
@@ -120,7 +121,21 @@ def _quarantine(readout: Readout, world: World) -> None:
     report = {"rejected": segment.rejected, "reasons": segment.rejected_reasons, "lines": rows}
     key = f"quarantine/{segment.stream.endpoint}/{segment.key.rsplit('/', 1)[-1]}.json"
     body = json.dumps(report, indent=2).encode()
-    world.objects.put_object(world.settings.evidence_bucket, key, body, "application/json")
+    bucket = world.settings.evidence_bucket
+    world.objects.put_object(bucket, key, body, "application/json")
+    place = world.find_place(segment.stream.endpoint)
+    told = CaptureRejected(
+        account=place.account,
+        region=place.region,
+        endpoint=segment.stream.endpoint,
+        variant=segment.stream.variant,
+        source=f"s3://{segment.bucket}/{segment.key}",
+        report=f"s3://{bucket}/{key}",
+        predictions=segment.predictions,
+        rejected=segment.rejected,
+        reasons=dict(segment.rejected_reasons),
+    )
+    world.bus.publish([told], world.now())
     get_logger().warning("lines_rejected", key=segment.key, rejected_count=segment.rejected)
 
 
