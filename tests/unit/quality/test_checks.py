@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -12,8 +13,10 @@ from sagewatch.quality.distance import compare_chi_square, make_robust, measure_
 from sagewatch.quality.drift import DriftSettings
 from sagewatch.quality.numerals import format_double
 from sagewatch.quality.profile import Shape, Tables
+from sagewatch.quality.readout import Counts
 from sagewatch.quality.sketch import Sketch
 from sagewatch.quality.summary import build_statistics, suggest_constraints
+from sagewatch.quality.violation_table import read_finding
 from tests.unit.quality.tables import batch_of, numbers, profile_of
 
 COMPAT = CheckSettings(DriftSettings(Mode.COMPAT))
@@ -257,6 +260,66 @@ def test_rows_that_do_not_fit_are_left_out_and_counted():
     odd = batch_of({"_c0": ["1"] * 4}, Shape(1))
     alignment = align_tables(tables_of(fitting, odd), ("a", "b", "c"), Mode.EXACT)
     assert (alignment.table.rows, alignment.left_out, alignment.violations) == (10, {1: 4}, [])
+
+
+def mixed(odd_rows, width=1):
+    """Ten rows that fit a baseline of three columns, and others that do not."""
+    fitting = batch_of({f"_c{n}": ["1"] * 10 for n in range(3)}, Shape(3, 1))
+    odd = batch_of({f"_c{n}": ["1"] * odd_rows for n in range(width)}, Shape(width))
+    return tables_of(fitting, odd)
+
+
+@pytest.mark.parametrize(("width", "kind"), [(1, "missing"), (5, "extra")])
+def test_requests_of_another_shape_are_told_of_though_most_fit(width, kind):
+    expected = suggest_constraints(profile_of({name: ["1"] * 10 for name in "abc"}))
+    alignment = align_tables(mixed(4, width), expected.names, Mode.EXACT)
+    (found,) = find_violations(alignment, expected, None, EXACT)
+    assert found.constraint_check_type == f"{kind}_column_check"
+    assert found.description.startswith(f"There are {kind} columns in current dataset.")
+    assert found.description.endswith("baseline constraints: 3. Observed in 28.57% of rows.")
+    assert found.numbers == (width, 3.0)
+    assert (found.evidence.statistic, found.evidence.sample_size) == (pytest.approx(4 / 14), 14)
+    row = read_finding(found)
+    assert (row.expected, row.seen) == ("3 columns", f"{width} columns in 28.57% of rows")
+
+
+def test_the_baselines_threshold_for_types_says_how_many_rows_may_be_odd():
+    features = (
+        b'{"features":[{"name":"a","inferred_type":"Integral"},{"name":"b","inferred_type":"Integral"},'
+    )
+    features += (
+        b'{"name":"c","inferred_type":"Integral"}],"monitoring_config":{"datatype_check_threshold":0.7}}'
+    )
+    expected = parse_constraints(features)
+    alignment = align_tables(mixed(4), expected.names, Mode.EXACT)
+    assert find_violations(alignment, expected, None, EXACT) == []
+    worse = align_tables(mixed(5), expected.names, Mode.EXACT)
+    assert names(find_violations(worse, expected, None, EXACT)) == [
+        ("Missing columns", "missing_column_check")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("counts", "found"),
+    [
+        (Counts(lines=100, rejected=10), 0),
+        (Counts(lines=100, rejected=11), 1),
+        (Counts(lines=100, error_responses=90), 1),
+        (Counts(lines=1000, rejected=11, outside_window=900), 1),
+        (Counts(lines=1, rejected=1000), 1),
+        (Counts(), 0),
+    ],
+)
+def test_records_that_could_not_be_used_are_told_of_when_they_are_many(counts, found):
+    expected = suggest_constraints(profile_of({"a": ["1"] * 10}))
+    alignment = align_tables(tables_of(batch_of({"a": ["1"] * 10})), ("a",), Mode.EXACT)
+    told = find_violations(alignment, expected, None, EXACT, counts)
+    assert names(told) == [("Records", "unreadable_records_check")] * found
+    compat = msgspec.structs.replace(EXACT, drift=DriftSettings(Mode.COMPAT))
+    assert find_violations(alignment, expected, None, compat, counts) == []
+    for one in told:
+        assert one.numbers[1] == 10
+        assert read_finding(one).expected == "at most 10 %"
 
 
 @pytest.mark.parametrize(

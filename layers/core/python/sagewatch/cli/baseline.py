@@ -58,5 +58,5 @@ def baseline(
 def _describe_left_out(left_out: dict[int, int]) -> str:
     if not left_out:
         return ""
-    kinds = ", ".join(f"{rows} with {width or 'named'} columns" for width, rows in left_out.items())
+    kinds = ", ".join(f"{rows} with {width} columns" for width, rows in left_out.items())
     return f"Rows of another shape were left out: {kinds}."

@@ -44,13 +44,16 @@ class Alignment(msgspec.Struct, frozen=True):
     comparable
         False where a verdict on single features would mean nothing.
     left_out
-        Rows of other shapes, a count for each number of columns (0: rows whose columns have names).
+        Rows of other shapes, a count for each number of columns.
+    width
+        Columns of the rows that can be compared, as they were sent.
     """
 
     table: TableProfile
     violations: list[Violation]
     comparable: bool
     left_out: dict[int, int]
+    width: int = 0
 
 
 def align_tables(tables: Tables, expected: tuple[str, ...] | None, mode: Mode) -> Alignment:
@@ -111,8 +114,10 @@ def _take(tables: Tables, alike: list[Shape], expected: tuple[str, ...] | None, 
     others = [shape for shape in tables.by_shape if shape not in alike]
     left_out: dict[int, int] = {}
     for shape in others:
-        left_out[shape.width] = left_out.get(shape.width, 0) + tables.by_shape[shape].rows
-    return Alignment(taken, [], fit is not _Fit.NOT, left_out)
+        width = len(tables.by_shape[shape].columns)
+        left_out[width] = left_out.get(width, 0) + tables.by_shape[shape].rows
+    width = len(tables.by_shape[alike[0]].columns)
+    return Alignment(taken, [], fit is not _Fit.NOT, left_out, width)
 
 
 def _name(table: TableProfile, shape: Shape, expected: tuple[str, ...] | None, fit: _Fit) -> TableProfile:

@@ -36,7 +36,7 @@ class Analysis(msgspec.Struct, frozen=True):
     distances
         How far each comparable feature lies from its baseline, in [0, 1].
     left_out
-        Rows whose number of columns fits no baseline, a count for each number of columns.
+        Rows of other shapes than those compared, a count for each number of columns.
     """
 
     statistics: Statistics
@@ -87,7 +87,7 @@ def analyze(
     if baseline is not None:
         kept = [each for each in baseline.constraints.features if each.name not in excluded]
         constraints = msgspec.structs.replace(baseline.constraints, features=kept)
-        violations = find_violations(alignment, constraints, baseline.statistics, settings)
+        violations = find_violations(alignment, constraints, baseline.statistics, settings, readout.counts)
         if alignment.comparable:
             distances = _measure(table, Baseline(constraints, baseline.statistics), settings)
     return Analysis(

@@ -11,8 +11,10 @@ from msgspec import UNSET
 from sagewatch.quality.align import Alignment, Mode
 from sagewatch.quality.column import ColumnProfile
 from sagewatch.quality.constraints import ENABLED, Constraints, FeatureConstraints, MonitoringConfig
+from sagewatch.quality.coverage import check_records, check_rows, check_shapes
 from sagewatch.quality.drift import DriftSettings, find_drift, is_comparable
 from sagewatch.quality.profile import TableProfile
+from sagewatch.quality.readout import Counts
 from sagewatch.quality.statistics import NUMERIC, STRING, Statistics
 from sagewatch.quality.violations import (
     CATEGORIES,
@@ -21,7 +23,6 @@ from sagewatch.quality.violations import (
     NEGATIVE,
     Evidence,
     Violation,
-    build_row_violation,
     describe_data_type,
     describe_value,
 )
@@ -56,7 +57,11 @@ class CheckSettings(msgspec.Struct, frozen=True):
 
 
 def find_violations(
-    alignment: Alignment, constraints: Constraints, statistics: Statistics | None, settings: CheckSettings
+    alignment: Alignment,
+    constraints: Constraints,
+    statistics: Statistics | None,
+    settings: CheckSettings,
+    counts: Counts | None = None,
 ) -> list[Violation]:
     """Everything in which the data depart from the baseline: columns, then types, values, and drift last.
 
@@ -66,10 +71,16 @@ def find_violations(
         The data by the baseline's names.
     constraints, statistics
         The baseline; without statistics there is no check for drift.
+    counts
+        How much was read, and how much could not be.
     """
     found = list(alignment.violations)
     if settings.is_exact:
-        found += _check_rows(alignment, settings)
+        found += check_rows(alignment, settings.expected_rows, settings.fewest_rows)
+        if constraints.monitoring_config.evaluate_constraints == ENABLED:
+            if not alignment.violations:
+                found += check_shapes(alignment, constraints.monitoring_config.datatype_check_threshold)
+            found += check_records(counts or Counts())
     if not alignment.comparable or not alignment.table.rows:
         return found
     pairs = [(each, alignment.table.columns.get(each.name)) for each in constraints.features]
@@ -89,12 +100,6 @@ def find_violations(
     if statistics is not None:
         found += _check_drift(alignment.table, constraints, statistics, settings)
     return found
-
-
-def _check_rows(alignment: Alignment, settings: CheckSettings) -> Iterator[Violation]:
-    rows = alignment.table.rows + sum(alignment.left_out.values())
-    if settings.expected_rows and rows < settings.fewest_rows * settings.expected_rows:
-        yield build_row_violation(rows, settings.expected_rows, settings.fewest_rows)
 
 
 def _check_type(

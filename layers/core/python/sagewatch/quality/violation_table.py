@@ -16,11 +16,13 @@ from sagewatch.quality.violations import (
     DRIFT,
     NEGATIVE,
     ROW_COUNT,
+    UNREADABLE,
     Evidence,
     Violation,
 )
 
 NOT_AVAILABLE: Final = "N/A"
+_IN_ROWS: Final = re.compile(r" in [\d.e+-]+% of rows")
 _WANTED_TYPE = re.compile(r"Expected data type: (\w+)")
 # New categories that a cell has room for.
 _CATEGORIES_SHOWN: Final = 5
@@ -110,7 +112,8 @@ def read_finding(violation: Violation, inferred_type: str = NOT_AVAILABLE) -> Fi
     if match := _WANTED_TYPE.search(said):
         return Finding(check, f"{allowed * 100:.4g} % {match[1]}", f"{seen * 100:.4g} % ({inferred_type})")
     if "baseline constraints:" in said:
-        return Finding(check, f"{allowed:.0f} columns", f"{seen:.0f} columns")
+        match = _IN_ROWS.search(said)
+        return Finding(check, f"{allowed:.0f} columns", f"{seen:.0f} columns{match[0] if match else ''}")
     if match := _METRIC.search(said):
         return Finding(check, f"not {match[2]} {allowed:.4g}", f"{seen:.4g}")
     return Finding(check, f"at most {allowed:.4g}", f"{seen:.4g}")
@@ -125,6 +128,8 @@ def _read_evidence(check: str, evidence: Evidence) -> tuple[str, str] | None:
         return "none below 0", f"{(evidence.effect_size or 0) * 100:.4g} % below 0, least {seen:.4g}"
     if check == ROW_COUNT:
         return f"at least {bound:.0f} rows", f"{seen:.0f} rows"
+    if check == UNREADABLE:
+        return f"at most {bound * 100:.4g} %", f"{seen * 100:.4g} % of records"
     if check in {COMPLETENESS, CATEGORIES}:
         new = ", ".join(evidence.categories[:_CATEGORIES_SHOWN])
         return f"at least {bound * 100:.4g} %", f"{seen * 100:.4g} %" + (f"; new: {new}" if new else "")

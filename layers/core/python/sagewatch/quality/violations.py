@@ -23,6 +23,7 @@ EXTRA_COLUMNS: Final = "extra_column_check"
 # What AWS's analyzer never looks at.
 NEGATIVE: Final = "negative_values_check"
 ROW_COUNT: Final = "row_count_check"
+UNREADABLE: Final = "unreadable_records_check"
 CLASS_SHARE: Final = "class_share_check"
 
 
@@ -33,6 +34,7 @@ _TEXTS = (
     re.compile(rf"Metric \S+ with {_NUMBER}(?: \+/- \S+)? was \w+ '{_NUMBER}'"),
     re.compile(rf"current dataset: {_NUMBER}.*constraints: {_NUMBER}"),
     re.compile(rf"Observed: {_NUMBER} rows\. Expected: at least {_NUMBER} rows"),
+    re.compile(rf"Observed: {_NUMBER}% of records .*Expected: at most {_NUMBER}%"),
 )
 _SHARE = re.compile(rf"Expected match: {_NUMBER}%.*Only {_NUMBER}% of data")
 _VALUE = re.compile(rf"Value:? {_NUMBER} does not meet")
