@@ -73,6 +73,37 @@ def test_a_lease_is_refused_with_its_reason(lease, policy, reason):
     assert decide_start(lease, build(), see(), policy, NOW) == Refuse(reason)
 
 
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("Updating", "endpoint_is_updating"),
+        ("RollingBack", "endpoint_is_updating"),
+        ("Failed", "endpoint_failed"),
+    ],
+)
+def test_an_endpoint_that_is_not_in_service_costs_no_lease_and_no_budget(status, reason):
+    assert decide_start(None, build(), see(status=status), POLICY, NOW) == Refuse(reason)
+    replay = msgspec.structs.replace(POLICY, mode="replay")
+    assert isinstance(decide_start(None, build(mode="replay"), see(status=status), replay, NOW), Step)
+
+
+@pytest.mark.parametrize("seen", [see(HOOKED), see(HOOKED, "Updating")])
+def test_a_deadline_that_is_put_off_is_not_forgotten(seen):
+    """The alarm goes by it: an endpoint that is not back is later with every minute, however often it is asked."""
+    diagnosis, now = build(Phase.RESTORING, due=NOW), NOW
+    for _ in range(5):
+        diagnosis = decide_next(diagnosis, seen, POLICY, now).diagnosis
+        assert diagnosis.deadline == NOW
+        assert diagnosis.due > now
+        now += timedelta(minutes=31)
+    back = decide_next(diagnosis, see(), POLICY, now).diagnosis
+    assert decide_next(back, see(), POLICY, now).diagnosis.late_since is None or back.phase.over
+    explained = decide_next(
+        build(Phase.RESTORING, late_since=NOW, explains=True), see(), POLICY, now
+    ).diagnosis
+    assert (explained.phase, explained.deadline) == (Phase.EXPLAINING, now + POLICY.explain_within)
+
+
 def test_the_budget_of_yesterday_is_no_budget_of_today():
     lease = build(Phase.FINISHED, incident_id="i0", used_on="2026-11-20", used_today=2, version=9)
     step = decide_start(lease, build(used_today=0), see(), POLICY, NOW)
@@ -88,6 +119,8 @@ def test_the_budget_of_yesterday_is_no_budget_of_today():
         (build(due=NOW), see(LIVE, "RollingBack"), "swapping", (), "endpoint_is_stuck"),
         (build(attempts=1), see(HOOKED), "observing", (), "hooked_config_verified"),
         (build(attempts=ATTEMPTS), see(), "restoring", (), "update_rolled_back"),
+        (build(attempts=ATTEMPTS, asked=1), see(), "restoring", (), "update_rolled_back"),
+        (build(attempts=ATTEMPTS, asked=0), see(), "restoring", (), "swap_never_made"),
         (build(due=NOW), see(), "restoring", (), "swap_overdue"),
         (
             build(),

@@ -14,8 +14,10 @@ from sagewatch.diagnose.plan import (
     build_deployment,
     build_hooked_config,
     build_hooked_model,
+    check_model,
     plan_diagnosis,
 )
+from sagewatch.errors import RejectedInputError
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012"
@@ -124,6 +126,29 @@ def test_the_clone_differs_in_the_model_of_one_variant_and_in_nothing_else():
     expected["Tags"] = [{"Key": "team", "Value": "perception"}, {"Key": "sagewatch:incident", "Value": "i1"}]
     assert clone == expected
     assert refuses("CreateEndpointConfig", clone) == ""
+
+
+def test_of_fifty_tags_one_makes_room_for_ours():
+    """SageMaker takes 50: with 51 it would refuse the clone, and every diagnosis of that endpoint."""
+    tags = {f"tag-{n}": str(n) for n in range(50)} | {"aws:cloudformation:stack-name": "theirs"}
+    built = build_hooked_config(CONFIG, tags, plan())["Tags"]
+    assert len(built) == 50
+    assert built[-1] == {"Key": "sagewatch:incident", "Value": "i1"}
+    assert not [tag for tag in built if tag["Key"].startswith("aws:")]
+    again = build_hooked_config(CONFIG, {tag["Key"]: tag["Value"] for tag in built}, plan())["Tags"]
+    assert again == built
+
+
+def test_a_container_whose_variables_leave_no_room_for_the_hooks_is_refused_before_anything_is_made():
+    model = {
+        **MODEL,
+        "PrimaryContainer": {**MODEL["PrimaryContainer"], "Environment": {f"V{n}": "" for n in range(97)}},
+    }
+    with pytest.raises(RejectedInputError, match="has 97 environment variables: there is no room"):
+        check_model(model, hooks_live=True)
+    check_model(model, hooks_live=False)
+    model["PrimaryContainer"]["Environment"].popitem()
+    check_model(model, hooks_live=True)
 
 
 def test_of_several_variants_the_one_of_the_finding_is_hooked():

@@ -51,12 +51,15 @@ def test_the_second_fleet_is_paid_while_the_endpoint_moves_there_and_back():
     moving = measure_moving(diagnosis, back)
     assert moving == timedelta(minutes=12)
     variants = [
-        {"InstanceType": "ml.m5.large", "InitialInstanceCount": 2},
-        {"InstanceType": "ml.t3.medium", "InitialInstanceCount": 1},
+        {"VariantName": "a", "InstanceType": "ml.m5.large", "InitialInstanceCount": 2},
+        {"VariantName": "b", "InstanceType": "ml.t3.medium", "InitialInstanceCount": 1},
     ]
-    cost = price_second_fleet({"ProductionVariants": variants}, moving)
+    cost = price_second_fleet({"ProductionVariants": variants}, moving, {})
     assert cost["second_fleet_usd_at_most"] == pytest.approx((2 * 0.115 + 0.05) * 12 / 60)
-    assert price_second_fleet({"ProductionVariants": [{"InstanceType": "ml.unknown"}]}, moving) == {}
+    assert price_second_fleet({"ProductionVariants": [{"InstanceType": "ml.unknown"}]}, moving, {}) == {}
+    # Autoscaling had made nine of two: SageMaker starts, and bills, nine more.
+    scaled = price_second_fleet({"ProductionVariants": variants}, moving, {"a": 9, "b": 1})
+    assert scaled["second_fleet_usd_at_most"] == pytest.approx((9 * 0.115 + 0.05) * 12 / 60, abs=1e-4)
     assert measure_moving(build(), back) == timedelta()
 
 

@@ -10,7 +10,7 @@ import pytest
 from sagewatch.entry import handle
 from sagewatch.errors import ConflictError, RefusedError, RetryError
 from sagewatch.events import Ticked
-from sagewatch.flows.advance_diagnosis import advance_diagnosis
+from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
@@ -169,3 +169,26 @@ def test_refused_for_good_at_any_change_it_leaves_the_endpoint_as_it_was_and_say
         told = [e for e in trail if e.what in {"diagnosis_refused", "diagnosis_held_up"}]
         assert told, note
     assert outcomes == {"explained", "swap_refused", "job_refused"}
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_swap_that_aws_was_never_asked_for_is_not_called_rolled_back(asks):
+    """Each attempt is killed: before the move, or rolled back after it."""
+    world = build_world()
+    hosting, update = world.hosting, world.hosting.update_endpoint
+
+    def killed(*_):
+        raise Killed
+
+    hosting.update_endpoint = update if asks else killed
+    hosting.rolls_back = asks
+    handle(manage_incident, build_event(build_finding()), world)
+    for _ in range(6):
+        with contextlib.suppress(Killed):
+            advance_endpoint("signs", world)
+        with contextlib.suppress(Killed):
+            Pump(world).run()
+        hosting.settle()
+    diagnosis = world.state.load_diagnosis("signs")
+    assert diagnosis.outcome == ("rolled_back" if asks else "swap_never_made")
+    assert diagnosis.asked == (3 if asks else 0)

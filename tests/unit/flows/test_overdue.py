@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from sagewatch.aws.metrics import EmfMetrics
+from sagewatch.diagnose.model import Phase
 from sagewatch.entry import handle
 from sagewatch.events import Ticked
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
+from tests.unit.flows.test_diagnosis_way_back import hook, pass_minutes
 from tests.unit.flows.worlds import Pump, build_event, build_finding, build_world
 
 ROOT = Path(__file__).parents[3]
@@ -38,6 +40,28 @@ def test_a_diagnosis_whose_deadline_passed_unheard_is_late_by_the_clock():
     assert not diagnosis.phase.over
     world.now.move(diagnosis.due - world.now() + timedelta(minutes=11))
     assert overdue(world)[1] == pytest.approx(660)
+
+
+@pytest.mark.parametrize("hangs", [False, True], ids=["rolled back each time", "updating for ever"])
+def test_an_endpoint_that_does_not_come_back_is_later_with_every_minute(hangs):
+    """The deadline is put off each half hour, to ask again; what people are told by is not."""
+    world = hook()
+    world.hosting.rolls_back = True
+    pass_minutes(world, 22)
+    if hangs:
+        world.hosting.settle = lambda: None
+    assert world.state.load_diagnosis("signs").phase is Phase.RESTORING
+    late = []
+    for _ in range(9):
+        pass_minutes(world, 15)
+        late.append(overdue(world)[1])
+    assert late == sorted(late)
+    assert late[-1] > 5400
+    world.hosting.rolls_back = False
+    world.hosting.__dict__.pop("settle", None)
+    pass_minutes(world, 4)
+    assert world.state.load_diagnosis("signs").told
+    assert overdue(world)[1] == 0
 
 
 def test_the_alarm_asks_for_the_metric_that_the_tick_puts():

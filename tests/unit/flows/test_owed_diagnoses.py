@@ -9,9 +9,12 @@ import pytest
 from sagewatch.diagnose.afterwards import WATCHED_FOR
 from sagewatch.diagnose.model import Switch
 from sagewatch.entry import handle
-from sagewatch.events import Ticked
+from sagewatch.events import ActionRequested, Ticked
+from sagewatch.evidence.trail import build_trail
+from sagewatch.flows.advance_diagnosis import advance_diagnosis
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
+from sagewatch.incident.doing import tell_doing
 from tests.unit.flows.worlds import (
     MONITORS,
     NOW,
@@ -102,3 +105,48 @@ def test_an_incident_that_is_over_is_left_alone():
     world.now.move(timedelta(minutes=20))
     pass_minutes(world, 3)
     assert list_due(world) == []
+
+
+def test_a_diagnosis_waits_for_an_endpoint_that_its_owner_is_updating_and_spends_nothing_on_it():
+    """Begun at once it would take the old configuration for the owner's, and be abandoned with the day's budget."""
+    world = build_world()
+    world.hosting.endpoints["signs"]["EndpointStatus"] = "Updating"
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    assert world.state.load_diagnosis("signs") is None
+    (row,) = world.state.list_incidents()
+    for _ in range(2):
+        pass_minutes(world, 5)
+        Pump(world).run()
+    entries = [entry.what for entry in world.state.load_entries(row.incident_id)]
+    assert entries.count("diagnosis_waits") == 1
+    words = " ".join(map(str, build_trail(world.state.load_entries(row.incident_id))))
+    assert "The endpoint is being updated: a diagnosis waits for that" in words
+    world.hosting.configs["theirs"] = {
+        **world.hosting.configs["signs-config"],
+        "EndpointConfigName": "theirs",
+    }
+    world.hosting.endpoints["signs"] |= {"EndpointStatus": "InService", "EndpointConfigName": "theirs"}
+    pass_minutes(world, 1)
+    Pump(world).run()
+    record_and_settle(world)
+    diagnosis = world.state.load_diagnosis("signs")
+    assert (diagnosis.original_config, diagnosis.outcome, diagnosis.used_today) == ("theirs", "explained", 1)
+
+
+def test_who_asks_by_hand_for_an_endpoint_that_is_being_updated_is_told_at_once():
+    world = build_world()
+    world.hosting.endpoints["signs"]["EndpointStatus"] = "Updating"
+    open_unheard(world)
+    (row,) = world.state.list_incidents()
+    asked = ActionRequested(
+        incident_id=row.incident_id,
+        action="diagnose",
+        by="ada",
+        at=world.now(),
+        account="123456789012",
+        region="eu-west-1",
+    )
+    advance_diagnosis(asked, world)
+    said = tell_doing(world.state.load_incident(row.incident_id))
+    assert said == "No diagnosis: the endpoint is being updated; ask again when it is in service."

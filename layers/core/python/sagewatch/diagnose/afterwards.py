@@ -48,6 +48,7 @@ def go_back_again(d: Diagnosis, policy: Policy, now: datetime) -> Step:
         d,
         phase=Phase.RESTORING,
         due=now + policy.swap_within,
+        late_since=None,
         restored_at=None,
         finished_at=None,
         told=False,

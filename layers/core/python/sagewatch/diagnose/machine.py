@@ -37,6 +37,8 @@ from sagewatch.diagnose.model import IN_SERVICE, RESTORED_PREFIX, Diagnosis, Pha
 ATTEMPTS = 3
 MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 MIXED = "UpdateRollbackFailed"
+UPDATING = "endpoint_is_updating"
+"""Why a diagnosis does not begin yet; it passes by itself."""
 MODES = frozenset({"swap", "replay"})
 
 
@@ -74,6 +76,9 @@ def decide_start(
             return Refuse("cooling_down")
         if lease.used_on == wanted.used_on and lease.used_today >= policy.per_day:
             return Refuse("daily_budget_used")
+    if policy.mode == "swap" and seen.status != IN_SERVICE:
+        # Its configuration may be another one in a minute: no lease, and no budget, is spent on what will not be.
+        return Refuse(UPDATING if seen.status in MOVING else "endpoint_failed")
     used = lease.used_today if lease is not None and lease.used_on == wanted.used_on else 0
     version = lease.version if lease is not None else 0
     return Step(msgspec.structs.replace(wanted, used_today=used + 1, version=version), (), "lease_taken")
@@ -150,17 +155,21 @@ def _wait_for_endpoint(d: Diagnosis, policy: Policy, now: datetime) -> Step:
     if d.phase is Phase.RESTORING and d.explains and not d.job_started:
         return Step(msgspec.structs.replace(d, job_started=True), (StartJob(),), "job_begun")
     if now >= d.due:
-        return Step(msgspec.structs.replace(d, due=now + policy.swap_within), (), "endpoint_is_stuck")
+        return Step(_put_off(d, policy, now), (), "endpoint_is_stuck")
     return Step(d, (), "waiting_for_endpoint")
 
 
 def _swap(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     if seen.config == d.hooked_config:
-        changed = msgspec.structs.replace(d, phase=Phase.OBSERVING, hooked_at=now, due=now + policy.at_most)
+        changed = msgspec.structs.replace(
+            d, phase=Phase.OBSERVING, hooked_at=now, due=now + policy.at_most, late_since=None
+        )
         return Step(changed, (), "hooked_config_verified")
     if seen.stop:
         return Step(_restoring(d, seen.stop, policy, now), (), seen.stop)
     if d.attempts >= ATTEMPTS:
+        if d.asked == 0:
+            return Step(_restoring(d, "swap_never_made", policy, now), (), "swap_never_made")
         return Step(_restoring(d, "rolled_back", policy, now), (), "update_rolled_back")
     if now >= d.due:
         return Step(_restoring(d, "swap_overdue", policy, now), (), "swap_overdue")
@@ -190,14 +199,16 @@ def _observe(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
 def _restore(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     if seen.config == d.hooked_config:
         if now >= d.due:
-            return Step(msgspec.structs.replace(d, due=now + policy.swap_within), (), "restore_overdue")
+            return Step(_put_off(d, policy, now), (), "restore_overdue")
         return _go_back(d, seen, "restore_asked_for")
     d = msgspec.structs.replace(d, restored_at=d.restored_at or now)
     if seen.hooked_exists and not d.cannot_delete:
         return Step(d, (DeleteHooked(),), "original_config_verified")
     if not d.explains:
         return leave(d, Phase.FINISHED, d.outcome, policy, now)
-    changed = msgspec.structs.replace(d, phase=Phase.EXPLAINING, due=now + policy.explain_within)
+    changed = msgspec.structs.replace(
+        d, phase=Phase.EXPLAINING, due=now + policy.explain_within, late_since=None
+    )
     return Step(changed, (), "could_not_delete" if seen.hooked_exists else "nothing_of_ours_left")
 
 
@@ -219,7 +230,13 @@ def _restoring(d: Diagnosis, outcome: str, policy: Policy, now: datetime) -> Dia
         outcome=outcome,
         explains=d.phase is Phase.OBSERVING and not outcome,
         due=now + policy.swap_within,
+        late_since=None,
     )
+
+
+def _put_off(d: Diagnosis, policy: Policy, now: datetime) -> Diagnosis:
+    """Wait for as long again, and remember since when it is late: people are told by that."""
+    return msgspec.structs.replace(d, due=now + policy.swap_within, late_since=d.deadline)
 
 
 def _leave_clean(d: Diagnosis, seen: Seen, phase: Phase, outcome: str, policy: Policy, now: datetime) -> Step:

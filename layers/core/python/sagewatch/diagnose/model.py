@@ -102,6 +102,13 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         When the present phase counts as stuck.
     attempts, restores
         How often the move to the hooked configuration, and the way back, were claimed: both can be rolled back.
+    asked
+        How many moves to the hooked configuration AWS was asked for: a claim that a crash or another's change cut
+        short asked for none. None in items of before this was counted.
+    fleet
+        Instances of each variant when the diagnosis began; empty in items of before this was kept.
+    late_since
+        The first deadline that the present phase missed, where ``due`` was put off since; None while it is in time.
     explains
         Whether there is something recorded to explain.
     cannot_delete
@@ -136,7 +143,10 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str = ""
     attempts: int = 0
     restores: int = 0
+    asked: int | None = None
     instances: int = 1
+    fleet: dict[str, int] = {}
+    late_since: datetime | None = None
     deployment: dict[str, Any] = {}
     cannot_delete: bool = False
     held_up: str = ""
@@ -150,6 +160,11 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     told: bool = False
     stop_asked_by: str = ""
     version: int = 0
+
+    @property
+    def deadline(self) -> datetime:
+        """When the present phase should have ended; unlike ``due`` it is never put off."""
+        return self.late_since or self.due
 
 
 class Seen(msgspec.Struct, frozen=True):

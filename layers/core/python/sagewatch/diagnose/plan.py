@@ -15,6 +15,9 @@ JOB_PREFIX = "sagewatch-explain-"
 HOOKED_PREFIX = "sagewatch-hooked-"
 INCIDENT_TAG = "sagewatch:incident"
 WITHHELD = "(withheld)"
+MOST_TAGS = 50
+MOST_VARIABLES = 100
+"""What SageMaker takes of a resource's tags and of a container's variables."""
 _MEGABYTE = 1_000_000
 # What the describe calls answer and the create calls do not take; a contract test holds it against botocore.
 DESCRIBED_ONLY = frozenset(
@@ -54,6 +57,7 @@ def plan_diagnosis(
     check_model(model, hooks_live=swaps)
     if swaps:
         _check_live(config, chosen, where=f"endpoint {name}")
+    fleet = _count_instances(endpoint, config)
     return Diagnosis(
         incident_id=incident_id,
         endpoint=name,
@@ -68,7 +72,9 @@ def plan_diagnosis(
         hooked_model=HOOKED_PREFIX + incident_id,
         tensors_prefix=f"tensors/{incident_id}/",
         job=JOB_PREFIX + incident_id,
-        instances=_count_instances(endpoint, config),
+        asked=0,
+        instances=min(fleet.values()),
+        fleet=fleet,
         deployment=dict(endpoint.get("LastDeploymentConfig") or {}),
         started_at=now,
         due=now + (policy.swap_within if swaps else policy.explain_within),
@@ -122,6 +128,10 @@ def check_model(model: Mapping[str, Any], *, hooks_live: bool) -> None:
         raise RejectedInputError(
             "is a multi-model container: the hook would record every model in it", where=where
         )
+    variables = container.get("Environment", {}).keys() | HOOK_VARIABLES
+    if hooks_live and len(variables) > MOST_VARIABLES:
+        reason = f"has {len(container['Environment'])} environment variables: there is no room for the hook's {len(HOOK_VARIABLES)}"
+        raise RejectedInputError(f"{reason}; use mode: replay", where=where)
     if hooks_live and model.get("EnableNetworkIsolation"):
         raise RejectedInputError("is isolated from the network: its hook could not write to S3", where=where)
     if not hooks_live and not str(container.get("ModelDataUrl", "")).endswith(".tar.gz"):
@@ -268,19 +278,23 @@ def _check_live(config: Mapping[str, Any], variant: Mapping[str, Any], where: st
         raise RejectedInputError("is isolated from the network: its hook could not write to S3", where=where)
 
 
-def _count_instances(endpoint: Mapping[str, Any], config: Mapping[str, Any]) -> int:
-    """Instances of the smallest variant: a canary is taken from each of them."""
+def _count_instances(endpoint: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, int]:
+    """Instances of each variant, as autoscaling left them: a canary is taken from each, and a second fleet has as many."""
     now = {v["VariantName"]: v.get("CurrentInstanceCount") for v in endpoint.get("ProductionVariants", [])}
-    counts = [
-        now.get(v["VariantName"]) or v.get("InitialInstanceCount", 1) for v in config["ProductionVariants"]
-    ]
-    return int(min(counts))
+    return {
+        v["VariantName"]: int(now.get(v["VariantName"]) or v.get("InitialInstanceCount", 1))
+        for v in config["ProductionVariants"]
+    }
 
 
 def _build_tags(tags: Mapping[str, str], diagnosis: Diagnosis) -> list[dict[str, str]]:
-    """The owner's tags, so that costs and rights go by them, and ours. AWS's own cannot be given."""
-    kept = {key: value for key, value in tags.items() if not key.startswith("aws:")}
-    return [{"Key": k, "Value": v} for k, v in {**kept, INCIDENT_TAG: diagnosis.incident_id}.items()]
+    """The owner's tags, so that costs and rights go by them, and ours. AWS's own cannot be given.
+
+    Of as many as a resource may have the owner's last is left out: a clone without ours could not be found again.
+    """
+    kept = {k: v for k, v in tags.items() if not k.startswith("aws:") and k != INCIDENT_TAG}
+    room = dict(list(kept.items())[: MOST_TAGS - 1])
+    return [{"Key": k, "Value": v} for k, v in {**room, INCIDENT_TAG: diagnosis.incident_id}.items()]
 
 
 def _without_described(described: Mapping[str, Any]) -> dict[str, Any]:

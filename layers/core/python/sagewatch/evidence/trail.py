@@ -34,6 +34,7 @@ _FACTS = {
     "diagnosis_finished": "Diagnosis finished",
     "diagnosis_abandoned": "Diagnosis abandoned",
     "diagnosis_off": "No diagnosis",
+    "diagnosis_waits": "The endpoint is being updated: a diagnosis waits for that",
     "diagnosis_impossible": "The endpoint cannot be diagnosed",
     "diagnosis_refused": "AWS refused a step of the diagnosis",
     "diagnosis_held_up": "AWS is busy: tried again until it works",
@@ -60,6 +61,7 @@ _BY_REASON = {
     "original_config_verified": "Original configuration verified in service",
     "nothing_of_ours_left": "Recording configuration deleted; computing heat maps",
     "update_rolled_back": "SageMaker rolled the swap back",
+    "swap_never_made": "Each attempt at the swap was cut short before AWS was asked for it",
     "job_was_missing": "The saliency job was missing and is started again",
     "operator_changed_endpoint": "Somebody else changed the endpoint: hands off",
 }
@@ -67,7 +69,7 @@ _BY_REASON = {
 
 _SAYS_NOTHING = frozenset({
     "new_incident", "explained", "news", "resolve_owed", "lease_taken", "swap_asked_for", "hooked_config_verified",
-    "restore_asked_for", "measured", "endpoint_cannot_be_hooked", *_BY_REASON,
+    "restore_asked_for", "measured", "endpoint_cannot_be_hooked", "endpoint_is_updating", *_BY_REASON,
 })  # fmt: skip
 _UNTOLD = frozenset({"finding_id", "kind", "receiver"})
 
@@ -116,7 +118,7 @@ def _tell_fact(entry: Entry) -> str:
         return "Alert changed in place"
     known = _FACTS.get(entry.what)
     if entry.what.startswith("diagnosis_") and not entry.what.endswith(
-        ("_finished", "_off", "_held_up", "_refused", "_impossible", "_cost", "_compared")
+        ("_finished", "_off", "_held_up", "_refused", "_impossible", "_waits", "_cost", "_compared")
     ):
         known = _BY_REASON.get(entry.reason, known)
     return known or clean_text(entry.what, 80).replace("_", " ").capitalize()

@@ -11,8 +11,8 @@ from datetime import datetime
 import msgspec
 
 from sagewatch.diagnose.afterwards import may_be_unfinished
-from sagewatch.diagnose.commands import Command, Refuse, Step
-from sagewatch.diagnose.machine import decide_next, decide_refused, decide_start
+from sagewatch.diagnose.commands import Command, Refuse, Step, UpdateEndpoint
+from sagewatch.diagnose.machine import UPDATING, decide_next, decide_refused, decide_start
 from sagewatch.diagnose.model import Diagnosis, Phase, Seen
 from sagewatch.diagnose.plan import JOB_PREFIX, find_variant, plan_diagnosis
 from sagewatch.errors import ConflictError, RefusedError, RejectedInputError, RetryError
@@ -94,6 +94,10 @@ def _begin(incident_id: str, world: World, *, by_hand: bool = False) -> None:
         return
     mute = find_reason_to_wait(incident, world)
     step = Refuse(f"incident_is_{mute.reason}") if mute else _decide_begin(incident, world, by_hand=by_hand)
+    if step == Refuse(UPDATING) and not by_hand:
+        # Not decided: the tick asks again each minute for hours (owed_diagnoses).
+        _note_waiting(incident, world)
+        return
     if isinstance(step, Refuse):
         _note(incident_id, Progress(stage="off", reason=step.reason, at=incident.opened_at), world)
         return
@@ -131,6 +135,11 @@ def _decide_begin(incident: Incident, world: World, *, by_hand: bool) -> Step | 
         return Refuse("endpoint_cannot_be_hooked")
     seen = Seen(wanted.original_config, endpoint["EndpointStatus"], stop=find_stop(wanted, world))
     return decide_start(lease, wanted, seen, policy, now)
+
+
+def _note_waiting(incident: Incident, world: World) -> None:
+    entry = Entry(at=incident.opened_at, what="diagnosis_waits", reason=UPDATING, by=BY)
+    world.state.add_entries(incident.incident_id, [entry])
 
 
 def _note_impossible(incident: Incident, error: RejectedInputError, world: World) -> None:
@@ -173,6 +182,9 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
         except RetryError as error:
             _give_back(before, claimed, error.reason, world)
             raise
+    if claimed.phase is Phase.SWAPPING and any(isinstance(one, UpdateEndpoint) for one in step.commands):
+        claimed = msgspec.structs.replace(claimed, asked=(claimed.asked or 0) + 1)
+        claimed = world.state.save_diagnosis(claimed, [])
     if claimed.phase.over or (claimed.phase is before.phase and claimed.due == before.due):
         return
     stage = _build_progress(claimed, step.reason, world.now())

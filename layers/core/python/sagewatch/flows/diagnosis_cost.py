@@ -28,7 +28,7 @@ def note_cost(diagnosis: Diagnosis, by: str, world: World) -> None:
     if diagnosis.hooked_at is not None:
         moving = measure_moving(diagnosis, world.state.load_entries(diagnosis.incident_id))
         config = load_configs(diagnosis.incident_id, world).get("original") or {}
-        cost |= price_second_fleet(config, moving)
+        cost |= price_second_fleet(config, moving, diagnosis.fleet)
     if cost:
         entries.append(Entry(at=at, what="diagnosis_cost", reason="measured", by=by, data=cost))
     world.state.add_entries(diagnosis.incident_id, entries)
@@ -72,11 +72,17 @@ def measure_moving(diagnosis: Diagnosis, entries: Iterable[Entry]) -> timedelta:
     return (diagnosis.hooked_at - diagnosis.started_at) + max(way_back, timedelta())
 
 
-def price_second_fleet(config: Mapping[str, Any], moving: timedelta) -> Cost:
-    """At most: the second fleet is not there from the first to the last second of a move."""
+def price_second_fleet(config: Mapping[str, Any], moving: timedelta, fleet: Mapping[str, int]) -> Cost:
+    """At most: the second fleet is not there from the first to the last second of a move.
+
+    Parameters
+    ----------
+    fleet
+        Instances of each variant as autoscaling had them; of a variant that is not in it, as it was deployed.
+    """
     total = 0.0
     for variant in config.get("ProductionVariants", []):
-        count = int(variant.get("InitialInstanceCount", 1))
+        count = fleet.get(variant.get("VariantName", ""), int(variant.get("InitialInstanceCount", 1)))
         price = price_instances(variant.get("InstanceType", ""), moving.total_seconds(), count)
         if price is None:
             return {}

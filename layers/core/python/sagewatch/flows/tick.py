@@ -112,7 +112,7 @@ def _load_diagnoses(world: World, attempts: _Attempts) -> list[Diagnosis]:
 def _measure_overdue(diagnoses: Sequence[Diagnosis], world: World) -> None:
     """Say by how much the most overdue diagnosis is late: an endpoint may still be recording. An alarm looks at it."""
     now = world.now()
-    late = [(now - one.due).total_seconds() for one in diagnoses if not one.phase.over]
+    late = [(now - one.deadline).total_seconds() for one in diagnoses if not one.phase.over]
     world.metrics.put({"DiagnosisOverdue": max([0.0, *late])}, "Seconds", EventBus=world.settings.event_bus)
 
 
