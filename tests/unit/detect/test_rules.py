@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from sagewatch.datapoints import Datapoints
@@ -188,6 +189,53 @@ def test_silence_is_judged_by_the_streams_own_rhythm():
     overdue = judge_silence(rhythm, night, timedelta(minutes=20))
     assert overdue is not None
     assert (overdue.seconds, overdue.allowed_seconds) == (14 * 3600, 1200)
+
+
+def watch_days(days, rhythm=None, outage_on=(), hours=10):
+    """A file each five minutes of every day; on the given days nothing comes for so many hours."""
+    rhythm = rhythm or Rhythm()
+    for day in range(*days):
+        for minute in range(0, 1440, 5):
+            if day in outage_on and 60 <= minute < 60 + 60 * hours:
+                continue
+            at = START.replace(hour=0, minute=0) + timedelta(days=day, minutes=minute)
+            rhythm = rhythm.observe(at, at + timedelta(seconds=30))
+    return rhythm
+
+
+def test_an_outage_excuses_no_other():
+    rhythm = watch_days((0, 6), outage_on=[4])
+    assert rhythm.find_allowed() == timedelta(minutes=15)
+    assert judge_silence(rhythm, rhythm.last_at + timedelta(hours=1)) is not None
+
+
+def test_what_comes_again_is_rhythm_and_is_forgotten_when_it_comes_no_more():
+    rhythm = watch_days((0, 6), outage_on=[4, 5])
+    assert timedelta(hours=20) <= rhythm.find_allowed() <= timedelta(hours=20, minutes=10)
+    assert watch_days((6, 24), rhythm).find_allowed() == timedelta(minutes=15)
+
+
+def test_of_two_outages_the_shorter_is_what_came_twice():
+    rhythm = watch_days((5, 6), watch_days((0, 5), outage_on=[3]), outage_on=[5], hours=3)
+    assert timedelta(hours=6) <= rhythm.find_allowed() <= timedelta(hours=6, minutes=10)
+
+
+def test_a_stream_that_rests_at_weekends_is_told_of_twice_and_then_known():
+    rhythm, told = Rhythm(), []
+    for day in range(35):
+        if day % 7 in {5, 6}:
+            continue
+        for minute in range(0, 1440, 5):
+            at = START.replace(hour=0, minute=0) + timedelta(days=day, minutes=minute)
+            if judge_silence(rhythm, at) is not None:
+                told.append(day)
+            rhythm = rhythm.observe(at, at + timedelta(seconds=30))
+    assert told == [7, 14]
+
+
+def test_a_rhythm_that_an_older_version_kept_is_read():
+    old = b'{"first_at":"2026-11-21T00:00:00Z","last_at":"2026-11-21T20:00:00Z","longest":{"2026-11-21":300.0},"files":9,"total_seconds":900.0}'
+    assert msgspec.json.decode(old, type=Rhythm).outages == {}
 
 
 def test_a_stream_that_never_began_is_not_silent():

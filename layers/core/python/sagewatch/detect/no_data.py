@@ -1,7 +1,8 @@
 """No captures any more: judged by the clock, against the stream's own rhythm.
 
 The rhythm is the longest pause of each of the last days, so a stream that rests every night is not taken for
-dead. A pause of twice the longest one is too long.
+dead. A pause of twice the longest one is too long. Such a pause is an outage until a second day has one: only what
+comes again is rhythm, else one bad night would excuse the next.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from sagewatch.finding import Evidence, Severity, Window, build_content_key
 
 DAYS_KEPT = 8
 """A week and a day: last Sunday says what this Sunday may be like."""
+
+OUTAGES_KEPT = timedelta(days=15)
+"""Two weeks and a day: what comes each weekend comes twice in it."""
 
 TIMES_LONGEST = 2.0
 LEAST_SILENCE = timedelta(minutes=15)
@@ -36,7 +40,9 @@ class Rhythm(msgspec.Struct, frozen=True):
     first_at, last_at
         Of all captures; None before the first.
     longest
-        Longest pause, in seconds, by the UTC day on which it ended; the last ``DAYS_KEPT`` of them.
+        Longest pause, in seconds, by the UTC day on which it ended; the last ``DAYS_KEPT`` of them. Without outages.
+    outages
+        The longest pause that was too long when it ended, by day, for ``OUTAGES_KEPT``.
     files, total_seconds
         Captures seen, and the pauses between them together: their mean is what is usual.
     """
@@ -46,6 +52,7 @@ class Rhythm(msgspec.Struct, frozen=True):
     longest: dict[str, float] = {}
     files: int = 0
     total_seconds: float = 0.0
+    outages: dict[str, float] = {}
 
     def observe(self, first_at: datetime, last_at: datetime) -> Rhythm:
         """The rhythm after one more capture file."""
@@ -53,17 +60,33 @@ class Rhythm(msgspec.Struct, frozen=True):
             return Rhythm(first_at, last_at, {}, 1, 0.0)
         pause = max(0.0, (first_at - self.last_at).total_seconds())
         day = first_at.date().isoformat()
-        longest = {**self.longest, day: max(pause, self.longest.get(day, 0.0))}
-        kept = dict(sorted(longest.items())[-DAYS_KEPT:])
+        usual, outages = self.longest, self.outages
+        if pause > self.find_allowed().total_seconds():
+            usual, outages = _note(usual, day, 0.0), _note(outages, day, pause)
+        else:
+            usual = _note(usual, day, pause)
+        since = (first_at - OUTAGES_KEPT).date().isoformat()
+        kept = dict(sorted(usual.items())[-DAYS_KEPT:])
         return Rhythm(
-            self.first_at, max(last_at, self.last_at), kept, self.files + 1, self.total_seconds + pause
+            self.first_at,
+            max(last_at, self.last_at),
+            kept,
+            self.files + 1,
+            self.total_seconds + pause,
+            {when: seconds for when, seconds in outages.items() if when >= since},
         )
 
     def find_allowed(self) -> timedelta:
         """The longest silence that this rhythm explains."""
-        longest = timedelta(seconds=TIMES_LONGEST * max(self.longest.values(), default=0.0))
+        # The second longest outage: so long a pause was seen on two days.
+        again = sorted(self.outages.values())[-2:-1]
+        longest = timedelta(seconds=TIMES_LONGEST * max([*self.longest.values(), *again], default=0.0))
         known = self.last_at - self.first_at if self.last_at and self.first_at else timedelta(0)
         return max(longest, LEAST_SILENCE if known >= timedelta(days=1) else UNKNOWN_SILENCE)
+
+
+def _note(pauses: dict[str, float], day: str, pause: float) -> dict[str, float]:
+    return {**pauses, day: max(pause, pauses.get(day, 0.0))}
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -115,7 +138,7 @@ class NoData:
     """
 
     name = "no-data"
-    version = "1"
+    version = "2"
     state_type = Rhythm
 
     def __init__(self, config: NoDataConfig) -> None:
