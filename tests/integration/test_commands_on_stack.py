@@ -68,7 +68,7 @@ def test_the_doctor_finds_rules_queues_schedule_and_bucket_well(stack):
         timeout=120,
     )
     lines = json.loads(done.stdout)
-    ill = [line for line in lines if not line["well"]]
+    ill = [line for line in lines if line["well"] is False]
     # Nobody subscribed to the operations topic here: that is what it says, with the fix.
     assert {line["what"] for line in ill} <= {"OperationsTopicArn"}, ill
     assert all(line["fix"] for line in ill)

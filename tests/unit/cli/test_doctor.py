@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
@@ -10,6 +10,7 @@ from botocore.stub import ANY, Stubber
 
 from sagewatch.cli.checks import Patient
 from sagewatch.cli.checks.account import check_quotas, check_rights
+from sagewatch.cli.checks.endpoints import check_endpoints, check_monitoring
 from sagewatch.cli.checks.stack import check_rules
 from sagewatch.cli.doctor import examine
 from sagewatch.monitors import parse_monitors
@@ -28,7 +29,7 @@ def clients():
     keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
     made = {
         name: boto3.client(name, **keys)
-        for name in ("cloudformation", "events", "iam", "sagemaker", "service-quotas")
+        for name in ("cloudformation", "events", "iam", "s3", "sagemaker", "scheduler", "service-quotas")
     }
     stubs = {name: Stubber(client) for name, client in made.items()}
     for stub in stubs.values():
@@ -37,12 +38,15 @@ def clients():
 
 
 def build_patient(clients, monitors=MONITORS):
-    outputs = {"MonitorInstanceType": "ml.m5.large", "EventBus": "own"}
+    outputs = {
+        "MonitorInstanceType": "ml.m5.large", "EventBus": "own", "CaptureBucket": "captures", "CapturePrefix": "capture",
+        "EvidenceBucket": "evidence", "MonitorImageUri": "image", "SageMakerRoleArn": ROLE, "MonitorScheduleGroup": "group",
+    }  # fmt: skip
     return Patient(
         client=clients[0].__getitem__,
         outputs=outputs,
         stack="sagewatch-dev",
-        monitors=parse_monitors(monitors, "monitors.yml"),
+        monitors=parse_monitors(monitors, "monitors.yml") if monitors else None,
         now=NOW,
     )
 
@@ -130,6 +134,79 @@ def test_a_refusal_is_a_fault_and_a_failure_of_aws_itself_is_none(status, well, 
     (line,) = examine(build_patient(clients), [check_quotas])
     assert (line.what, line.well) == ("quotas", well)
     assert line.fix
+
+
+def lack_endpoint(stubs, name):
+    stubs["sagemaker"].add_client_error(
+        "describe_endpoint", "ValidationException", f'Could not find endpoint "{name}".', 400,
+        expected_params={"EndpointName": name},
+    )  # fmt: skip
+
+
+def list_captures(stubs, hour, *times):
+    prefix = f"capture/signs/AllTraffic/2026/11/21/{hour:02d}/"
+    rows = [{"Key": prefix, "LastModified": at} for at in times]
+    stubs["s3"].add_response("list_objects_v2", {"Contents": rows}, {"Bucket": "captures", "Prefix": prefix})
+
+
+def test_an_endpoint_that_is_not_there_hides_no_other(clients):
+    _, stubs = clients
+    lack_endpoint(stubs, "churn")
+    describe_endpoint(stubs)
+    for hour in (12, 11, 10):
+        list_captures(stubs, hour, *([NOW - timedelta(minutes=7)] if hour == 11 else []))
+    monitors = "version: 1\nendpoints: {churn: {}, far.210987654321.eu-west-1: {}, signs: {}}"
+    gone, far, service, captures, last = examine(build_patient(clients, monitors), [check_endpoints])
+    assert (gone.what, gone.well) == ("endpoint churn", False)
+    assert "deploy-endpoint churn" in gone.fix
+    assert (far.well, service.well, captures.well, last.well) == (None, True, False, True)
+    assert last.found == "7 min ago"
+
+
+def test_rights_and_quotas_of_the_others_are_looked_at_where_one_endpoint_is_gone(clients):
+    _, stubs = clients
+    monitors = MONITORS.replace("churn: {}", "churn: {diagnosis: {mode: swap}}")
+    describe_endpoint(stubs)
+    # `signs` is described before `churn`, and its configuration only afterwards.
+    configuration = stubs["sagemaker"]._queue.pop()
+    lack_endpoint(stubs, "churn")
+    stubs["sagemaker"]._queue.append(configuration)
+    rows = [{"QuotaName": "ml.m5.xlarge for endpoint usage", "Value": 5.0}]
+    stubs["service-quotas"].add_response(
+        "list_service_quotas", {"Quotas": rows}, {"ServiceCode": "sagemaker"}
+    )
+    lines = list(examine(build_patient(clients, monitors), [check_quotas]))
+    assert [line.well for line in lines] == [None, True]
+
+
+def test_what_is_not_looked_at_is_said(clients):
+    (line,) = examine(
+        build_patient(clients, None), [check_endpoints, check_monitoring, check_rights, check_quotas]
+    )
+    assert line.well is None
+    assert "--monitors" in line.fix
+
+
+@pytest.mark.parametrize(("state", "well"), [("ENABLED", True), ("DISABLED", False), (None, False)])
+def test_the_schedule_that_looks_at_the_data_is_there_and_on(state, well, clients):
+    _, stubs = clients
+    asked = {"GroupName": "group", "Name": "churn-data-quality"}
+    if state is None:
+        stubs["scheduler"].add_client_error(
+            "get_schedule", "ResourceNotFoundException", "gone", 404, expected_params=asked
+        )
+    else:
+        stubs["scheduler"].add_response(
+            "get_schedule", {"State": state, "ScheduleExpression": "rate(1 hour)"}, asked
+        )
+    job = {"ProcessingJobName": "j", "ProcessingJobArn": ENDPOINT, "CreationTime": NOW, "ProcessingJobStatus": "Failed",
+           "FailureReason": "no data"}  # fmt: skip
+    stubs["sagemaker"].add_response("list_processing_jobs", {"ProcessingJobSummaries": [job]})
+    monitors = "version: 1\nendpoints: {churn: {quality: {every: 1h, baseline: 's3://evidence/baseline'}}}"
+    schedule, run = examine(build_patient(clients, monitors), [check_monitoring])
+    assert schedule.well is well
+    assert "sagewatch monitor create churn" in schedule.fix
+    assert (run.well, run.found) == (False, "Failed no data")
 
 
 def list_rules(stubs, *names):

@@ -11,7 +11,7 @@ import msgspec
 
 from sagewatch.cli.checks import Line, Patient
 from sagewatch.cli.checks.account import check_quotas, check_rights
-from sagewatch.cli.checks.endpoints import check_endpoints
+from sagewatch.cli.checks.endpoints import check_endpoints, check_monitoring
 from sagewatch.cli.checks.stack import (
     check_bucket,
     check_clock,
@@ -34,6 +34,7 @@ CHECKS: tuple[Check, ...] = (
     check_schedule,
     check_bucket,
     check_endpoints,
+    check_monitoring,
     check_rights,
     check_quotas,
 )
@@ -54,7 +55,7 @@ class NotWellError(SagewatchError):
 @stack_option
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 def doctor(monitors: Path | None, stack: str, *, as_json: bool) -> None:
-    """Look at a stack's clock, rules, queues, subscriptions, schedule, captures, rights and quotas.
+    """Look at a stack's clock, rules, queues, subscriptions, schedules, captures, rights and quotas.
 
     Exit code 1: not all is well.
     """

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from sagewatch.cli.checks import Line, Patient
+from sagewatch.cli.checks.endpoints import find_endpoint
 
 if TYPE_CHECKING:
     from sagewatch.monitors import Monitors
@@ -23,9 +24,9 @@ _PASSED_TO = {
 
 def check_rights(patient: Patient) -> Iterator[Line]:
     """The diagnosis may update each endpoint that it is to swap, and hand on the role of its model."""
-    role = patient.list_resources("AWS::IAM::Role").get("AdvanceDiagnosisRole")
     endpoints = _list_swapped(patient)
-    if role is None or not endpoints:
+    role = patient.list_resources("AWS::IAM::Role").get("AdvanceDiagnosisRole") if endpoints else None
+    if role is None:
         return
     role_arn = patient.client("iam").get_role(RoleName=role)["Role"]["Arn"]
     for endpoint in endpoints:
@@ -62,12 +63,9 @@ def _list_swapped(patient: Patient) -> list[dict[str, Any]]:
     monitors: Monitors | None = patient.monitors
     if monitors is None:
         return []
-    sagemaker = patient.client(_SAGEMAKER)
-    return [
-        sagemaker.describe_endpoint(EndpointName=name)
-        for name, watched in monitors.endpoints.items()
-        if watched.diagnosis.mode == "swap"
-    ]
+    swapped = [name for name, watched in monitors.endpoints.items() if watched.diagnosis.mode == "swap"]
+    # One that is not there has its line among the endpoints.
+    return [found for name in swapped if (found := find_endpoint(patient, name)) is not None]
 
 
 def _list_model_roles(patient: Patient, endpoint: Mapping[str, Any]) -> list[str]:
