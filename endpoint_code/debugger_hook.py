@@ -37,6 +37,8 @@ MAX_WAITING_STEPS: Final = 32
 LAST_SECONDS: Final = 5.0
 REQUEST: Final = "sagewatch.request"
 SECONDS: Final = "sagewatch.seconds"
+# What a tensor's frame and its line in the index take beside its content, at most.
+FRAME_BYTES: Final = 512
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +52,8 @@ class Limits:
     every
         One request in so many.
     max_requests, max_bytes
-        Then no more: requests are answered as if there were no hook. None is no limit.
+        Then no more: requests are answered as if there were no hook. None is no limit. The first step is recorded
+        whatever its size; after it nothing is that would lead above `max_bytes`, written or still waiting.
     """
 
     every: int = 1
@@ -80,6 +83,8 @@ class TensorRecorder:
         self._seen = 0
         self._recorded = 0
         self._bytes = 0
+        self._step_bytes = 0
+        self._counted_parameters = False
         self._last: str | None = None
         self._waiting: queue.Queue[dict[str, torch.Tensor]] = queue.Queue(MAX_WAITING_STEPS)
         self._thread: threading.Thread | None = None
@@ -127,10 +132,15 @@ class TensorRecorder:
                 return False
             if limits.max_requests is not None and self._recorded >= limits.max_requests:
                 return False
-            if limits.max_bytes is not None and self._bytes >= limits.max_bytes:
+            if not self._has_room(self._step_bytes):
                 return False
             self._recorded += 1
             return True
+
+    def _has_room(self, size: int) -> bool:
+        """Whether one more step of so many bytes may be recorded."""
+        limit = self._limits.max_bytes
+        return limit is None or not self._bytes or self._bytes + size <= limit
 
     def _forward_and_backward(self, x: torch.Tensor, tensors: dict[str, torch.Tensor]) -> torch.Tensor:
         """The prediction itself, with the gradient of the predicted class's logit at the image and each biased layer."""
@@ -157,7 +167,27 @@ class TensorRecorder:
         tensors[SECONDS] = torch.tensor(spent, dtype=torch.float64)
         return logits
 
+    def _reserve(self, tensors: dict[str, torch.Tensor]) -> int | None:
+        """Count a step before it is queued; its bytes, or None where there is no room for it any more."""
+        size = sum(_measure(tensor) for tensor in tensors.values())
+        with self._lock:
+            if not self._has_room(size):
+                self._recorded -= 1
+                return None
+            self._step_bytes = size
+            if not self._counted_parameters:
+                self._counted_parameters = True
+                size += self._measure_parameters()
+            self._bytes += size
+            return size
+
+    def _measure_parameters(self) -> int:
+        return sum(array.nbytes + FRAME_BYTES for array in self._parameters().values())
+
     def _hand_over(self, tensors: dict[str, torch.Tensor]) -> None:
+        size = self._reserve(tensors)
+        if size is None:
+            return
         if self._thread is None:
             # Not earlier: a server may fork its workers after loading the model, and threads do not survive that.
             self._thread = threading.Thread(target=self._write_forever, name="tensor-writer", daemon=True)
@@ -167,6 +197,9 @@ class TensorRecorder:
         try:
             self._waiting.put_nowait(tensors)
         except queue.Full:
+            with self._lock:
+                self._bytes -= size
+                self._recorded -= 1
             _log.warning("tensors_dropped: %d steps wait to be written", MAX_WAITING_STEPS)
 
     def _write_forever(self) -> None:
@@ -177,13 +210,13 @@ class TensorRecorder:
             tensors = self._waiting.get()
             try:
                 store = store or open_store(self._output, new_worker_name())
-                arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+                arrays = {name: _to_array(tensor) for name, tensor in tensors.items()}
                 # Parameters do not change while a model is served: the first complete step has them for all.
-                self._bytes += store.write_step(
-                    step, {**self._parameters(), **arrays} if is_first else arrays
-                )
+                store.write_step(step, {**self._parameters(), **arrays} if is_first else arrays)
                 step, is_first = step + 1, False
             except Exception:  # noqa: BLE001 - this thread serves the next requests too
+                # Perhaps half of it was written: its bytes stay counted, and the parameters will come once more.
+                self._counted_parameters = not is_first
                 _log.exception("tensors_not_written")
             finally:
                 self._waiting.task_done()
@@ -202,8 +235,21 @@ class TensorRecorder:
                 values[f"{name}.eps_output_0"] = torch.tensor([module.eps], dtype=torch.float64)
             elif name == self._last:
                 values[f"{prefix}_{name}.weight"] = module.weight  # the notebook looks for it
-            found |= {key: value.detach().numpy() for key, value in values.items() if value is not None}
+            found |= {key: _to_array(value) for key, value in values.items() if value is not None}
         return found
+
+
+def _to_array(tensor: torch.Tensor) -> NDArray[np.generic]:
+    """What can be written, wherever the tensor lies: numpy has no bfloat16, and float32 holds each of its numbers."""
+    near = tensor.detach().cpu()
+    array: NDArray[np.generic] = (near.float() if near.dtype == torch.bfloat16 else near).numpy()
+    return array
+
+
+def _measure(tensor: torch.Tensor) -> int:
+    """What the tensor takes as it is written, at most."""
+    item_bytes = 4 if tensor.dtype == torch.bfloat16 else tensor.element_size()
+    return tensor.numel() * item_bytes + FRAME_BYTES
 
 
 class _GradientKeeper:
@@ -222,6 +268,11 @@ class _GradientKeeper:
         output.register_hook(self._keep)
 
     def _keep(self, gradient: torch.Tensor) -> None:
-        # A module that is used twice has one bias and two gradients, which add up.
-        before = self._tensors.get(self._name)
-        self._tensors[self._name] = gradient.detach() if before is None else before + gradient.detach()
+        # A module that is used twice has one bias and two gradients. Of one size they add up; each size has its own
+        # name: the first smdebug's, the next ones with a number behind it.
+        name, uses = self._name, 0
+        while name in self._tensors and self._tensors[name].shape != gradient.shape:
+            uses += 1
+            name = f"{self._name}_{uses}"
+        before = self._tensors.get(name)
+        self._tensors[name] = gradient.detach() if before is None else before + gradient.detach()

@@ -21,7 +21,11 @@ POINTS = [
     # While a request is answered.
     ("debugger_hook.TensorRecorder", "_wants_another"),
     ("debugger_hook.TensorRecorder", "_forward_and_backward"),
+    ("debugger_hook.TensorRecorder", "_has_room"),
     ("debugger_hook.TensorRecorder", "_hand_over"),
+    ("debugger_hook.TensorRecorder", "_reserve"),
+    ("debugger_hook.TensorRecorder", "_measure_parameters"),
+    ("debugger_hook", "_measure"),
     ("debugger_hook._GradientKeeper", "__init__"),
     ("debugger_hook._GradientKeeper", "__call__"),
     ("debugger_hook._GradientKeeper", "_keep"),
@@ -39,6 +43,7 @@ POINTS = [
     # Behind the answer, in the thread that writes.
     ("debugger_hook", "open_store"),
     ("debugger_hook", "new_worker_name"),
+    ("debugger_hook", "_to_array"),
     ("debugger_hook", "describe_layout"),
     ("debugger_hook", "is_batch_norm"),
     ("debugger_hook.TensorRecorder", "_parameters"),

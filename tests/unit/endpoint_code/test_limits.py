@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import queue
 
 import boto3
 import numpy as np
@@ -42,11 +43,48 @@ def test_no_more_is_recorded_than_allowed_and_every_request_is_answered(
     for name, value in limits.items():
         monkeypatch.setenv(name, value)
     served = start(endpoint, str(tmp_path))
-    if "TENSORS_MAX_BYTES" in limits:  # bytes are known once they are written
-        answer(endpoint, served, 1)
     _, answers = answer(endpoint, served, sent)
     assert len(find_steps(tmp_path)) == recorded
     assert answers == answer(endpoint, plain, sent)[1]
+
+
+def test_what_waits_to_be_written_counts_as_well_as_what_is(endpoint, tmp_path, monkeypatch):
+    """A slow disk and thirty requests: the cap holds for what is written in the end."""
+    from threading import Event
+
+    goes_on = Event()
+    publish = endpoint.tensor_store.DirectoryPublisher.publish
+
+    def wait(*arguments):
+        goes_on.wait(60)
+        publish(*arguments)
+
+    monkeypatch.setattr(endpoint.tensor_store.DirectoryPublisher, "publish", wait)
+    monkeypatch.setenv("TENSORS_MAX_BYTES", "4500000")
+    served = start(endpoint, str(tmp_path))
+    rng = np.random.default_rng(4)
+    for _ in range(12):
+        body = encode_npy(rng.integers(0, 256, (64, 64, 3), dtype=np.uint8))
+        endpoint.inference.transform_fn(served, body, NPY, "")
+    goes_on.set()
+    assert served.recorder.drain(timeout_seconds=60)
+    written = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file())
+    assert len(find_steps(tmp_path)) == 3
+    assert 3_500_000 < written <= 4_500_000
+
+
+def test_a_step_that_was_dropped_leaves_its_place_to_the_next(endpoint, tmp_path, monkeypatch):
+    monkeypatch.setenv("TENSORS_MAX_REQUESTS", "2")
+    served = start(endpoint, str(tmp_path))
+    with monkeypatch.context() as patch:
+
+        def full(*_):
+            raise queue.Full
+
+        patch.setattr(served.recorder._waiting, "put_nowait", full)
+        answer(endpoint, served, 3)
+    answer(endpoint, served, 3)
+    assert len(find_steps(tmp_path)) == 2
 
 
 def test_a_limit_that_is_no_number_leaves_the_endpoint_plain(endpoint, tmp_path, monkeypatch):

@@ -61,3 +61,58 @@ def test_an_activation_that_breaks_completeness_is_named(endpoint, tmp_path):
     explanation = record_one(endpoint, Gelu(), tmp_path)
     assert explanation.unsupported == ("GELU features.1",)
     assert not explanation.complete
+
+
+class _Pyramid(torch.nn.Module):
+    """One BatchNorm at two sizes, as in the heads of detectors."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 8, 3, padding=1)
+        self.shared = torch.nn.Conv2d(8, 8, 3, padding=1, bias=False)
+        self.norm = torch.nn.BatchNorm2d(8)
+        self.last = torch.nn.Linear(8, 5)
+
+    def forward(self, x):
+        x = torch.relu(self.first(x))
+        for _ in range(2):
+            x = torch.relu(self.norm(self.shared(x)))
+        x = torch.nn.functional.max_pool2d(x, 2)
+        x = torch.relu(self.norm(self.shared(x)))
+        return self.last(x.mean((2, 3)))
+
+
+def test_a_layer_that_is_used_at_two_sizes_counts_at_each(endpoint, tmp_path):
+    explanation = record_one(endpoint, _Pyramid(), tmp_path)
+    assert explanation.completeness_relative_error <= 1e-5
+    (step,) = find_steps(tmp_path)
+    recorded = TrialReader([step]).read(step).tensors
+    sizes = [recorded[f"gradient/norm_output{ending}"].shape[2:] for ending in ("", "_1")]
+    assert sorted(sizes) == [(16, 16), (32, 32)]
+
+
+def test_numbers_of_sixteen_bits_are_written_as_the_format_has_them(endpoint, tmp_path):
+    """numpy, and smdebug's format, know no bfloat16: the recording of such a model was empty."""
+    warm_up(model := Vgg(), 7)
+    recorder = endpoint.debugger_hook.TensorRecorder(model.to(torch.bfloat16), str(tmp_path))
+    assert recorder.predict(torch.randn(1, 3, 32, 32, dtype=torch.bfloat16)) is not None
+    assert recorder.drain(timeout_seconds=30)
+    (step,) = find_steps(tmp_path)
+    tensors = TrialReader([step]).read(step).tensors
+    assert {str(value.dtype) for value in tensors.values()} == {"float32", "float64", "uint8"}
+    assert explain(tensors, "x").saliency.shape == (32, 32)
+
+
+class _Far(torch.Tensor):
+    """A tensor on another device, as far as writing it goes: numpy gets it from the processor's memory alone."""
+
+    def numpy(self):
+        raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    def cpu(self):
+        return self.as_subclass(torch.Tensor)
+
+
+def test_a_tensor_on_a_graphics_card_is_fetched_before_it_is_written(endpoint):
+    far = torch.arange(3.0).as_subclass(_Far)
+    assert endpoint.debugger_hook._to_array(far).tolist() == [0, 1, 2]

@@ -106,7 +106,7 @@ def find_logits(tensors: Mapping[str, NDArray[Any]], where: str) -> str:
 
 
 def pair_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout, where: str) -> list[Layer]:
-    """Every biased layer but the last, with its gradient.
+    """Every biased layer but the last, with its gradient; one that is used at several sizes once for each.
 
     Raises
     ------
@@ -115,7 +115,17 @@ def pair_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout, where: str)
     RejectedInputError
         A layer's tensors do not fit together, or hold a batch.
     """
-    return [_read_layer(tensors, layout.model, module, kind, where) for module, kind in layout.layers]
+    layers = []
+    for module, kind in layout.layers:
+        bias = _read_bias(tensors, layout.model, module, kind, where)
+        size = 0
+        while not size or names.output_gradient(module, size) in tensors:
+            gradient = only_item(tensors, names.output_gradient(module, size), where)
+            if gradient.ndim not in {1, 3} or bias.shape != gradient.shape[:1]:
+                raise RejectedInputError(f"the tensors of {module} do not fit together", where=where)
+            layers.append(Layer(module, gradient, bias))
+            size += 1
+    return layers
 
 
 def only_item(tensors: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[Any]:
@@ -151,15 +161,12 @@ def get_tensor(tensors: Mapping[str, NDArray[Any]], name: str, where: str) -> ND
     return tensor
 
 
-def _read_layer(tensors: Mapping[str, NDArray[Any]], model: str, module: str, kind: str, where: str) -> Layer:
-    gradient = only_item(tensors, names.output_gradient(module), where)
+def _read_bias(
+    tensors: Mapping[str, NDArray[Any]], model: str, module: str, kind: str, where: str
+) -> NDArray[np.float64]:
     if kind in {"batch_norm", "plain_batch_norm"}:
-        bias = _read_batch_norm(tensors, model, module, where, has_own=kind == "batch_norm")
-    else:
-        bias = get_tensor(tensors, names.parameter(model, module, "bias"), where).astype(np.float64)
-    if gradient.ndim not in {1, 3} or bias.shape != gradient.shape[:1]:
-        raise RejectedInputError(f"the tensors of {module} do not fit together", where=where)
-    return Layer(module, gradient, bias)
+        return _read_batch_norm(tensors, model, module, where, has_own=kind == "batch_norm")
+    return get_tensor(tensors, names.parameter(model, module, "bias"), where).astype(np.float64)
 
 
 def _read_batch_norm(

@@ -46,9 +46,13 @@ def is_parameter(name: str) -> bool:
     return name == LAYOUT or (not name.startswith(_GRADIENT) and name.endswith(_PARAMETER_ENDINGS))
 
 
-def output_gradient(module: str) -> str:
-    """The gradient at a module's output."""
-    return f"{_GRADIENT}{module}{_OUTPUT}"
+def output_gradient(module: str, size: int = 0) -> str:
+    """The gradient at a module's output; of a module that is used at several sizes, at the first, second... of them.
+
+    >>> output_gradient("bn1"), output_gradient("bn1", 1)
+    ('gradient/bn1_output', 'gradient/bn1_output_1')
+    """
+    return f"{_GRADIENT}{module}{_OUTPUT}" + (f"_{size}" if size else "")
 
 
 def running_mean(module: str) -> str:
