@@ -33,6 +33,8 @@ REASONS = {
     "LookAtEndpoints": "what is live, before anything is decided; the clone carries its original's tags",
     "SwapListedEndpoints": "the only right to change an endpoint: those listed, and to any configuration, for the way back is the owner's own",
     "SwapNothing": "no endpoint is listed, so it is denied outright",
+    "LetItEncryptVolumes": "UpdateEndpoint asks for it in the caller's name where the endpoint's volumes have a key; only for SageMaker's resources",
+    "WatchRollbackAlarms": "UpdateEndpoint looks at the alarms of a deployment in the caller's name; composite alarms need all",
     "MakeAndDeleteItsOwn": "the recording clone, named `sagewatch-*`; nothing else can be deleted",
     "Explain": "the saliency job, named `sagewatch-*`",
     "HandOverRoles": "the clone has its original's execution role, the job the stack's; to SageMaker only",

@@ -29,6 +29,9 @@ RUNTIME = {
 }  # fmt: skip
 # What creating something with tags or a role asks for beside the call itself.
 BESIDE_CREATING = {"sagemaker:AddTags", "iam:PassRole"}
+# What UpdateEndpoint asks for in its caller's name: docs.aws.amazon.com/sagemaker/latest/dg/api-permissions-reference.html
+# (volumes with a key) and .../deployment-guardrails-configuration.html (alarms that roll back).
+BESIDE_SWAPPING = {"kms:CreateGrant", "cloudwatch:DescribeAlarms"}
 
 
 def statements_of(role):
@@ -62,8 +65,12 @@ def role_of(of_type):
 def needed_by(name):
     """All that the function's flow comes down to, and what Lambda does for the function."""
     # Slack calls slack_action itself: it drains no queue.
-    beside = set() if name == "slack_action" else DRAINING
-    return derive_actions(name) | RUNTIME | beside | (BESIDE_CREATING if name in STARTS_JOBS else set())
+    beside = set() if name == "slack_action" else set(DRAINING)
+    if name in STARTS_JOBS:
+        beside |= BESIDE_CREATING
+    if "sagemaker:UpdateEndpoint" in derive_actions(name):
+        beside |= BESIDE_SWAPPING
+    return derive_actions(name) | RUNTIME | beside
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -120,6 +127,12 @@ def test_a_swap_reaches_only_endpoints_that_monitors_lists_in_either_spelling(ro
     assert endpoints == {"endpoint/Traffic-Signs", "endpoint/traffic-signs", "endpoint-config/*"}
 
 
+def test_a_key_is_granted_to_sagemaker_alone_and_for_its_own_resources(role_of):
+    (grant,) = [s for s in statements_of(role_of["advance_diagnosis"]) if s["Action"] == "kms:CreateGrant"]
+    assert grant["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": True}
+    assert grant["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Sub"].startswith("sagemaker.")
+
+
 def test_what_may_be_deleted_is_named_as_ours(role_of):
     for statement in statements_of(role_of["advance_diagnosis"]):
         if any(action.startswith("sagemaker:Delete") for action in list_actions(statement)):
@@ -129,7 +142,7 @@ def test_what_may_be_deleted_is_named_as_ours(role_of):
 def test_no_statement_allows_all_actions_or_all_resources(of_type):
     without_resources = {
         "xray:PutTraceSegments", "xray:PutTelemetryRecords", "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken",
-        "sagemaker:ListMonitoringExecutions", "sagemaker:ListMonitoringSchedules",
+        "sagemaker:ListMonitoringExecutions", "sagemaker:ListMonitoringSchedules", "cloudwatch:DescribeAlarms",
     }  # fmt: skip
     for role in of_type("AWS::IAM::Role").values():
         assert not [action for action in allowed_by(role) if "*" in action]
