@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from sagewatch.cli import cli, main
 from sagewatch.cli.model_archive import build_model_archive, name_content
 from sagewatch.errors import RejectedInputError
+from tests.unit.replay.recordings import MONITORS, write_captures
 
 ROOT = Path(__file__).parents[3]
 
@@ -60,3 +61,32 @@ def test_the_same_model_gives_the_same_archive_and_so_the_same_name():
 def test_a_model_without_its_inference_code_is_refused_naming_the_file(tmp_path):
     with pytest.raises(RejectedInputError, match=r"inference\.py.*--code"):
         build_model_archive(tmp_path, tmp_path / "weights.pt")
+
+
+def test_a_folder_of_captures_is_replayed_with_the_monitors_file_in_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_captures(tmp_path / "night")
+    Path("night/monitors.yml").write_text(MONITORS)
+    Path("monitors.yml").write_text("version: 1\nendpoints: {churn: {}}\n")
+    result = CliRunner().invoke(cli, ["replay", "night"])
+    assert (result.exit_code, "class-concentration" in result.output) == (0, True), result.output
+
+
+def test_a_replay_of_what_nobody_watches_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_captures(tmp_path / "night")
+    Path("monitors.yml").write_text("version: 1\nendpoints: {churn: {}}\n")
+    monkeypatch.setattr("sys.argv", ["sagewatch", "replay", "night"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert "watches churn, and captured is signs; name the right file" in capsys.readouterr().err
+
+
+def test_no_event_is_said_to_be_none(tmp_path, monkeypatch):
+    (tmp_path / "events.jsonl").write_text(
+        '{"source": "aws.s3", "detail-type": "Object Created", "time": "2026-11-21T12:00:00Z", "detail": {}}\n'
+    )
+    command = ["events", "list", str(tmp_path / "events.jsonl"), "--type", "Finding Raised"]
+    assert CliRunner().invoke(cli, command).output == "No event.\n"
+    assert CliRunner().invoke(cli, [*command, "--json"]).output == ""

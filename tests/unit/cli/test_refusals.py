@@ -85,6 +85,13 @@ def test_an_event_that_lacks_what_it_must_have_does_not_end_the_replay(event, tm
         (["replay", "file", "--endpoint", "signs"], "--endpoint is of the stack's archive"),
         (["replay", "file", "--from", "1h"], "Name FILE... to play here, or"),
         (["replay"], "Name FILE... to play here, or"),
+        (["incidents", "resolve", "20261121T2034", "--reason", " "], "--reason"),
+        (["incidents", "silence", "20261121T2034", "--reason", ""], "--reason"),
+        (["silences", "add", "endpoint=x", "--reason", ""], "--reason"),
+        (["backtest", ".", "--config", "file", "--max-alerts", "-1"], "--max-alerts"),
+        (["trigger", "capture", "--set", "=1"], "must be path=value"),
+        (["routes", "test", "--file", "file", "severity=hot"], "severity is one of info, warning, critical"),
+        (["routes", "test", "--file", "file", "kind=nope"], "kind is one of "),
     ],
 )  # fmt: skip
 def test_a_wrong_command_is_exit_code_2_and_says_which_option(arguments, told, tmp_path, monkeypatch, capsys):

@@ -213,7 +213,7 @@ def test_the_command_fails_where_more_would_be_sent_than_allowed(folder):
     assert CliRunner().invoke(cli, [*arguments, "--max-alerts", "1"]).exit_code == 0
     failed = CliRunner().invoke(cli, [*arguments, "--max-alerts", "0"])
     assert isinstance(failed.exception, BacktestFailedError)
-    assert "monitors.yml would send 1 alerts, more than 0" in str(failed.exception)
+    assert "monitors.yml would send 1 alert, more than 0" in str(failed.exception)
 
 
 def test_the_page_holds_the_table_and_asks_nobody_for_anything(folder):

@@ -35,7 +35,9 @@ class BacktestFailedError(SagewatchError):
 @click.argument("captures", type=_FOLDER)
 @click.option("--config", required=True, type=_FILE, help="The monitors file that is tried.")
 @click.option("--against", type=_FILE, help="Another one, to compare with.")
-@click.option("--max-alerts", type=int, help="Exit code 1 where the tried one would send more alerts.")
+@click.option(
+    "--max-alerts", type=click.IntRange(0), help="Exit code 1 where the tried one would send more alerts."
+)
 @click.option(
     "--inject", help="An attack: class=14,share=0.3,from=2026-11-02T10:00Z[,to=...][,endpoint=...]."
 )
@@ -162,7 +164,8 @@ def _show(run: Backtest) -> None:
 def _find_reasons(run: Backtest, max_alerts: int | None) -> list[str]:
     reasons = []
     if max_alerts is not None and run.alerts > max_alerts:
-        reasons.append(f"{run.config} would send {run.alerts} alerts, more than {max_alerts}")
+        alerts = "1 alert" if run.alerts == 1 else f"{run.alerts} alerts"
+        reasons.append(f"{run.config} would send {alerts}, more than {max_alerts}")
     if run.missed:
         reasons.append(f"{run.config} misses the injected attack")
     return reasons

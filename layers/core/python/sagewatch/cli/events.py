@@ -60,11 +60,15 @@ def list_(
 
     An archive is read by replaying it to a queue of our own: no function wakes, and rule and queue are gone after.
     """
-    for number, event in enumerate(read_source(file, start, end, stack).events, 1):
-        text = json.dumps(event)
-        if (kind and event["detail-type"] != kind) or (about and about not in text):
-            continue
+    found = [
+        (number, event)
+        for number, event in enumerate(read_source(file, start, end, stack).events, 1)
+        if kind in (None, event["detail-type"]) and (not about or about in json.dumps(event))
+    ]
+    for number, event in found:
         say(json.dumps({"number": number, **event}) if as_json else _tell(number, event))
+    if not found and not as_json:
+        say("No event.")
 
 
 @events.command("show", epilog="Example: sagewatch events show demo-out/events.jsonl 1")

@@ -34,6 +34,14 @@ def read_name(context: click.Context, parameter: click.Parameter, value: str) ->
     return value.strip()
 
 
+def read_reason(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Why it was decided: something, for whoever reads it in a year."""
+    del context
+    if not value.strip():
+        raise click.BadParameter("must not be empty", param=parameter)
+    return value.strip()
+
+
 by_option = click.option(
     "--by", default=getpass.getuser, show_default="you", callback=read_name, help="Who decides."
 )
@@ -203,7 +211,7 @@ def promote(incident_id: str, by: str, stack: str, *, as_json: bool) -> None:
     epilog='Example: sagewatch incidents resolve 20261121T203405Z-d70a35fb2065c43a --reason "camera was turned"',
 )
 @click.argument("incident_id", metavar="ID")
-@click.option("--reason", required=True, help="Why it is over; stays in the trail.")
+@click.option("--reason", required=True, callback=read_reason, help="Why it is over; stays in the trail.")
 @by_option
 @stack_option
 @as_json_option
@@ -223,7 +231,7 @@ def resolve(incident_id: str, reason: str, by: str, stack: str, *, as_json: bool
 )
 @click.argument("incident_id", metavar="ID")
 @click.option("--for", "length", default="2h", show_default=True, help="How long: 30m, 2h, 1d.")
-@click.option("--reason", required=True, help="Why; shown wherever it mutes.")
+@click.option("--reason", required=True, callback=read_reason, help="Why; shown wherever it mutes.")
 @by_option
 @stack_option
 @as_json_option

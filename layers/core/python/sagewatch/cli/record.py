@@ -9,6 +9,7 @@ import click
 
 from sagewatch.cli.store import open_store, stack_option
 from sagewatch.cli.terminal import say
+from sagewatch.incident.amounts import format_time
 
 
 @click.command(epilog="Example: sagewatch record --from 2h --out fixtures/events.jsonl")
@@ -41,6 +42,9 @@ def record(start: str, end: str, out: Path, stack: str, *, keep_names: bool, as_
     captures = out.parent / kept.captures
     if as_json:
         click.echo(json.dumps({"file": str(out), "events": len(events), "scene": str(beside)}))
+        return
+    if not events:
+        say(f"No event from {format_time(since)} to {format_time(until)}; {out} is empty.")
         return
     say(f"{len(events)} events in {out}, their scene in {beside}")
     say(f"To replay it: aws s3 sync s3://{settings.capture_bucket} {captures}; sagewatch replay {out}")

@@ -13,6 +13,7 @@ from sagewatch.cli.terminal import ID_WIDTH, cell, escape, make_console, say
 from sagewatch.errors import SagewatchError
 
 if TYPE_CHECKING:
+    from sagewatch.replay.load import Recording
     from sagewatch.replay.outcome import Difference, Outcome
     from sagewatch.replay.play import Player
 
@@ -32,7 +33,9 @@ class NotReproducedError(SagewatchError):
 @click.argument("paths", nargs=-1, type=_PATH, metavar="FILE...")
 @click.option("--captures", type=_PATH, help="Folder of captures, laid out as in S3.")
 @click.option(
-    "--monitors", type=_PATH, help="What is watched; default: monitors.yml beside the events, or here."
+    "--monitors",
+    type=_PATH,
+    help="What is watched; default: monitors.yml beside the events or among the captures, or here.",
 )
 @click.option("--from", "start", help="Play the stack's archive since then: a time, or so long ago (2h).")
 @click.option("--to", "end", default="1s", help="Play the archive until then; default: now.")
@@ -85,6 +88,8 @@ def replay(
     player = build_player(recording)
     player.play(recording.events)
     outcome = gather(player, len(recording.events))
+    if not outcome.predictions:
+        refuse_unwatched(recording)
     differences = compare(outcome, iterate_own(recording.events), recording.stories)
     if out is not None:
         write_outcome(player, outcome, out)
@@ -94,6 +99,25 @@ def replay(
         show_outcome(outcome, reproduced=bool(recording.stories) and not differences)
     if differences:
         raise NotReproducedError(differences)
+
+
+def refuse_unwatched(recording: Recording) -> None:
+    """A replay of captures that the monitors file does not watch says nothing.
+
+    Raises
+    ------
+    ConfigurationError
+        None of the captured endpoints is watched.
+    """
+    from sagewatch.errors import ConfigurationError
+    from sagewatch.replay.load import list_captured
+
+    captured, watched = list_captured(recording), recording.monitors.endpoints
+    if captured and not any(name.partition(".")[0] in captured for name in watched):
+        reason = f"watches {', '.join(watched) or 'nothing'}, and captured is {', '.join(captured)}"
+        raise ConfigurationError(
+            f"{reason}; name the right file: --monitors", where="monitors.yml", key="endpoints"
+        )
 
 
 def refuse_mixture(paths: tuple[Path, ...], start: str | None) -> None:

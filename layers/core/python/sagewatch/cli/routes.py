@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from sagewatch.cli.terminal import say
+from sagewatch.finding import Severity
 from sagewatch.incident.amounts import format_duration
+from sagewatch.incident.describe import KINDS
 from sagewatch.incident.matching import LABELS, build_family
 from sagewatch.incident.routing import Routed, decide_receivers
 from sagewatch.monitors import read_monitors
@@ -34,7 +36,8 @@ def routes() -> None:
 def test(labels: tuple[str, ...], path: Path, *, as_json: bool) -> None:
     """Say who hears of an incident with these labels, and by which way through the tree.
 
-    Labels: account, region, endpoint, variant, kind, subject, severity. A label that is not given is empty.
+    Labels: account, region, endpoint, variant, kind, subject, family, severity. One that is not given is empty;
+    family follows from the subject.
     """
     given = _read_labels(labels)
     monitors = read_monitors(path)
@@ -49,11 +52,14 @@ def test(labels: tuple[str, ...], path: Path, *, as_json: bool) -> None:
 
 
 def _read_labels(labels: tuple[str, ...]) -> dict[str, str]:
+    known = {"severity": [one.value for one in Severity], "kind": list(KINDS)}
     given = {}
     for text in labels:
         label, equals, value = text.partition("=")
         if not equals or label not in LABELS:
             raise click.UsageError(f"{text} is no label=value; labels are {', '.join(LABELS)}.")
+        if label in known and value not in known[label]:
+            raise click.UsageError(f"{text}: {label} is one of {', '.join(known[label])}.")
         given[label] = value
     given.setdefault("family", build_family(given.get("subject", "")))
     return given

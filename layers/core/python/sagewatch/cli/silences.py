@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from sagewatch.cli.incidents import as_json_option, by_option
+from sagewatch.cli.incidents import as_json_option, by_option, read_reason
 from sagewatch.cli.store import open_store, stack_option
 from sagewatch.cli.terminal import say
 from sagewatch.errors import ConfigurationError, RejectedInputError
@@ -60,7 +60,7 @@ def list_(stack: str, *, ended: bool, as_json: bool) -> None:
 @click.option(
     "--every", default="", help='Only in these stretches of the week: "Sun 02:00-04:00 Europe/Berlin".'
 )
-@click.option("--reason", required=True, help="Why; shown wherever it mutes.")
+@click.option("--reason", required=True, callback=read_reason, help="Why; shown wherever it mutes.")
 @by_option
 @stack_option
 @as_json_option

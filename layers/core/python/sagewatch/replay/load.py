@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
+from sagewatch.capture.location import parse_key
 from sagewatch.diagnose.plan import HOOKED_PREFIX
 from sagewatch.errors import RejectedInputError
 from sagewatch.monitors import Monitors, read_monitors
 from sagewatch.replay.play import Player
 from sagewatch.replay.recording import Event, FolderObjects, find_object, list_landings, load_events
+from sagewatch.replay.redaction import ACCOUNT
 from sagewatch.replay.scene import SCENE_FILE, HostedEndpoint, Scene, Story, load_scene, load_story
 
 EVENTS_FILE = "events.jsonl"
@@ -72,7 +75,9 @@ def load_recording(
     events = load_events(files)
     scene = load_scene(beside / SCENE_FILE) if beside else build_scene(events, prefix or "capture")
     folder = captures or (beside / scene.captures if beside else next(iter(bare), None))
-    file = monitors or _find_monitors(scene, beside)
+    file = monitors or _find_monitors(
+        scene, [*([beside] if beside else []), *(path.parent for path in files), *bare]
+    )
     if not file.is_file():
         raise RejectedInputError(
             "is not there; name the file that says what is watched: --monitors", where=str(file)
@@ -130,10 +135,22 @@ def build_scene(events: Iterable[Event], prefix: str) -> Scene:
     return msgspec.structs.replace(scene, **buckets)
 
 
-def _find_monitors(scene: Scene, beside: Path | None) -> Path:
-    """monitors.yml beside the events, or here."""
-    here = Path("monitors.yml")
-    return here if beside is None or not (beside / scene.monitors).is_file() else beside / scene.monitors
+def _find_monitors(scene: Scene, folders: Iterable[Path]) -> Path:
+    """monitors.yml beside the events or among the captures, or here."""
+    found = (folder / scene.monitors for folder in folders if (folder / scene.monitors).is_file())
+    return next(found, Path("monitors.yml"))
+
+
+def list_captured(recording: Recording) -> list[str]:
+    """The endpoints of which capture files are told, by their own names."""
+    found = set()
+    for event in recording.events:
+        bucket, key = find_object(event)
+        if bucket != recording.scene.capture_bucket:
+            continue
+        with contextlib.suppress(RejectedInputError):
+            found.add(parse_key(key, recording.scene.capture_prefix).stream.endpoint)
+    return sorted(found)
 
 
 def _need_captures(events: Iterable[Event], scene: Scene, folder: Path | None) -> None:
@@ -141,8 +158,10 @@ def _need_captures(events: Iterable[Event], scene: Scene, folder: Path | None) -
     if folder is not None and folder.is_dir():
         return
     if any(find_object(event)[0] == scene.capture_bucket for event in events):
+        # Of a recording the account is redacted, in its bucket's name too.
+        bucket = "YOUR-CAPTURE-BUCKET" if ACCOUNT in scene.capture_bucket else scene.capture_bucket
         raise RejectedInputError(
-            f"is not there, and the events tell of captures: aws s3 sync s3://{scene.capture_bucket} captures, "
+            f"is not there, and the events tell of captures: aws s3 sync s3://{bucket} captures, "
             "and name the folder with --captures",
             where=str(folder or "the folder of captures"),
         )

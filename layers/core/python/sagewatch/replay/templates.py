@@ -85,7 +85,7 @@ def set_value(event: Event, assignment: str) -> Event:
     node: Any = changed
     for step in steps[:-1]:
         node = node.get(step) if isinstance(node, dict) else None
-    if not equals or not isinstance(node, dict):
+    if not equals or not all(steps) or not isinstance(node, dict):
         raise ConfigurationError(
             "must be path=value, of a path that leads somewhere", where="--set", key=assignment
         )
