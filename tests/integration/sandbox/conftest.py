@@ -254,6 +254,9 @@ files = sorted(p.relative_to(root / "opt/ml/processing").as_posix()
 (root / "opt/ml/processing/output/deep").mkdir()
 (root / "opt/ml/processing/output/deep/report.json").write_text(json.dumps(
     {"config": config, "host": host, "files": files, "wish": os.environ["WISH"], "arguments": sys.argv[1:]}))
+if os.environ["WISH"] == "call the platform":
+    import boto3
+    boto3.client("s3", region_name="eu-west-1").list_buckets()
 if os.environ["WISH"] == "call out":
     import urllib.request
     urllib.request.urlopen("http://example.com", timeout=2)

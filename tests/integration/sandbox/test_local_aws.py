@@ -171,6 +171,32 @@ def test_no_child_can_call_out_or_listen_elsewhere(tmp_path: Path) -> None:
     assert hosts == ["192.0.2.7", "example.com", "192.0.2.8", "0.0.0.0"]
 
 
+def test_an_isolated_child_listens_and_calls_nobody_at_all(tmp_path: Path) -> None:
+    program = """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+for attempt in (
+    lambda: socket.create_connection(listener.getsockname(), timeout=1),
+    lambda: socket.getaddrinfo("localhost", 80),
+):
+    try:
+        attempt()
+    except OSError as error:
+        print(type(error).__name__)
+"""
+    child = Child(
+        "isolated",
+        ["-c", program],
+        environment={},
+        log=tmp_path / "log",
+        outbound_log=tmp_path / "outbound.log",
+        isolated=True,
+    )
+    child.process.wait(20)
+    child.stop()
+    assert (tmp_path / "log").read_text().split() == ["OutboundConnectionError"] * 2
+
+
 def test_a_handler_that_cannot_be_imported_says_why(tmp_path: Path) -> None:
     from tests.integration.sandbox.conftest import function_of, small_template, write_package
 

@@ -171,6 +171,28 @@ def test_a_job_that_calls_out_fails_and_is_recorded(jobs: Jobs, aws: LocalAws) -
     assert json.loads(attempt)["host"] == "example.com"
 
 
+def test_an_isolated_job_has_its_files_and_reaches_nobody_not_even_the_platform(
+    jobs: Jobs, aws: LocalAws
+) -> None:
+    """What works here and calls S3 under isolation would fail on AWS."""
+    isolated = {"NetworkConfig": {"EnableNetworkIsolation": True}}
+    jobs.start("call the platform")
+    assert jobs.end()["ProcessingJobStatus"] == "Completed"
+    first = jobs.name
+    jobs.name += "-2"
+    source = {
+        "S3Uri": f"s3://captures/in/{first}/", "LocalPath": "/opt/ml/processing/input/tensors",
+        "S3DataType": "S3Prefix",
+    }  # fmt: skip
+    inputs = {"ProcessingInputs": [{"InputName": "tensors", "S3Input": source}]}
+    jobs.start(**inputs, **isolated)
+    assert jobs.end()["ProcessingJobStatus"] == "Completed"
+    assert jobs.outputs()
+    jobs.name += "-3"
+    jobs.start("call the platform", **inputs, **isolated)
+    assert jobs.end()["ProcessingJobStatus"] == "Failed"
+
+
 def test_a_name_serves_one_job_only(jobs: Jobs) -> None:
     jobs.start()
     with pytest.raises(ClientError, match="must be unique") as caught:

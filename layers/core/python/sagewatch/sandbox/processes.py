@@ -75,6 +75,8 @@ class Child:
         Whether the caller writes to `process.stdin`.
     directory
         Its working directory.
+    isolated
+        Whether it may call nobody, this machine neither: SageMaker's network isolation.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class Child:
         capture_stdout: bool = False,
         accept_stdin: bool = False,
         directory: Path | None = None,
+        isolated: bool = False,
     ) -> None:
         self.name = name
         self.log = log
@@ -109,6 +112,7 @@ class Child:
                     "PYTHONUNBUFFERED": "1",
                     "SANDBOX_OUTBOUND_LOG": str(outbound_log),
                     "SANDBOX_LIFELINE_FD": str(read_end),
+                    **({"SANDBOX_ISOLATED": "1"} if isolated else {}),
                 },
                 stdin=subprocess.PIPE if accept_stdin else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if capture_stdout else output,

@@ -203,11 +203,14 @@ class ProcessingOperations:
         """The program's exit code; None when it was stopped, by request or by its time limit."""
         limit = record.request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY_SECONDS)
         name = record.request["ProcessingJobName"]
+        isolated = bool((record.request.get("NetworkConfig") or {}).get("EnableNetworkIsolation"))
+        # The platform fetches and puts the files; an isolated program has no credentials, for it has nobody to show them.
+        surroundings = {} if isolated else self._aws.environment
         child = Child(
             f"processing job {name}",
             list(HANG) if self._faults.take(Fault.HANG_JOB) else arguments,
             environment={
-                **self._aws.environment,
+                **surroundings,
                 **record.request.get("Environment", {}),
                 "CONTAINER_ROOT": str(root),
                 "PROCESSING_JOB_ARN": record.arn,
@@ -215,6 +218,7 @@ class ProcessingOperations:
             log=self._aws.logs / f"job-{name}.log",
             outbound_log=self._aws.outbound_log,
             directory=root,
+            isolated=isolated,
         )
         deadline = time.monotonic() + limit
         try:

@@ -241,6 +241,7 @@ class ContainerHost:
                 outbound_log=self._aws.outbound_log,
                 pass_fds=[listener.fileno()],
                 directory=root / "model",
+                isolated=bool(model.get("EnableNetworkIsolation")),
             )
         LOG.info("container_started endpoint=%s variant=%s port=%d", endpoint, name, port)
         hosted = HostedVariant(name, variant, child, port)
