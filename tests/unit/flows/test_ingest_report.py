@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from sagewatch.entry import handle
-from sagewatch.errors import RetryError
+from sagewatch.errors import RefusedError, RetryError
 from sagewatch.flows.ingest_report import ingest_report
+from sagewatch.memory.world import MemoryObjects
 from tests.unit.flows.worlds import NOW, build_world
 
 HOURLY = "hourly-data-quality"
@@ -77,6 +79,25 @@ def test_a_run_without_violations_raises_nothing_whether_it_wrote_a_file_or_not(
     handle(ingest_report, finish(world, 0, violations=[]), world)
     handle(ingest_report, finish(world, 1), world)
     assert told(world) == []
+
+
+class ClosedObjects(MemoryObjects):
+    """A bucket that Sagewatch may not read."""
+
+    def open_object(self, bucket, key):
+        raise RefusedError("GetObject", "AccessDenied", f"{bucket}/{key}")
+
+
+def test_a_report_that_cannot_be_had_clears_nothing_and_is_a_failure():
+    world = build_world()
+    handle(ingest_report, finish(world, 0, violations=["age"]), world)
+    for hour, seen in ((1, world), (2, dataclasses.replace(world, objects=ClosedObjects()))):
+        event = finish(world, hour)
+        job = world.jobs.jobs[event["detail"]["ProcessingJobName"]]
+        job["ExitMessage"] = "CompletedWithViolations: Job completed successfully with 1 violations."
+        handle(ingest_report, event, seen)
+    assert told(world) == [("Finding Raised", "data-quality"), *[("Finding Raised", "job-failed")] * 2]
+    assert [event["detail"]["counts"] for event in world.bus.events[1:]] == [{"no_report": 1}] * 2
 
 
 def test_the_next_clean_run_clears_and_keeps_the_findings_name():
@@ -170,6 +191,8 @@ def test_a_window_with_far_fewer_rows_than_any_of_the_last_day_is_told_once_and_
     event = finish(world, len(DAY), rows=3)
     handle(ingest_report, event, world)
     handle(ingest_report, event, world)
+    counted = [value for name, value, _, _ in world.metrics.values if name == "violation_count"]
+    assert counted[-3:] == [0.0, 1.0, 1.0]
     handle(ingest_report, finish(world, len(DAY) + 1, rows=40), world)
     assert [kind for kind, _ in told(world)] == ["Finding Raised", "Finding Raised", "Finding Cleared"]
     assert world.bus.events[0]["detail"]["counts"] == {"Rows": 1}

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sagewatch.report.failure import classify_failure
+from sagewatch.incident.describe_report import CAUSES
+from sagewatch.report.failure import CODES, classify_failure
 
 REAL = Path(__file__).parents[4] / "shared" / "real"
 
@@ -29,6 +30,32 @@ REAL = Path(__file__).parents[4] / "shared" / "real"
         ("Error: Encoding mismatch: Encoding is CSV for endpointInput", "encoding"),
         ("java.lang.OutOfMemoryError: Java heap space", "memory"),
         ("The job exceeded its MaxRuntimeInSeconds", "timeout"),
+        ("AlgorithmError: , exit code: 137", "memory"),
+        ("InternalServerError: We encountered an internal error. Please try again.", "aws"),
+        ("CapacityError: Unable to provision requested ML compute capacity", "capacity"),
+        # What our own analyzer says.
+        ("/opt/ml/processing/input/endpoint: no such file or directory", "no_data"),
+        ("/opt/ml/processing/input/endpoint: no data: there is no file that is not empty", "no_data"),
+        ("/d: Job inputs had no data: 500 records are error responses.", "error_responses"),
+        ("/d: Job inputs had no data: The preprocess script dropped 2 records.", "preprocess_script"),
+        ("/d/a.jsonl, line 1: not one line could be read (24 not_json)", "parse"),
+        ("/d/a.parquet, line 1: not one line could be read (1 no Parquet (no footer))", "parse"),
+        ("/d/a.gz: compressed by gzip: unpack it; CSV, JSON are read, in UTF-8", "parse"),
+        (
+            "clean.py: line 2: ValueError: 403 Forbidden at /d/a.jsonl, line 1 (record f0)",
+            "preprocess_script",
+        ),
+        ("clean.py: has no function preprocess_handler", "preprocess_script"),
+        ("[Errno 13] Permission denied: '/opt/ml/processing/output/constraints.json'", "permission"),
+        (
+            "[Errno 2] No such file or directory: '/opt/ml/processing/baseline/stats/statistics.json'",
+            "no_baseline",
+        ),
+        ("/opt/ml/c.json: no constraints (Input data was truncated)", "no_baseline"),
+        ("environment, THRESHOLD: 'x' is no number", "configuration"),
+        ("dataset_format, sagemakerMergeJson: none of sagemakerCaptureJson", "configuration"),
+        ("/d: no partial profile of algo-2 (1 of 2 are here)", "shards_missing"),
+        ("[Errno 28] No space left on device", "disk"),
         ("AlgorithmError: something new", "unknown"),
     ],
 )
@@ -47,3 +74,7 @@ def test_no_real_failure_message_is_unknown():
         message = json.loads(line)["message"]
         if not message.startswith("Completed"):
             assert classify_failure("Failed", message).code in {"no_data", "no_ground_truth"}, message
+
+
+def test_every_cause_can_be_told_in_an_alert():
+    assert set(CODES) - {"unknown"} <= set(CAUSES)

@@ -93,3 +93,53 @@ def test_somebody_elses_processing_job_is_none_of_ours():
     assert recognise_run({"ProcessingJobName": "etl", "ProcessingJobStatus": "Completed"}) == NoRun(
         "no_monitor"
     )
+
+
+def clarify(report, *inputs):
+    """A scheduled job of Clarify's: its environment says nothing."""
+    return {
+        "ProcessingJobName": "model-explainability-monitoring-202403181700-d9567a3d0635c49202675d97",
+        "ProcessingJobStatus": "Completed",
+        "MonitoringScheduleArn": "arn:aws:sagemaker:us-east-1:1:monitoring-schedule/nightly-shap",
+        "ProcessingEndTime": 1710781045528,
+        "ProcessingInputs": [{"S3Input": {"S3Uri": uri, "LocalPath": path}} for uri, path in inputs],
+        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "result", "S3Output": {"S3Uri": report}}]},
+    }
+
+
+def test_the_reports_path_names_endpoint_and_schedule_where_nothing_else_does():
+    run = recognise_run(
+        clarify(
+            "s3://b/reports/signs/Nightly-SHAP/2024/03/18/17",
+            ("s3://b/config/analysis_config.json", "/opt/ml/processing/input/config"),
+            ("s3://b/capture/signs/Blue/2024/03/18/16", "/opt/ml/processing/input/data"),
+        )
+    )
+    assert (run.kind, run.schedule, run.endpoint, run.variant) == (
+        "attribution",
+        "Nightly-SHAP",
+        "signs",
+        "Blue",
+    )
+
+
+def test_a_monitor_on_batch_transforms_goes_by_its_schedules_name():
+    job = clarify(
+        "s3://b/churn/Nightly-SHAP/2024/03/18/17",
+        ("s3://b/churn/input/2024/03/18/16", "/opt/ml/processing/input/data"),
+    )
+    run = recognise_run(job)
+    assert (run.schedule, run.endpoint, run.variant) == ("Nightly-SHAP", "Nightly-SHAP", "AllTraffic")
+
+
+def test_a_model_quality_jobs_variant_is_read_from_the_joined_captures():
+    job = clarify(
+        "s3://b/reports/signs/hourly/2024/03/18/17",
+        (
+            "s3://b/reports/merge/signs/Blue/2024/03/18/16",
+            "/opt/ml/processing/input_data/signs/Blue/2024/03/18/16",
+        ),
+    )
+    job["Environment"] = {"sagemaker_endpoint_name": "signs", "sagemaker_monitoring_schedule_name": "hourly"}
+    run = recognise_run(job)
+    assert (run.endpoint, run.variant) == ("signs", "Blue")

@@ -18,14 +18,14 @@ class S3Objects:
         self._client = build_client("s3")
 
     def open_object(self, bucket: str, key: str) -> BinaryIO | None:
-        """A stream over the object's bytes as they arrive, or None."""
+        """A stream over the object's bytes as they arrive, or None; ``RefusedError`` where it may not be read."""
         try:
             with sorting_errors():
                 answer = self._client.get_object(Bucket=bucket, Key=key)
         except ClientError as error:
             if read_code(error) in {"NoSuchKey", "404"}:
                 return None
-            raise
+            raise _refuse(error) from error
         return cast("BinaryIO", answer["Body"])
 
     def put_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
@@ -44,8 +44,7 @@ class S3Objects:
                 pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
                 rows = [row for page in pages for row in page.get("Contents", [])]
         except ClientError as error:
-            message = str(error.response.get("Error", {}).get("Message", ""))
-            raise RefusedError(error.operation_name, read_code(error), message) from error
+            raise _refuse(error) from error
         return [StoredObject(row["Key"], row["Size"], row["ETag"].strip('"')) for row in rows]
 
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
@@ -55,3 +54,8 @@ class S3Objects:
                 "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=expires_seconds
             )
         )
+
+
+def _refuse(error: ClientError) -> RefusedError:
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    return RefusedError(error.operation_name, read_code(error), message)

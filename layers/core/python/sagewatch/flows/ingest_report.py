@@ -10,19 +10,21 @@ from typing import Any
 import msgspec
 
 from sagewatch.datapoints import Datapoints
-from sagewatch.errors import RejectedInputError, RetryError
+from sagewatch.errors import RefusedError, RejectedInputError, RetryError
 from sagewatch.events import Fact, FindingReported, JobChanged
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.observability import get_logger
 from sagewatch.place import Place
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.violations import FILE_NAMES, Violation, parse_violations
-from sagewatch.report.failure import Failure, classify_failure
+from sagewatch.report.failure import Failure, classify_failure, describe_missing_report
 from sagewatch.report.judge import Judged, judge_run
 from sagewatch.report.run import NoRun, Run, recognise_run
 from sagewatch.world import World
 
 _S3 = "s3://"
+# How the message of a run begins that found something, AWS's and ours.
+WITH_VIOLATIONS = "CompletedWithViolations"
 
 
 def ingest_report(fact: Fact, world: World) -> None:
@@ -43,7 +45,7 @@ def ingest_report(fact: Fact, world: World) -> None:
     outcome = load_outcome(run, world)
     rows = load_rows(run, world)
     judged = retry_conflicts(lambda: judge_and_tell(run, outcome, world, rows))
-    violations = 0 if isinstance(outcome, Failure) else len(outcome)
+    violations = 0 if isinstance(outcome, Failure) else len(outcome) + judged.collapsed
     _measure(run, violations, isinstance(outcome, Failure), world)
     get_logger().info(
         "run_judged",
@@ -86,22 +88,31 @@ def load_outcome(run: Run, world: World) -> list[Violation] | Failure:
     """The violations of a run that completed, or why it failed."""
     if run.status != "Completed":
         return classify_failure(run.status, run.message)
+    try:
+        found = _read_violations(run, world)
+    except RejectedInputError as error:
+        get_logger().warning("report_unreadable", where=error.where, key=error.key, reason=error.reason)
+        return Failure("parse", f"The report cannot be read: {error}.")
+    except RefusedError as error:
+        get_logger().warning("report_refused", where=run.report_uri, reason=error.code)
+        return describe_missing_report(run.report_uri, str(error))
+    if found is None and run.message.startswith(WITH_VIOLATIONS):
+        get_logger().warning("report_missing", where=run.report_uri)
+        return describe_missing_report(run.report_uri or "no place at all", "there is no violations file")
+    # AWS writes no file where nothing is violated.
+    return found or []
+
+
+def _read_violations(run: Run, world: World) -> list[Violation] | None:
     if not run.report_uri.startswith(_S3):
-        return []
+        return None
     bucket, _, prefix = run.report_uri.removeprefix(_S3).partition("/")
     for name in FILE_NAMES:
         key = f"{prefix.rstrip('/')}/{name}" if prefix else name
         stream = world.objects.open_object(bucket, key)
         if stream is not None:
-            try:
-                return parse_violations(stream.read(), f"{_S3}{bucket}/{key}").violations
-            except RejectedInputError as error:
-                get_logger().warning(
-                    "report_unreadable", where=error.where, key=error.key, reason=error.reason
-                )
-                return Failure("parse", f"The report cannot be read: {error}.")
-    # AWS writes no file where nothing is violated.
-    return []
+            return parse_violations(stream.read(), f"{_S3}{bucket}/{key}").violations
+    return None
 
 
 def load_rows(run: Run, world: World) -> int | None:
@@ -109,12 +120,15 @@ def load_rows(run: Run, world: World) -> int | None:
     if run.status != "Completed" or run.kind != "data-quality" or not run.report_uri.startswith(_S3):
         return None
     bucket, _, prefix = run.report_uri.removeprefix(_S3).partition("/")
-    stream = world.objects.open_object(bucket, f"{prefix.rstrip('/')}/statistics.json".lstrip("/"))
     try:
+        stream = world.objects.open_object(bucket, f"{prefix.rstrip('/')}/statistics.json".lstrip("/"))
         # A run without rows fails; a file that says 0 does not say.
         return parse_statistics(stream.read(), run.report_uri).dataset.item_count or None if stream else None
     except RejectedInputError as error:
         get_logger().warning("report_unreadable", where=error.where, key=error.key, reason=error.reason)
+        return None
+    except RefusedError as error:
+        get_logger().warning("report_refused", where=run.report_uri, reason=error.code)
         return None
 
 

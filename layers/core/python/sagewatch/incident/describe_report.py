@@ -24,7 +24,7 @@ _WHAT_IS_MONITORED = {
     "attribution": ("Feature attribution", "rankings", ("Compare the ranking of features with the baseline's: "
                     "a lower number is a larger change.")),
 }  # fmt: skip
-_CAUSES = {
+CAUSES = {
     "no_data": ("it had no data", "See whether the endpoint had traffic and whether its capture is on."),
     "no_ground_truth": ("it found no ground truth", "Upload labels for the window, or let the schedule wait longer."),
     "permission": ("its role lacks a right", "Give the job's role the right that the job's message names."),
@@ -33,6 +33,14 @@ _CAUSES = {
     "memory": ("it ran out of memory", "Give it a larger instance or sample less."),
     "timeout": ("it ran out of time", "Raise MaxRuntimeInSeconds or use a larger instance."),
     "parse": ("a file of it cannot be read", "Compare a capture line with dataset_format, and the report with its schema."),
+    "error_responses": ("every answer was an error", "See the model's own log: it refuses what it is asked."),
+    "shards_missing": ("an instance left no partial profile", "See that instance's log, and run the job again."),
+    "configuration": ("a setting of it is wrong", "Mend the variable that the job's message names."),
+    "disk": ("its disk is full", "Give it a larger volume, or a shorter window."),
+    "capacity": ("there was no instance for it", "Choose another instance type, or ask for a higher quota."),
+    "image": ("its image cannot be pulled", "See whether the image is in ECR and whether the role may pull it."),
+    "aws": ("SageMaker itself failed", "Wait for the next run; if it fails again, ask AWS's support."),
+    "no_report": ("its report cannot be had", "See whether it lies where the job's output says, and whether ingest_report may read it there."),
     "stopped": ("somebody stopped it", "Ask who did, or wait for the next run."),
     "schedule_stopped": ("its schedule does not run", "`sagewatch monitor list`, then `sagewatch monitor create ENDPOINT`."),
     "no_baseline": ("it has no baseline", "Make one with `sagewatch baseline`, and put it where monitors.yml says."),
@@ -63,7 +71,7 @@ def describe_failure(finding: Finding, _: Mapping[str, str]) -> Description:
     """A monitoring job that failed, with its cause."""
     code = next(iter(finding.counts), "unknown")
     unknown = ("for a reason that its log tells", "Read its log in /aws/sagemaker/ProcessingJobs.")
-    cause, next_step = _CAUSES.get(code, unknown)
+    cause, next_step = CAUSES.get(code, unknown)
     schedule = clean_text(finding.subject, _NAME_LIMIT)
     return Description(
         headline=f"Monitoring job failed: {cause}",

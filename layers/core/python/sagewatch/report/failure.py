@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 import msgspec
 
@@ -13,8 +14,7 @@ class Failure(msgspec.Struct, frozen=True):
     Attributes
     ----------
     code
-        ``no_data``, ``no_ground_truth``, ``permission``, ``preprocess_script``, ``encoding``, ``memory``,
-        ``timeout``, ``parse``, ``stopped`` or ``unknown``.
+        One of ``CODES``.
     """
 
     code: str
@@ -31,8 +31,43 @@ _CAUSES = (
         ),
     ),
     (
+        # Ours name the script, its line and the record.
+        "preprocess_script",
+        r"^\S+\.py: |script dropped \d+ records",
+        (
+            "Run the script on a capture line by hand: `sagewatch analyze CAPTURE --preprocessor SCRIPT` stops at the "
+            "same line and record."
+        ),
+    ),
+    (
+        "error_responses",
+        r"\d+ records are error responses",
+        "The endpoint answered every request of the window with an error: see the model's log.",
+    ),
+    (
+        "shards_missing",
+        r"no partial profile of |partial profiles of different jobs",
+        (
+            "An instance left no partial profile: see its log, run it again, and give the merge the profiles of one "
+            "job alone."
+        ),
+    ),
+    (
+        "no_baseline",
+        r"No such file or directory: '[^']*baseline|: no (constraints|statistics) \(",
+        (
+            "The baseline is not there or cannot be read: make it with `sagewatch baseline`, and name both files in "
+            "the schedule."
+        ),
+    ),
+    (
+        "configuration",
+        r"^environment, |^dataset_format\b|(processingjob|resource)config\.json|must (lie|be) (between|above)",
+        "Mend the variable of the job's environment that the message names.",
+    ),
+    (
         "no_data",
-        r"Job inputs had no data|No S3 objects found|no data\b",
+        r"Job inputs had no data|No S3 objects found|no data\b|input/\S*: no such file or directory",
         (
             "See whether the endpoint had traffic in this window and whether its capture is on "
             "(DescribeEndpoint, DataCaptureConfig.CaptureStatus)."
@@ -40,14 +75,14 @@ _CAUSES = (
     ),
     (
         "permission",
-        r"AccessDenied|Access Denied|not authorized|Forbidden|\b403\b|KMS\.\w*AccessDenied",
+        r"AccessDenied|Access Denied|[Pp]ermission denied|not authorized|Forbidden|\b403\b|KMS\.\w*AccessDenied",
         "Give the job's role the right that the message names; with an encrypted bucket also kms:Decrypt.",
     ),
     (
         "preprocess_script",
         r"preprocess|record_preprocessor|postprocess|invoking .*script",
         (
-            "Run the script on a capture line by hand: `sagewatch analyze CAPTURE --preprocess SCRIPT` shows the "
+            "Run the script on a capture line by hand: `sagewatch analyze CAPTURE --preprocessor SCRIPT` shows the "
             "line and the record at which it stops."
         ),
     ),
@@ -58,8 +93,13 @@ _CAUSES = (
     ),
     (
         "memory",
-        r"OutOfMemory|Java heap|SIGKILL|exit code 137|Killed",
+        r"OutOfMemory|Java heap|SIGKILL|exit code:? 137|Killed|MemoryError",
         "Give the job a larger instance, or fewer records with a lower sampling percentage.",
+    ),
+    (
+        "disk",
+        r"No space left on device",
+        "Give the job a larger volume (VolumeSizeInGB), or a shorter window.",
     ),
     (
         "timeout",
@@ -67,14 +107,34 @@ _CAUSES = (
         "Raise MaxRuntimeInSeconds, or use a larger instance.",
     ),
     (
+        "capacity",
+        r"CapacityError|InsufficientCapacity|Unable to provision|ResourceLimitExceeded",
+        "AWS had no such instance to give, or the account's quota is used up: choose another type, or wait.",
+    ),
+    (
+        "image",
+        r"[Cc]annot pull|CannotPull|[Ii]mage .*(not found|does not exist)|manifest unknown",
+        "The image is not where the job looks for it, or its role may not pull it: see the repository in ECR.",
+    ),
+    (
+        "aws",
+        r"InternalServerError|InternalFailure|internal error|ServiceUnavailable",
+        "SageMaker itself failed; the next run will tell. If it fails again, ask AWS's support.",
+    ),
+    (
         "parse",
-        r"[Pp]arse|malformed|not valid JSON|JsonParse|Unexpected character",
+        (
+            r"[Pp]arse|malformed|not valid JSON|JsonParse|Unexpected character|not one line could be read|"
+            r"\bno (Parquet|CSV|JSON)\b|the manifest names|are read, in UTF-8|list of records|more than \d+ columns"
+        ),
         (
             "A captured record is not what `dataset_format` says: compare a capture line with the endpoint's "
             "content types."
         ),
     ),
 )
+# What no message tells: a run that somebody stopped, a report that cannot be had, and what has no name yet.
+CODES: Final = (*dict.fromkeys(code for code, _, _ in _CAUSES), "stopped", "no_report", "unknown")
 
 
 def classify_failure(status: str, message: str) -> Failure:
@@ -95,3 +155,8 @@ def classify_failure(status: str, message: str) -> Failure:
     return Failure(
         "unknown", "Read the job's log in /aws/sagemaker/ProcessingJobs; its first error names the cause."
     )
+
+
+def describe_missing_report(place: str, why: str) -> Failure:
+    """A run that ended well, and whose report cannot be had: nobody knows what it found."""
+    return Failure("no_report", f"The report should be at {place}: {why}.")

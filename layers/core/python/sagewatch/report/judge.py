@@ -63,11 +63,15 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Judged(msgspec.Struct, frozen=True):
-    """The state after a run, and the findings to publish."""
+    """The state after a run, and the findings to publish.
+
+    ``collapsed`` is true where the run's rows were far fewer than such runs' are: one more violation than its report has.
+    """
 
     state: ScheduleState
     findings: tuple[Finding, ...]
     reason: str
+    collapsed: bool = False
 
 
 def judge_run(
@@ -93,6 +97,7 @@ def judge_run(
         return Judged(state, (), "older_run")
     if run.merge and not isinstance(outcome, Failure):
         return Judged(state, (), "merge_went_well")
+    reported = outcome
     outcome, history = _look_at_rows(run, outcome, state, rows)
     open_ = dict(state.open)
     told: list[Finding] = []
@@ -118,7 +123,9 @@ def judge_run(
     after = msgspec.structs.replace(
         state, last_job=run.job, last_ended_at=run.ended_at, open=open_, recent=recent, rows=history
     )
-    return Judged(after, tuple(told), "violations" if broken else "no_violations")
+    return Judged(
+        after, tuple(told), "violations" if broken else "no_violations", collapsed=outcome is not reported
+    )
 
 
 def _look_at_rows(

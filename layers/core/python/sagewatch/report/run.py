@@ -16,7 +16,12 @@ import msgspec
 OWN_JOBS = "sagewatch-explain-"
 _MERGE = re.compile(r"^groundtruth-merge-\d{12}-")
 _SCHEDULE_ARN = re.compile(r":monitoring-schedule/(?P<name>[^/]+)$")
-_ENDPOINT_PATH = re.compile(r"/endpoint/(?P<endpoint>[^/]+)/(?P<variant>[^/]+)(?:/|$)")
+# Where a schedule mounts captures, and captures joined with ground truth.
+_MOUNTED_PATH = re.compile(r"/(?:endpoint|input_data)/(?P<endpoint>[^/]+)/(?P<variant>[^/]+)(?:/|$)")
+# Where captures lie, in the bucket and in the container: .../<endpoint>/<variant>/yyyy/mm/dd/hh.
+_STREAM_PATH = re.compile(r"/(?P<endpoint>[^/]+)/(?P<variant>[^/]+)/\d{4}/\d\d/\d\d(?:/|$)")
+# A captured batch transform's folders stand where a variant's name would.
+_SIDES = {"input", "output"}
 _KIND_OF_PREFIX = {
     "model-quality-monitoring": "model-quality",
     "model-bias-monitoring": "bias",
@@ -34,7 +39,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     schedule
         Name of the schedule; the job's own name where it was started by hand.
     endpoint, variant
-        Whose traffic was looked at; the endpoint is empty where the job does not tell.
+        Whose traffic was looked at; a monitor on batch transforms has no endpoint, and goes by its schedule's name.
     start, end
         The window of traffic; None where the job had none.
     report_uri
@@ -85,16 +90,18 @@ def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
     schedule = _find_schedule(job, environment)
     if schedule is None and not {"baseline_constraints", "THRESHOLD"} & environment.keys():
         return NoRun("baselining" if "dataset_format" in environment else "no_monitor")
-    endpoint, variant = _find_stream(job, environment)
+    report_uri = _find_report(job)
+    schedule = _spell_schedule(schedule or name, report_uri)
+    endpoint, variant = _find_stream(job, environment, schedule, report_uri)
     return Run(
         job=name,
         kind=_find_kind(name, environment),
-        schedule=schedule or name,
+        schedule=schedule,
         endpoint=endpoint,
         variant=variant,
         status=str(job["ProcessingJobStatus"]),
         message=str(job.get("FailureReason") or job.get("ExitMessage") or ""),
-        report_uri=_find_report(job),
+        report_uri=report_uri,
         ended_at=_read_time(job.get("ProcessingEndTime") or job.get("LastModifiedTime"))
         or datetime.min.replace(tzinfo=UTC),
         start=_read_time(environment.get("start_time")),
@@ -120,14 +127,37 @@ def _find_kind(name: str, environment: Mapping[str, str]) -> str:
     return "data-quality"
 
 
-def _find_stream(job: Mapping[str, Any], environment: Mapping[str, str]) -> tuple[str, str]:
-    endpoint = environment.get("sagemaker_endpoint_name", "")
-    for item in job.get("ProcessingInputs") or []:
-        path = str((item.get("S3Input") or {}).get("LocalPath", "")) + "/"
-        match = _ENDPOINT_PATH.search(path)
-        if match and (not endpoint or match["endpoint"] == endpoint):
-            return match["endpoint"], match["variant"]
-    return endpoint, "AllTraffic"
+def _spell_schedule(schedule: str, report_uri: str) -> str:
+    """The name as it was given: the report's path has it, where the ARN has lower case."""
+    return next((part for part in report_uri.split("/") if part.lower() == schedule.lower()), schedule)
+
+
+def _find_stream(
+    job: Mapping[str, Any], environment: Mapping[str, str], schedule: str, report_uri: str
+) -> tuple[str, str]:
+    """Endpoint and variant, from the environment and the mounted captures.
+
+    Clarify's jobs have their settings in a file, not in the environment: there the report's path names the endpoint,
+    if captures of that name were read.
+    """
+    told = environment.get("sagemaker_endpoint_name", "")
+    parts = report_uri.split("/")
+    before = parts[parts.index(schedule) - 1] if schedule in parts else ""
+    mounted = [item.get("S3Input") or {} for item in job.get("ProcessingInputs") or []]
+    for pattern, key, wanted in (
+        (_MOUNTED_PATH, "LocalPath", told),
+        (_STREAM_PATH, "LocalPath", told or before),
+        (_STREAM_PATH, "S3Uri", told or before),
+    ):
+        for item in mounted:
+            match = pattern.search(str(item.get(key) or ""))
+            if (
+                match
+                and match["variant"] not in _SIDES
+                and (wanted == match["endpoint"] or (not wanted and pattern is _MOUNTED_PATH))
+            ):
+                return match["endpoint"], match["variant"]
+    return told or schedule, "AllTraffic"
 
 
 def _find_report(job: Mapping[str, Any]) -> str:
