@@ -175,3 +175,25 @@ _WORST_CONTRAST = """(() => {
   }
   return worst;
 })()"""
+
+
+@pytest.mark.parametrize("name", ["done", "large"])
+def test_what_is_folded_is_printed_and_folded_again_afterwards(show, name):
+    tab = show(name)
+    folded = "document.querySelectorAll('details:not([open])').length"
+    before = tab.evaluate(folded)
+    assert before > 0
+    tab.evaluate(f"addEventListener('beforeprint', () => {{ window.folded = {folded}; }})")
+    tab.call("Page.printToPDF")
+    assert (tab.evaluate("window.folded"), tab.evaluate(folded)) == (0, before)
+
+
+@pytest.mark.parametrize("name", ["index", "backtest"])
+def test_on_a_phone_each_value_stands_beside_the_name_of_its_column(show, name):
+    tab = show(name, width=390)
+    heads = tab.evaluate("[...document.querySelectorAll('.index thead th')].map(one => one.textContent)")
+    told = tab.evaluate(
+        "[...document.querySelectorAll('.index td')].map(one => getComputedStyle(one, '::before').content.slice(1, -1))"
+    )
+    assert set(told) < set(heads)
+    assert len(set(told)) == len(set(heads)) - 1, "all but the row's own heading"

@@ -74,10 +74,11 @@ def _build_row(row: IndexRow, made_at: datetime, link: Callable[[str], str]) -> 
     return tag(
         "tr",
         tag("th", tag("a", what, href=link(row.incident_id)), scope="row"),
-        tag("td", foreign(row.endpoint, 63), tag("span", foreign(row.variant, 63), class_="count")),
-        tag("td", row.severity, class_="word"),
-        tag("td", tag("span", row.state, class_=f"pill {'resolved' if row.state == 'resolved' else 'firing'}")),
-        tag("td", tag("time", format_time(row.opened_at), datetime=row.opened_at.isoformat())),
-        tag("td", lasted),
+        tag("td", foreign(row.endpoint, 63), tag("span", foreign(row.variant, 63), class_="count"), data_column="Endpoint"),
+        tag("td", row.severity, class_="word", data_column="Severity"),
+        tag("td", tag("span", row.state, class_=f"pill {'resolved' if row.state == 'resolved' else 'firing'}"),
+            data_column="State"),
+        tag("td", tag("time", format_time(row.opened_at), datetime=row.opened_at.isoformat()), data_column="Opened"),
+        tag("td", lasted, data_column="Lasted"),
         data_endpoint=row.endpoint, data_kind=row.kind, data_state=row.state,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from sagewatch.incident.amounts import format_duration, format_time
 from sagewatch.replay.backtest import Backtest, Found, tell_false_alarms
 
 _LANE = 50
+_FOUND, _SEVERITY, _TOOK, _TIME, _TOLD = "Found", "Severity", "Predictions it took", "Time it took", "Told"
 
 
 def build_backtest_page(runs: Sequence[Backtest], differences: Sequence[str], command: str) -> bytes:
@@ -93,7 +94,7 @@ def _draw_lane(run: Backtest, axis: Axis, top: float) -> list[Markup]:
         title = tag("title", f"{one.at:%d %b %H:%M:%S} {one.endpoint} {one.kind} {one.subject}")
         drawn.append(
             tag("rect", title, x=f"{left:.2f}%", y=middle - 7, width=f"{max(right - left, 0.4):.2f}%", height=14,
-                rx=3, class_="seg alarm" if one.sent else "seg explaining")
+                rx=1, class_="seg alarm" if one.sent else "seg explaining")
         )  # fmt: skip
     return drawn
 
@@ -106,19 +107,20 @@ def foreign_text(text: str) -> str:
 def _build_table(run: Backtest) -> Markup:
     if not run.found:
         return tag("p", "Nothing was found.", class_="verdict good")
-    names = ("Found", "What", "Severity", "Predictions it took", "Time it took", "Told")
+    names = (_FOUND, "What", _SEVERITY, _TOOK, _TIME, _TOLD)
     head = tag("tr", (tag("th", name, scope="col") for name in names))
     return tag("table", tag("thead", head), tag("tbody", map(_build_row, run.found)), class_="plain index")
 
 
 def _build_row(one: Found) -> Markup:
     what = f"{one.endpoint}/{one.variant} {one.kind} {one.subject}".rstrip()
+    told = ("the injected attack" if one.wanted else "yes") if one.sent else "recorded only"
     return tag(
         "tr",
-        tag("td", format_time(one.at), class_="word"),
+        tag("td", format_time(one.at), class_="word", data_column=_FOUND),
         tag("th", foreign(what, 160), scope="row"),
-        tag("td", one.severity, class_="word"),
-        tag("td", f"{one.took:,}"),
-        tag("td", format_duration(max(one.seconds, 0)), class_="word"),
-        tag("td", ("the injected attack" if one.wanted else "yes") if one.sent else "recorded only"),
+        tag("td", one.severity, class_="word", data_column=_SEVERITY),
+        tag("td", f"{one.took:,}", data_column=_TOOK),
+        tag("td", format_duration(max(one.seconds, 0)), class_="word", data_column=_TIME),
+        tag("td", told, data_column=_TOLD),
     )
