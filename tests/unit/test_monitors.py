@@ -218,3 +218,77 @@ def test_a_region_that_is_no_rectangle_in_the_picture_is_refused(region):
         parse_monitors(
             f"version: 1\nendpoints: {{signs: {{diagnosis: {{region: {region}}}}}}}", "monitors.yml"
         )
+
+
+IMPOSSIBLE = """\
+version: 1
+endpoints: {signs: {}, churn: {}}
+routes:
+  receiver: ml
+  routes:
+    - {match: ["severity=critical"], receiver: pager}
+    - {match: ["endpoint=signs"], receiver: pager, escalate: [{after: 5m, receiver: ml}]}
+receivers:
+  ml: {slack: {channel: "#ml", token: "secret:sagewatch/slack", api_url: "https://slack.com/api/"}}
+  pager: {webhook: {url: "https://example.com/hook", secret: "secret:sagewatch/hook"}}
+inhibit:
+  - {when: ["kind=rejected"], mutes: ["kind=no-data"]}
+flapping: {budget: 32}
+windows: {release: {mutes: ["endpoint=signs"], every: "daily 01:00-02:00"}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key", "reason"),
+    [
+        ("severity=critical", "severity=high", 6, "routes.routes[0].match", "severity=high names no severity"),
+        ("severity=critical", "severity=~crit", 6, "routes.routes[0].match", "names no severity"),
+        ('endpoint=signs"], r', 'endpoint=sings"], r', 7, "routes.routes[1].match", "names no endpoint"),
+        ("kind=rejected", "kind=rejcted", 12, "inhibit[0].when", "names no kind"),
+        ("kind=no-data", "kind=no_data", 12, "inhibit[0].mutes", "names no kind"),
+        ('mutes: ["endpoint=signs', 'mutes: ["endpoint=x', 14, "windows.release.mutes", "names no endpoint"),
+        ("severity=critical", 'severity=critical", "severity=info', 6, "routes.routes[0].match", "never hold together"),
+        ("severity=critical", 'subject=1", "subject!=1', 6, "routes.routes[0].match", "never hold together"),
+        ('["severity=critical"]', "{severity: critical}", 6, "routes.routes[0].match", "must be a list of matchers"),
+        ('["severity=critical"]', "[]", 7, "routes.routes[1]", "is never reached"),
+        ('endpoint=signs"], r', 'endpoint=signs", "severity=critical"], r', 7, "routes.routes[1]", "is never reached"),
+        ("  receiver: ml\n", "  receiver: ml\n  match: [severity=info]\n", 5, "routes.match", "no meaning here"),
+        ("  receiver: ml\n", "  receiver: ml\n  continue: true\n", 5, "routes.continue", "no meaning here"),
+        ("  receiver: ml\n", "", 4, "routes", "must name the receiver"),
+        ("after: 5m, receiver: ml", "after: 5m, receiver: pager", 7, "routes.routes[1].escalate[0].receiver", "at once already"),
+        ("flapping:", "  idle: {mail: {}}\nflapping:", 13, "receivers.idle", "hears nothing"),
+        ("https://slack.com/api/", "http://slack.example/api/", 9, "receivers.ml.slack.api_url", "must be an https://"),
+        ("https://slack.com/api/", "http://127.0.0.1.evil.example/", 9, "receivers.ml.slack.api_url", "must be an https://"),
+        ("https://slack.com/api/", "https://slack.com/api", 9, "receivers.ml.slack.api_url", "must end with /"),
+        ("https://example.com/hook", "http://127.0.0.1.evil.example", 10, "receivers.pager.webhook.url", "must be an https://"),
+        ("https://example.com/hook", "https://", 10, "receivers.pager.webhook.url", "must be an https://"),
+        ("https://example.com/hook", "https://u:p@example.com/", 10, "receivers.pager.webhook.url", "no user and no password"),
+        ("https://example.com/hook", "https://example.com:x/", 10, "receivers.pager.webhook.url", "is no address"),
+        ('mutes: ["kind=no-data"]', 'mutes: ["kind=rejected"]', 12, "inhibit[0].mutes", "is the same as when"),
+        ("budget: 32", "budget: 33", 13, "flapping.budget", "must be at most 32"),
+    ],
+)  # fmt: skip
+def test_what_can_never_work_is_refused_by_file_line_and_key(old, new, line, key, reason):
+    assert IMPOSSIBLE.count(old) == 1
+    text = IMPOSSIBLE.replace(old, new)
+    if key == "receivers.idle":  # into the list of receivers, where it belongs
+        text = IMPOSSIBLE.replace("inhibit:", "  idle: {mail: {}}\ninhibit:")
+        line = 11
+    with pytest.raises(ConfigurationError) as caught:
+        parse(text)
+    assert (caught.value.where, caught.value.line, caught.value.key) == ("monitors.yml", line, key)
+    assert reason in caught.value.reason
+
+
+def test_what_looks_alike_and_can_work_is_accepted():
+    parse(IMPOSSIBLE)
+    parse(IMPOSSIBLE.replace("https://slack.com/api/", "http://127.0.0.1:8080/api/"))
+    parse(IMPOSSIBLE.replace("inhibit:", "  test: {mail: {}}\ninhibit:"))  # rehearsals find it
+    parse(IMPOSSIBLE.replace('["severity=critical"], receiver: pager', "[], receiver: pager, continue: true"))
+
+
+def test_a_receiver_without_a_channel_is_refused():
+    with pytest.raises(ConfigurationError) as caught:
+        parse("version: 1\nendpoints: {signs: {}}\nreceivers:\n  ml: {}\n")
+    assert (caught.value.line, caught.value.key) == (4, "receivers.ml")
+    assert "has no channel" in caught.value.reason

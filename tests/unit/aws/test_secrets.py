@@ -57,6 +57,13 @@ def test_a_secret_that_is_not_there_is_named(secrets, name):
     assert error.value.key == name.removeprefix("ssm:")
 
 
+@pytest.mark.parametrize("value", [" ", "\n"])
+def test_an_empty_secret_is_none(secrets, value):
+    rotate(value)
+    with pytest.raises(ConfigurationError, match="is empty"):
+        secrets.get_secret("sagewatch/slack")
+
+
 def test_a_secret_never_shows_in_what_is_printed(secrets):
     secrets.get_secret("sagewatch/slack")
     assert "xoxb" not in repr(secrets)

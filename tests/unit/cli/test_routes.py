@@ -9,7 +9,7 @@ from sagewatch.cli.routes import routes
 
 MONITORS = """
 version: 1
-endpoints: {signs: {}}
+endpoints: {prod-signs: {}}
 routes:
   receiver: team
   group_wait: 30s

@@ -132,7 +132,7 @@ def test_it_says_how_many_open_incidents_it_matches(stack):
         (["endpoint=signs", "--from", "2h", "--until", "1h"], "--until: must be after the start"),
         (["endpoint"], "needs =, !=, =~ or !~"),
         (["color=red"], "no such label"),
-        (["severity=high"], "there is no such severity"),
+        (["severity=high"], "names no severity"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_by_its_option(stack, arguments, told):

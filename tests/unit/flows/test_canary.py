@@ -120,7 +120,9 @@ def test_no_receiver_of_the_real_world_is_reached_not_even_one_called_canary_or_
     world = build_world(
         MONITORS.replace(
             "receivers:\n",
-            "routes: {receiver: canary}\nreceivers:\n" + hooks.format("canary") + hooks.format("test"),
+            "routes: {receiver: canary, routes: [{match: [severity=critical], receiver: ml-on-call}]}\nreceivers:\n"
+            + hooks.format("canary")
+            + hooks.format("test"),
         )
     )
     object.__setattr__(world, "hooks", MemoryHooks())

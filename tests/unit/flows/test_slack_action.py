@@ -180,6 +180,14 @@ def test_a_request_that_slack_did_not_sign_is_refused_before_it_is_read():
     assert stage.incident.state is State.OPEN
 
 
+def test_nobody_gets_in_with_the_empty_signing_secret():
+    stage = Stage()
+    stage.secrets["sagewatch/signing"] = ""
+    before = len(stage.world.bus.events)
+    assert stage.press("acknowledge", secret="") == 401
+    assert len(stage.world.bus.events) == before
+
+
 @pytest.mark.parametrize("seconds", [-301, 301, 10**12])
 def test_a_request_outside_the_five_minutes_is_refused_even_if_signed(seconds):
     stage = Stage()

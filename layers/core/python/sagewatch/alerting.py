@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
 from sagewatch.errors import ConfigurationError
 from sagewatch.incident.calendar import Recurrence, parse_recurrence
-from sagewatch.incident.flapping import Flapping
+from sagewatch.incident.flapping import OPENINGS_KEPT, Flapping
 from sagewatch.incident.matching import LABELS, parse_matcher
 from sagewatch.incident.muting import Inhibition, Window
+from sagewatch.incident.possible import Known, find_impossible
 from sagewatch.incident.routing import GROUPABLE, Escalation, Route
 from sagewatch.section import (
     Section,
@@ -28,8 +30,11 @@ SECRET_SCHEME: Final = "secret:"  # noqa: S105 (it marks a name)
 PARAMETER_SCHEME: Final = "ssm:"
 MAIL_TOPIC: Final = "alerts"
 CHAT_TOPIC: Final = "chat"
+TEST_RECEIVER: Final = "test"
+"""Who hears of rehearsals and drills alone; routes need not lead to it."""
 MOST_RECIPIENTS: Final = 50
 _MAILBOX: Final = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_HERE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _NONE: Final[tuple[str, ...]] = ()
 
 
@@ -92,9 +97,19 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     amazon_q: AmazonQReceiver | None = None
 
 
+def list_heard(route: Route) -> set[str]:
+    """The receivers that a tree of routes leads to, at once or by escalation."""
+    named = {route.receiver} if route.receiver else set()
+    named |= {one.receiver for one in route.escalate or ()}
+    return named.union(*(list_heard(child) for child in route.routes))
+
+
 def read_receiver(section: Section) -> Receiver:
     """One receiver, with all its channels."""
-    section.expect("slack", "mail", "pagerduty", "webhook", "slack-webhook", "html-mail", "amazon-q")
+    channels = ("slack", "mail", "pagerduty", "webhook", "slack-webhook", "html-mail", "amazon-q")
+    section.expect(*channels)
+    if not section.names():
+        raise section.wrong(f"has no channel; there are {', '.join(channels)}")
     return Receiver(
         slack=read_optional(section, "slack", _read_slack),
         mail=read_optional(section, "mail", _read_mail),
@@ -162,9 +177,25 @@ def _read_slack_webhook(section: Section) -> SlackWebhookReceiver:
 
 
 def _read_address(value: Any) -> str:
+    """An address that what is secret may be sent to: HTTPS, or this very machine."""
     text = read_text(value)
-    if not text.startswith(("https://", "http://127.0.0.1")):
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"is no address: {error}") from None
+    here = parts.scheme == "http" and parts.hostname in _HERE
+    if not parts.hostname or not (parts.scheme == "https" or here):
         raise ValueError("must be an https:// address")
+    if parts.username or parts.password:
+        raise ValueError("must hold no user and no password: this file is no place for secrets")
+    return text
+
+
+def _read_api(value: Any) -> str:
+    text = _read_address(value)
+    if not text.endswith("/"):
+        raise ValueError("must end with / for methods are put behind it, as in https://slack.com/api/")
     return text
 
 
@@ -174,7 +205,7 @@ def _read_slack(section: Section) -> SlackReceiver:
     token = section.take("token", read_secret, "")
     if not channel or not token:
         raise section.fail("channel" if not channel else "token", "is missing")
-    api_url = section.take("api_url", read_text, "https://slack.com/api/")
+    api_url = section.take("api_url", _read_api, "https://slack.com/api/")
     return SlackReceiver(channel=channel, token=token, api_url=api_url)
 
 
@@ -186,41 +217,63 @@ def _read_mail(section: Section) -> MailReceiver:
     return MailReceiver(topic=topic)
 
 
-def read_route(section: Section | None, receivers: Mapping[str, Receiver], above: Section) -> Route:
+def read_routes(top: Section, receivers: Mapping[str, Receiver], known: Known) -> Route:
     """The tree of routes; without one, the only receiver hears everything."""
+    section = top.section("routes", "route")
     if section is None:
         if len(receivers) > 1:
-            raise above.fail("routes", "is missing: there are several receivers, so say who hears what")
+            raise top.fail("routes", "is missing: there are several receivers, so say who hears what")
         return Route(receiver=next(iter(receivers), None))
+    for key in ("match", "continue"):
+        if key in section.names():
+            raise section.fail(key, "has no meaning here: the root hears whatever no child takes")
+    if receivers and "receiver" not in section.names():
+        raise section.wrong("must name the receiver that hears whatever no child takes")
+    return _read_route(section, receivers, known, ())
+
+
+def _read_route(
+    section: Section, receivers: Mapping[str, Receiver], known: Known, above: tuple[str, ...]
+) -> Route:
     section.expect(
         "receiver", "match", "continue", "routes", "group_by", "group_wait", "group_interval", "repeat_interval",
         "remind_interval", "escalate",
     )  # fmt: skip
+    match = _take_matchers(section, "match", known, above)
+    children, before = [], list[Route]()
+    for inner in section.sections("routes", "route"):
+        child = _read_route(inner, receivers, known, (*above, *match))
+        if any(not one.continue_ and set(one.match) <= set(child.match) for one in before):
+            raise inner.wrong("is never reached: a route before it takes all that it matches")
+        before.append(child)
+        children.append(child)
+    receiver = _take_receiver(section, receivers)
     return Route(
-        receiver=_take_receiver(section, receivers),
-        match=section.take("match", _read_matchers, ()),
+        receiver=receiver,
+        match=match,
         continue_=section.take("continue", read_switch, default=False),
         group_by=section.take("group_by", _read_group_by, None),
         group_wait=section.take("group_wait", read_wait, None),
         group_interval=section.take("group_interval", read_wait, None),
         repeat_interval=section.take("repeat_interval", read_duration, None),
         remind_interval=section.take("remind_interval", read_duration, None),
-        escalate=_read_escalations(section, receivers),
-        routes=tuple(read_route(one, receivers, section) for one in section.sections("routes", "route")),
+        escalate=_read_escalations(section, receivers, known, (*above, *match), receiver),
+        routes=tuple(children),
     )
 
 
-def read_inhibition(section: Section) -> Inhibition:
+def read_inhibition(section: Section, known: Known) -> Inhibition:
     """One rule of ``inhibit``: while what matches ``when`` is open, what matches ``mutes`` is not told."""
     section.expect("when", "mutes", "equal")
-    when = section.take("when", _read_matchers, _NONE)
-    mutes = section.take("mutes", _read_matchers, _NONE)
+    when, mutes = _take_matchers(section, "when", known), _take_matchers(section, "mutes", known)
     if not when or not mutes:
         raise section.fail("mutes" if when else "when", "is missing")
+    if set(when) == set(mutes):
+        raise section.fail("mutes", "is the same as when: what explains itself is never muted")
     return Inhibition(when=when, mutes=mutes, equal=section.take("equal", _read_labels, ()))
 
 
-def read_windows(section: Section | None) -> Iterator[Window]:
+def read_windows(section: Section | None, known: Known) -> Iterator[Window]:
     """The maintenance windows, by their names."""
     if section is None:
         return
@@ -229,7 +282,7 @@ def read_windows(section: Section | None) -> Iterator[Window]:
         if inner is None:
             continue
         inner.expect("mutes", "every")
-        mutes = inner.take("mutes", _read_matchers, _NONE)
+        mutes = _take_matchers(inner, "mutes", known)
         every = inner.take("every", _read_recurrence, None)
         if every is None:
             raise inner.fail("every", "is missing")
@@ -244,10 +297,17 @@ def read_flapping(section: Section | None) -> Flapping:
     section.expect("hold", "budget", "per", "digest")
     return Flapping(
         hold=section.take("hold", read_wait, plain.hold),
-        budget=section.take("budget", read_positive, plain.budget),
+        budget=section.take("budget", _read_budget, plain.budget),
         per=section.take("per", read_duration, plain.per),
         digest=section.take("digest", read_duration, plain.digest),
     )
+
+
+def _read_budget(value: Any) -> int:
+    budget = read_positive(value)
+    if budget > OPENINGS_KEPT:
+        raise ValueError(f"must be at most {OPENINGS_KEPT}: so many openings of a fingerprint are remembered")
+    return budget
 
 
 def _read_recurrence(value: Any) -> Recurrence:
@@ -271,7 +331,13 @@ def _take_receiver(section: Section, receivers: Mapping[str, Receiver]) -> str |
     return receiver
 
 
-def _read_escalations(section: Section, receivers: Mapping[str, Receiver]) -> tuple[Escalation, ...] | None:
+def _read_escalations(
+    section: Section,
+    receivers: Mapping[str, Receiver],
+    known: Known,
+    above: tuple[str, ...],
+    hears: str | None,
+) -> tuple[Escalation, ...] | None:
     given = "escalate" in section.names()
     found = []
     for one in section.sections("escalate", "escalate"):
@@ -279,7 +345,10 @@ def _read_escalations(section: Section, receivers: Mapping[str, Receiver]) -> tu
         receiver, after = _take_receiver(one, receivers), one.take("after", read_duration, None)
         if receiver is None or after is None:
             raise one.fail("receiver" if receiver is None else "after", "is missing")
-        found.append(Escalation(after=after, receiver=receiver, match=one.take("match", _read_matchers, ())))
+        if receiver == hears:
+            raise one.fail("receiver", f"{receiver} hears at once already; escalate to somebody else")
+        match = _take_matchers(one, "match", known, above)
+        found.append(Escalation(after=after, receiver=receiver, match=match))
     return tuple(found) if given else None
 
 
@@ -302,7 +371,21 @@ def read_secret(value: Any) -> str:
     )
 
 
+def _take_matchers(section: Section, key: str, known: Known, above: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Matchers that can hold, together with those of the routes above."""
+
+    def read(value: Any) -> tuple[str, ...]:
+        matchers = _read_matchers(value)
+        if impossible := find_impossible((*above, *matchers), known):
+            raise ValueError(f"can never hold: {impossible}")
+        return matchers
+
+    return section.take(key, read, _NONE)
+
+
 def _read_matchers(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, str | list) or not all(isinstance(one, str) for one in value):
+        raise ValueError('must be a list of matchers such as ["severity=critical", "endpoint=~churn-.*"]')
     matchers = (value,) if isinstance(value, str) else tuple(value)
     for matcher in matchers:
         try:

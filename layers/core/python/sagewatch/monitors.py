@@ -17,12 +17,14 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from sagewatch.alerting import (
+    TEST_RECEIVER,
     Receiver,
     SlackReceiver,
+    list_heard,
     read_flapping,
     read_inhibition,
     read_receiver,
-    read_route,
+    read_routes,
     read_windows,
 )
 from sagewatch.capture import CaptureSpec
@@ -32,6 +34,7 @@ from sagewatch.diagnose.model import MOST_ALARMS, Policy
 from sagewatch.errors import ConfigurationError
 from sagewatch.incident.flapping import Flapping
 from sagewatch.incident.muting import Inhibition, Window
+from sagewatch.incident.possible import Known
 from sagewatch.incident.routing import Route
 from sagewatch.interactivity import SlackApp, read_slack_app
 from sagewatch.monitoring.policy import MODEL_MONITOR, MODES, SCHEDULERS, Quality
@@ -255,7 +258,8 @@ def _read_monitors(top: Section) -> Monitors:
     version = top.take("version", read_count, 0)
     if version != VERSION:
         raise top.fail("version", f"must be {VERSION}")
-    receivers = read_all(top.section("receivers", "receivers"), "receiver", read_receiver)
+    listed = top.section("receivers", "receivers")
+    receivers = read_all(listed, "receiver", read_receiver)
     named = top.section("endpoints", "endpoints")
     for name in named.names() if named else ():
         if named and not is_endpoint(name):
@@ -268,13 +272,17 @@ def _read_monitors(top: Section) -> Monitors:
     for name in endpoints:
         if named and is_elsewhere(name):
             _expect_only_watched(name, endpoints[name], named)
-    route = read_route(top.section("routes", "route"), receivers, top)
+    known = Known(tuple(endpoints))
+    route = read_routes(top, receivers, known)
+    for name in receivers:
+        if listed is not None and name not in {*list_heard(route), TEST_RECEIVER}:
+            raise listed.fail(name, "hears nothing: no route names it")
     return Monitors(
         endpoints=endpoints,
         route=route,
         receivers=receivers,
-        inhibitions=tuple(read_inhibition(one) for one in top.sections("inhibit", "inhibit")),
-        windows=tuple(read_windows(top.section("windows", "windows"))),
+        inhibitions=tuple(read_inhibition(one, known) for one in top.sections("inhibit", "inhibit")),
+        windows=tuple(read_windows(top.section("windows", "windows"), known)),
         flapping=read_flapping(top.section("flapping", "flapping")),
         slack=read_optional(top, "slack", read_slack_app),
     )

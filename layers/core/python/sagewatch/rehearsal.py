@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import msgspec
 
-from sagewatch.alerting import Receiver, WebhookReceiver
+from sagewatch.alerting import TEST_RECEIVER, Receiver, WebhookReceiver
 from sagewatch.diagnose.model import Policy
 from sagewatch.events import CANARY, MARK
 from sagewatch.finding import build_content_key
@@ -43,7 +43,6 @@ from sagewatch.ports import Metrics, NoLetters
 from sagewatch.state import State
 from sagewatch.world import World
 
-TEST_RECEIVER: Final = "test"
 LIVE: Final = "live"
 REHEARSAL: Final = "rehearsal"
 ARRIVED: Final = "CanaryArrived"

@@ -52,6 +52,10 @@ class Section:
         line = self._lines.get(key, self.line)
         return ConfigurationError(reason, where=self.where, line=line, key=self._name(key))
 
+    def wrong(self, reason: str) -> ConfigurationError:
+        """The error that the whole section is wrong, to be raised."""
+        return ConfigurationError(reason, where=self.where, line=self.line, key=self.path)
+
     def names(self) -> list[str]:
         """Keys that nobody has taken yet."""
         return list(self._nodes)

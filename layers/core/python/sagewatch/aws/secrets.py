@@ -46,7 +46,7 @@ class Secrets:
         Raises
         ------
         ConfigurationError
-            There is no such secret, or it may not be read; names it.
+            There is no such secret, it may not be read, or it is empty; names it.
         """
         return self._get(name, KNOWN_FOR)
 
@@ -60,6 +60,9 @@ class Secrets:
         if known is not None and now - known[0] < at_most:
             return known[1]
         value = get_parameter(name.removeprefix(_PARAMETER)) if name.startswith(_PARAMETER) else _ask(name)
+        if not value.strip():
+            # With an empty one anybody could sign, and nobody would be let in.
+            raise ConfigurationError("is empty", where="secret", key=name)
         self._known[name] = (now, value)
         return value
 

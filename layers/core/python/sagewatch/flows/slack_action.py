@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sagewatch.errors import RejectedInputError, RetryError
+from sagewatch.errors import ConfigurationError, RejectedInputError, RetryError
 from sagewatch.events import ActionRequested
 from sagewatch.events.slack import (
     Clicked,
@@ -55,6 +55,8 @@ def slack_action(event: Mapping[str, Any], desk: Desk) -> Answer:
         if not _is_slacks(request, app, desk):
             return _answer(401, "bad_signature")
         click = parse_click(request)
+    except ConfigurationError as error:
+        return _answer(503, "no_signing_secret", key=error.key)
     except RejectedInputError as error:
         return _answer(400, "unreadable_request", key=error.key)
     if click is None or click.action not in ACTIONS or not click.incidents:

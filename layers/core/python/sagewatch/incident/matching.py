@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.errors import ConfigurationError
-from sagewatch.finding import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 LABELS = ("account", "region", "endpoint", "variant", "kind", "subject", "family", "severity")
 """What a matcher may ask about."""
 
-_SEVERITIES = tuple(severity.value for severity in Severity)
 _OPERATOR = re.compile(r"!=|=~|!~|=")
 _FAMILY_ENDS = re.compile(r"[\d._\-/:\[ ]")
 
@@ -80,22 +78,6 @@ def parse_matcher(text: str) -> Matcher:
                 f"is no regular expression: {error}", where="matcher", key=text
             ) from None
     return Matcher(label=label, value=value, negated=operator[0].startswith("!"), pattern=pattern)
-
-
-def check_matcher(text: str) -> Matcher:
-    """Read a matcher that somebody writes now: it must be able to hold. What is stored is only parsed.
-
-    Raises
-    ------
-    ConfigurationError
-        As ``parse_matcher`` does, and for a severity that there is not.
-    """
-    matcher = parse_matcher(text)
-    if matcher.label == "severity" and not any(matcher.finds(one) for one in _SEVERITIES):
-        raise ConfigurationError(
-            f"there is no such severity; there are {', '.join(_SEVERITIES)}", where="matcher", key=text
-        )
-    return matcher
 
 
 def all_hold(matchers: Iterable[str], labels: Mapping[str, str]) -> bool:

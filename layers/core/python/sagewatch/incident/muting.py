@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sagewatch.errors import RejectedInputError
+from sagewatch.errors import ConfigurationError, RejectedInputError
 from sagewatch.finding import build_content_key
 from sagewatch.incident.calendar import Recurrence, format_recurrence
-from sagewatch.incident.matching import all_hold, build_labels, check_matcher
+from sagewatch.incident.matching import all_hold, build_labels
+from sagewatch.incident.possible import Known, find_impossible
 
 if TYPE_CHECKING:
     from sagewatch.incident.model import Incident
@@ -134,7 +135,7 @@ def build_silence(
     RejectedInputError
         No author, no reason, no matcher, or an end that is not after the start.
     ConfigurationError
-        A matcher cannot be read.
+        A matcher cannot be read, or they can never hold.
     """
     wrong = {
         "by": not by.strip(),
@@ -146,8 +147,9 @@ def build_silence(
         if is_wrong:
             words = "must be after the start" if key == "ends_at" else "must not be empty"
             raise RejectedInputError(words, where="silence", key=key)
-    for matcher in matchers:
-        check_matcher(matcher)
+    # Of what is watched a silence knows nothing: it may be older, or younger, than an endpoint.
+    if impossible := find_impossible(matchers, Known()):
+        raise ConfigurationError(impossible, where="silence", key="matchers")
     again = () if every is None else (format_recurrence(every),)
     return Silence(
         silence_id=build_content_key(*matchers, starts_at.isoformat(), ends_at.isoformat(), by, reason, *again),

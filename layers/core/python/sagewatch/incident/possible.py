@@ -1,0 +1,56 @@
+"""Whether matchers of monitors.yml can hold of anything at all: a route that never matches is told before a night without alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from sagewatch.finding import Severity
+from sagewatch.incident.describe import KINDS
+from sagewatch.incident.matching import Matcher, parse_matcher
+
+_SEVERITIES = tuple(severity.value for severity in Severity)
+
+
+class Known(msgspec.Struct, frozen=True):
+    """The values that labels can have, where they are few; a label that is not listed may have any.
+
+    Attributes
+    ----------
+    endpoints
+        Those that monitors.yml watches; empty says nothing about them.
+    """
+
+    endpoints: tuple[str, ...] = ()
+
+    def list_values(self, label: str) -> tuple[str, ...]:
+        """All values of a label; empty where it may have any."""
+        return {"severity": _SEVERITIES, "kind": KINDS, "endpoint": self.endpoints}.get(label, ())
+
+
+def find_impossible(texts: Sequence[str], known: Known) -> str:
+    """Why these matchers, which must all hold, never do; empty where they may.
+
+    Examples
+    --------
+    >>> find_impossible(["severity=high"], Known())
+    'severity=high names no severity; there are info, warning, critical'
+    >>> find_impossible(["subject=14", "subject=38"], Known())
+    'subject=14 and subject=38 never hold together'
+    >>> find_impossible(["severity!=info", "endpoint=~churn-.*"], Known())
+    ''
+    """
+    by_label: dict[str, list[tuple[str, Matcher]]] = {}
+    for text in texts:
+        matcher = parse_matcher(text)
+        values = known.list_values(matcher.label)
+        if values and not any(matcher.finds(value) for value in values):
+            return f"{text} names no {matcher.label}; there are {', '.join(values)}"
+        by_label.setdefault(matcher.label, []).append((text, matcher))
+    for label, matchers in by_label.items():
+        named = tuple(one.value for _, one in matchers if not (one.negated or one.pattern))
+        values = known.list_values(label) or named
+        if values and not any(all(one.holds({label: value}) for _, one in matchers) for value in values):
+            return f"{' and '.join(text for text, _ in matchers)} never hold together"
+    return ""
