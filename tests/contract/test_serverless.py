@@ -137,6 +137,17 @@ def test_every_function_drains_one_queue_with_room_to_finish_and_a_dead_letter_q
     assert all(m["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for m in mappings)
 
 
+def test_what_fails_for_good_reaches_the_dead_letters_before_it_expires(of_type):
+    """A failed record of a batch is no error of its function: these alarms are all that tells of it."""
+    queues, alarms = of_type("AWS::SQS::Queue"), of_type("AWS::CloudWatch::Alarm")
+    for name, queue in queues.items():
+        if "RedrivePolicy" in queue:
+            tried_for = queue["RedrivePolicy"]["maxReceiveCount"] * queue["VisibilityTimeout"]
+            assert queue["MessageRetentionPeriod"] >= 1.5 * tried_for, name
+            age = alarms[f"{name.removesuffix('Queue')}AgeAlarm"]
+            assert queue["MessageRetentionPeriod"] > age["Threshold"] + age["EvaluationPeriods"] * 60, name
+
+
 def test_functions_are_woken_by_nothing_but_their_queue_save_the_one_that_slack_calls(of_type):
     for permission in of_type("AWS::Lambda::Permission").values():
         assert permission["FunctionName"] == {"Fn::GetAtt": ["SlackUnderscoreactionLambdaFunction", "Arn"]}

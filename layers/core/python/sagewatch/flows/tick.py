@@ -82,7 +82,7 @@ class _Attempts:
             self._failures.append(error)
 
     def finish(self) -> None:
-        """Raise what came first: the Lambda's error alarm, and its retry, are there for that."""
+        """Raise what came first: the tick comes again, and then is a dead letter, which an alarm looks at."""
         if self._failures:
             raise self._failures[0]
 
