@@ -47,6 +47,14 @@ def test_show_tells_what_why_who_and_where(stack):
     assert f"incidents/{INCIDENT}/index.html" in shown
 
 
+def test_show_names_the_class_as_the_bundle_does(stack):
+    store, world = stack
+    world.objects.bodies["evidence", f"incidents/{INCIDENT}/classes.json"] = b'{"14": "Stop"}'
+    assert "Class 14 (Stop) takes" in run(store, "incidents", "show", INCIDENT)
+    world.objects.bodies["evidence", f"incidents/{INCIDENT}/classes.json"] = b'{"14": ["Stop"'
+    assert "Class 14 takes" in run(store, "incidents", "show", INCIDENT)
+
+
 def test_the_beginning_of_an_id_is_enough_where_it_is_one_incidents(stack):
     store, _ = stack
     assert INCIDENT in run(store, "incidents", "show", "20261121T2034")

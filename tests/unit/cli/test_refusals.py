@@ -120,6 +120,44 @@ def test_what_aws_or_the_disk_refuses_is_a_sentence(tmp_path, monkeypatch, capsy
         assert told in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("form", ["mail", "slack", "page"])
+def test_a_rendered_finding_names_its_class_as_the_bundle_or_the_monitors_file_does(form, tmp_path):
+    import msgspec
+
+    (tmp_path / "findings.json").write_bytes(msgspec.json.encode([build_finding()]))
+    command = ["render", str(tmp_path / "findings.json"), "--as", form]
+    assert "Stop" not in CliRunner().invoke(cli, command).output
+    (tmp_path / "classes.json").write_text('{"14": "Stop"}')
+    assert "14 (Stop)" in CliRunner().invoke(cli, command).output
+    (tmp_path / "names.csv").write_text("ClassId,SignName\n14,Halt\n")
+    (tmp_path / "monitors.yml").write_text(
+        "version: 1\nendpoints: {signs: {capture: {classes: names.csv}}}\n"
+    )
+    told = CliRunner().invoke(cli, [*command, "--monitors", str(tmp_path / "monitors.yml")]).output
+    assert "14 (Halt)" in told
+
+
+def test_findings_of_several_incidents_are_not_rendered_as_one(tmp_path, monkeypatch, capsys):
+    import msgspec
+
+    both = [build_finding(), msgspec.structs.replace(build_finding(), fingerprint="another")]
+    (tmp_path / "findings.json").write_bytes(msgspec.json.encode(both))
+    code, said = answer(["render", str(tmp_path / "findings.json")], monkeypatch, capsys)
+    assert (code, "several incidents" in said) == (1, True), said
+
+
+def test_a_finding_that_is_over_promises_no_diagnosis(tmp_path):
+    import msgspec
+
+    one = build_finding()
+    (tmp_path / "finding.json").write_bytes(
+        msgspec.json.encode(msgspec.structs.replace(one, cleared_at=one.raised_at))
+    )
+    told = CliRunner().invoke(cli, ["render", str(tmp_path / "finding.json")]).output
+    assert "RESOLVED" in told
+    assert "begins within seconds" not in told
+
+
 @pytest.mark.parametrize("year", ["0001-01-01", "9999-12-31"])
 @pytest.mark.parametrize("form", ["mail", "slack", "page"])
 def test_a_finding_at_the_edge_of_time_is_rendered(year, form, tmp_path, monkeypatch, capsys):

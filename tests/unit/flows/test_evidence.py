@@ -12,10 +12,10 @@ from datetime import timedelta
 import pytest
 
 from sagewatch.entry import handle
-from sagewatch.flows.evidence import write_page
+from sagewatch.flows.evidence import load_class_names, write_page
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
-from sagewatch.monitors import parse_monitors
+from sagewatch.monitors import parse_monitors, read_monitors
 from tests.unit.evidence.story import GREY
 from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
 from tests.unit.flows.worlds import (
@@ -98,6 +98,21 @@ def test_what_a_page_withheld_once_stays_withheld(changed):
     for _ in range(2):
         write_page(incident_id, watch_as(changed, world))
         assert not [name for name, body in read_bundle(world).items() if b"SECRET" in body]
+
+
+def test_the_bundle_names_the_classes_for_whoever_has_no_monitors_file(tmp_path):
+    (tmp_path / "names.csv").write_text("ClassId,SignName\n14,Stop\n")
+    (tmp_path / "monitors.yml").write_text(
+        MONITORS.replace("  signs:\n", "  signs:\n    capture: {classes: names.csv}\n", 1)
+    )
+    monitors = read_monitors(tmp_path / "monitors.yml")
+    world, incident_id = tell_of_named_inputs(MONITORS, json.dumps({"age": 30}))
+    assert load_class_names(incident_id, world) == {}
+    assert "classes.json" not in read_bundle(world)
+    world = dataclasses.replace(world, monitors=monitors)
+    write_page(incident_id, world)
+    assert load_class_names(incident_id, world) == {"14": "Stop"}
+    assert '"classes.json"' in read_bundle(world)["manifest.json"].decode()
 
 
 def test_fields_that_were_never_sensitive_are_shown():

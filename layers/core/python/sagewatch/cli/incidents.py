@@ -138,6 +138,7 @@ def _tell_state(one: Listed) -> str:
 @as_json_option
 def show(incident_id: str, stack: str, replay_name: str, *, as_json: bool) -> None:
     """An incident with its trail: what happened, why, who did it, who was told."""
+    from sagewatch.flows.evidence import load_class_names
     from sagewatch.incident.amounts import format_time
     from sagewatch.incident.describe import describe
     from sagewatch.incident.doing import tell_doing
@@ -149,7 +150,7 @@ def show(incident_id: str, stack: str, replay_name: str, *, as_json: bool) -> No
     if as_json:
         _print_json({"incident": incident, "entries": entries, "page": find_page(incident, store)})
         return
-    description = describe(incident.latest, {})
+    description = describe(incident.latest, load_class_names(incident.incident_id, store.world))
     say(f"{incident.incident_id}: {incident.state}, {incident.severity}")
     if incident.resolved_at is not None:
         say(tell_ending(incident, description).what)

@@ -19,15 +19,17 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command(epilog="Example: sagewatch render demo-out/findings.json --as mail")
 @click.argument("finding", type=_FILE)
 @click.option("--as", "form", type=click.Choice(["mail", "slack", "page"]), default="mail", show_default=True)
+@click.option("--monitors", type=_FILE, help="Take the names of the classes from this file.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write it to this file instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
-def render(finding: Path, form: str, out: Path | None, *, as_json: bool) -> None:
+def render(finding: Path, form: str, monitors: Path | None, out: Path | None, *, as_json: bool) -> None:
     """A finding as a mail, a Slack message or an incident page.
 
-    FINDING is a JSON file: one finding, or the findings.json of an evidence bundle.
+    FINDING is a JSON file: one finding, or the findings.json of an evidence bundle. The names of its classes are those
+    of --monitors, or of classes.json beside it.
     """
     incident, entries = build_incident(read_findings(finding))
-    text = _render(incident, entries, form)
+    text = _render(incident, entries, form, read_names(finding, incident.endpoint, monitors))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
@@ -56,11 +58,27 @@ def read_findings(path: Path) -> list[Finding]:
     return found
 
 
+def read_names(finding: Path, endpoint: str, monitors: Path | None) -> dict[str, str]:
+    """The names of the endpoint's classes; empty where nobody tells them."""
+    from sagewatch.flows.evidence import CLASSES, read_class_names
+    from sagewatch.monitors import read_monitors
+
+    if monitors is not None:
+        watched = read_monitors(monitors).endpoints.get(endpoint)
+        return dict(watched.capture.classes) if watched else {}
+    beside = finding.parent / CLASSES
+    return read_class_names(beside.read_bytes()) if beside.is_file() else {}
+
+
 def build_incident(findings: list[Finding]) -> tuple[Incident, tuple[Entry, ...]]:
     """The incident that these findings make, with its trail."""
     from sagewatch.incident.decision import Open, OpenResolved, Resolve, Update
     from sagewatch.incident.lifecycle import decide_on_finding
 
+    if len({finding.fingerprint for finding in findings}) > 1:
+        raise RejectedInputError(
+            "are of several incidents; one has the findings of one", where="these findings"
+        )
     incident: Incident | None = None
     record: OpenRecord | None = None
     entries: tuple[Entry, ...] = ()
@@ -79,7 +97,7 @@ def build_incident(findings: list[Finding]) -> tuple[Incident, tuple[Entry, ...]
     return incident, entries
 
 
-def _render(incident: Incident, entries: tuple[Entry, ...], form: str) -> str:
+def _render(incident: Incident, entries: tuple[Entry, ...], form: str, names: dict[str, str]) -> str:
     from sagewatch.alert.content import Announcement
     from sagewatch.alert.mail import render_mail
     from sagewatch.alert.outbox import Kind
@@ -88,9 +106,10 @@ def _render(incident: Incident, entries: tuple[Entry, ...], form: str) -> str:
     from sagewatch.evidence.page import build_page
 
     if form == "page":
-        return build_page(Dossier(incident=incident, made_at=incident.updated_at, entries=entries)).decode()
+        dossier = Dossier(incident=incident, made_at=incident.updated_at, entries=entries, class_names=names)
+        return build_page(dossier).decode()
     kind = Kind.RESOLVED if incident.resolved_at else Kind.FIRING
-    announcement = Announcement(kind=kind, incident=incident)
+    announcement = Announcement(kind=kind, incident=incident, class_names=names)
     if form == "slack":
         return json.dumps(render_slack(announcement), indent=2, ensure_ascii=False) + "\n"
     mail = render_mail(announcement)

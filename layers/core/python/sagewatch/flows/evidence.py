@@ -46,6 +46,7 @@ PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
 
 INDEX_KEY = "incidents/index.html"
 CONFIGS = "endpoint-configs.json"
+CLASSES = "classes.json"
 
 
 def build_page_key(incident_id: str) -> str:
@@ -127,6 +128,7 @@ def write_page(incident_id: str, world: World) -> None:
         "index.html": build_page(dossier),
         "findings.json": json.dumps([_as_json(finding) for finding in incident.findings], indent=2).encode(),
         "captures.jsonl": _encode_records(dossier),
+        **_encode_class_names(dossier.class_names),
         **{f"report/{name}": body for name, body in report.items()},
         **_list_tensors(incident_id, world),
     }
@@ -194,6 +196,25 @@ def load_configs(incident_id: str, world: World) -> dict[str, Any]:
     """The configurations that `write_configs` kept; empty where nothing was swapped."""
     stream = world.objects.open_object(world.settings.evidence_bucket, build_configs_key(incident_id))
     return dict(json.loads(stream.read())) if stream else {}
+
+
+def _encode_class_names(names: Mapping[str, str]) -> dict[str, bytes]:
+    """The names of the classes as they were at the time, for whoever reads the bundle without monitors.yml."""
+    return {CLASSES: json.dumps(names, indent=1, ensure_ascii=False).encode()} if names else {}
+
+
+def load_class_names(incident_id: str, world: World) -> dict[str, str]:
+    """The names of the classes that the incident's bundle keeps; empty where it keeps none."""
+    kept = _load_file(incident_id, CLASSES, world)
+    return read_class_names(kept[CLASSES]) if kept else {}
+
+
+def read_class_names(body: bytes) -> dict[str, str]:
+    """Names by class of a bundle's ``classes.json``; empty where it is none."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, str])
+    except msgspec.MsgspecError:
+        return {}
 
 
 def write_classes(endpoint: str, world: World) -> str:

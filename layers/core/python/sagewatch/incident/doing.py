@@ -66,6 +66,8 @@ def tell_doing(incident: Incident) -> str:
     >>> tell_progress(Progress("off", "cooling_down", datetime(2026, 11, 21, tzinfo=UTC)))
     'No diagnosis: this endpoint was diagnosed a short while ago.'
     """
+    if incident.diagnosis is None and incident.resolved_at is not None:
+        return "Nothing more: it was over before a diagnosis began."
     if incident.diagnosis is None:
         return "Watching. A diagnosis, where one is allowed, begins within seconds; the incident page follows it."
     return tell_progress(incident.diagnosis)
