@@ -229,6 +229,52 @@ def test_a_long_cause_is_cut_to_a_kilobyte_of_whole_characters(container):
     assert container.message.startswith("environment, SAGEWATCH_MODE: 'ééé")
 
 
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"SAGEWATCH_EXPECTED_ROWS": "nan"}, "must be a whole number above 0"),
+        ({"SAGEWATCH_EXPECTED_ROWS": "inf"}, "must be a whole number above 0"),
+        ({"SAGEWATCH_EXPECTED_ROWS": "-5"}, "must be a whole number above 0"),
+        ({"THRESHOLD": "50"}, "must lie between 0 and 1"),
+        ({"THRESHOLD": "nan"}, "must lie between 0 and 1"),
+        ({"categorical_drift_method": "Foo"}, "neither LInfinity nor ChiSquared"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_by_name(container, environment, said):
+    container.captures([capture_line()])
+    assert container.run(**environment) == 1
+    assert container.message.startswith(f"environment, {next(iter(environment))}: ")
+    assert said in container.message
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"Environment": [1]},
+        {"ProcessingInputs": {"a": 1}},
+        {"ProcessingInputs": ["x"]},
+        {"ProcessingInputs": [{"S3Input": "x"}]},
+        {"ProcessingOutputConfig": []},
+        {"ProcessingOutputConfig": {"Outputs": "x"}},
+        {"ProcessingOutputConfig": {"Outputs": [{"S3Output": 3}]}},
+    ],
+)
+def test_a_platform_file_of_another_shape_is_refused_or_passed_over_and_never_a_traceback(container, config):
+    container.captures([capture_line()])
+    container.config(**config)
+    code = container.run()
+    assert (code, container.message.startswith("Completed:")) in {(0, True), (1, False)}
+    assert code == 0 or "processingjobconfig.json" in container.message
+
+
+def test_features_are_left_out_by_name_whatever_blanks_are_between_them(container):
+    data = container.root / DATA / "d.csv"
+    data.parent.mkdir(parents=True)
+    data.write_text("a,b,c\n1,2,3\n")
+    assert container.run(dataset_format=CSV, exclude_features_attribute="a, b ,") == 0
+    assert [each.name for each in parse_statistics(container.output("statistics.json")).features] == ["c"]
+
+
 def put_script(container, body):
     script = container.root / "opt/s.py"
     script.parent.mkdir(parents=True, exist_ok=True)

@@ -43,14 +43,41 @@ def read_platform_file(path: Path) -> dict[str, Any]:
 
 
 def merge_environment(config: Mapping[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
-    """The job's environment; the process's own goes before the platform's file."""
-    return {**(config.get("Environment") or {}), **environment}
+    """The job's environment; the process's own goes before the platform's file.
+
+    Raises
+    ------
+    ConfigurationError
+        When the platform's is no object.
+    """
+    given = config.get("Environment") or {}
+    if not isinstance(given, Mapping):
+        raise ConfigurationError("no JSON object", where=CONFIG, key="Environment")
+    return {**given, **environment}
+
+
+def list_objects(value: object, key: str) -> list[Mapping[str, Any]]:
+    """A list of objects in one of the platform's files, where an absent one is null.
+
+    Raises
+    ------
+    ConfigurationError
+        When it is something else.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
+        raise ConfigurationError("no list of JSON objects", where=CONFIG, key=key)
+    return value
 
 
 def find_output(config: Mapping[str, Any]) -> str:
     """Where the job's first output lies in the container."""
-    outputs = (config.get("ProcessingOutputConfig") or {}).get("Outputs") or [{}]
-    return str((outputs[0].get("S3Output") or {}).get("LocalPath") or DEFAULT_OUTPUT)
+    (outputs,) = list_objects([config.get("ProcessingOutputConfig") or {}], "ProcessingOutputConfig")
+    for output in list_objects(outputs.get("Outputs"), "ProcessingOutputConfig.Outputs")[:1]:
+        (place,) = list_objects([output.get("S3Output") or {}], "ProcessingOutputConfig.Outputs.S3Output")
+        return str(place.get("LocalPath") or DEFAULT_OUTPUT)
+    return DEFAULT_OUTPUT
 
 
 def read_class_names(folder: Path) -> dict[str, str]:

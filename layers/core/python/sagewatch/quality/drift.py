@@ -27,6 +27,7 @@ from sagewatch.quality.violations import DRIFT, Evidence, Violation, describe_dr
 
 # What AWS's baselines say when nobody chose a threshold: exact mode then takes its own.
 AWS_THRESHOLD: Final = 0.1
+LINFINITY: Final = "LInfinity"
 CHI_SQUARED: Final = "ChiSquared"
 SIMPLE: Final = "Simple"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +10,20 @@ from typing import Any, Final
 
 import msgspec
 
-from sagewatch.container import CONFIG, RESOURCES, find_output, merge_environment, read_platform_file
+from sagewatch.container import (
+    CONFIG,
+    RESOURCES,
+    find_output,
+    list_objects,
+    merge_environment,
+    read_platform_file,
+)
 from sagewatch.errors import ConfigurationError
 from sagewatch.quality.align import Mode
 from sagewatch.quality.captures import Window, read_time
 from sagewatch.quality.checks import CheckSettings
 from sagewatch.quality.dataset_format import DatasetFormat, parse_dataset_format
-from sagewatch.quality.drift import DriftSettings
+from sagewatch.quality.drift import CHI_SQUARED, LINFINITY, DriftSettings
 
 DEFAULT_SOURCE: Final = "/opt/ml/processing/input/endpoint"
 _SHARDED: Final = "ShardedByS3Key"
@@ -107,6 +115,10 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
         )
     source = given.path("dataset_source") or root / DEFAULT_SOURCE.lstrip("/")
     threshold = given.number("THRESHOLD")
+    if threshold is not None and not 0 < threshold <= 1:
+        raise ConfigurationError(
+            "must lie between 0 and 1: it is a share", where="environment", key="THRESHOLD"
+        )
     constraints, statistics = given.path("baseline_constraints"), given.path("baseline_statistics")
     written = given.text("dataset_format")
     return Job(
@@ -123,7 +135,7 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
         class_threshold=threshold,
         publishes=given.text("publish_cloudwatch_metrics") == "Enabled",
         dimensions=_read_dimensions(given),
-        excluded=tuple(filter(None, (given.text("exclude_features_attribute") or "").split(","))),
+        excluded=_split(given.text("exclude_features_attribute")),
         host=resources.get("current_host") or "algo-1",
         hosts=tuple(resources.get("hosts") or ("algo-1",)),
         is_sharded=_is_sharded(config, source, root),
@@ -172,9 +184,21 @@ def _read_settings(given: _Given) -> CheckSettings:
             "must lie between 0 and 1", where="environment", key="SAGEWATCH_FALSE_ALARMS"
         )
     rows = given.number("SAGEWATCH_EXPECTED_ROWS")
+    if rows is not None and not (1 <= rows < math.inf and rows == int(rows)):
+        raise ConfigurationError(
+            "must be a whole number above 0", where="environment", key="SAGEWATCH_EXPECTED_ROWS"
+        )
     drift = DriftSettings(Mode(mode)) if accepted is None else DriftSettings(Mode(mode), accepted)
     method = given.text("categorical_drift_method")
+    if method not in {None, LINFINITY, CHI_SQUARED}:
+        reason = f"{method!r} is neither {LINFINITY} nor {CHI_SQUARED}"
+        raise ConfigurationError(reason, where="environment", key="categorical_drift_method")
     return CheckSettings(drift, None if rows is None else int(rows), categorical_drift_method=method)
+
+
+def _split(names: str | None) -> tuple[str, ...]:
+    """Names between commas; blanks around them are none of theirs."""
+    return tuple(filter(None, (name.strip() for name in (names or "").split(","))))
 
 
 def _read_dimensions(given: _Given) -> dict[str, str]:
@@ -186,8 +210,8 @@ def _read_dimensions(given: _Given) -> dict[str, str]:
 
 
 def _is_sharded(config: Mapping[str, Any], source: Path, root: Path) -> bool:
-    for each in config.get("ProcessingInputs") or []:
-        mounted = each.get("S3Input") or {}
+    inputs = list_objects(config.get("ProcessingInputs"), "ProcessingInputs")
+    for mounted in list_objects([each.get("S3Input") or {} for each in inputs], "ProcessingInputs.S3Input"):
         path = root / str(mounted.get("LocalPath") or "").lstrip("/")
         if mounted.get("S3DataDistributionType") == _SHARDED and (path == source or source in path.parents):
             return True
