@@ -6,6 +6,7 @@ import json
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -95,9 +96,32 @@ def test_the_table_has_a_row_a_feature_and_one_for_whatever_else_violations_spea
 def test_the_notebooks_colours_stand_where_the_notebook_has_them():
     statistics, found = json.loads(render_statistics(STATISTICS)), [{"feature_name": "age", "constraint_check_type": "baseline_drift_check", "description": "Baseline drift distance: 0.2 exceeds threshold: 0.1"}]  # fmt: skip
     html = show_violations(statistics, found)._repr_html_()
-    assert re.search(r'<tr class="hit"><td>age</td>.*?<td class="n failed">20.00%</td>', html)
+    assert re.search(r'<tr class="hit"><td class="name">age</td>.*?<td class="n failed">20.00%</td>', html)
     assert html.count('class="hit"') == 1
     assert "tr.hit td { background: #fff7dc; }" in html
+
+
+def test_every_violation_stands_on_a_line_of_its_own_beside_its_feature():
+    html = render_violations(build_violation_table(STATISTICS, VIOLATIONS))
+    (age,) = re.findall(r'<tr class="hit"><td class="name"( rowspan="\d")?>age</td>', html)
+    assert age == ' rowspan="2"'
+    assert "<br>" not in html
+
+
+def test_a_few_whole_numbers_are_bars_of_their_own_and_labels_are_not_cut_off():
+    (flag,) = build_statistics(profile_of({"x": ["0", "1", "1", "1"]})).features
+    assert [(bar.label, bar.current) for bar in build_bars(flag)] == [("0", 0.25), ("1", 0.75)]
+    (wide,) = build_statistics(profile_of({"x": [str(1000.5 * n * n) for n in range(100)]})).features
+    html = render_distributions(build_statistics(profile_of({"x": ["a", "a label that has no end"]})))
+    assert "a label tha…" in html
+    labels = re.findall(
+        r'<text [^>]*y="(\d+)"[^>]*>([^<]+)<',
+        render_distributions(msgspec.structs.replace(STATISTICS, features=[wide])),
+    )
+    (height,) = re.findall(
+        r'viewBox="0 0 \d+ (\d+)"', render_distributions(msgspec.structs.replace(STATISTICS, features=[wide]))
+    )
+    assert all(int(y) + 5 * len(label) <= int(height) for y, label in labels)
 
 
 def test_both_sides_stand_on_the_same_buckets():
@@ -228,6 +252,12 @@ def test_pictures_of_a_report_in_the_terminal_and_as_pages(folders, tmp_path):
     assert len(json.loads(run(distributions, report, "--baseline", base, "--json"))) == 3
     for name in ("v.html", "d.html"):
         assert (tmp_path / name).read_text().startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize("command", [distributions, violations])
+def test_a_report_without_features_says_so(tmp_path, command):
+    (tmp_path / "statistics.json").write_text('{"version": 0.0, "dataset": {"item_count": 9}}')
+    assert "The statistics name no feature" in run(command, tmp_path)
 
 
 def test_a_folder_without_a_report_is_a_wrong_command(tmp_path):

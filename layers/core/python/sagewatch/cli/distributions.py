@@ -47,7 +47,10 @@ def distributions(folder: Path, baseline: Path | None, html: Path | None, *, as_
     if as_json:
         click.echo(json.dumps(_summarise(current, expected)))
         return
-    make_console().print(_build_table(current, expected))
+    if current.features:
+        make_console().print(_build_table(current, expected))
+    else:
+        say("The statistics name no feature: they are those of a model-quality monitor, or of no rows.")
     if html is not None:
         say(f"Written: {html}")
 

@@ -55,6 +55,8 @@ def violations(folder: Path, html: Path | None, *, show_all: bool, as_json: bool
     shown = [row for row in rows if row.findings or show_all]
     if shown:
         make_console().print(_build_table(shown))
+    if not rows and statistics_path.exists():
+        say("The statistics name no feature: they are those of a model-quality monitor, or of no rows.")
     say(f"{len(found)} violations of {sum(bool(row.findings) for row in rows)} subjects, {len(rows)} in all.")
     if html is not None:
         say(f"Written: {html}")
@@ -88,7 +90,9 @@ def _build_table(rows: list[ViolationRow]) -> Table:
     for row in rows:
         marks = {name: "black on orange1" if name in row.failed else "" for name in _COLUMNS}
         cells = [cell(row.feature), *(cell(getattr(row, name), mark) for name, mark in marks.items())]
-        words = ("check", "expected", "seen")
-        cells += [cell("\n".join(getattr(each, name) for each in row.findings)) for name in words]
-        table.add_row(*cells, style="on #4a3f16" if row.findings else None)
+        style = "on #4a3f16" if row.findings else None
+        # A line a violation, so that what was wanted stands by what was seen.
+        for at, each in enumerate(row.findings or (None,)):
+            words = [""] * 3 if each is None else [each.check, each.expected, each.seen]
+            table.add_row(*(cells if not at else [""] * len(cells)), *map(cell, words), style=style)
     return table

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from sagewatch.quality.statistics import STRING, FeatureStatistics
+from sagewatch.quality.statistics import INTEGRAL, STRING, FeatureStatistics
 
 BUCKETS: Final = 20
 CATEGORIES_SHOWN: Final = 10
@@ -24,7 +24,7 @@ class Bar(msgspec.Struct, frozen=True):
 def build_bars(current: FeatureStatistics | None, baseline: FeatureStatistics | None = None) -> list[Bar]:
     """The bars of a feature; none where neither side has a distribution.
 
-    Numbers are counted anew in equal buckets over the range of both sides; strings show the most frequent values.
+    Numbers are counted anew in equal buckets over the range of both sides, a few whole numbers one by one; strings show the most frequent values.
     A side of another type than the first one is left out.
     """
     leading = current if current is not None and _has_bars(current) else baseline
@@ -90,13 +90,19 @@ def _has_bars(feature: FeatureStatistics) -> bool:
 def _build_buckets(current: FeatureStatistics | None, baseline: FeatureStatistics | None) -> list[Bar]:
     bounds = [bar for side in (current, baseline) if side is not None for bar in side.buckets]
     least, most = min(bar.lower_bound for bar in bounds), max(bar.upper_bound for bar in bounds)
-    edges = [least + (most - least) * at / BUCKETS for at in range(BUCKETS + 1)]
+    whole = all(side is None or side.inferred_type == INTEGRAL for side in (current, baseline))
+    if whole and most - least < BUCKETS:
+        # A few whole numbers: a bar each, under its own name.
+        values = range(int(least), int(most) + 1)
+        labels = [str(value) for value in values]
+        edges = [value - 0.5 for value in (*values, values[-1] + 1)]
+    else:
+        edges = [least + (most - least) * at / BUCKETS for at in range(BUCKETS + 1)]
+        labels = [f"{(low + high) / 2:.4g}" for low, high in itertools.pairwise(edges)]
     shares = [None if side is None else share_out(side, edges) for side in (current, baseline)]
     return [
-        Bar(
-            f"{(edges[at] + edges[at + 1]) / 2:.4g}", *(None if side is None else side[at] for side in shares)
-        )
-        for at in range(BUCKETS)
+        Bar(label, *(None if side is None else side[at] for side in shares))
+        for at, label in enumerate(labels)
     ]
 
 

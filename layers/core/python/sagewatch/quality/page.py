@@ -16,8 +16,12 @@ TINT: Final = "#fff7dc"
 ORANGE: Final = "#ffa500"
 _COLLECTED, _BASELINE = "#2b6cb0", "#dd6b20"
 _COLUMNS: Final = ("inferred_type", "completeness", "baseline_drift", "categorical_values")
-_WIDTH, _HEIGHT, _LABELS = 230, 90, 42
-_LABEL_LENGTH = 10
+# A label of eight points stands on its side: each of its letters takes at most five of the picture's units.
+_LABEL_LENGTH: Final = 12
+_LETTER: Final = 5
+_WIDTH, _HEIGHT = 230, 90
+# So many bars of numbers are all named; of more, three.
+_NUMBERS_NAMED: Final = 10
 # So many features' statistics are shown unasked.
 _FEW: Final = 12
 
@@ -26,6 +30,8 @@ _STYLE = f"""
 .sw table {{ border-collapse: collapse; margin: .6em 0 1.4em; font-variant-numeric: tabular-nums; }}
 .sw th, .sw td {{ border: 1px solid #e2e8f0; padding: .25em .6em; text-align: left; vertical-align: top; }}
 .sw th {{ background: #f7fafc; }}
+.sw .wide {{ overflow-x: auto; }}
+.sw td.name {{ min-width: 8em; max-width: 20em; overflow-wrap: anywhere; }}
 .sw td.n {{ text-align: right; white-space: nowrap; }}
 .sw tr.hit td {{ background: {TINT}; }}
 .sw tr.hit td.failed {{ background: {ORANGE}; }}
@@ -60,7 +66,7 @@ def render_violations(rows: list[ViolationRow]) -> str:
     heads = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in ("feature", *_COLUMNS))
     lines = [f"<tr>{heads}<th>check</th><th>expected</th><th>seen</th></tr>"]
     lines.extend(_render_row(row) for row in [*broken, *(row for row in rows if not row.findings)])
-    return f"{said}<table>{''.join(lines)}</table>"
+    return f'{said}<div class="wide"><table>{"".join(lines)}</table></div>'
 
 
 def render_distributions(current: Statistics, baseline: Statistics | None = None) -> str:
@@ -91,15 +97,19 @@ def render_distributions(current: Statistics, baseline: Statistics | None = None
 
 
 def _render_row(row: ViolationRow) -> str:
-    cells = [f"<td>{escape(row.feature)}</td>"]
+    """A feature's cells, and beside them a line a violation: what was wanted stands by what was seen."""
+    span = f' rowspan="{len(row.findings)}"' if len(row.findings) > 1 else ""
+    cells = [f'<td class="name"{span}>{escape(row.feature)}</td>']
     for name in _COLUMNS:
         failed = " failed" if name in row.failed else ""
-        cells.append(f'<td class="n{failed}">{escape(getattr(row, name))}</td>')
-    for name in ("check", "expected", "seen"):
-        words = "<br>".join(escape(getattr(each, name)) for each in row.findings)
-        cells.append(f"<td>{words}</td>")
+        cells.append(f'<td class="n{failed}"{span}>{escape(getattr(row, name))}</td>')
     start = '<tr class="hit">' if row.findings else "<tr>"
-    return f"{start}{''.join(cells)}</tr>"
+    findings = [
+        "".join(f"<td>{escape(getattr(each, name))}</td>" for name in ("check", "expected", "seen"))
+        for each in row.findings
+    ] or ["<td></td>" * 3]
+    others = "".join(f"{start}{finding}</tr>" for finding in findings[1:])
+    return f"{start}{''.join(cells)}{findings[0]}</tr>{others}"
 
 
 def _leading(current: FeatureStatistics | None, baseline: FeatureStatistics | None) -> FeatureStatistics:
@@ -127,10 +137,10 @@ def _render_statistics(
                     f'<td class="n">{value}</td>' for value in summarise(feature, strings=strings)
                 )
                 lines.append(
-                    f"<tr><td>{escape(feature.name)}</td><td>{side}</td>"
+                    f'<tr><td class="name">{escape(feature.name)}</td><td>{side}</td>'
                     f"<td>{escape(feature.inferred_type)}</td>{cells}</tr>"
                 )
-    return f"<table>{''.join(lines)}</table>"
+    return f'<div class="wide"><table>{"".join(lines)}</table></div>'
 
 
 def summarise(feature: FeatureStatistics, *, strings: bool) -> list[str]:
@@ -186,8 +196,9 @@ def _draw(name: str, bars: list[Bar]) -> str:
                     f'height="{height:.1f}" fill="{colour}" fill-opacity="{opacity}"/>'
                 )
     shapes.extend(_draw_labels(bars, step))
+    labels = 8 + _LETTER * max(len(_shorten(bar.label)) for bar in bars)
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + _LABELS}" width="100%" role="img" '
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT + labels}" width="100%" role="img" '
         f'aria-label="distribution of {name}">{"".join(shapes)}</svg>'
     )
 
@@ -196,7 +207,7 @@ def _draw_labels(bars: list[Bar], step: float) -> list[str]:
     """Every label of a few bars; of many, the first, the middle and the last one."""
     shown = (
         range(len(bars))
-        if len(bars) <= 2 * _LABEL_LENGTH and not _is_number(bars)
+        if len(bars) <= (_NUMBERS_NAMED if _is_number(bars) else 2 * _LABEL_LENGTH)
         else (0, len(bars) // 2, len(bars) - 1)
     )
     labels = []
@@ -204,9 +215,13 @@ def _draw_labels(bars: list[Bar], step: float) -> list[str]:
         x = at * step + step / 2
         labels.append(
             f'<text x="{x:.1f}" y="{_HEIGHT + 6}" font-size="8" text-anchor="end" '
-            f'transform="rotate(-90 {x:.1f} {_HEIGHT + 6})" dy="3">{escape(bars[at].label[:_LABEL_LENGTH])}</text>'
+            f'transform="rotate(-90 {x:.1f} {_HEIGHT + 6})" dy="3">{escape(_shorten(bars[at].label))}</text>'
         )
     return labels
+
+
+def _shorten(label: str) -> str:
+    return label if len(label) <= _LABEL_LENGTH else f"{label[: _LABEL_LENGTH - 1]}…"
 
 
 def _is_number(bars: list[Bar]) -> bool:
