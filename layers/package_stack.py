@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from layers.build_core import PLATFORMS, ROOT, alone_in, build_core, hash_of
+from layers.stack_parameters import find_mistakes
 from sagewatch.errors import ConfigurationError
 from sagewatch.monitors import dump_monitors, parse_monitors
 
@@ -110,6 +111,8 @@ def package_stack(
     root: Path, stage: str, architecture: str, monitors: Path, params: list[str], label: str = ""
 ) -> Path:
     """Template and zips of the stage, fresh or from before; the folder they lie in, which a label sets apart."""
+    if mistakes := find_mistakes(stage, params):
+        sys.exit("\n".join(f"package: {one}" for one in mistakes))
     build = root / ".build" / (label or stage)
     if label:
         params = [*params, f"monitorsFile=.build/{label}/monitors.json"]

@@ -1,0 +1,99 @@
+"""What a stage and the stack's parameters may be, asked before anything is built.
+
+CloudFormation would notice some of it in the middle of a deployment, and some of it nobody: a prefix that no capture
+has, a mail address under a name that is no parameter's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Final
+
+LONGEST_STAGE: Final = 16
+"""The longest bucket name, ``sagewatch-STAGE-evidence-ACCOUNT-REGION``, has 63 letters in the longest region."""
+_STAGE: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LOG_DAYS: Final = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)  # fmt: skip
+_DAYS: Final = (r"[1-9]\d{0,4}", "must be a number of days, 1 or more")
+_MAIL: Final = (
+    r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+|",
+    "must be one mail address; subscribe others to the topic by hand",
+)
+_ROLE: Final = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+"
+_FORMS: Final[Mapping[str, tuple[str, str]]] = {
+    "captureBucket": (
+        r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|", "must be a bucket's name alone, without s3:// and without a prefix"
+    ),
+    "capturePrefix": (
+        r"[\w.!()-]+(/[\w.!()-]+)*", "must be a key prefix without slashes at its ends and without wildcards, or no capture matches"
+    ),
+    "alertMail": _MAIL,
+    "operationsMail": _MAIL,
+    "kmsKeyArn": (
+        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+|", "must be the key's own ARN (…:key/…): roles know no alias"
+    ),
+    "endpoints": (r"([A-Za-z0-9-]{1,63}(, *[A-Za-z0-9-]{1,63})*)?", "must be names of endpoints, comma-separated"),
+    "modelRoleArns": (f"({_ROLE}(,{_ROLE})*)?", "must be ARNs of roles, comma-separated, without spaces"),
+    "spokes": (r".*", ""),  # resources/spokes.js says what is wrong, spoke by spoke
+    "explainImage": (r"[a-z0-9][\w.:/@-]*|", "must be an image's URI, without https://"),
+    "explainInstanceType": (r"ml\.[a-z0-9-]+\.[a-z0-9]+", "must be an instance type of SageMaker, such as ml.m5.large"),
+    "monitorsFile": (r".+\.json", "is written by `make package`; say MONITORS=FILE instead"),
+    "runbooksUrl": (r"https?://\S+|", "must be an address, http(s)://..."),
+    "logLevel": (r"DEBUG|INFO|WARNING|ERROR|CRITICAL", "must be DEBUG, INFO, WARNING, ERROR or CRITICAL"),
+    "logRetentionDays": ("|".join(map(str, _LOG_DAYS)), f"must be one of CloudWatch's: {', '.join(map(str, _LOG_DAYS))}"),
+    "archiveRetentionDays": _DAYS,
+    "captureRetentionDays": _DAYS,
+    "evidenceRetentionDays": _DAYS,
+    "tensorRetentionDays": _DAYS,
+    "deletionProtection": (r"true|false", "must be true or false"),
+    "canaryMinutes": (r"\d+", "must be a number of minutes; 0 for never"),
+    "dataDeletionPolicy": (r"Retain|Delete", "must be Retain or Delete"),
+    "eventBus": (r"(?!default$|aws\.)[\w.-]{1,200}", "must be a name of letters, digits, dots, hyphens; not `default`"),
+}  # fmt: skip
+
+
+def find_mistakes(stage: str, params: Sequence[str]) -> list[str]:
+    """A sentence for each parameter that cannot be meant so; none where all is well.
+
+    Parameters
+    ----------
+    stage
+        ``STAGE`` of the command line.
+    params
+        ``name=value`` each.
+
+    Examples
+    --------
+    >>> find_mistakes("prod", ["alertMail=a@example.com"])
+    []
+    >>> find_mistakes("prod", ["alertMial=a@example.com"])
+    ['parameter alertMial: there is none of that name; did you mean alertMail?']
+    """
+    mistakes = [*_judge_stage(stage)]
+    for param in params:
+        name, equals, value = param.partition("=")
+        mistakes += [f"parameter {name}: {why}" for why in _judge(name, value if equals else None)]
+    return mistakes
+
+
+def _judge_stage(stage: str) -> list[str]:
+    if len(stage) > LONGEST_STAGE or not _STAGE.fullmatch(stage):
+        return [
+            f"stage {stage}: must be small letters, digits and hyphens, at most {LONGEST_STAGE}: buckets are named by it"
+        ]
+    return []
+
+
+def _judge(name: str, value: str | None) -> list[str]:
+    if name == "architecture":
+        return ["say ARCHITECTURE=arm64 instead, which fetches the layer's wheels as well"]
+    if name not in _FORMS:
+        near = get_close_matches(name, _FORMS, 1)
+        return [f"there is none of that name{f'; did you mean {near[0]}?' if near else ''}"]
+    if value is None:
+        return [f"needs a value: {name}=..."]
+    form, why = _FORMS[name]
+    return [] if re.fullmatch(form, value) else [f"{why} (it is {value!r})"]

@@ -1,0 +1,103 @@
+"""Parameters given wrongly are refused before anything is built, each with its name and what to write."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from layers.stack_parameters import find_mistakes
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+ROLE = "arn:aws:iam::123456789012:role"
+
+
+@pytest.fixture(scope="module")
+def params():
+    """``params:`` of serverless.yml; osls' own variables and CloudFormation's tags do not matter here."""
+    text = (ROOT / "serverless.yml").read_text().split("\nprovider:")[0]
+    return yaml.safe_load(text)["params"]
+
+
+def test_every_parameter_of_serverless_yml_is_known_and_its_own_values_are_no_mistakes(params):
+    for stage, given in params.items():
+        for name, value in given.items():
+            text = json.dumps(value) if isinstance(value, bool) else str(value).replace("${sls:stage}", "dev")
+            if name != "architecture":
+                assert find_mistakes("dev" if stage == "default" else stage, [f"{name}={text}"]) == []
+
+
+@pytest.mark.parametrize(
+    ("param", "says"),
+    [
+        ("alertMial=a@example.com", "did you mean alertMail"),
+        ("captureBucket=s3://captures", "name alone"),
+        ("captureBucket=Foo_Bar", "name alone"),
+        ("capturePrefix=/capture", "without slashes"),
+        ("capturePrefix=capture/", "without slashes"),
+        ("capturePrefix=", "without slashes"),
+        ("capturePrefix=cap*", "wildcards"),
+        ("kmsKeyArn=alias/mine", "no alias"),
+        ("kmsKeyArn=arn:aws:kms:eu-west-1:123456789012:alias/mine", "no alias"),
+        ("alertMail=a@example.com,b@example.com", "one mail address"),
+        (f"modelRoleArns={ROLE}/a, {ROLE}/b", "without spaces"),
+        ("logRetentionDays=31", "CloudWatch's"),
+        ("archiveRetentionDays=soon", "number of days"),
+        ("captureRetentionDays=0", "number of days"),
+        ("deletionProtection=yes", "true or false"),
+        ("dataDeletionPolicy=Keep", "Retain or Delete"),
+        ("logLevel=LOUD", "DEBUG"),
+        ("eventBus=default", "not `default`"),
+        ("explainInstanceType=m5.large", "ml.m5.large"),
+        ("architecture=arm64", "ARCHITECTURE=arm64"),
+        ("runbooksUrl=wiki/runbooks", "http"),
+        ("alertMail", "needs a value"),
+    ],
+)
+def test_a_parameter_that_cannot_be_meant_so_is_named_with_what_to_write(param, says):
+    (mistake,) = find_mistakes("dev", [param])
+    assert mistake.startswith(f"parameter {param.partition('=')[0]}: ")
+    assert says in mistake
+
+
+@pytest.mark.parametrize(
+    "param",
+    [
+        "captureBucket=my.captures-1", "capturePrefix=team/a_b/capture", f"kmsKeyArn={KEY}", "kmsKeyArn=", "endpoints=a,B-2, c",
+        f"modelRoleArns={ROLE}/a,{ROLE}/path/b", "runbooksUrl=https://wiki.example.com/runbooks", "logRetentionDays=365",
+        "explainImage=123456789012.dkr.ecr.eu-west-1.amazonaws.com/sagewatch-monitor:v1", "deletionProtection=false",
+        "alertMail=ml-on-call+x@example.co.uk", "eventBus=sagewatch-team.a",
+    ],
+)  # fmt: skip
+def test_what_can_be_meant_so_passes(param):
+    assert find_mistakes("dev", [param]) == []
+
+
+@pytest.mark.parametrize("stage", ["Prod", "eu_west", "-dev", "a" * 17, ""])
+def test_a_stage_that_buckets_cannot_be_named_by_is_refused(stage):
+    (mistake,) = find_mistakes(stage, [])
+    assert mistake.startswith(f"stage {stage}: must be small letters")
+
+
+def test_the_longest_stage_still_names_a_bucket_in_the_longest_region():
+    name = f"sagewatch-{'a' * 16}-evidence-123456789012-ap-southeast-1"
+    assert len(name) <= 63
+    assert find_mistakes("a" * 16, []) == []
+
+
+def test_the_command_refuses_all_mistakes_at_once_and_builds_nothing():
+    words = ["--stage", "Prod", "--param", "alertMial=a@example.com", "--param", "kmsKeyArn=alias/mine"]
+    done = subprocess.run(
+        [sys.executable, "-m", "layers.package_stack", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert [line.split(":")[1].strip() for line in done.stderr.splitlines()] == [
+        "stage Prod", "parameter alertMial", "parameter kmsKeyArn",
+    ]  # fmt: skip
+    assert done.stdout == ""
+    assert not (ROOT / ".build" / "Prod").exists()
