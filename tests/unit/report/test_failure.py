@@ -60,9 +60,10 @@ REAL = Path(__file__).parents[4] / "shared" / "real"
     ],
 )
 def test_a_failure_has_a_cause_and_a_next_step(message, code):
-    failure = classify_failure("Failed", message)
-    assert failure.code == code
-    assert len(failure.next_step) > 30
+    for said in (message, f"AlgorithmError: {message}, exit code: 1"):
+        failure = classify_failure("Failed", said)
+        assert failure.code == code
+        assert len(failure.next_step) > 30
 
 
 @pytest.mark.real

@@ -143,3 +143,20 @@ def test_a_model_quality_jobs_variant_is_read_from_the_joined_captures():
     job["Environment"] = {"sagemaker_endpoint_name": "signs", "sagemaker_monitoring_schedule_name": "hourly"}
     run = recognise_run(job)
     assert (run.endpoint, run.variant) == ("signs", "Blue")
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "message"),
+    [
+        ("clean.py: line 2: KeyError", "AlgorithmError: See job logs", "clean.py: line 2: KeyError AlgorithmError: See job logs"),
+        ("gone", "AlgorithmError: gone, exit code: 1", "AlgorithmError: gone, exit code: 1"),
+        ("", "InternalServerError", "InternalServerError"),
+        ("Completed: all is well", "", "Completed: all is well"),
+    ],
+)  # fmt: skip
+def test_the_cause_is_what_the_container_said_and_what_sagemaker_adds(said, reason, message):
+    job = clarify("s3://b/reports/signs/nightly-shap/2024/03/18/17") | {
+        "ExitMessage": said,
+        "FailureReason": reason,
+    }
+    assert recognise_run(job).message == message

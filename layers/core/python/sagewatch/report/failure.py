@@ -21,6 +21,8 @@ class Failure(msgspec.Struct, frozen=True):
     next_step: str
 
 
+# Where a sentence of our analyzer begins: SageMaker puts its own word before it.
+_OURS: Final = r"(?:^|AlgorithmError: )"
 _CAUSES = (
     (
         "no_ground_truth",
@@ -33,7 +35,7 @@ _CAUSES = (
     (
         # Ours name the script, its line and the record.
         "preprocess_script",
-        r"^\S+\.py: |script dropped \d+ records",
+        _OURS + r"\S+\.py: |script dropped \d+ records",
         (
             "Run the script on a capture line by hand: `sagewatch analyze CAPTURE --preprocessor SCRIPT` stops at the "
             "same line and record."
@@ -62,7 +64,8 @@ _CAUSES = (
     ),
     (
         "configuration",
-        r"^environment, |^dataset_format\b|(processingjob|resource)config\.json|must (lie|be) (between|above)",
+        _OURS
+        + r"(?:environment, |dataset_format\b)|(processingjob|resource)config\.json|must (lie|be) (between|above)",
         "Mend the variable of the job's environment that the message names.",
     ),
     (

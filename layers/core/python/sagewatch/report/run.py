@@ -100,7 +100,7 @@ def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
         endpoint=endpoint,
         variant=variant,
         status=str(job["ProcessingJobStatus"]),
-        message=str(job.get("FailureReason") or job.get("ExitMessage") or ""),
+        message=_join_message(str(job.get("ExitMessage") or ""), str(job.get("FailureReason") or "")),
         report_uri=report_uri,
         ended_at=_read_time(job.get("ProcessingEndTime") or job.get("LastModifiedTime"))
         or datetime.min.replace(tzinfo=UTC),
@@ -116,6 +116,11 @@ def _find_schedule(job: Mapping[str, Any], environment: Mapping[str, str]) -> st
         return environment["sagemaker_monitoring_schedule_name"]
     match = _SCHEDULE_ARN.search(str(job.get("MonitoringScheduleArn", "")))
     return match["name"] if match else None
+
+
+def _join_message(said: str, reason: str) -> str:
+    """What the container said, and what SageMaker adds to it: "AlgorithmError: See job logs" alone names no cause."""
+    return reason if said in reason else " ".join(filter(None, [said, reason]))
 
 
 def _find_kind(name: str, environment: Mapping[str, str]) -> str:
