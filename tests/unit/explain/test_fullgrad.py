@@ -63,6 +63,26 @@ def test_enlarging_is_scipys_zoom(size):
     assert np.abs(ours - normalise(theirs)).max() <= 1e-9
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_layers_of_every_size_are_summed_as_the_notebook_does_and_those_without_a_spread_add_nothing(dtype):
+    """Large and small layers go different ways: several of each, beside some that are even, or broken."""
+    rng = np.random.default_rng(2)
+    image, gradient = (rng.standard_normal((3, 128, 128)).astype(dtype) for _ in range(2))
+
+    def build(channels, side, spoil=1.0):
+        tensor = rng.standard_normal((channels, side, side)).astype(dtype)
+        return Layer(f"{channels} {side} {spoil}", tensor * dtype(spoil), rng.standard_normal(channels))
+
+    sound = [build(3 + n, side) for n, side in enumerate([64, 64, 32, 16, 16, 8, 4, 4, 4])]
+    idle = [build(4, side, spoil) for side in (64, 16, 4) for spoil in (0.0, np.nan, np.inf)]
+    mixed = [layer for pair in zip(idle, sound, strict=True) for layer in pair]
+    expected = notebooks_loop(image, gradient, sound)
+    limit = 1e-5 if dtype is np.float32 else 1e-12
+    with np.errstate(invalid="ignore"):
+        assert np.abs(saliency_map(image, gradient, sound) - expected).max() <= limit
+        assert np.abs(saliency_map(image, gradient, mixed) - expected).max() <= limit
+
+
 def test_layers_are_paired_by_name_whatever_the_order(recorded):
     tensors = recorded[0].tensors
     expected = explain(tensors, "x")

@@ -46,7 +46,7 @@ def sign(body: bytes, secret: str, timestamp: int) -> str:
     Examples
     --------
     >>> sign(b"{}", "s", 0)[:11]
-    'v1=b84c1dc4'
+    'v1=e79b1f68'
     """
     digest = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256)
     return f"v1={digest.hexdigest()}"

@@ -92,7 +92,7 @@ def sign_request(body: bytes, timestamp: str, secret: str) -> str:
     Examples
     --------
     >>> sign_request(b"payload=%7B%7D", "1531420618", "8f742231b10e8888abcd99yyyzzz85a5")[:12]
-    'v0=1d29ab31c'
+    'v0=90020873e'
     """
     base = b"v0:" + timestamp.encode() + b":" + body
     return "v0=" + hmac.new(secret.encode(), base, hashlib.sha256).hexdigest()

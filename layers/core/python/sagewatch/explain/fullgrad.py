@@ -8,7 +8,6 @@ completeness error; it proves that the recording is whole and paired rightly.
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,10 +15,12 @@ import numpy as np
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.explain import names
+from sagewatch.explain.enlarging import enlarge_sum
 from sagewatch.explain.layers import Layer, get_tensor, only_item, pair_layers, read_layout
+from sagewatch.explain.scaled_sums import sum_layers, sum_scaled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -134,88 +135,11 @@ def saliency_map(image: NDArray[Any], gradient: NDArray[Any], layers: Iterable[L
     NDArray[np.float64]
         Shape (H, W), 0 to 1; all zero where nothing contributed.
     """
-    height, width = image.shape[1:]
-    by_size: dict[tuple[int, ...], list[Layer]] = {}
-    for layer in layers:
-        by_size.setdefault(layer.gradient.shape[1:], []).append(layer)
-    total = _sum_scaled([np.asarray(image) * gradient], np.ones(image.shape[0]))
-    if by_size:
-        # rows_of_a @ a @ columns_of_a + rows_of_b @ b @ columns_of_b + ... as one product of two wide matrices.
-        sums = [
-            _sum_scaled([layer.gradient for layer in group], np.concatenate([layer.bias for layer in group]))
-            for group in by_size.values()
-        ]
-        kind = sums[0].dtype.char
-        taller = np.hstack(
-            [_interpolation(size[0], height, kind) @ each for size, each in zip(by_size, sums, strict=True)]
-        )
-        total = total + taller @ _interpolations(tuple(size[1] for size in by_size), width, kind)
+    total = sum_scaled([np.asarray(image) * gradient], np.ones(image.shape[0]))
+    sums = sum_layers(list(layers))
+    if sums:
+        total = total + enlarge_sum(sums, (image.shape[1], image.shape[2]))
     return _scale(total)
-
-
-def enlarge(values: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float64]:
-    """A map (H, W) at another size, interpolated linearly, its corners kept.
-
-    >>> enlarge(np.array([[0.0, 1.0]]), (1, 3)).tolist()
-    [[0.0, 0.5, 1.0]]
-    """
-    if values.shape == size:
-        return np.asarray(values, dtype=np.float64)
-    rows, columns = (_interpolation(had, wanted, "d") for had, wanted in zip(values.shape, size, strict=True))
-    return np.asarray(rows @ values @ columns.T)
-
-
-@functools.lru_cache(maxsize=64)
-def _interpolation(size: int, wanted: int, kind: str) -> NDArray[Any]:
-    """The matrix (wanted, size) that interpolates linearly, first and last kept: scipy.ndimage.zoom(order=1)'s grid."""
-    places = np.linspace(0, size - 1, wanted)
-    above = np.minimum(places.astype(int), max(size - 2, 0))
-    rows = np.arange(wanted)
-    matrix = np.zeros((wanted, size))
-    matrix[rows, above] = 1 - (places - above)
-    matrix[rows, np.minimum(above + 1, size - 1)] += places - above
-    return matrix.astype(kind)
-
-
-@functools.lru_cache(maxsize=16)
-def _interpolations(sizes: tuple[int, ...], wanted: int, kind: str) -> NDArray[Any]:
-    """The transposed matrices of several sizes, one below the other."""
-    return np.ascontiguousarray(np.vstack([_interpolation(size, wanted, kind).T for size in sizes]))
-
-
-def _sum_scaled(tensors: Sequence[NDArray[Any]], factors: NDArray[np.float64]) -> NDArray[Any]:
-    """Scale each |factor x tensor| to 0..1 over all of it, and sum all channels of all tensors.
-
-    Parameters
-    ----------
-    tensors
-        Each of shape (C, H, W), of one height and width, each scaled by itself.
-    factors
-        Of all channels, one tensor's after the other's.
-
-    Returns
-    -------
-    NDArray
-        Shape (H, W), in the tensors' own precision. A tensor that is the same everywhere, or holds NaN, adds nothing.
-    """
-    counts = [len(tensor) for tensor in tensors]
-    starts = [sum(counts[:number]) for number in range(len(counts))]
-    sizes: NDArray[Any] = np.empty((sum(counts), tensors[0][0].size), np.result_type(*tensors, np.float32))
-    for start, tensor in zip(starts, tensors, strict=True):
-        np.abs(tensor.reshape(len(tensor), -1), out=sizes[start : start + len(tensor)])
-    weights, rows = np.abs(factors), np.arange(len(sizes))
-    # argmax and argmin, because numpy's max and min along rows are four times slower on rows this short.
-    low = np.minimum.reduceat(sizes[rows, sizes.argmin(axis=1)] * weights, starts)
-    high = np.maximum.reduceat(sizes[rows, sizes.argmax(axis=1)] * weights, starts)
-    spread = high - low
-    useful = np.isfinite(spread) & (spread > 0)
-    scale = np.divide(1, spread, out=np.zeros(len(spread)), where=useful)
-    shares = weights * np.repeat(scale, counts)
-    if not useful.all():
-        low = np.where(useful, low, 0)
-        sizes[np.repeat(~useful, counts)] = 0
-    summed = shares.astype(sizes.dtype) @ sizes - sizes.dtype.type(low @ (counts * scale))
-    return np.asarray(summed.reshape(tensors[0].shape[1:]))
 
 
 def _as_colours(image: NDArray[Any]) -> NDArray[np.float32]:
@@ -228,7 +152,7 @@ def _as_colours(image: NDArray[Any]) -> NDArray[np.float32]:
 
 def _scale(values: NDArray[Any]) -> NDArray[np.float64]:
     low, high = float(values.min()), float(values.max())
-    return (values - low).astype(np.float64) / (high - low) if high > low else np.zeros(values.shape)
+    return ((values - low) / (high - low)).astype(np.float64) if high > low else np.zeros(values.shape)
 
 
 def _dot(left: NDArray[Any], right: NDArray[Any]) -> float:

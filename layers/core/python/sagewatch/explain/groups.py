@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from sagewatch.explain.comparison import CLEAN, OTHER, SUSPICIOUS, Comparison, Group, compare, count_inputs
-from sagewatch.explain.fullgrad import enlarge
+from sagewatch.explain.enlarging import enlarge
 from sagewatch.explain.means import Observation, write_means
 
 if TYPE_CHECKING:

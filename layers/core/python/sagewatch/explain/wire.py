@@ -134,7 +134,7 @@ def masked_crc32c(data: bytes) -> int:
     """CRC-32C (Castagnoli), rotated and shifted as TFRecord does.
 
     >>> hex(masked_crc32c(b"123456789"))
-    '0xc784d1f5'
+    '0xc78ab0e5'
     """
     crc = 0xFFFFFFFF
     for byte in data:

@@ -47,7 +47,7 @@ def measure_move(bars: list[Bar], *, ordered: bool) -> float | None:
 
     Examples
     --------
-    >>> measure_move([Bar("1", 0.2, 0.5), Bar("2", 0.8, 0.5)], ordered=False)
+    >>> round(measure_move([Bar("1", 0.2, 0.5), Bar("2", 0.8, 0.5)], ordered=False), 6)
     0.3
     """
     differences = [
