@@ -8,12 +8,20 @@ import shlex
 from pathlib import Path
 
 import boto3
+import msgspec
 import pytest
 from click.testing import CliRunner
 
+from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.cli import cli
+from sagewatch.incident.model import OpenRecord
+from sagewatch.marked import RehearsedItems
 from sagewatch.replay.recording import list_landings
+from sagewatch.state import State
+from sagewatch.wiring import read_clock
 from tests.aws_in_process import empty_aws
+from tests.unit.cli.stores import INCIDENT as KEPT_INCIDENT
+from tests.unit.cli.stores import build_store
 from tests.unit.replay.recordings import MONITORS, write_captures
 
 STACK = "sagewatch-dev"
@@ -153,3 +161,39 @@ def test_neither_or_both_sources_of_events_are_refused(stack, tmp_path):
     (tmp_path / "events.jsonl").write_text("")
     for command in ("list", "list events.jsonl --from 1h", "show 1", "resend events.jsonl 1 --from 1h"):
         assert run(f"sagewatch events {command}").exit_code == 2, command
+
+
+def test_replays_are_listed_with_what_came_of_them_and_only_those_of_this_stack(stack):
+    boto3.client("dynamodb").create_table(
+        TableName="state", BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )  # fmt: skip
+    assert CliRunner().invoke(cli, ["replays"]).output == "No replay.\n"
+    events = boto3.client("events")
+    events.create_archive(
+        ArchiveName="OfAnother", EventSourceArn=events.describe_event_bus(Name="facts")["Arn"]
+    )
+    rehearsals = [f"rehearsal.2026112{day}T120000Z" for day in (1, 2)]
+    for name, archive in [(name, "CaptureArchive") for name in rehearsals] + [
+        ("live.20261122T120000Z", "FactArchive"), ("rehearsal.20261122T130000Z", "OfAnother"),
+        ("record.20261122T120000Z", "CaptureArchive"),
+    ]:  # fmt: skip
+        kept = events.describe_archive(ArchiveName=archive)
+        events.start_replay(
+            ReplayName=name, EventSourceArn=kept["ArchiveArn"], EventStartTime="2026-11-21T00:00:00Z",
+            EventEndTime="2026-11-22T00:00:00Z", Destination={"Arn": kept["EventSourceArn"]},
+        )  # fmt: skip
+    world = build_store()[1]
+    incident = msgspec.structs.replace(world.state.load_incident(KEPT_INCIDENT), version=0)
+    rows = RehearsedItems(DynamoItems("state"), rehearsals[0], read_clock())
+    State(rows).save_incident(incident, OpenRecord(fingerprint=incident.fingerprint), [])
+    told = {one["replay"]: one for one in json.loads(CliRunner().invoke(cli, ["replays", "--json"]).output)}
+    assert told.keys() == {*rehearsals, "live.20261122T120000Z"}
+    assert told[rehearsals[0]]["incidents"] == [KEPT_INCIDENT]
+    assert (told[rehearsals[1]]["incidents"], told["live.20261122T120000Z"]["incidents"]) == ([], None)
+    said = CliRunner().invoke(cli, ["replays"]).output
+    assert (
+        f"{rehearsals[0]}  completed  2026-11-21 00:00:00 UTC to 2026-11-22 00:00:00 UTC  1 incident\n"
+        in said
+    )

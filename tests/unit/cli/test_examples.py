@@ -26,6 +26,7 @@ ELSEWHERE = {
     "monitor run": "tests/integration/monitoring/test_monitor_command.py",
     "monitor delete": "tests/integration/monitoring/test_monitor_command.py",
     "record": "tests/integration/test_commands_on_stack.py",
+    "replays": "tests/integration/test_record_and_replay.py",
     "sandbox up": "tests/integration/test_commands_on_stack.py",
     "teardown": "tests/integration/sandbox/test_provisioning.py",
 }

@@ -46,3 +46,15 @@ def test_the_readme_shows_the_beginning_of_it():
     blocks = [found[0] for found in BLOCK.finditer(shown)]
     assert len(blocks) >= 3
     assert [block for block in blocks if block not in whole] == []
+
+
+def test_every_step_of_the_night_is_explained_in_words(tmp_path, monkeypatch):
+    write_night(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(cli, ["explain", INCIDENT], obj=open_night(tmp_path)).output
+    steps = [line.partition("UTC  ")[2].partition(" [")[0] for line in told.splitlines() if " [" in line]
+    assert len(steps) >= 15
+    assert [step for step in steps if not step[:1].isupper() or ", because " not in step] == []
+    # A reason that has no words of its own is told as its code, without the underscores.
+    codes = re.findall(r"because ([a-z ]+)(?:; .*)?\. \[([a-z_]+),", told)
+    assert {code for words, code in codes if words == code.replace("_", " ")} == set()

@@ -30,6 +30,7 @@ from sagewatch.cli.monitor import monitor
 from sagewatch.cli.record import record
 from sagewatch.cli.render import render
 from sagewatch.cli.replay import replay
+from sagewatch.cli.replays import replays
 from sagewatch.cli.routes import routes
 from sagewatch.cli.sandbox import sandbox
 from sagewatch.cli.silences import silences
@@ -70,6 +71,7 @@ cli.add_command(record)
 cli.add_command(trigger)
 cli.add_command(render)
 cli.add_command(replay)
+cli.add_command(replays)
 cli.add_command(routes)
 cli.add_command(sandbox)
 cli.add_command(silences)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from sagewatch.errors import RejectedInputError, SagewatchError
 from sagewatch.replay.recording import Event
@@ -33,6 +35,16 @@ ARCHIVE_OF = {
 
 ARCHIVES = ("CaptureArchive", "SageMakerArchive", "FactArchive")
 _OVER = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
+
+
+class Played(msgspec.Struct, frozen=True, kw_only=True):
+    """A replay as EventBridge remembers it: of which stretch, when, and how it stands."""
+
+    name: str
+    state: str
+    start: datetime
+    end: datetime
+    played_at: datetime
 
 
 class ReplayFailedError(SagewatchError):
@@ -94,10 +106,42 @@ class Archives:
                     self._sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"])
                     yield json.loads(message["Body"])
 
+    def list_played(self, kinds: Sequence[str]) -> list[Played]:
+        """What was played of the stack's archives, the latest first; EventBridge forgets it after 90 days.
+
+        Parameters
+        ----------
+        kinds
+            First words of the names.
+        """
+        ours = {self._describe_archive(archive)["ArchiveArn"] for archive in ARCHIVES}
+        found = [
+            Played(
+                name=row["ReplayName"],
+                state=row["State"],
+                start=row["EventStartTime"],
+                end=row["EventEndTime"],
+                played_at=row["ReplayStartTime"],
+            )
+            for kind in kinds
+            for row in self._list_replays(f"{kind}.")
+            if row["EventSourceArn"] in ours
+        ]
+        return sorted(found, key=lambda one: (one.played_at, one.name), reverse=True)
+
+    def _list_replays(self, prefix: str) -> Iterator[dict[str, Any]]:
+        more: dict[str, str] = {}
+        while True:
+            answer = self._events.list_replays(NamePrefix=prefix, **more)
+            yield from answer["Replays"]
+            if not answer.get("NextToken"):
+                return
+            more = {"NextToken": answer["NextToken"]}
+
     def _play(
         self, name: str, archive: str, rule_arn: str, start: datetime, end: datetime, poll_seconds: float
     ) -> None:
-        found = self._events.describe_archive(ArchiveName=self._find_archive(archive))
+        found = self._describe_archive(archive)
         self._events.start_replay(
             ReplayName=name,
             EventSourceArn=found["ArchiveArn"],
@@ -139,6 +183,9 @@ class Archives:
             self._events.remove_targets(Rule=plain, EventBusName=bus, Ids=["reader"])
             self._events.delete_rule(Name=plain, EventBusName=bus)
             self._sqs.delete_queue(QueueUrl=url)
+
+    def _describe_archive(self, logical: str) -> dict[str, Any]:
+        return dict(self._events.describe_archive(ArchiveName=self._find_archive(logical)))
 
     def _find_archive(self, logical: str) -> str:
         """Its name: CloudFormation's, which carries the logical one where CloudFormation does not tell."""

@@ -162,7 +162,7 @@ def replay_archive(
     how = "live" if live else "a rehearsal: no endpoint is touched, only the receiver `test` hears"
     say(f"{name} is played ({how}).")
     if not live:
-        say(f"What comes of it: sagewatch incidents list --replay {name}")
+        say(f"What comes of it: sagewatch incidents list --replay {name} (all of them: sagewatch replays)")
 
 
 def need_endpoint(endpoint: str, store: Store) -> None:

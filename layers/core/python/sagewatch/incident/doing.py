@@ -19,7 +19,7 @@ _STAGES = {
     "explaining": "Diagnosing: the original configuration is back; heat maps are being computed.",
 }
 
-_REASONS = {
+DIAGNOSIS_REASONS = {
     "no_tensors": "no tensors were recorded while it was observed",
     "rolled_back": "SageMaker rolled the swap back",
     "swap_never_made": "each attempt at the swap was cut short before AWS was asked for it",
@@ -51,6 +51,7 @@ _REASONS = {
     "cooling_down": "this endpoint was diagnosed a short while ago",
     "daily_budget_used": "today's diagnoses of this endpoint are used up",
 }
+"""Reason codes of diagnoses, in words."""
 
 RUNNING = frozenset(_STAGES)
 """Stages in which the diagnosis still goes on."""
@@ -98,7 +99,9 @@ def _tell_replay(progress: Progress) -> str:
 
 
 def _tell_reason(progress: Progress) -> str:
-    return _REASONS.get(progress.reason, clean_text(progress.reason, _REASON_LIMIT).replace("_", " "))
+    return DIAGNOSIS_REASONS.get(
+        progress.reason, clean_text(progress.reason, _REASON_LIMIT).replace("_", " ")
+    )
 
 
 def _count_inputs(progress: Progress) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sagewatch.incident.amounts import clean_text, format_duration, format_time
+from sagewatch.incident.doing import DIAGNOSIS_REASONS
 from sagewatch.incident.entries import order_entries
 
 if TYPE_CHECKING:
@@ -37,6 +38,16 @@ REASONS = {
     "staged": "its detector is on trial",
     "no_receiver": "nobody is to hear of it",
     "by_hand": "somebody decided so",
+    "lease_taken": "nobody else diagnoses the endpoint",
+    "swap_asked_for": "the endpoint's own configuration was read and cloned",
+    "hooked_config_verified": "SageMaker names the recording configuration",
+    "enough_recorded": "enough requests were recorded",
+    "observation_over": "the time to record was up",
+    "job_begun": "what was recorded is there",
+    "original_config_verified": "SageMaker names the endpoint's own configuration",
+    "nothing_of_ours_left": "the recording configuration and model are deleted",
+    "explained": "there are heat maps",
+    "measured": "it was over",
     "ratelimited": "the channel asked to be called less often",
     "channel_not_found": "the channel does not exist",
     "invalid_auth": "the channel does not know the token",
@@ -53,6 +64,20 @@ _FACTS = {
     "incident_resolved": "The incident was resolved",
     "diagnosis_asked_for": "A diagnosis was asked for",
     "diagnosis_stop_asked": "The endpoint was asked back",
+    "diagnosis_started": "A diagnosis began",
+    "diagnosis_swapping": "The endpoint was asked to record",
+    "diagnosis_observing": "The endpoint records",
+    "diagnosis_restoring": "The endpoint is on its way back",
+    "diagnosis_explaining": "The heat maps are being made",
+    "diagnosis_finished": "The diagnosis finished",
+    "diagnosis_abandoned": "The diagnosis was abandoned",
+    "diagnosis_off": "No diagnosis was made",
+    "diagnosis_waits": "The diagnosis waits",
+    "diagnosis_impossible": "No diagnosis can be made",
+    "diagnosis_refused": "A step of the diagnosis was refused",
+    "diagnosis_held_up": "A step of the diagnosis is tried again",
+    "diagnosis_cost": "The diagnosis was added up",
+    "diagnosis_compared": "The heat maps were compared",
     "severity_rose": "The severity rose",
     "alert_sent": "A message was sent",
     "alert_spared": "Nobody was told",
@@ -84,7 +109,7 @@ def _tell_entry(entry: Entry) -> str:
     kind, receiver = entry.data.get("kind"), entry.data.get("receiver")
     said = f" ({kind})" if kind and entry.what.startswith("alert") else ""
     whom = f" to {clean_text(str(receiver), _LIMIT)}" if receiver else ""
-    why = REASONS.get(entry.reason, clean_text(entry.reason, _LIMIT).replace("_", " "))
+    why = _tell_reason(entry.reason)
     after = entry.data.get("retry_after_seconds")
     later = f"; next try after {format_duration(float(after))}" if isinstance(after, int | float) else ""
     until = entry.data.get("until")
@@ -96,6 +121,11 @@ def _tell_entry(entry: Entry) -> str:
         f"{format_time(entry.at)}  {what}{said}{whom}, because {why}{later}{noted}. "
         f"[{entry.reason}, by {clean_text(entry.by, _LIMIT)}]"
     )
+
+
+def _tell_reason(reason: str) -> str:
+    known = REASONS.get(reason) or DIAGNOSIS_REASONS.get(reason)
+    return known or clean_text(reason, _LIMIT).replace("_", " ")
 
 
 def _tell_debt(debt: Debt) -> str:
