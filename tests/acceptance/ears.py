@@ -69,6 +69,10 @@ class Ears:
         self.hear(f"{self.topic}/mail", kind, subject + "\n" + body)
         return "m"
 
+    def publish_chat(self, message: Mapping[str, Any]) -> None:
+        kind = message["metadata"]["eventType"].removeprefix("sagewatch-")
+        self.hear(f"{self.topic}/amazon_q", kind, json.dumps(message, ensure_ascii=False))
+
     # Chat ---------------------------------------------------------------------------------------------
 
     def post_message(self, receiver: str, message: Mapping[str, Any]) -> str:

@@ -60,3 +60,15 @@ def test_what_is_acknowledged_before_pagerduty_could_hear_of_it_is_triggered_fir
     story.ends("1h")
     assert [one.kind for one in story.ears.heard] == ["trigger", "acknowledge", "resolve"]
     assert len({json.loads(text)["dedup_key"] for text in story.texts("on-call/pagerduty")}) == 1
+
+
+def test_no_two_notifications_of_amazon_q_bear_one_id_and_all_share_a_thread(tell):
+    story = tell("version: 1\nendpoints: {signs: {}}\nreceivers: {on-call: {amazon-q: {}}}")
+    for begin, end in (("0s", "9h"), ("10h", "11h")):
+        story.at(begin).raises("stop")
+        story.at(end).clears("stop")
+    story.play_only("12h")
+    heard = [json.loads(text) for text in story.texts("on-call/amazon_q")]
+    assert len(heard) == 6  # each told, one repeated twice
+    assert len({one["id"] for one in heard}) == 6
+    assert len({one["metadata"]["threadId"] for one in heard}) == 1

@@ -178,3 +178,34 @@ def test_a_detector_on_trial_tells_nobody_until_it_is_promoted(tell):
     story.expect_all("firing", "10m")
     story.expect_all("resolved", "20m")
     story.ends("1h")
+
+
+CIRCLE = (
+    MONITORS
+    + """
+inhibit:
+  - {when: ["severity=critical"], mutes: ["severity=warning"]}
+  - {when: ["kind=rejected"], mutes: ["kind=no-data"]}
+"""
+)
+
+
+def test_of_incidents_that_explain_each_other_the_first_is_told(tell):
+    """Unreadable records (a warning) explain that nothing comes (critical), which explains the warning."""
+    story = tell(CIRCLE)
+    story.at("1m").raises("none", kind="no-data", severity="critical")
+    story.at("2m").raises("bad", kind="rejected", severity="warning")
+    story.at("30m").clears("none")
+    story.expect_all("firing", "1m", contains="No captures")
+    story.expect_all("resolved", "30m")
+    story.expect_all("firing", "30m", "31m", contains="cannot be read")
+    story.ends("1h")
+
+
+def test_a_circle_that_something_outside_explains_stays_silent(tell):
+    story = tell(CIRCLE)
+    story.at("0s").raises("bad", kind="rejected", severity="critical")
+    story.at("1m").raises("none", kind="no-data", severity="critical")
+    story.at("2m").raises("x", kind="rejected", severity="warning", endpoint="churn")
+    story.expect_all("firing", "0s", contains="signs")
+    story.ends("1h")

@@ -1,63 +1,58 @@
-"""Which group an incident joins: one with room, and never a second one at the same receiver."""
+"""What is due, as two deliverers at once write it: the younger sight of an incident stands."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 import pytest
 
-from sagewatch.alert.outbox import Ledger, Member
-from sagewatch.alert_state import GROUP_LIMIT, AlertState
-from sagewatch.errors import ConflictError
-from sagewatch.finding import Severity
-from sagewatch.incident.model import State
+from sagewatch.alert_state import AlertState
+from sagewatch.incident.model import OpenRecord
 from sagewatch.memory.items import MemoryItems
+from sagewatch.ports import ANY_VERSION, Write
+from sagewatch.state import OPEN_INCIDENTS, State
+from tests.unit.incident.story import at, build_incident, resolve
 
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-TARGET = "on-call/slack"
+LATER = at(100) + timedelta(minutes=15)
 
 
 @pytest.fixture
-def alerts():
-    return AlertState(MemoryItems())
+def items():
+    return MemoryItems()
 
 
-def fill(alerts, group, members, told_at=NOW):
-    alerts.save_ledger(Ledger(group=group, receiver=TARGET, members=members, told_at=told_at))
+def save(items, incident):
+    """The incident as it is loaded after it was saved."""
+    state = State(items)
+    record = state.load_open(incident.fingerprint) or OpenRecord(fingerprint=incident.fingerprint)
+    state.save_incident(incident, record, [])
+    return state.load_incident(incident.incident_id)
 
 
-def member(**changes):
-    plain = Member(
-        incident_id="i1", labels={}, state=State.OPEN, severity=Severity.INFO, headline="h", opened_at=NOW,
-        joined_at=NOW, seen=1, content="c",
-    )  # fmt: skip
-    return msgspec.structs.replace(plain, **changes)
+def test_a_deliverer_that_saw_the_incident_open_does_not_open_it_again(items):
+    stale = save(items, build_incident())
+    ended = save(items, msgspec.structs.replace(resolve(build_incident()), version=stale.version))
+    alerts = AlertState(items)
+    alerts.save_due(ended, None, at(100))
+    alerts.save_due(stale, LATER, at(100))
+    assert alerts.list_open() == ()
+    assert alerts.list_due() == []
 
 
-def test_a_group_has_room_until_its_limit(alerts):
-    assert alerts.find_room("g", TARGET, NOW) == "g"
-    fill(alerts, "g", GROUP_LIMIT - 1)
-    assert alerts.find_room("g", TARGET, NOW) == "g"
+def test_a_deliverer_that_saw_less_does_not_put_off_the_look_that_a_change_asked_for(items):
+    stale = save(items, build_incident())
+    save(items, msgspec.structs.replace(stale, acknowledged_by="ada"))
+    alerts = AlertState(items)
+    (before,) = alerts.list_due()
+    alerts.save_due(stale, LATER, at(100))
+    assert alerts.list_due() == [before]
 
 
-def test_full_ones_are_passed_over_for_the_first_with_room(alerts):
-    fill(alerts, "g", GROUP_LIMIT)
-    assert alerts.find_room("g", TARGET, NOW) == "g-part2"
-    fill(alerts, "g-part2", GROUP_LIMIT + 7)
-    assert alerts.find_room("g", TARGET, NOW) == "g-part3"
-
-
-def test_a_full_one_has_room_again_when_its_ended_members_are_gone(alerts):
-    fill(alerts, "g", GROUP_LIMIT)
-    assert alerts.find_room("g", TARGET, NOW + timedelta(days=3, hours=23)) == "g-part2"
-    assert alerts.find_room("g", TARGET, NOW + timedelta(days=4)) == "g"
-
-
-def test_an_incident_joins_one_group_of_a_receiver_however_the_runs_cross(alerts):
-    alerts.join_group("g", TARGET, member())
-    with pytest.raises(ConflictError, match="joined_another_group"):
-        alerts.join_group("g-part2", TARGET, member())
-    assert alerts.load_member("g-part2", TARGET, "i1") is None
-    assert alerts.join_group("g", TARGET, member(seen=2)).seen == 2
-    alerts.join_group("another", "on-call/webhook", member())
+def test_a_row_of_an_older_version_is_taken_over(items):
+    incident = save(items, save(items, save(items, build_incident())))
+    row = items.get(OPEN_INCIDENTS, incident.incident_id)
+    items.write([Write(msgspec.structs.replace(row, version=1), ANY_VERSION)])  # as it was written before
+    alerts = AlertState(items)
+    alerts.save_due(incident, LATER, at(100))
+    assert [one.due_at for one in alerts.list_due()] == [LATER]

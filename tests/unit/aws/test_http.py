@@ -12,8 +12,9 @@ import pytest
 
 from sagewatch.alerting import Receiver, SlackReceiver, SlackWebhookReceiver, WebhookReceiver
 from sagewatch.aws.http import HttpHooks
+from sagewatch.aws.replies import SlackReplies
 from sagewatch.aws.slack import SlackChat
-from sagewatch.errors import DeliveryError
+from sagewatch.errors import DeliveryError, RetryError
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -78,10 +79,14 @@ def test_a_server_that_speaks_no_http_is_tried_again():
 
 @pytest.mark.parametrize(
     ("said", "seconds"),
-    [("37", 37), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("9" * 400, None), ("-1", None)],
-)
-def test_retry_after_is_a_number_of_seconds_or_nothing(said, seconds):
+    [
+        ("37", 37), ("Wed, 21 Oct 2026 07:28:00 GMT", 60), ("Wed, 21 Oct 2026 07:26:00 GMT", 0), ("tomorrow", None),
+        ("9" * 400, None), ("-1", None),
+    ],
+)  # fmt: skip
+def test_retry_after_is_a_number_of_seconds_or_a_date_by_the_servers_own_clock(said, seconds):
     def answer(handler):
+        handler.date_time_string = lambda *_: "Wed, 21 Oct 2026 07:27:00 GMT"
         handler.send_response(429)
         handler.send_header("Retry-After", said)
         handler.send_header("Content-Length", "0")
@@ -121,3 +126,17 @@ def test_a_slack_token_that_cannot_be_a_header_is_refused_and_not_told():
         SlackChat({"on-call": settings}, Tokens()).post_message("on-call", {})
     assert not refused.value.recoverable
     assert "SECRET" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_an_answer_to_a_person_follows_no_redirect():
+    def answer(handler):
+        handler.send_response(307)
+        handler.send_header("Location", "/elsewhere")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with serve(answer) as (port, seen):
+        replies = SlackReplies([f"http://127.0.0.1:{port}/api/"])
+        with pytest.raises(RetryError):
+            replies.answer_privately(f"http://127.0.0.1:{port}/actions/1", "words")
+        assert [path for _, path, _ in seen] == ["/actions/1"]

@@ -5,12 +5,12 @@ import itertools
 import msgspec
 import pytest
 
-from sagewatch.errors import ConflictError
+from sagewatch.errors import ConflictError, RetryError
 from sagewatch.finding import Severity
 from sagewatch.incident.acts import acknowledge, note_progress, promote, resolve_by_hand
 from sagewatch.incident.closing import SETTLED_KEPT
 from sagewatch.incident.decision import Ignore, Note, Open, OpenResolved, Resolve, Update
-from sagewatch.incident.lifecycle import decide_on_finding
+from sagewatch.incident.lifecycle import AWAITED_KEPT, decide_on_finding
 from sagewatch.incident.model import OpenRecord, Progress, State
 from tests.unit.incident.story import World, at, build_finding
 
@@ -248,3 +248,33 @@ def test_progress_that_comes_late_changes_nothing():
         assert note_progress(world.open_incident, world.record, late, by="x") == Ignore(
             reason="progress_already_known"
         )
+
+
+def test_an_early_clearing_too_many_comes_again_and_none_is_forgotten():
+    world = World()
+    for number in range(AWAITED_KEPT):
+        world.hear(build_finding(str(number), cleared=200))
+    with pytest.raises(RetryError):
+        world.hear(build_finding(str(AWAITED_KEPT), cleared=200))
+    assert isinstance(world.hear(build_finding("0")), OpenResolved)
+    assert isinstance(world.hear(build_finding(str(AWAITED_KEPT), cleared=200)), Note)
+
+
+def test_what_was_cleared_a_day_before_and_never_raised_makes_room():
+    world = World()
+    for number in range(AWAITED_KEPT):
+        world.hear(build_finding(str(number), cleared=200))
+    late = world.hear(build_finding("99", cleared=200 + 86400))
+    assert isinstance(late, Note)
+    assert len(late.record.awaited) == 1
+
+
+def test_two_incidents_of_a_second_have_names_of_their_own():
+    world = World()
+    first = world.hear(build_finding("1"))
+    world.hear(build_finding("1", cleared=200))
+    second = world.hear(build_finding("2"))
+    assert isinstance(second, Open)
+    assert second.incident.opened_at == first.incident.opened_at
+    assert second.incident.incident_id.startswith(first.incident.incident_id + "-")
+    assert len(second.incident.incident_id) <= 40  # models and jobs are named after it, in 63 characters

@@ -219,7 +219,10 @@ class AlertState:
     # What is due --------------------------------------------------------------------------------------
 
     def save_due(self, incident: Incident, due_at: datetime | None, now: datetime) -> None:
-        """When the incident's alerts are to be looked at again; None: nothing is owed any more."""
+        """When the incident's alerts are to be looked at again; None: nothing is owed any more.
+
+        Where the incident has changed meanwhile nothing is written: whoever saved it asked for a look of its own.
+        """
         due = Due(
             incident_id=incident.incident_id,
             due_at=due_at,
@@ -228,10 +231,19 @@ class AlertState:
             labels=build_labels(incident),
             cleared_at=None if incident.state is State.RESOLVED else incident.cleared_at,
         )
-        row = Item(OPEN_INCIDENTS, incident.incident_id, msgspec.json.encode(due))
+        row = Item(OPEN_INCIDENTS, incident.incident_id, msgspec.json.encode(due), incident.version)
         if due_at is None:
             row = msgspec.structs.replace(row, expires_at=int((now + SETTLED_KEPT).timestamp()))
-        self._items.write([Write(row, ANY_VERSION)])
+        for _ in range(_ATTEMPTS):
+            known = self._items.get(OPEN_INCIDENTS, incident.incident_id)
+            if known is not None and known.version > incident.version:
+                return
+            try:
+                self._items.write([Write(row, ABSENT if known is None else known.version)])
+            except ConflictError:
+                continue
+            return
+        raise ConflictError("due_was_changed")
 
     def list_due(self) -> list[Due]:
         """The incidents that somebody may still be owed word of."""

@@ -329,7 +329,9 @@ def _write_due(incident: Incident) -> Write:
         labels=build_labels(incident),
         cleared_at=None if incident.state is Life.RESOLVED else incident.cleared_at,
     )
-    return write_row(OPEN_INCIDENTS, incident.incident_id, due, ANY_VERSION)
+    # The row's version is that of the incident it shows (``AlertState.save_due`` asks for it).
+    row = Item(OPEN_INCIDENTS, incident.incident_id, msgspec.json.encode(due), incident.version + 1)
+    return Write(row, ANY_VERSION)
 
 
 def write_entry(incident_id: str, entry: Entry) -> Write:

@@ -29,14 +29,22 @@ _METADATA: Final = frozenset(
 )
 
 
-def render_amazon_q(announcement: Announcement, thread: str) -> dict[str, Any]:
-    """The notification; ``thread`` is the same for all about one thing, which share a thread in the channel."""
+def render_amazon_q(announcement: Announcement, thread: str, message: str = "") -> dict[str, Any]:
+    """The notification.
+
+    Parameters
+    ----------
+    thread
+        The same for all about one thing, which share a thread in the channel.
+    message
+        Tells this message from others of the thread; one that is sent once more after a crash has the same.
+    """
     incident, content = announcement.incident, build_content(announcement)
     sign = _SIGNS.get(content.state, ":red_circle:")
     return {
         "version": "1.0",
         "source": "custom",
-        "id": f"{thread}-{announcement.kind}",
+        "id": f"{thread}-{announcement.kind}{f'-{message}' if message else ''}",
         "content": {
             "textType": "client-markdown",
             "title": _plain(f"{sign} {content.state}: {content.endpoint}: {content.headline}", TITLE_LIMIT),

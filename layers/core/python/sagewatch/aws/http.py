@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from sagewatch.alert.webhook import sign
@@ -29,12 +30,32 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         """Not followed: the answer becomes an ``HTTPError``."""
 
 
-_OPENER = urllib.request.build_opener(_NoRedirects)
+OPENER = urllib.request.build_opener(_NoRedirects)
+"""Opens what a POST goes to."""
 
 
-def read_retry_after(header: str | None) -> float | None:
-    """Seconds of a Retry-After; None for a date, or for what is no number of seconds."""
-    return float(header) if header is not None and _SECONDS.fullmatch(header) else None
+def read_retry_after(header: str | None, date: str | None = None) -> float | None:
+    """Seconds of a Retry-After, which may be a date; None where it is neither. Source: RFC 9110, 10.2.3.
+
+    Parameters
+    ----------
+    date
+        The answer's own Date, which a date counts from: two clocks need not agree.
+
+    Examples
+    --------
+    >>> read_retry_after("120"), read_retry_after("soon")
+    (120.0, None)
+    >>> read_retry_after("Sat, 21 Nov 2026 12:00:30 GMT", "Sat, 21 Nov 2026 12:00:00 GMT")
+    30.0
+    """
+    if header is None or _SECONDS.fullmatch(header):
+        return None if header is None else float(header)
+    try:
+        length = parsedate_to_datetime(header) - parsedate_to_datetime(date or "")
+    except (TypeError, ValueError):
+        return None
+    return max(length.total_seconds(), 0.0)
 
 
 def _read_answer(error: urllib.error.HTTPError) -> str:
@@ -67,7 +88,7 @@ class HttpHooks:
             raise DeliveryError(target, "address_is_no_url", recoverable=False)
         try:
             request = urllib.request.Request(url, data=sent, headers=headers, method="POST")  # noqa: S310 (checked)
-            with _OPENER.open(request, timeout=TIMEOUT_SECONDS):
+            with OPENER.open(request, timeout=TIMEOUT_SECONDS):
                 return
         except (ValueError, http.client.InvalidURL):
             # Its text holds the address, which is a secret: neither it nor its cause is kept.
@@ -77,7 +98,7 @@ class HttpHooks:
                 target,
                 f"HTTP {error.code}: {_read_answer(error)}",
                 recoverable=error.code == _TOO_MANY or error.code >= _SERVER_ERRORS,
-                after_seconds=read_retry_after(error.headers.get("Retry-After")),
+                after_seconds=read_retry_after(error.headers.get("Retry-After"), error.headers.get("Date")),
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise DeliveryError(target, type(error).__name__, recoverable=True) from None

@@ -10,6 +10,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable
 
+from sagewatch.aws.http import OPENER
 from sagewatch.errors import RetryError
 
 _TIMEOUT_SECONDS = 1  # Slack waits three seconds in all
@@ -37,7 +38,7 @@ class SlackReplies:
         headers = {"Content-Type": "application/json"}
         request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 (checked)
         try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):  # noqa: S310 (checked)
+            with OPENER.open(request, timeout=_TIMEOUT_SECONDS):
                 return
         except OSError as error:
             raise RetryError(type(error).__name__) from None

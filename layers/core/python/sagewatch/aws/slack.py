@@ -111,7 +111,9 @@ def _sorting_refusals(receiver: str) -> Iterator[None]:
         yield
     except SlackApiError as error:
         code = str(error.response.get("error", "unknown"))
-        after = read_retry_after(error.response.headers.get("Retry-After"))
+        after = read_retry_after(
+            error.response.headers.get("Retry-After"), error.response.headers.get("Date")
+        )
         heals = code in _HEALS or error.response.status_code >= 500  # noqa: PLR2004 (HTTP server errors)
         raise DeliveryError(receiver, code, recoverable=heals, after_seconds=after) from error
     except SlackClientError as error:

@@ -18,6 +18,7 @@ from sagewatch.alert.slack import render_reply, render_slack
 from sagewatch.alert.webhook import render_webhook
 from sagewatch.alerting import Receiver
 from sagewatch.errors import DeliveryError
+from sagewatch.finding import build_content_key
 from sagewatch.flows.share_pictures import load_pictures
 from sagewatch.incident.model import State
 from sagewatch.world import World
@@ -69,7 +70,7 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
         _send_letter(announcement, ledger, name, world)
         return None
     if channel == "amazon_q":
-        _publish_chat(announcement, ledger, world)
+        _publish_chat(announcement, ledger, send, world)
         return None
     if channel in {"pagerduty", "webhook"}:
         return _post_event(announcement, ledger, send, channel, world)
@@ -122,9 +123,12 @@ def _send_letter(announcement: Announcement, ledger: Ledger, name: str, world: W
     world.letters.send_letter(ledger.receiver, settings.sender, settings.to, raw)
 
 
-def _publish_chat(announcement: Announcement, ledger: Ledger, world: World) -> None:
+def _publish_chat(announcement: Announcement, ledger: Ledger, send: Send, world: World) -> None:
     """Publish what is on the schema; what is not would be dropped by Amazon Q Developer, and nobody would know."""
-    message = render_amazon_q(announcement, ledger.group)
+    last = ledger.told_at.isoformat() if ledger.told_at else ""
+    message = render_amazon_q(
+        announcement, ledger.group, build_content_key(str(ledger.generation), send.content, last)
+    )
     if faults := find_faults(message):
         raise DeliveryError(ledger.receiver, f"off_the_schema: {'; '.join(faults)}", recoverable=False)
     world.mail.publish_chat(message)

@@ -10,7 +10,7 @@ from sagewatch.flows.incident_changes import build_change
 from sagewatch.incident.closing import stay_away
 from sagewatch.incident.decision import Change, Decision, Ignore, Note, Open, OpenResolved, Resolve
 from sagewatch.incident.lifecycle import build_incident_id, decide_on_finding
-from sagewatch.incident.model import State
+from sagewatch.incident.model import Incident, State
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
@@ -57,7 +57,7 @@ def _list_changes(decision: Decision, finding: Finding, world: World) -> list[In
     if isinstance(decision, Note):
         return []
     if isinstance(decision, Ignore):
-        again = world.state.load_incident(build_incident_id(finding.raised_at, finding.fingerprint))
+        again = _find_told(finding, world)
         if again is None:
             return []
         names = ("opened", "resolved") if again.state is State.RESOLVED else ("opened",)
@@ -68,6 +68,13 @@ def _list_changes(decision: Decision, finding: Finding, world: World) -> list[In
     if isinstance(decision, OpenResolved):
         return [build_change(incident, "opened"), build_change(incident, "resolved")]
     return [build_change(incident, "resolved" if isinstance(decision, Resolve) else "updated")]
+
+
+def _find_told(finding: Finding, world: World) -> Incident | None:
+    """The incident that the finding opened, should it have opened one."""
+    at, fingerprint = finding.raised_at, finding.fingerprint
+    names = (build_incident_id(at, fingerprint, finding.finding_id), build_incident_id(at, fingerprint))
+    return next((one for name in names if (one := world.state.load_incident(name)) is not None), None)
 
 
 def finish_clearing(incident_id: str, world: World) -> None:

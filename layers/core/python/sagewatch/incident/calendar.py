@@ -36,7 +36,9 @@ class Recurrence(msgspec.Struct, frozen=True, kw_only=True):
     def find_end(self, at: datetime) -> datetime | None:
         """When the stretch that ``at`` lies in ends, UTC; None where it lies in none.
 
-        A stretch that contains a change of the clock begins and ends when the clock on the wall says so.
+        A stretch that contains a change of the clock begins and ends when the clock on the wall says so: of an hour that
+        comes twice, it lasts from the first time to the second; a time that is skipped is the moment of the change. One
+        that is skipped as a whole lasts as long as ever from that moment on: who wants it quiet works then.
         """
         zone = ZoneInfo(self.zone)
         today = at.astimezone(zone).date()
@@ -44,11 +46,27 @@ class Recurrence(msgspec.Struct, frozen=True, kw_only=True):
             if day.weekday() not in self.days:
                 continue
             last = day if self.end > self.start else day + timedelta(days=1)
-            begins = datetime.combine(day, self.start, zone).astimezone(UTC)
-            ends = datetime.combine(last, self.end, zone).astimezone(UTC)
+            start, end = datetime.combine(day, self.start, zone), datetime.combine(last, self.end, zone)
+            begins, ends = _find_moment(start, fold=0), _find_moment(end, fold=1)
+            if ends <= begins:
+                ends = begins + (end.replace(tzinfo=None) - start.replace(tzinfo=None))
             if begins <= at < ends:
                 return ends
         return None
+
+
+def _find_moment(local: datetime, *, fold: int) -> datetime:
+    """When the clock of the place shows this, UTC: the first time (fold 0) or the last; the change, where it is skipped."""
+    moment = local.replace(fold=fold).astimezone(UTC)
+    if moment.astimezone(local.tzinfo).replace(tzinfo=None) == local.replace(tzinfo=None):
+        return moment
+    # Skipped: read by the offset after the change it lies before the change, and the other way round.
+    early, late = local.replace(fold=1).astimezone(UTC), local.replace(fold=0).astimezone(UTC)
+    while late - early > timedelta(seconds=1):
+        middle = early + timedelta(seconds=(late - early) // timedelta(seconds=2))
+        changed = middle.astimezone(local.tzinfo).utcoffset() != early.astimezone(local.tzinfo).utcoffset()
+        early, late = (early, middle) if changed else (middle, late)
+    return late
 
 
 def parse_recurrence(text: str) -> Recurrence:

@@ -6,11 +6,12 @@ from beginning to end exactly once, and a fingerprint has at most one open incid
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from sagewatch.errors import ConflictError
+from sagewatch.errors import ConflictError, RetryError
 from sagewatch.incident.closing import close_incident, settle_record
 from sagewatch.incident.decision import (
     Decision,
@@ -36,13 +37,21 @@ if TYPE_CHECKING:
     from sagewatch.finding import Finding
 
 AWAITED_KEPT = 8
-"""Early clearings kept in an open record, each with its whole finding."""
+"""Early clearings kept in an open record, each with its whole finding; further ones come again from their queue."""
+
+AWAITED_FOR = timedelta(days=1)
+"""An early clearing is forgotten where a later one is so much younger: what was not raised by then never was."""
 
 _PATIENCE = Flapping()
 
 
-def build_incident_id(opened_at: datetime, fingerprint: str) -> str:
+def build_incident_id(opened_at: datetime, fingerprint: str, finding_id: str = "") -> str:
     """A name that sorts by time and says which fingerprint it is about.
+
+    Parameters
+    ----------
+    finding_id
+        The finding that opens it, where another incident of the fingerprint opened in the same second.
 
     Examples
     --------
@@ -50,7 +59,7 @@ def build_incident_id(opened_at: datetime, fingerprint: str) -> str:
     >>> build_incident_id(datetime(2026, 11, 21, 20, 34, 5, tzinfo=UTC), "d70a35fb2065c43a")
     '20261121T203405Z-d70a35fb2065c43a'
     """
-    return f"{opened_at:%Y%m%dT%H%M%SZ}-{fingerprint}"
+    return f"{opened_at:%Y%m%dT%H%M%SZ}-{fingerprint}" + (f"-{finding_id[:4]}" if finding_id else "")
 
 
 def decide_on_finding(
@@ -79,6 +88,8 @@ def decide_on_finding(
     ------
     ConflictError
         ``open_`` names an incident that was not given: the two reads were torn apart.
+    RetryError
+        It was cleared before anybody heard it raised, and too many such wait already.
     """
     record = open_ or OpenRecord(fingerprint=finding.fingerprint)
     if (record.incident_id is None) != (incident is None):
@@ -90,7 +101,7 @@ def decide_on_finding(
         if known is not None:
             return _decide_on_known(finding, known, record, incident, now, flapping)
     if finding.cleared_at is not None:
-        return _decide_on_early_clearing(finding, record)
+        return _decide_on_early_clearing(finding, finding.cleared_at, record)
     early = _find(finding, record.awaited)
     if early is not None and early.cleared_at is not None:
         return _open_resolved(early, early.cleared_at, record, now, flapping)
@@ -132,11 +143,17 @@ def _decide_on_known(
     return _clear(finding, finding.cleared_at, record, incident, now, flapping)
 
 
-def _decide_on_early_clearing(finding: Finding, record: OpenRecord) -> Note | Ignore:
+def _decide_on_early_clearing(finding: Finding, cleared_at: datetime, record: OpenRecord) -> Note | Ignore:
     if _find(finding, record.awaited) is not None:
         return Ignore(reason="clearing_already_noted")
-    awaited = (*record.awaited, finding)[-AWAITED_KEPT:]
-    return Note(record=msgspec.structs.replace(record, awaited=awaited), reason="cleared_before_raised")
+    # By the findings' own times: in a replay of the archive all are old.
+    kept = [one for one in record.awaited if one.cleared_at and cleared_at < one.cleared_at + AWAITED_FOR]
+    if len(kept) >= AWAITED_KEPT:
+        # One that is forgotten would leave its incident open for ever.
+        raise RetryError("too_many_clearings_before_their_findings")
+    return Note(
+        record=msgspec.structs.replace(record, awaited=(*kept, finding)), reason="cleared_before_raised"
+    )
 
 
 def _open(finding: Finding, record: OpenRecord, now: datetime, flapping: Flapping) -> Open:
@@ -223,9 +240,13 @@ def _take_in(finding: Finding, incident: Incident, now: datetime) -> Incident:
 
 
 def _build_incident(finding: Finding, record: OpenRecord, now: datetime, flapping: Flapping) -> Incident:
+    second = finding.raised_at.replace(microsecond=0)
+    taken = any(one.replace(microsecond=0) == second for one in record.openings)
     return Incident(
         # The finding's own time, not the clock's: a replay builds the same name.
-        incident_id=build_incident_id(finding.raised_at, finding.fingerprint),
+        incident_id=build_incident_id(
+            finding.raised_at, finding.fingerprint, finding.finding_id if taken else ""
+        ),
         fingerprint=finding.fingerprint,
         account=finding.account,
         region=finding.region,

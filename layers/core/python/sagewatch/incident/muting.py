@@ -8,7 +8,7 @@ Source: Prometheus Alertmanager, ``silence``, ``inhibit`` and ``timeinterval``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -176,10 +176,9 @@ def find_mute(incident_id: str, labels: Mapping[str, str], quiet: Quiet, now: da
         end = window.every.find_end(now) if all_hold(window.mutes, labels) else None
         if end is not None:
             return Mute("in_window", window.name, end)
-    for rule in quiet.inhibitions:
-        source = _find_source(incident_id, labels, rule, quiet.open)
-        if source is not None:
-            return Mute("inhibited", f"by incident {source}")
+    source = next(_list_sources(incident_id, labels, quiet), None)
+    if source is not None and not _speaks_for_its_circle(incident_id, labels, source, quiet):
+        return Mute("inhibited", f"by incident {source.incident_id}")
     return None
 
 
@@ -190,18 +189,44 @@ def may_automate(incident: Incident, quiet: Quiet, now: datetime) -> Mute | None
     return find_mute(incident.incident_id, build_labels(incident), quiet, now)
 
 
-def _find_source(
-    incident_id: str, labels: Mapping[str, str], rule: Inhibition, among: Iterable[Open]
-) -> str | None:
-    # As in Alertmanager, what matches both sides of a rule cannot mute what matches both: neither would be told.
-    if not all_hold(rule.mutes, labels):
-        return None
-    is_source_too = all_hold(rule.when, labels)
-    for other in among:
-        if other.incident_id == incident_id or not all_hold(rule.when, other.labels):
+def _list_sources(incident_id: str, labels: Mapping[str, str], quiet: Quiet) -> Iterator[Open]:
+    """The open incidents that explain this one, by any of the rules."""
+    for rule in quiet.inhibitions:
+        # As in Alertmanager, what matches both sides of a rule cannot mute what matches both: neither would be told.
+        if not all_hold(rule.mutes, labels):
             continue
-        if is_source_too and all_hold(rule.mutes, other.labels):
-            continue
-        if all(labels.get(label, "") == other.labels.get(label, "") for label in rule.equal):
-            return other.incident_id
-    return None
+        is_source_too = all_hold(rule.when, labels)
+        for other in quiet.open:
+            if other.incident_id == incident_id or not all_hold(rule.when, other.labels):
+                continue
+            if is_source_too and all_hold(rule.mutes, other.labels):
+                continue
+            if all(labels.get(label, "") == other.labels.get(label, "") for label in rule.equal):
+                yield other
+
+
+def _speaks_for_its_circle(incident_id: str, labels: Mapping[str, str], source: Open, quiet: Quiet) -> bool:
+    """Whether incidents explain each other in a circle that nothing outside explains, and this is the earliest.
+
+    Two rules can do that (critical mutes warning, unreadable mutes no data): all would be silent for ever.
+    """
+    if next(_list_sources(source.incident_id, source.labels, quiet), None) is None:
+        return False  # the usual case, and cheap: its explanation is told
+    circle = _find_upstream(Open(incident_id, dict(labels)), quiet)
+    if not circle or min(circle) != incident_id:
+        return False
+    return all(incident_id in _find_upstream(one, quiet) for one in circle.values())
+
+
+def _find_upstream(start: Open, quiet: Quiet) -> dict[str, Open]:
+    """All that explain an incident, and what explains those; nothing where a root is among them, which is told."""
+    found: dict[str, Open] = {}
+    waiting = [start]
+    while waiting:
+        one = waiting.pop()
+        sources = {source.incident_id: source for source in _list_sources(one.incident_id, one.labels, quiet)}
+        if not sources:
+            return {}
+        waiting += [source for name, source in sources.items() if name not in found]
+        found |= sources
+    return found
