@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from sagewatch.diagnose.afterwards import WATCHED_FOR
@@ -11,6 +12,7 @@ from sagewatch.diagnose.model import Switch
 from sagewatch.entry import handle
 from sagewatch.events import ActionRequested, Ticked
 from sagewatch.evidence.trail import build_trail
+from sagewatch.finding import Stream, build_fingerprint
 from sagewatch.flows.advance_diagnosis import advance_diagnosis
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
@@ -150,3 +152,36 @@ def test_who_asks_by_hand_for_an_endpoint_that_is_being_updated_is_told_at_once(
     advance_diagnosis(asked, world)
     said = tell_doing(world.state.load_incident(row.incident_id))
     assert said == "No diagnosis: the endpoint is being updated; ask again when it is in service."
+
+
+def test_an_incident_that_cannot_be_read_keeps_no_other_without_its_diagnosis():
+    world = build_world(MONITORS.replace("  signs:", "  lanes: {diagnosis: {mode: swap}}\n  signs:"))
+    world.hosting.deploy("lanes")
+    for name in ("lanes", "signs"):
+        stream = Stream(name, "AllTraffic")
+        open_unheard(world, endpoint=name, fingerprint=build_fingerprint(stream, "class-concentration", "14"))
+    load = world.state.load_incident
+    rows = {row.endpoint: row.incident_id for row in world.state.list_incidents()}
+
+    def cannot_read(incident_id):
+        if incident_id == rows["lanes"]:
+            raise msgspec.ValidationError("Object missing required field")
+        return load(incident_id)
+
+    world.state.load_incident = cannot_read
+    world.now.move(timedelta(minutes=4))
+    with pytest.raises(msgspec.ValidationError):
+        tick(Ticked(world.now()), world)  # an alarm looks at it
+    assert [event["detail"]["endpoint"] for event in list_due(world)] == ["signs"]
+
+
+def test_a_round_that_is_cut_off_begins_with_another_endpoint_the_next_time(monkeypatch):
+    names = ["lanes", "people", "signs"]
+    world = build_world("version: 1\nendpoints: {lanes: {}, people: {}, signs: {}}")
+    looked = []
+    monkeypatch.setattr(world.state, "list_streams", lambda name: looked.append(name) or [])
+    for _ in range(3):
+        pass_minutes(world, 1)
+    rounds = [looked[n : n + 3] for n in range(0, 9, 3)]
+    assert {one[0] for one in rounds} == set(names)
+    assert all(sorted(one) == names for one in rounds)

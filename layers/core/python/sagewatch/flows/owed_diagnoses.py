@@ -8,6 +8,7 @@ from typing import Final
 
 from sagewatch.events import DiagnosisChanged
 from sagewatch.incident.model import Incident, State
+from sagewatch.state import Listed
 from sagewatch.world import World
 
 DIAGNOSABLE: Final = frozenset({"class-concentration", "fixed-share", "confidence"})
@@ -17,26 +18,32 @@ OWED_FOR: Final = timedelta(hours=6)
 """An incident that opened longer ago is another day's traffic."""
 
 
-def list_owed(world: World) -> Iterator[DiagnosisChanged]:
-    """For each open incident that is owed a diagnosis, what wakes it; asking twice begins one."""
+def list_candidates(world: World) -> Iterator[Listed]:
+    """Open incidents whose diagnosis may have been forgotten."""
     allowed = {name for name, watched in world.monitors.endpoints.items() if watched.diagnosis.mode != "off"}
     if not allowed:
         return
     now = world.now()
     for row in world.state.list_incidents(now - OWED_FOR):
-        if row.endpoint not in allowed or row.state is State.RESOLVED or row.opened_at > now - OWED_AFTER:
-            continue
-        incident = world.state.load_incident(row.incident_id) if row.kind in DIAGNOSABLE else None
-        if incident is not None and is_owed(incident, world):
-            yield DiagnosisChanged(
-                change="due",
-                incident_id=incident.incident_id,
-                account=world.place.account,
-                region=world.place.region,
-                endpoint=incident.endpoint,
-                variant=incident.variant,
-                outcome="",
-            )
+        waits = row.state is not State.RESOLVED and row.opened_at <= now - OWED_AFTER
+        if waits and row.endpoint in allowed and row.kind in DIAGNOSABLE:
+            yield row
+
+
+def find_owed(row: Listed, world: World) -> DiagnosisChanged | None:
+    """What wakes the diagnosis that an incident is owed, or None; asking twice begins one."""
+    incident = world.state.load_incident(row.incident_id)
+    if incident is None or not is_owed(incident, world):
+        return None
+    return DiagnosisChanged(
+        change="due",
+        incident_id=incident.incident_id,
+        account=world.place.account,
+        region=world.place.region,
+        endpoint=incident.endpoint,
+        variant=incident.variant,
+        outcome="",
+    )
 
 
 def is_owed(incident: Incident, world: World) -> bool:

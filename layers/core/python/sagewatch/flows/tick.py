@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import msgspec
 
@@ -21,7 +22,7 @@ from sagewatch.flows.incident_changes import build_diagnosis_change, build_due
 from sagewatch.flows.ingest_capture import evaluate_stream
 from sagewatch.flows.lost_runs import notice_lost_runs
 from sagewatch.flows.manage_incident import finish_clearing
-from sagewatch.flows.owed_diagnoses import list_owed
+from sagewatch.flows.owed_diagnoses import find_owed, list_candidates
 from sagewatch.flows.synthetic_finding import send_canary
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -49,10 +50,11 @@ def tick(fact: Fact, world: World) -> None:
             world,
         )
     with attempts.at("owed_diagnoses"):
-        _publish(list(list_owed(world)), world)
+        _publish(_list_owed(world, attempts), world)
     with attempts.at("overdue"):
         _measure_overdue(diagnoses, world)
-    for endpoint, watched in world.monitors.endpoints.items():
+    for endpoint in _take_turns(sorted(world.monitors.endpoints), now):
+        watched = world.monitors.endpoints[endpoint]
         with attempts.at("streams", endpoint):
             streams = world.state.list_streams(endpoint)
             for stream in streams:
@@ -107,6 +109,22 @@ def _load_diagnoses(world: World, attempts: _Attempts) -> list[Diagnosis]:
             if (diagnosis := world.state.load_diagnosis(endpoint)) is not None:
                 found.append(diagnosis)
     return found
+
+
+def _list_owed(world: World, attempts: _Attempts) -> list[DiagnosisChanged]:
+    """What wakes diagnoses that were forgotten; an incident that cannot be read keeps no other waiting."""
+    owed = []
+    for row in list_candidates(world):
+        with attempts.at("owed_diagnosis", row.endpoint):
+            if (fact := find_owed(row, world)) is not None:
+                owed.append(fact)
+    return owed
+
+
+def _take_turns(endpoints: Sequence[str], now: datetime) -> list[str]:
+    """The endpoints, each minute begun with the next: a round that is cut off leaves out others every time."""
+    first = int(now.timestamp()) // 60 % max(len(endpoints), 1)
+    return [*endpoints[first:], *endpoints[:first]]
 
 
 def _measure_overdue(diagnoses: Sequence[Diagnosis], world: World) -> None:
