@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from sagewatch.entry import handle
+from sagewatch.events.parse import TENSORS_KEY
 from sagewatch.flows.explanations import read_explained, read_looked
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
@@ -51,7 +52,7 @@ def diagnose(world):
 
 
 def read_requests(world, incident_id):
-    body = world.objects.bodies.get(("evidence", f"incidents/{incident_id}/replay/requests.jsonl"), b"")
+    body = world.objects.bodies.get(("evidence", f"tensors/{incident_id}-requests/requests.jsonl"), b"")
     return [json.loads(line) for line in body.splitlines()]
 
 
@@ -154,7 +155,7 @@ def test_of_the_containers_variables_the_job_gets_those_that_the_owner_names():
         "MODEL_NAME": "signs", "DB_PASSWORD": "hunter2", "API_TOKEN": "xyzzy",
     }  # fmt: skip
     diagnosis = diagnose(world)
-    prefix = f"incidents/{diagnosis.incident_id}/replay/"
+    prefix = f"tensors/{diagnosis.incident_id}-requests/"
     assert json.loads(world.objects.bodies["evidence", f"{prefix}environment.json"]) == {
         "MODEL_NAME": "signs"
     }
@@ -255,3 +256,13 @@ def test_of_a_replay_nobody_is_told_that_the_endpoint_moved():
     page = world.objects.bodies["evidence", f"incidents/{row.incident_id}/index.html"].decode()
     assert "the endpoint was not touched" in page
     assert "Swap to recording" not in page
+
+
+def test_the_inputs_that_a_job_ran_expire_with_the_tensors_and_are_taken_for_none():
+    """They are whole inputs, `sensitive` fields and all: nothing of the incident's own folder expires so soon."""
+    world = build_captured(MONITORS.replace("mode: swap", "mode: replay"))
+    diagnosis = diagnose(world)
+    kept = [key for bucket, key in world.objects.bodies if bucket == "evidence" and "requests" in key]
+    assert kept
+    assert all(key.startswith("tensors/") for key in kept)
+    assert not [key for key in kept if key.startswith(diagnosis.tensors_prefix) or TENSORS_KEY.match(key)]

@@ -88,8 +88,11 @@ def build_explain_prefix(incident_id: str) -> str:
 
 
 def build_replay_prefix(incident_id: str) -> str:
-    """Where the captured requests lie that the job runs through the model."""
-    return f"incidents/{incident_id}/replay/"
+    """Where the captured requests lie that the job runs through the model.
+
+    They are copies of inputs, whole: they go when the recorded tensors do, which can stand for an input too.
+    """
+    return f"tensors/{incident_id}-requests/"
 
 
 def _build_input(name: str, uri: str) -> dict[str, Any]:
