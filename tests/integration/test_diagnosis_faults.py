@@ -325,3 +325,20 @@ def test_an_operators_own_update_is_left_alone_and_told(aws, begin):
     )
     aws.client("sagemaker").update_endpoint(EndpointName="signs", EndpointConfigName="plain")
     story.settle()
+
+
+def test_an_operators_update_that_is_under_way_when_the_incident_opens_is_waited_for(aws, begin):
+    """The diagnosis is of what the operator deployed, and goes back to that."""
+    mine = make_config(aws, "operators-next")
+    story = begin()
+    aws.faults.inject(Fault.SLOW_UPDATE, times=1, seconds=3)
+    aws.client("sagemaker").update_endpoint(EndpointName="signs", EndpointConfigName=mine)
+    story.deliver()
+    assert story.diagnosis is None
+    assert story.settle()["EndpointConfigName"] == mine
+    story.clock.ahead += timedelta(minutes=4)  # from then on the tick looks for what nobody decided about
+    story.run()
+    assert "a diagnosis waits for that" in story.check_end("explained", mine)
+    assert story.diagnosis.original_config == mine
+    aws.client("sagemaker").update_endpoint(EndpointName="signs", EndpointConfigName="plain")
+    story.settle()
