@@ -137,6 +137,36 @@ def test_what_was_told_to_its_end_is_not_told_again_when_its_row_has_expired(tel
     story.ends("6d")
 
 
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("target", ["on-call/slack", "on-call/mail", "on-call/pagerduty"])
+def test_whoever_was_told_by_somebody_who_died_hears_the_end_also_in_a_silence(target, known):
+    """Each write is once the last: what was heard as firing is heard as over, whatever the books know of it."""
+    number, blown, heard = 0, True, 0
+    while blown:
+        number += 1
+        story = Story(MemoryItems(), MONITORS.replace("mail: {}", "mail: {}, pagerduty: {key: 'secret:p'}"))
+        if known:  # the receiver has another message already, which is over
+            story.at("0s").raises("yield")
+            story.at("1m").clears("yield")
+            story.play_only("2m")
+        before = len([one for one in story.ears.heard if one.target == target])
+        fuse = Fuse(story, 0)
+        story.at("10m").does(lambda told, fuse=fuse, number=number: setattr(fuse, "left", number))
+        story.at("10m").raises("stop")
+        story.at("10m10s").does(lambda told, fuse=fuse: setattr(fuse, "left", 0))
+        story.at("10m10s").silences("endpoint=signs", length="5h", by="ada", reason="x")
+        story.at("10m20s").clears("stop")
+        story.play_only("2h")
+        blown = fuse.blown
+        kinds = [one.kind for one in story.ears.heard if one.target == target][before:]
+        if any(one in {"firing", "trigger"} for one in kinds):
+            heard += 1
+            assert kinds[-1] in {"resolved", "resolve"}, (number, kinds)
+        assert sum(one in {"resolved", "resolve"} for one in kinds) <= 1, (number, kinds)
+        assert story.world.alerts.list_due() == [], number
+    assert heard >= 2
+
+
 def number_posts(post):
     """Handles that count the posts: C1:1, C1:2."""
     count = iter(range(1, 100))

@@ -114,6 +114,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         Counts the messages: after "resolved" the next incident begins another.
     claimed_until
         Somebody is sending right now; after this time it died on the way.
+    claims
+        Incidents of which somebody who died on the way was about to tell for the first time: they may have been heard of.
     waits_until, waits_rank
         Until when the message waits, so that who joins meanwhile need not read the whole group; those of a
         worse rank do not wait.
@@ -137,6 +139,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     updates: int = 0
     claimed_until: datetime | None = None
+    claims: tuple[str, ...] = ()
     digested_at: datetime | None = None
     waits_until: datetime | None = None
     waits_rank: int = 0
@@ -180,8 +183,8 @@ class Spare(msgspec.Struct, frozen=True):
     Attributes
     ----------
     told
-        What the books are to say: ``spared`` of what came and went while muted; ``resolved`` of what the
-        message had said before a crash kept it from the books.
+        What the books are to say: ``spared`` of what came and went while muted; ``resolved``, or ``firing``, of
+        what the message had said, or may have said, before a crash kept it from the books.
     """
 
     incidents: tuple[str, ...]

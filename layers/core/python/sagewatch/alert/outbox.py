@@ -7,6 +7,7 @@ one "resolved", muted or not. Send, then record: a crash in between repeats a me
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import datetime, timedelta
 
 import msgspec
@@ -36,6 +37,9 @@ LARGE_GROUP = 10
 """Members above which a message is changed in place at most once in ``LARGE_GROUP_EVERY``."""
 
 LARGE_GROUP_EVERY = timedelta(seconds=30)
+
+PERHAPS_TOLD = "perhaps_told"
+"""Reason of an end that is owed because somebody who died may have told of the beginning."""
 
 NEWS_WAITS = "news_waits_for_the_mute"
 """Reason of a ``Hold``: the end was told, and what was found since waits until nobody mutes it."""
@@ -87,6 +91,17 @@ def decide_announcement(
         key = _key(summed)
         return Send(
             kind=Kind.DIGEST, reason="flapping", content=key, in_place=False, shows=shows, tells=shows
+        )
+    if ledger.told != Kind.FIRING and (lost := _find_perhaps_told(ledger, members, mutes)):
+        # Told once too often is better than an alert that nobody ever ends.
+        tells = _order(lost)
+        return Send(
+            kind=Kind.RESOLVED,
+            reason=PERHAPS_TOLD,
+            content=_key(lost),
+            in_place=False,
+            shows=tells,
+            tells=tells,
         )
     shown = [one for one in members if one.told in {"firing", "resolved"} and _is_current(one, ledger)]
     if (spare := _find_spare(ledger, members, shown, mutes)) is not None:
@@ -147,16 +162,15 @@ def settle(
     """
     members = tuple(members)
     ledger = msgspec.structs.replace(ledger, members=len(members))
+    left = tuple(one for one in ledger.claims if one not in send.tells)
+    ledger = msgspec.structs.replace(
+        ledger, claimed_until=None, claims=left, attempts=0, retry_at=None, refused=None
+    )
     if send.kind is Kind.DIGEST:
-        summed = [
-            msgspec.structs.replace(one, told="digested", told_at=now, told_content=one.content)
-            for one in members
-            if one.incident_id in send.tells
-        ]
-        done = msgspec.structs.replace(
-            ledger, digested_at=now, claimed_until=None, attempts=0, retry_at=None, refused=None
-        )
-        return done, summed
+        return msgspec.structs.replace(ledger, digested_at=now), _note_told(members, send, "digested", now, 0)
+    if send.reason == PERHAPS_TOLD:
+        # Of a message that the books do not know: the one that they know stays as it is.
+        return ledger, _note_told(members, send, Kind.RESOLVED.value, now, 0)
     begins = send.kind is Kind.FIRING and ledger.told != Kind.FIRING
     told = send.kind.value if send.kind in {Kind.FIRING, Kind.RESOLVED} else ledger.told
     generation = ledger.generation + begins
@@ -172,26 +186,35 @@ def settle(
         thread=thread or (None if begins else ledger.thread),
         generation=generation,
         updates=0 if begins else ledger.updates + (send.kind is Kind.UPDATED),
-        claimed_until=None,
         waits_until=None,
-        attempts=0,
-        retry_at=None,
-        refused=None,
     )
     as_what = Kind.RESOLVED if send.kind is Kind.RESOLVED else Kind.FIRING
-    changed = [
+    shown = set(send.shows) if pings else set()
+    risen = {one.incident_id for one in members if one.worsened and one.incident_id in shown}
+    return settled, _note_told(members, send, as_what.value, now, generation, risen)
+
+
+def _note_told(
+    members: Iterable[Member],
+    send: Send,
+    told: str,
+    now: datetime,
+    generation: int,
+    also: AbstractSet[str] = frozenset(),
+) -> list[Member]:
+    told_of = also | set(send.tells)
+    return [
         msgspec.structs.replace(
             one,
-            told=as_what.value,
+            told=told,
             told_at=now,
             told_content=one.content,
             told_severity=one.severity,
             generation=generation,
         )
         for one in members
-        if one.incident_id in send.tells or (pings and one.worsened and one.incident_id in send.shows)
+        if one.incident_id in told_of
     ]
-    return settled, changed
 
 
 def find_wait(ledger: Ledger, member: Member, now: datetime, timers: Timers) -> Hold | None:
@@ -232,15 +255,28 @@ def _is_unheard(member: Member, now: datetime, digest: timedelta) -> bool:
 def _find_spare(
     ledger: Ledger, members: Sequence[Member], shown: Sequence[Member], mutes: Mapping[str, Mute]
 ) -> Spare | None:
-    unheard = tuple(
+    unheard = [
         one.incident_id for one in members if one.told is None and one.over and one.incident_id in mutes
-    )
+    ]
+    perhaps = tuple(one for one in unheard if one in ledger.claims)
+    if perhaps:
+        # The group's message is firing, and may say so: its end is theirs.
+        return Spare(perhaps, told=Kind.FIRING.value, reason=PERHAPS_TOLD)
     if unheard:
-        return Spare(unheard)
+        return Spare(tuple(unheard))
     if ledger.told != Kind.RESOLVED:
         return None
     left = tuple(one.incident_id for one in shown if one.told == Kind.FIRING and one.over)
     return Spare(left, told=Kind.RESOLVED.value, reason="resolved_with_its_group") if left else None
+
+
+def _find_perhaps_told(ledger: Ledger, members: Sequence[Member], mutes: Mapping[str, Mute]) -> list[Member]:
+    """What is over and muted, and was perhaps told as firing by somebody who died before the books said so."""
+    return [
+        one
+        for one in members
+        if one.told is None and one.over and one.incident_id in mutes and one.incident_id in ledger.claims
+    ]
 
 
 def _is_current(member: Member, ledger: Ledger) -> bool:

@@ -89,7 +89,7 @@ def _tell_slack(
     if send.kind is Kind.DIGEST:
         world.chat.post_message(name, message)
         return ledger.thread
-    if ledger.thread is None or (send.kind is Kind.FIRING and not send.in_place):
+    if ledger.thread is None or (send.kind in {Kind.FIRING, Kind.RESOLVED} and not send.in_place):
         return world.chat.post_message(name, message)
     try:
         if send.kind in {Kind.REPEATED, Kind.WORSENED}:
@@ -149,7 +149,8 @@ def _post_event(
     announcement: Announcement, ledger: Ledger, send: Send, channel: str, world: World
 ) -> str | None:
     """An event under a key that all messages about one thing share: sent twice, it is one."""
-    begins = send.kind is Kind.FIRING and not send.in_place
+    # An end that is not of the message the books know is of the one that would have come next.
+    begins = send.kind in {Kind.FIRING, Kind.RESOLVED} and not send.in_place
     key = f"{ledger.group}-{ledger.generation + 1}" if begins or not ledger.thread else ledger.thread
     if send.kind is Kind.DIGEST:
         key = f"{ledger.group}-digest-{world.now():%Y%m%dT%H%M}"

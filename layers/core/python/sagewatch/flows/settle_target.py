@@ -113,14 +113,14 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
             hold = Hold("receiver_is_down", pause)
             break
         try:
-            claimed = world.alerts.save_ledger(
-                msgspec.structs.replace(group.ledger, claimed_until=world.now() + CLAIM)
-            )
+            claimed = _claim(group.ledger, decision, world)
         except ConflictError:
             continue
         sight = _look_again(incident, claimed, target, quiet, world, forced=forced)
         if sight is None:
             continue
+        if not set(sight.send.tells) <= set(decision.tells):
+            claimed = _claim(claimed, sight.send, world)
         decision = sight.send
         failed = _send_and_record(incident, claimed, sight, world)
         if failed is not None:
@@ -132,6 +132,17 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
     settled = settled and hold.reason != NEWS_WAITS
     known = member is not None and member.told is not None
     return Outcome(tuple(sorted(told)), hold.until, settled, known)
+
+
+def _claim(ledger: Ledger, send: Send, world: World) -> Ledger:
+    """The ledger to save next, once nobody else sends; the stored one says whom this message is the first word of.
+
+    Whoever dies before the books say more leaves that behind; whoever does not takes it back.
+    """
+    claims = tuple(dict.fromkeys((*ledger.claims, *send.tells)))
+    until = world.now() + CLAIM
+    saved = world.alerts.save_ledger(msgspec.structs.replace(ledger, claimed_until=until, claims=claims))
+    return msgspec.structs.replace(saved, claims=ledger.claims)
 
 
 def _decide(group: Group, target: Target, quiet: Quiet, world: World, *, forced: bool) -> Send | Spare | Hold:
@@ -164,7 +175,7 @@ def _look_again(
     """
     for _ in range(_LOOKS):
         group = world.alerts.load_group(target.group, target.name)
-        free = msgspec.structs.replace(group.ledger, claimed_until=None)
+        free = msgspec.structs.replace(group.ledger, claimed_until=None, claims=claimed.claims)
         decision = _decide(msgspec.structs.replace(group, ledger=free), target, quiet, world, forced=forced)
         if not isinstance(decision, Send):
             break
@@ -200,7 +211,7 @@ def _build_member(incident: Incident, now: datetime, world: World, route: str) -
 
 def _spare(group: Group, spare: Spare, world: World) -> None:
     spared = [
-        msgspec.structs.replace(one, told=spare.told)
+        msgspec.structs.replace(one, told=spare.told, generation=group.ledger.generation)
         for one in group.members
         if one.incident_id in spare.incidents
     ]

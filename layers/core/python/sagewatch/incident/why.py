@@ -30,6 +30,7 @@ REASONS = {
     "flapping": "it opens more often than its budget allows, so it is summed up",
     "over_while_muted": "it came and went while it was muted",
     "resolved_with_its_group": "the message had said so before a crash kept it from the books",
+    "perhaps_told": "it may have been told as firing before a crash kept that from the books, so its end is owed",
     "evidence_fell_back": "the evidence fell back",
     "evidence_stayed_away": "the evidence stayed away long enough",
     "silenced": "a silence matches it",
