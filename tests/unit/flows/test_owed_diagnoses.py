@@ -136,7 +136,7 @@ def test_a_diagnosis_waits_for_an_endpoint_that_its_owner_is_updating_and_spends
     assert (diagnosis.original_config, diagnosis.outcome, diagnosis.used_today) == ("theirs", "explained", 1)
 
 
-def test_who_asks_by_hand_for_an_endpoint_that_is_being_updated_is_told_at_once():
+def test_who_asks_by_hand_for_an_endpoint_that_is_being_updated_is_told_at_once_and_need_not_ask_again():
     world = build_world()
     world.hosting.endpoints["signs"]["EndpointStatus"] = "Updating"
     open_unheard(world)
@@ -151,7 +151,15 @@ def test_who_asks_by_hand_for_an_endpoint_that_is_being_updated_is_told_at_once(
     )
     advance_diagnosis(asked, world)
     said = tell_doing(world.state.load_incident(row.incident_id))
-    assert said == "No diagnosis: the endpoint is being updated; ask again when it is in service."
+    assert said == "No diagnosis: the endpoint is being updated; it begins by itself once that is over."
+    pass_minutes(world, 5)
+    Pump(world).run()
+    assert world.state.load_diagnosis("signs") is None
+    world.hosting.endpoints["signs"]["EndpointStatus"] = "InService"
+    pass_minutes(world, 1)
+    Pump(world).run()
+    record_and_settle(world)
+    assert world.state.load_diagnosis("signs").outcome == "explained"
 
 
 def test_an_incident_that_cannot_be_read_keeps_no_other_without_its_diagnosis():

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
+from sagewatch.diagnose.machine import UPDATING
 from sagewatch.events import DiagnosisChanged
 from sagewatch.incident.model import Incident, State
 from sagewatch.state import Listed
@@ -47,8 +48,12 @@ def find_owed(row: Listed, world: World) -> DiagnosisChanged | None:
 
 
 def is_owed(incident: Incident, world: World) -> bool:
-    """Whether nobody has yet decided for or against a diagnosis: a refusal is noted in the incident, with its reason."""
-    return incident.diagnosis is None and may_begin(incident, world)
+    """Whether nobody has yet decided for or against a diagnosis: a refusal is noted in the incident, with its reason.
+
+    An endpoint that was being updated when somebody asked by hand is no such decision.
+    """
+    undecided = incident.diagnosis is None or incident.diagnosis.reason == UPDATING
+    return undecided and may_begin(incident, world)
 
 
 def may_begin(incident: Incident, world: World) -> bool:

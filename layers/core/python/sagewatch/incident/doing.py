@@ -23,7 +23,7 @@ DIAGNOSIS_REASONS = {
     "no_tensors": "no tensors were recorded while it was observed",
     "rolled_back": "SageMaker rolled the swap back",
     "swap_never_made": "each attempt at the swap was cut short before AWS was asked for it",
-    "endpoint_is_updating": "the endpoint is being updated; ask again when it is in service",
+    "endpoint_is_updating": "the endpoint is being updated; it begins by itself once that is over",
     "swap_overdue": "the swap took too long",
     "swap_refused": "AWS refused the swap",
     "switched_off": "swaps are switched off",
