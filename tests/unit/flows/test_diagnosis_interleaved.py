@@ -91,9 +91,13 @@ def deploy_newer(world):
     hosting = world.hosting
     if "newer-config" in hosting.configs or hosting.endpoints["signs"]["EndpointStatus"] != "InService":
         return
-    hosting.models["newer-model"] = {"ModelName": "newer-model", "PrimaryContainer": {}}
+    hosting.models["newer-model"] = {**hosting.models["signs-model"], "ModelName": "newer-model"}
     variants = [{"VariantName": "AllTraffic", "ModelName": "newer-model", "InitialInstanceCount": 1}]
-    hosting.configs["newer-config"] = {"EndpointConfigName": "newer-config", "ProductionVariants": variants}
+    hosting.configs["newer-config"] = {
+        **hosting.configs["signs-config"],
+        "EndpointConfigName": "newer-config",
+        "ProductionVariants": variants,
+    }
     hosting.update_endpoint("signs", "newer-config", {})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import msgspec
 
@@ -40,17 +41,32 @@ def find_impossible(texts: Sequence[str], known: Known) -> str:
     'subject=14 and subject=38 never hold together'
     >>> find_impossible(["severity!=info", "endpoint=~churn-.*"], Known())
     ''
+    >>> find_impossible(["severity!=high"], Known()), find_impossible(["endpoint!~test-.*"], Known(("signs",)))
+    ('severity!=high names no severity; there are info, warning, critical', '')
+    >>> find_impossible(["kind=endpoint-failing"], Known())
+    ''
     """
     by_label: dict[str, list[tuple[str, Matcher]]] = {}
     for text in texts:
         matcher = parse_matcher(text)
         values = known.list_values(matcher.label)
-        if values and not any(matcher.finds(value) for value in values):
+        if values and not _is_harmless(matcher) and not any(matcher.finds(value) for value in values):
             return f"{text} names no {matcher.label}; there are {', '.join(values)}"
         by_label.setdefault(matcher.label, []).append((text, matcher))
     for label, matchers in by_label.items():
         named = tuple(one.value for _, one in matchers if not (one.negated or one.pattern))
-        values = known.list_values(label) or named
+        values = (*known.list_values(label), *named)
         if values and not any(all(one.holds({label: value}) for _, one in matchers) for value in values):
             return f"{' and '.join(text for text, _ in matchers)} never hold together"
     return ""
+
+
+def _is_harmless(matcher: Matcher) -> bool:
+    """Whether it may name what is not there.
+
+    Whoever leaves out ``test-.*`` means the endpoints to come as well, and a kind that is near none of ours may be of
+    findings that somebody else puts on the bus.
+    """
+    if matcher.label == "kind" and not matcher.pattern:
+        return not get_close_matches(matcher.value, KINDS)
+    return matcher.negated and (matcher.pattern or matcher.label == "endpoint")
