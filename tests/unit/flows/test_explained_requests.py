@@ -266,3 +266,14 @@ def test_the_inputs_that_a_job_ran_expire_with_the_tensors_and_are_taken_for_non
     assert kept
     assert all(key.startswith("tensors/") for key in kept)
     assert not [key for key in kept if key.startswith(diagnosis.tensors_prefix) or TENSORS_KEY.match(key)]
+
+
+def test_a_replay_of_an_incident_of_which_no_request_is_left_is_refused_and_explains_no_clean_ones_alone():
+    world = build_world(MONITORS.replace("mode: swap", "mode: replay"))
+    world.hosting.models["signs-model"]["PrimaryContainer"]["ModelDataUrl"] = OURS
+    put_answers(world, [("14", 0.9)] * 6, BEFORE, number=1)
+    put_answers(world, [("2", 0.9)] * 6, NOW, number=2)
+    diagnosis = diagnose(world)
+    assert diagnosis.outcome == "job_refused"
+    (refused,) = [e for e in world.state.load_entries(diagnosis.incident_id) if e.what == "diagnosis_refused"]
+    assert "no captured request of the incident is left" in refused.data["why"]

@@ -25,7 +25,7 @@ from sagewatch.diagnose.plan import (
 from sagewatch.errors import ConflictError, RefusedError, RetryError
 from sagewatch.flows.diagnosis_sight import get_policy
 from sagewatch.flows.evidence import write_classes, write_configs
-from sagewatch.flows.replay_requests import Chosen, choose_clean, choose_requests, write_requests
+from sagewatch.flows.replay_requests import SUSPICIOUS, Chosen, choose_clean, choose_requests, write_requests
 from sagewatch.incident.model import Incident
 from sagewatch.world import World
 
@@ -182,12 +182,11 @@ def _prepare_requests(diagnosis: Diagnosis, incident: Incident | None, policy: P
         share = (policy.requests - clean) / max(diagnosis.recorded, 1)
         chosen = choose_clean(incident.latest, clean, world, share)
     environment = container.get("Environment", {})
-    if write_requests(diagnosis.incident_id, chosen, environment, policy.environment, world):
-        return url
-    if replays:
+    roles = write_requests(diagnosis.incident_id, chosen, environment, policy.environment, world)
+    if replays and SUSPICIOUS not in roles:
         reason = "no captured request of the incident is left"
         raise RefusedError("CreateProcessingJob", "NothingToReplay", reason)
-    return ""
+    return url if roles else ""
 
 
 def _is_readable(url: str, world: World) -> bool:

@@ -27,8 +27,8 @@ def write_requests(
     environment: Mapping[str, str],
     allowed: Sequence[str],
     world: World,
-) -> int:
-    """Put the chosen requests, as they were sent, where the saliency job finds them; how many there were to put.
+) -> list[str]:
+    """Put the chosen requests, as they were sent, where the saliency job finds them; the roles of those that were left.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def write_requests(
         ):
             key = f"{build_replay_prefix(incident_id)}{name}"
             world.objects.put_object(world.settings.evidence_bucket, key, body.encode(), media_type)
-    return len(rows)
+    return [str(row["role"]) for row in rows]
 
 
 def choose_requests(finding: Finding, most: int, world: World) -> list[Chosen]:
