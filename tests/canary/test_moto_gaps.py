@@ -278,3 +278,15 @@ def test_alarms_are_still_never_evaluated(moto_client: Callable[[str], Any]) -> 
     cloudwatch.put_metric_data(Namespace="Canary", MetricData=[{"MetricName": "m", "Value": 5.0}])
     state = cloudwatch.describe_alarms(AlarmNames=["canary"])["MetricAlarms"][0]["StateValue"]
     assert state != "ALARM", "moto evaluates alarms now: the sandbox could use it"
+
+
+def test_mails_that_aws_refuses_are_taken(moto_client: Callable[[str], Any]) -> None:
+    sns, ses = moto_client("sns"), moto_client("sesv2")
+    topic = sns.create_topic(Name="canary-mails")["TopicArn"]
+    sns.publish(TopicArn=topic, Subject="caf\u00e9", Message="x")
+    ses.create_email_identity(EmailIdentity="a@example.com")
+    ses.send_email(
+        FromEmailAddress="a@example.com",
+        Destination={"ToAddresses": ["b@example.com"]},
+        Content={"Raw": {"Data": b"Subject: no sender\r\n\r\n" + b"x" * 2000}},
+    )

@@ -40,6 +40,20 @@ SIGNATURES = {
         "notification_config",
     ),
     "moto.dynamodb.models:DynamoDBBackend.update_time_to_live": ("self", "table_name", "ttl_spec"),
+    "moto.sns.models:SNSBackend.publish": (
+        *(
+            "self",
+            "message",
+            "arn",
+            "phone_number",
+            "subject",
+            "message_attributes",
+            "group_id",
+            "deduplication_id",
+        ),
+        "message_structure",
+    ),
+    "moto.ses.models:SESBackend.send_raw_email": ("self", "source", "destinations", "raw_data"),
     "moto.sns.models:SNSBackend.subscribe": ("self", "topic_arn", "endpoint", "protocol"),
     "moto.sns.models:SNSBackend.set_subscription_attributes": ("self", "arn", "name", "value"),
 }

@@ -18,6 +18,7 @@ def fill() -> None:
         cloudformation_types,
         event_buses,
         event_rules,
+        mail_limits,
         queues,
         source_mappings,
         transactions,
@@ -34,5 +35,6 @@ def fill() -> None:
         source_mappings,
         queues,
         transactions,
+        mail_limits,
     ):
         gap.fill()

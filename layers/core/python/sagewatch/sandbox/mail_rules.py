@@ -1,0 +1,66 @@
+"""What SNS and SES refuse of a mail: the rules of the local mail services, as pure functions.
+
+Sources: SNS API reference, Publish (Subject, Message); SES developer guide, "Sending raw email" and quotas; RFC 5322 (998
+characters a line, fields that stand once).
+"""
+
+from __future__ import annotations
+
+import re
+from email import message_from_bytes
+from typing import Final
+
+SUBJECT_LIMIT: Final = 100
+MESSAGE_LIMIT_BYTES: Final = 256 * 1024
+LETTER_LIMIT_BYTES: Final = 40 * 1024 * 1024
+LINE_LIMIT: Final = 998
+_ONCE: Final = (
+    "From",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "To",
+    "Cc",
+    "Reply-To",
+    "MIME-Version",
+    "Content-Type",
+)
+# Begins with a letter, number or punctuation mark; printable ASCII throughout.
+_SUBJECT: Final = re.compile(r"[!-~][ -~]*")
+
+
+def find_refused_notification(subject: str | None, message: str) -> str:
+    r"""Why SNS does not take a notification; empty where it does.
+
+    Examples
+    --------
+    >>> find_refused_notification("[FIRING] signs", "text"), find_refused_notification("caf\\u00e9", "text")
+    ('', 'Subject')
+    """
+    if subject is not None and (len(subject) > SUBJECT_LIMIT or not _SUBJECT.fullmatch(subject)):
+        return "Subject"
+    if not message:
+        return "Empty message"
+    return "Message too long" if len(message.encode()) > MESSAGE_LIMIT_BYTES else ""
+
+
+def find_refused_letter(raw: bytes) -> str:
+    r"""Why SES does not take a raw mail; empty where it does.
+
+    Examples
+    --------
+    >>> find_refused_letter(b"Subject: x\\r\\n\\r\\ntext")
+    "Missing required header 'From'."
+    """
+    if len(raw) > LETTER_LIMIT_BYTES:
+        return f"Message length is more than {LETTER_LIMIT_BYTES} bytes long: '{len(raw)}'."
+    head = re.split(rb"\r?\n\r?\n", raw, maxsplit=1)[0]
+    if not head.isascii():
+        return "Header contains characters that are not ASCII."
+    if any(len(line) > LINE_LIMIT for line in re.split(rb"\r?\n", raw)):
+        return f"A line is longer than {LINE_LIMIT} characters."
+    letter = message_from_bytes(raw)
+    for name in _ONCE:
+        if len(letter.get_all(name, [])) > 1:
+            return f"Duplicate header '{name}'."
+    return "" if letter.get("From") else "Missing required header 'From'."
