@@ -34,7 +34,7 @@ def find_refused_notification(subject: str | None, message: str) -> str:
 
     Examples
     --------
-    >>> find_refused_notification("[FIRING] signs", "text"), find_refused_notification("caf\\u00e9", "text")
+    >>> find_refused_notification("[FIRING] signs", "text"), find_refused_notification("caf\u00e9", "text")
     ('', 'Subject')
     """
     if subject is not None and (len(subject) > SUBJECT_LIMIT or not _SUBJECT.fullmatch(subject)):
@@ -49,7 +49,7 @@ def find_refused_letter(raw: bytes) -> str:
 
     Examples
     --------
-    >>> find_refused_letter(b"Subject: x\\r\\n\\r\\ntext")
+    >>> find_refused_letter(b"Subject: x\r\n\r\ntext")
     "Missing required header 'From'."
     """
     if len(raw) > LETTER_LIMIT_BYTES:
