@@ -63,6 +63,24 @@ said = f"CompletedWithViolations: Job completed successfully with {len(found)} v
 )
 
 
+OTHER_ANALYZERS = """
+import json, os, pathlib
+root, env = pathlib.Path(os.environ["CONTAINER_ROOT"]), os.environ
+config = json.loads((root / "opt/ml/config/processingjobconfig.json").read_text())
+inputs = {one["InputName"]: one["S3Input"]["LocalPath"] for one in config["ProcessingInputs"]}
+data = root / inputs["endpoint_input_1"].lstrip("/")
+records = [json.loads(line) for file in data.rglob("*") if file.is_file() for line in file.read_text().splitlines()]
+settings = root / inputs["analysis_config"].lstrip("/") / "analysis_config.json" if "analysis_config" in inputs else None
+found = [{"metric_name": "seen", "constraint_check_type": "LessThanThreshold", "description": json.dumps(
+    {"records": len(records), "labelled": sum("groundTruthData" in one for one in records),
+     "settings": json.loads(settings.read_text()) if settings else None})}]
+output = root / config["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["LocalPath"].lstrip("/")
+(output / "constraint_violations.json").write_text(json.dumps({"violations": found}))
+(root / "opt/ml/output/message").write_text("CompletedWithViolations: Job completed successfully with 1 violations.")
+"""
+"""Stands in for AWS's other analyzers: it tells what it was given."""
+
+
 class Monitored:
     """The endpoint, its bucket and its traffic."""
 
@@ -190,6 +208,8 @@ def monitored(tmp_path_factory: pytest.TempPathFactory, model: bytes, weights: s
     """The endpoint `churn`, in service, with a baseline beside it."""
     programs = tmp_path_factory.mktemp("programs")
     (programs / "analyze.py").write_text(ANALYZER)
+    for name in ("clarify.py", "model_quality.py"):
+        (programs / name).write_text(OTHER_ANALYZERS)
     settings = SageMakerSettings(programs=programs, capture_flush_seconds=60, schedule_speed_up=SPEED_UP)
     with LocalAws(tmp_path_factory.mktemp("monitored") / "sandbox", sagemaker=settings) as aws:
         found = Monitored(aws, model, weights)
@@ -210,11 +230,12 @@ def make_schedule(monitored: Monitored, request: pytest.FixtureRequest) -> Itera
         if not {"MonitoringJobDefinition", "MonitoringJobDefinitionName"} & config.keys():
             config["MonitoringJobDefinition"] = build_definition()
         window = {key: config.pop(key) for key in list(config) if key.startswith("DataAnalysis")}
+        kind = config.pop("MonitoringType", "DataQuality")
         monitored.sagemaker.create_monitoring_schedule(
             MonitoringScheduleName=schedule,
             MonitoringScheduleConfig={
                 "ScheduleConfig": {"ScheduleExpression": expression, **window},
-                "MonitoringType": "DataQuality",
+                "MonitoringType": kind,
                 **config,
             },
         )

@@ -57,7 +57,8 @@ def wanted_objects(s3: Any, uri: str, data_type: str) -> list[tuple[str, str, st
     if data_type == "ManifestFile":
         manifest = json.loads(s3.get_object(Bucket=bucket, Key=prefix)["Body"].read())
         bucket, base = split_uri(manifest[0]["prefix"])
-        return [(bucket, base + name, name) for name in manifest[1:]]
+        # A manifest of one object names it whole in its prefix, and an empty name after it.
+        return [(bucket, base + name, name or PurePosixPath(base).name) for name in manifest[1:]]
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
     return [(bucket, key, relative_key(key, prefix)) for key in keys if not key.endswith("/")]

@@ -1,7 +1,8 @@
 """Monitoring schedules: CreateMonitoringSchedule and its like, their executions, and the clock that fires them.
 
 A run begins by cron, its hours shortened by the speed-up, or by `fire`. A window without captures ends it there:
-its execution Failed, no job is made, no event is sent, as in AWS.
+its execution Failed, no job is made, no event is sent, as in AWS. Where ground truth is needed, a job joins it with the
+captures first, and the analysis begins when that has completed.
 """
 
 from __future__ import annotations
@@ -10,20 +11,18 @@ import logging
 import threading
 import time
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sagewatch.monitoring.window import Span, list_hours
-from sagewatch.sandbox.sagemaker.job_files import split_uri
+from sagewatch.monitoring.window import Span
 from sagewatch.sandbox.sagemaker.listing import build_page
 from sagewatch.sandbox.sagemaker.monitoring_clock import DAILY, NOW, next_run, parse_offset, parse_period
-from sagewatch.sandbox.sagemaker.monitoring_definitions import (
-    DefinitionOperations,
-    read_endpoint_input,
-    to_inline,
-)
+from sagewatch.sandbox.sagemaker.monitoring_definitions import DefinitionOperations, to_inline
+from sagewatch.sandbox.sagemaker.monitoring_kinds import DEFAULT_KIND, KINDS, MonitorKind, read_input
 from sagewatch.sandbox.sagemaker.monitoring_records import NO_DATA, ExecutionRecord, ScheduleRecord
-from sagewatch.sandbox.sagemaker.monitoring_run import PlannedRun, build_request
+from sagewatch.sandbox.sagemaker.monitoring_run import CLARIFY, PlannedRun, build_merge_request, build_request
+from sagewatch.sandbox.sagemaker.monitoring_sources import NO_TRUTH, Sources
 from sagewatch.sandbox.sagemaker.protocol import ApiError, only_members, refused
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from sagewatch.sandbox.sagemaker.capture_writer import CaptureWriter
     from sagewatch.sandbox.sagemaker.processing import ProcessingOperations
-    from sagewatch.sandbox.sagemaker.store import Store
+    from sagewatch.sandbox.sagemaker.store import JobRecord, Store
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
@@ -54,7 +53,7 @@ class MonitoringOperations:
         self._store = store
         self._jobs = jobs
         self._captures = captures
-        self._s3 = s3
+        self._sources = Sources(store, s3)
         self._speed_up = speed_up
         self._schedules: dict[str, ScheduleRecord] = {}
         self._history: list[ExecutionRecord] = []
@@ -162,7 +161,7 @@ class MonitoringOperations:
         """What became of the runs."""
         summaries = [record.summarise() for record in self._history]
         for key in ("MonitoringScheduleName", "EndpointName"):
-            summaries = [one for one in summaries if request.get(key) in {None, one[key]}]
+            summaries = [one for one in summaries if request.get(key) in {None, one.get(key)}]
         for key in ("ScheduledTime", "CreationTime", "LastModifiedTime"):
             before, after = request.get(f"{key}Before"), request.get(f"{key}After")
             summaries = [
@@ -196,7 +195,8 @@ class MonitoringOperations:
             now = datetime.now(tz=UTC)  # noqa: TID251  an edge
             span = self._choose_span(record, start, end, now)
             # AWS waits up to twenty minutes for captures that come late; here they are simply written.
-            self._captures.flush(record.endpoint)
+            if record.endpoint:
+                self._captures.flush(record.endpoint)
             execution = self._run(record, span, now)
             record.executions.append(execution)
             self._history.append(execution)
@@ -205,6 +205,7 @@ class MonitoringOperations:
 
     def _run(self, record: ScheduleRecord, span: Span, now: datetime) -> ExecutionRecord:
         moment = now.timestamp()
+        kind, inline = self._read_kind(record.config), self._read_inline(record.config)
         execution = ExecutionRecord(
             schedule=record.name,
             endpoint=record.endpoint,
@@ -213,19 +214,48 @@ class MonitoringOperations:
             modified=moment,
             window_end=span.end,
             definition_name=record.config.get("MonitoringJobDefinitionName"),
+            monitoring_type=kind.name,
         )
-        capture_uri, variants = self._find_captures(record.endpoint)
-        folders = self._list_folders(record.endpoint, capture_uri, variants, span)
+        source = read_input(inline)
+        span = _shift(span, source.given)
+        capture_uri, folders = self._sources.list_data(source, span)
         if not folders:
             execution.failure_reason = NO_DATA
             LOG.info("execution_without_data schedule=%s", record.name)
             return execution
-        job_name = f"model-monitoring-{now:%Y%m%d%H%M}-{uuid.uuid4().hex[:24]}"  # noqa: TID251  an edge
-        inline = self._read_inline(record.config)
-        planned = PlannedRun(record.name, job_name, inline, span, capture_uri, folders)
-        self._jobs.create(build_request(planned), schedule_arn=record.arn)
-        execution.job = self._store.jobs[job_name]
+        job_name = f"{kind.job}-{now:%Y%m%d%H%M}-{uuid.uuid4().hex[:24]}"  # noqa: TID251  an edge
+        planned = PlannedRun(record.name, job_name, kind, inline, span, capture_uri, folders)
+        if kind.needs_truth:
+            self._begin_merge(execution, planned, record.arn)
+        else:
+            execution.job = self._begin(build_request(planned), record.arn)
         return execution
+
+    def _begin_merge(self, execution: ExecutionRecord, planned: PlannedRun, arn: str) -> None:
+        uri = str(planned.inline["GroundTruthS3Uri"]).rstrip("/")
+        truth = self._sources.find_truth(uri, planned.span)
+        if not truth:
+            execution.failure_reason = NO_TRUTH.format(uri=f"{uri}/{planned.span.start:%Y/%m/%d/%H}")
+            LOG.info("execution_without_ground_truth schedule=%s", planned.schedule)
+            return
+        execution.job = self._begin(build_merge_request(planned, truth), arn)
+        execution.then = planned
+
+    def _begin(self, request: dict[str, Any], arn: str) -> JobRecord:
+        self._jobs.create(request, schedule_arn=arn)
+        return self._store.jobs[request["ProcessingJobName"]]
+
+    def _go_on(self) -> None:
+        """Begin the analyses whose captures have been joined with ground truth."""
+        for execution in self._history:
+            planned, job = execution.then, execution.job
+            if planned is None or job is None or job.status in {"InProgress", "Stopping"}:
+                continue
+            execution.then = None
+            if job.status == "Completed":
+                joined = self._sources.keep_filled(planned.joined_uri, planned.folders)
+                arn = self._store.arn("monitoring-schedule", planned.schedule)
+                execution.job = self._begin(build_request(replace(planned, folders=joined)), arn)
 
     def _choose_span(
         self, record: ScheduleRecord, start: datetime | None, end: datetime | None, now: datetime
@@ -241,32 +271,17 @@ class MonitoringOperations:
             start = ends[-1] if ends else until - (period or timedelta(hours=1))
         return Span(start, until)
 
-    def _list_folders(self, endpoint: str, capture_uri: str, variants: list[str], span: Span) -> list[str]:
-        bucket, prefix = split_uri(capture_uri)
-        folders = [f"{endpoint}/{variant}/{hour}" for variant in variants for hour in list_hours(span)]
-        return [
-            folder
-            for folder in folders
-            if self._s3.list_objects_v2(
-                Bucket=bucket, Prefix=f"{prefix}/{folder}/".lstrip("/"), MaxKeys=1
-            ).get("KeyCount")
-        ]
-
-    def _find_captures(self, endpoint: str) -> tuple[str, list[str]]:
-        record = self._store.endpoints.get(endpoint)
-        capture = record.config.get("DataCaptureConfig") if record else None
-        if record is None or not capture:
-            raise refused(f'Endpoint "{endpoint}" does not exist, or has no data capture.')
-        uri = str(capture["DestinationS3Uri"]).rstrip("/")
-        return uri, [variant["VariantName"] for variant in record.config["ProductionVariants"]]
+    def _read_kind(self, config: Mapping[str, Any]) -> MonitorKind:
+        return KINDS[config.get("MonitoringType", DEFAULT_KIND)]
 
     def _read_inline(self, config: Mapping[str, Any]) -> dict[str, Any]:
         if "MonitoringJobDefinition" in config:
             return dict(config["MonitoringJobDefinition"])
-        return to_inline(self._definitions.definition(config["MonitoringJobDefinitionName"]))
+        kind = self._read_kind(config)
+        return to_inline(kind, self._definitions.definition(kind, config["MonitoringJobDefinitionName"]))
 
     def _check_config(self, config: Mapping[str, Any]) -> str:
-        """The endpoint that is watched, or the error of a config that SageMaker would refuse."""
+        """The endpoint that is watched, empty for a batch transform; or the error of a config that SageMaker would refuse."""
         if ("MonitoringJobDefinition" in config) == ("MonitoringJobDefinitionName" in config):
             raise refused("Either MonitoringJobDefinition or MonitoringJobDefinitionName must be given.")
         schedule = config.get("ScheduleConfig", {})
@@ -274,23 +289,35 @@ class MonitoringOperations:
             for side in ("Start", "End"):
                 parse_offset(schedule.get(f"DataAnalysis{side}Time", ""))
         parse_period(schedule.get("ScheduleExpression", DAILY))
-        endpoint = str(read_endpoint_input(self._read_inline(config))["EndpointName"])
-        self._find_captures(endpoint)
-        return endpoint
+        inline, kind = self._read_inline(config), self._read_kind(config)
+        source = read_input(inline)
+        if source.endpoint:
+            self._sources.find_captures(source.endpoint)
+        if kind.needs_truth and not (source.endpoint and inline.get("GroundTruthS3Uri")):
+            raise refused(
+                "The local SageMaker joins ground truth with an endpoint's captures, by a job definition."
+            )
+        if kind.by_clarify and not self._jobs.has_program(CLARIFY[1].rsplit("/", 1)[-1]):
+            raise refused(
+                "The local SageMaker has no Clarify: put a clarify.py that plays it beside analyze.py."
+            )
+        return source.endpoint
 
     def _touch(self, record: ScheduleRecord) -> None:
         record.modified = time.time()  # noqa: TID251  an edge
 
-    def _list_users(self, definition: str) -> list[str]:
+    def _list_users(self, kind: str, definition: str) -> list[str]:
         return [
             record.name
             for record in self._schedules.values()
             if record.config.get("MonitoringJobDefinitionName") == definition
+            and self._read_kind(record.config).name == kind
         ]
 
     def _watch_the_clock(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
             with self._store.lock:
+                self._go_on()
                 due = [record.name for record in self._schedules.values() if self._is_due(record)]
             for name in due:
                 try:
@@ -307,6 +334,12 @@ class MonitoringOperations:
             return first
         due = next_run(record.due_from, period, self._speed_up)
         return datetime.now(tz=UTC) >= due  # noqa: TID251  an edge
+
+
+def _shift(span: Span, given: Mapping[str, Any]) -> Span:
+    """The window moved by the input's offsets, for labels that come late."""
+    start, end = (parse_offset(given.get(f"{side}TimeOffset") or "PT0H") for side in ("Start", "End"))
+    return Span(span.start + start, span.end + end)
 
 
 def only_members_of_summary(described: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sagewatch.sandbox.sagemaker.monitoring_kinds import DEFAULT_KIND
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sagewatch.sandbox.sagemaker.monitoring_run import PlannedRun
     from sagewatch.sandbox.sagemaker.store import JobRecord
 
 PENDING_SECONDS = 0.3
@@ -18,7 +21,10 @@ NO_DATA = "Job inputs had no data"
 
 @dataclass(slots=True)
 class ExecutionRecord:
-    """One run of a schedule; without a job it failed at once."""
+    """One run of a schedule; without a job it failed at once.
+
+    `then` is the analysis that begins once the job, which joins captures with ground truth, has completed.
+    """
 
     schedule: str
     endpoint: str
@@ -29,12 +35,16 @@ class ExecutionRecord:
     definition_name: str | None = None
     job: JobRecord | None = None
     failure_reason: str | None = None
+    monitoring_type: str = DEFAULT_KIND
+    then: PlannedRun | None = None
 
     @property
     def status(self) -> str:
         """As SageMaker tells it: the job's, and whether its message speaks of violations."""
         if self.job is None:
             return "Failed"
+        if self.then is not None and self.job.status == "Completed":
+            return "InProgress"
         if self.job.status == "Completed" and (self.job.exit_message or "").startswith(
             "CompletedWithViolations"
         ):
@@ -49,11 +59,11 @@ class ExecutionRecord:
             "CreationTime": self.created,
             "LastModifiedTime": self.job.modified if self.job else self.modified,
             "MonitoringExecutionStatus": self.status,
-            "EndpointName": self.endpoint,
+            "EndpointName": self.endpoint or None,
             "ProcessingJobArn": self.job.arn if self.job else None,
             "FailureReason": self.job.failure_reason if self.job else self.failure_reason,
             "MonitoringJobDefinitionName": self.definition_name,
-            "MonitoringType": "DataQuality",
+            "MonitoringType": self.monitoring_type,
         }
         return {key: value for key, value in summary.items() if value is not None}
 
@@ -92,11 +102,11 @@ class ScheduleRecord:
             "MonitoringScheduleArn": self.arn,
             "MonitoringScheduleName": self.name,
             "MonitoringScheduleStatus": self.status,
-            "MonitoringType": self.config.get("MonitoringType", "DataQuality"),
+            "MonitoringType": self.config.get("MonitoringType", DEFAULT_KIND),
             "CreationTime": self.created,
             "LastModifiedTime": self.modified,
             "MonitoringScheduleConfig": self.config,
-            "EndpointName": self.endpoint,
+            "EndpointName": self.endpoint or None,
             "MonitoringJobDefinitionName": self.config.get("MonitoringJobDefinitionName"),
         }
         if self.executions:

@@ -118,6 +118,10 @@ class ProcessingOperations:
         thread.start()
         return {"ProcessingJobArn": arn}
 
+    def has_program(self, name: str) -> bool:
+        """True where the folder of programs holds one of that name."""
+        return (self._programs / name).is_file()
+
     def job(self, name: str) -> JobRecord:
         """A job by name, or the error of its absence."""
         found = self._store.jobs.get(name)
