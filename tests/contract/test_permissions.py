@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+import fnmatch
 from pathlib import Path
 
 import pytest
 
 from deploy.permissions import REASONS, build_page, list_sids
+from sagewatch.diagnose.job import build_explain_prefix, build_replay_prefix
+from sagewatch.flows.evidence import CLASSES, CONFIGS, INDEX_KEY
 from tests.contract.calls import derive_actions
 
 FUNCTIONS = (
@@ -131,6 +134,39 @@ def test_a_key_is_granted_to_sagemaker_alone_and_for_its_own_resources(role_of):
     (grant,) = [s for s in statements_of(role_of["advance_diagnosis"]) if s["Action"] == "kms:CreateGrant"]
     assert grant["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": True}
     assert grant["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Sub"].startswith("sagemaker.")
+
+
+def test_what_runs_a_model_or_a_job_writes_no_page_and_no_manifest(of_type):
+    """A model's container may do what its role may: forge an incident's evidence it may not."""
+    written = [
+        arn["Fn::Sub"].partition("${EvidenceBucket.Arn}/")[2]
+        for statement in statements_of(of_type("AWS::IAM::Role")["SageMakerRole"])
+        if "s3:PutObject" in list_actions(statement)
+        for arn in (
+            statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        )
+        if isinstance(arn["Fn::Sub"], str)
+    ]
+
+    def may_write(key):
+        return any(fnmatch.fnmatchcase(key, pattern) for pattern in written)
+
+    incident = "20261121T203405Z-d70a35fb2065c43a"
+    for name in (
+        "index.html",
+        "manifest.json",
+        "findings.json",
+        "captures.jsonl",
+        "requests.json",
+        CONFIGS,
+        CLASSES,
+    ):
+        assert not may_write(f"incidents/{incident}/{name}")
+    assert not may_write(INDEX_KEY)
+    assert not may_write(f"{build_replay_prefix(incident)}requests.jsonl")
+    assert may_write(f"{build_explain_prefix(incident)}explanations.json")
+    assert may_write(f"tensors/{incident}/w/index/000000000/000000000000_worker_0.json")
+    assert may_write("reports/churn/2026/11/21/20/constraint_violations.json")
 
 
 def test_what_may_be_deleted_is_named_as_ours(role_of):

@@ -80,11 +80,11 @@ def build_looked(dossier: Dossier) -> Markup | None:
     if looked is None:
         return None
     shown = (
-        (looked.suspicious_png, "In the finding", f"mean of {looked.suspicious}"),
+        (looked.suspicious_png, "In the finding", f"mean of {_count_pictures(looked.suspicious)}"),
         (
             looked.others_png,
             clean_text(looked.others_are.replace("input", "inputs", 1), 60),
-            f"mean of {looked.others}",
+            f"mean of {_count_pictures(looked.others)}",
         ),
         (looked.difference_png, "Difference", "red: more in the finding; blue: less"),
     )
@@ -95,7 +95,7 @@ def build_looked(dossier: Dossier) -> Markup | None:
         for png, name, told in shown
     )  # fmt: skip
     note = (
-        "Mean heat maps, each over the mean of its inputs. The rectangle is the region of interest "
+        "Mean heat maps, each over the mean of its inputs; a picture that came several times counts once. The rectangle is the region of interest "
         "(diagnosis.region in monitors.yml). What chance would bring forth is measured by shuffling the same inputs."
     )
     found = looked.verdict in {"past", "narrower", "elsewhere"}
@@ -104,6 +104,10 @@ def build_looked(dossier: Dossier) -> Markup | None:
         tag("p", foreign(looked.sentence, 900), class_="verdict bad" if found else "verdict"),
         tag("ul", figures, class_="means"),
     )  # fmt: skip
+
+
+def _count_pictures(count: int) -> str:
+    return "1 picture" if count == 1 else f"{count:,} different pictures"
 
 
 def _build_groups(dossier: Dossier) -> list[Child]:
