@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from deploy.permissions import REASONS, build_page, list_sids
-from sagewatch.diagnose.job import build_explain_prefix, build_replay_prefix
+from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.flows.evidence import CLASSES, CONFIGS, INDEX_KEY
 from tests.contract.calls import derive_actions
 
@@ -163,7 +163,6 @@ def test_what_runs_a_model_or_a_job_writes_no_page_and_no_manifest(of_type):
     ):
         assert not may_write(f"incidents/{incident}/{name}")
     assert not may_write(INDEX_KEY)
-    assert not may_write(f"{build_replay_prefix(incident)}requests.jsonl")
     assert may_write(f"{build_explain_prefix(incident)}explanations.json")
     assert may_write(f"tensors/{incident}/w/index/000000000/000000000000_worker_0.json")
     assert may_write("reports/churn/2026/11/21/20/constraint_violations.json")
