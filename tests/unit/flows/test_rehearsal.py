@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 from datetime import timedelta
+from email import message_from_bytes
+from email.policy import default
 
 from click.testing import CliRunner
 
@@ -16,7 +18,9 @@ from sagewatch.flows.advance_diagnosis import advance_diagnosis
 from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.memory.world import MemoryLetters
 from sagewatch.rehearsal import build_replay_name, choose_world, read_replay_name
+from sagewatch.sandbox.mail_rules import find_refused_letter
 from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
 from tests.unit.flows.worlds import LISTENERS, MONITORS, NOW, build_world
 
@@ -130,3 +134,19 @@ def test_a_rehearsal_of_an_endpoint_that_was_never_captured_is_refused():
     result = CliRunner().invoke(cli, ["replay", "--from", "10m", "--endpoint", "no-such"], obj=store)
     assert isinstance(result.exception, ConfigurationError)
     assert "no-such: is no endpoint of which this stack has captured anything" in str(result.exception)
+
+
+def test_the_test_receiver_is_mailed_at_its_own_addresses_with_every_mail_marked_and_in_a_thread_of_its_own():
+    channels = "{html-mail: {sender: a@example.com, to: b@example.com}, mail: {}, amazon-q: {}}"
+    world = build_world(WITH_TEST.replace("{slack: {channel: '#test', token: 'secret:t'}}", channels))
+    letters = MemoryLetters()
+    object.__setattr__(world, "letters", letters)
+    replay(world, build_replay_name(NOW, live=False))
+    (sent,) = letters.sent
+    assert sent[:2] == ("a@example.com", ("b@example.com",))
+    assert find_refused_letter(sent[2]) == ""
+    mail = message_from_bytes(sent[2], policy=default)
+    assert mail["Subject"].startswith("[REPLAY] [FIRING]")
+    assert ".rehearsal.20261121T120000Z@" in mail["References"] == mail["In-Reply-To"]
+    assert mail.get_body(("html",)) is not None
+    assert (world.mail.mails, world.mail.chats) == ([], [])

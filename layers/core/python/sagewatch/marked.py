@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from email import message_from_bytes
+from email.policy import SMTP
 from typing import Any, BinaryIO, Final
 
 import msgspec
@@ -18,6 +20,7 @@ from sagewatch.ports import (
     Hooks,
     Item,
     Items,
+    Letters,
     Mail,
     Objects,
     OutgoingEvent,
@@ -158,6 +161,25 @@ class MarkedMail:
 
     def publish_chat(self, message: Mapping[str, Any]) -> None:
         """Nothing: a topic's readers are many."""
+
+
+class MarkedLetters:
+    """Composed mails whose subject says that they are a replay, in a thread of its own."""
+
+    def __init__(self, letters: Letters, name: str) -> None:
+        self._letters = letters
+        self._name = name
+
+    def send_letter(self, receiver: str, sender: str, to: Sequence[str], raw: bytes) -> None:
+        """Send, marked."""
+        mail = message_from_bytes(raw, policy=SMTP)
+        changes = {"Subject": f"{WORD} {mail['Subject']}"}
+        for header in ("References", "In-Reply-To"):
+            changes[header] = str(mail[header]).replace("@", f".{self._name}@")
+        for header, value in changes.items():
+            del mail[header]
+            mail[header] = value
+        self._letters.send_letter(receiver, sender, to, mail.as_bytes())
 
 
 class MarkedChat:

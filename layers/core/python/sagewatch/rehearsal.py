@@ -31,6 +31,7 @@ from sagewatch.marked import (
     MarkedBus,
     MarkedChat,
     MarkedHooks,
+    MarkedLetters,
     MarkedMail,
     MarkedWakeups,
     NoMetrics,
@@ -39,7 +40,7 @@ from sagewatch.marked import (
 )
 from sagewatch.monitors import Monitors
 from sagewatch.observability import get_logger
-from sagewatch.ports import Metrics, NoLetters
+from sagewatch.ports import Metrics
 from sagewatch.state import State
 from sagewatch.world import World
 
@@ -93,7 +94,7 @@ def choose_world(world: World, envelope: Mapping[str, Any]) -> World:
         mail=MarkedMail(world.mail),
         chat=MarkedChat(world.chat),
         hooks=MarkedHooks(world.hooks, name),
-        letters=NoLetters(),
+        letters=MarkedLetters(world.letters, name),
         wakeups=MarkedWakeups(world.wakeups, name),
     )
     return _build_canary_world(rehearsed, world) if name.startswith(f"{CANARY}.") else rehearsed
@@ -138,11 +139,11 @@ def _narrow(monitors: Monitors, name: str) -> Monitors:
 
 
 def _find_test_receiver(monitors: Monitors) -> dict[str, Receiver]:
-    """The test receiver, which never mails: a topic's readers are many."""
+    """The test receiver, without the stack's topics: their readers are many. HTML mails go to addresses of its own."""
     test = monitors.receivers.get(TEST_RECEIVER)
     if test is None:
         return {}
-    return {TEST_RECEIVER: msgspec.structs.replace(test, mail=None, html_mail=None, amazon_q=None)}
+    return {TEST_RECEIVER: msgspec.structs.replace(test, mail=None, amazon_q=None)}
 
 
 def _keep_hands_off(monitors: Monitors, receivers: Mapping[str, Receiver]) -> Monitors:

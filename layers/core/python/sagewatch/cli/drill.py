@@ -135,6 +135,6 @@ def _explain(state: str, entries: list[Entry]) -> str:
     if any(one.what in {"alert_refused", "alert_delayed"} for one in entries):
         return f"The receiver {TEST_RECEIVER} did not take the message; the hops say why."
     return (
-        f"Nobody was told ({state}): monitors.yml needs a receiver called {TEST_RECEIVER} with a channel other than mail; "
+        f"Nobody was told ({state}): monitors.yml needs a receiver called {TEST_RECEIVER} with a channel other than mail and amazon-q; "
         "else look at the queue of deliver_alert and its dead letters (sagewatch doctor)."
     )
