@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from sagewatch.errors import DeliveryError, RetryError
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance.conftest import MONITORS
 from tests.acceptance.fuse import Fuse
-from tests.acceptance.language import Story
+from tests.acceptance.language import START, Story
 
 
 def test_a_receiver_that_is_down_for_an_hour_is_told_when_it_is_back(tell):
@@ -165,6 +167,26 @@ def test_whoever_was_told_by_somebody_who_died_hears_the_end_also_in_a_silence(t
         assert sum(one in {"resolved", "resolve"} for one in kinds) <= 1, (number, kinds)
         assert story.world.alerts.list_due() == [], number
     assert heard >= 2
+
+
+@pytest.mark.parametrize("perhaps_taken", [False, True])
+def test_whoever_did_not_answer_is_told_the_end_also_in_a_silence(tell, perhaps_taken):
+    story = tell()
+
+    def hang(name):
+        return DeliveryError(name, "TimeoutError", recoverable=True, perhaps_taken=perhaps_taken)
+
+    story.at("0s").does(
+        lambda told: told.ears.break_until("on-call/slack", START + timedelta(seconds=20), hang)
+    )
+    story.at("1s").raises("stop")
+    story.at("10s").silences("endpoint=signs", length="5h", by="ada", reason="x")
+    story.at("15s").clears("stop")
+    story.expect("on-call/mail", "firing", "1s")
+    story.expect("on-call/mail", "resolved", "15s")
+    if perhaps_taken:
+        story.expect("on-call/slack", "resolved", "31s", "1m")
+    story.ends("2h")
 
 
 def number_posts(post):

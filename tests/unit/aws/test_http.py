@@ -128,6 +128,18 @@ def test_a_slack_token_that_cannot_be_a_header_is_refused_and_not_told():
     assert "SECRET" not in "".join(traceback.format_exception(refused.value))
 
 
+def test_what_went_out_and_was_not_answered_may_have_been_taken():
+    def answer(handler):
+        handler.close_connection = True  # hangs up without a word
+
+    with serve(answer) as (port, _), pytest.raises(DeliveryError) as failed:
+        post(port)
+    assert (failed.value.recoverable, failed.value.perhaps_taken) == (True, True)
+    with pytest.raises(DeliveryError) as failed:
+        post(port)  # nobody listens any more
+    assert (failed.value.recoverable, failed.value.perhaps_taken) == (True, False)
+
+
 def test_an_answer_to_a_person_follows_no_redirect():
     def answer(handler):
         handler.send_response(307)

@@ -90,13 +90,22 @@ class DeliveryError(SagewatchError):
         True where trying again can help.
     after_seconds
         What its Retry-After said.
+    perhaps_taken
+        True where the message was sent and no answer came: the receiver may have it.
     """
 
     def __init__(
-        self, receiver: str, reason: str, *, recoverable: bool, after_seconds: float | None = None
+        self,
+        receiver: str,
+        reason: str,
+        *,
+        recoverable: bool,
+        after_seconds: float | None = None,
+        perhaps_taken: bool = False,
     ) -> None:
         super().__init__(f"{receiver}: {reason}")
         self.receiver = receiver
         self.reason = reason
         self.recoverable = recoverable
         self.after_seconds = after_seconds
+        self.perhaps_taken = perhaps_taken

@@ -58,6 +58,11 @@ def read_retry_after(header: str | None, date: str | None = None) -> float | Non
     return max(length.total_seconds(), 0.0)
 
 
+def is_perhaps_taken(error: Exception) -> bool:
+    """Whether the request had gone out when it failed; urllib wraps what fails before that in its own error."""
+    return not isinstance(error, urllib.error.URLError)
+
+
 def _read_answer(error: urllib.error.HTTPError) -> str:
     """The first words of a refusal, or nothing where the other side hung up in the middle of them."""
     try:
@@ -101,7 +106,9 @@ class HttpHooks:
                 after_seconds=read_retry_after(error.headers.get("Retry-After"), error.headers.get("Date")),
             ) from None
         except (OSError, http.client.HTTPException) as error:
-            raise DeliveryError(target, type(error).__name__, recoverable=True) from None
+            raise DeliveryError(
+                target, type(error).__name__, recoverable=True, perhaps_taken=is_perhaps_taken(error)
+            ) from None
 
     def _prepare(
         self, target: str, body: Mapping[str, Any], at: datetime

@@ -11,7 +11,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
 from sagewatch.alerting import SlackReceiver
-from sagewatch.aws.http import TIMEOUT_SECONDS, read_retry_after
+from sagewatch.aws.http import TIMEOUT_SECONDS, is_perhaps_taken, read_retry_after
 from sagewatch.errors import DeliveryError
 from sagewatch.ports import TitledPicture
 
@@ -120,7 +120,9 @@ def _sorting_refusals(receiver: str) -> Iterator[None]:
         # Its upload raises this for whatever status the upload's own address answers.
         raise DeliveryError(receiver, type(error).__name__, recoverable=True) from error
     except (OSError, http.client.HTTPException) as error:
-        raise DeliveryError(receiver, type(error).__name__, recoverable=True) from error
+        raise DeliveryError(
+            receiver, type(error).__name__, recoverable=True, perhaps_taken=is_perhaps_taken(error)
+        ) from error
     except ValueError:
         # A token that cannot be a header: the error's text holds it, so neither it nor its cause is kept.
         raise DeliveryError(receiver, "token_is_no_header", recoverable=False) from None
