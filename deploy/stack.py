@@ -21,9 +21,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from layers.build_core import PLATFORMS, ROOT
 from layers.package_stack import TEMPLATE, package_stack
 from layers.summarize_stack import summarize_stack
+from sagewatch.cli.ownership import is_recording
+from sagewatch.diagnose.plan import HOOKED_PREFIX
 
 SERVICE = "sagewatch"
-HOOKED = "sagewatch-hooked-"
 Run = Callable[[Sequence[str]], int]
 _NAMED = {"AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
 
@@ -162,7 +163,7 @@ def _is_there(kind: str, name: str, session: Any) -> bool:
 def find_hooked(session: Any) -> list[str]:
     """Endpoints that are on a recording configuration of ours right now."""
     sagemaker = session.client("sagemaker")
-    pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=HOOKED)
+    pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=HOOKED_PREFIX)
     if not any(page["EndpointConfigs"] for page in pages):
         return []
     names = [
@@ -170,13 +171,7 @@ def find_hooked(session: Any) -> list[str]:
         for page in sagemaker.get_paginator("list_endpoints").paginate()
         for row in page["Endpoints"]
     ]
-    return [name for name in names if _is_hooked(sagemaker.describe_endpoint(EndpointName=name))]
-
-
-def _is_hooked(endpoint: Mapping[str, Any]) -> bool:
-    """Whether it stands on a configuration of ours, or is on its way there."""
-    coming = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName", "")
-    return str(endpoint["EndpointConfigName"]).startswith(HOOKED) or str(coming).startswith(HOOKED)
+    return [name for name in names if is_recording(sagemaker.describe_endpoint(EndpointName=name))]
 
 
 def find_stranded(template: Mapping[str, Any], session: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from click.testing import CliRunner
+from sagemaker.core.resources import Endpoint
 from sagemaker.core.utils.utils import SingletonMeta
 
 from sagewatch.cli import cli
 from sagewatch.cli.aws_calls import CallLog
+from sagewatch.cli.ownership import is_recording
 from tests.integration.sandbox.conftest import INFERENCE, ROLE
 
 if TYPE_CHECKING:
@@ -209,6 +212,61 @@ def test_what_somebody_else_made_or_a_diagnosis_uses_is_left_alone(bench: Bench,
     refused = bench.run("teardown", endpoints.prefix, "--no-stack", "--yes")
     assert "a diagnosis is recording on it" in str(refused.exception)
     assert endpoints.describe()["EndpointConfigName"] == hooked
+
+
+def test_an_endpoint_that_somebody_else_made_is_not_moved_to_our_model(bench: Bench, endpoints: Any) -> None:
+    theirs = endpoints.config("plain")
+    endpoints.create(theirs)
+    words = ("--bucket", "captures", "--role", ROLE, "--image", "i", *bench.files)
+    for more in ((), ("--dry-run",)):
+        refused = bench.run("deploy-endpoint", endpoints.prefix, *words, *more)
+        assert "lacks the tag" in str(refused.exception)
+        assert bench.calls() == []
+    assert endpoints.describe()["EndpointConfigName"] == theirs
+    # Whoever means it says so by the tag.
+    arn = endpoints.describe()["EndpointArn"]
+    tag = {"Key": "sagewatch:endpoint", "Value": endpoints.prefix}
+    bench.aws.client("sagemaker").add_tags(ResourceArn=arn, Tags=[tag])
+    taken = bench.run("deploy-endpoint", endpoints.prefix, *words)
+    assert json.loads(taken.output)["change"] == "updated"
+
+
+def test_an_endpoint_on_its_way_to_its_recording_configuration_is_not_torn_down(bench: Bench) -> None:
+    bench.deploy()
+    described = bench.aws.client("sagemaker").describe_endpoint(EndpointName=NAME)
+    assert not is_recording(described)
+    assert is_recording(
+        described | {"PendingDeploymentSummary": {"EndpointConfigName": "sagewatch-hooked-x"}}
+    )
+    assert is_recording(described | {"EndpointConfigName": "sagewatch-hooked-x"})
+
+
+def test_an_endpoint_that_will_not_go_is_said_so_and_what_it_stands_on_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.deploy()
+    stands = bench.look()
+    with monkeypatch.context() as slow:
+        slow.setattr(Endpoint, "delete", lambda self: None)  # AWS took the request and takes its time
+        # The package's attribute of that name is the command.
+        slow.setattr(importlib.import_module("sagewatch.cli.teardown"), "LONGEST_SECONDS", 2)
+        refused = bench.tear_down()
+    assert refused.exit_code != 0
+    assert "run it again" in str(refused.exception)
+    assert bench.look() == stands
+
+
+def test_both_commands_say_which_region_they_lack_and_look_for_the_stack_in_the_one_that_is_given(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    deploying = ("deploy-endpoint", NAME, "--bucket", "captures", "--role", ROLE, *bench.files)
+    for words in (deploying, ("teardown", NAME, "--no-stack", "--yes")):
+        assert "which region" in str(bench.run(*words).exception).lower()
+    found = bench.run("teardown", NAME, "--stack", "none", "--yes", "--region", "eu-west-1")
+    assert "No stack none in eu-west-1" in str(found.exception)
 
 
 def test_it_asks_before_it_removes(bench: Bench) -> None:

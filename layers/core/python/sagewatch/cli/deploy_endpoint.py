@@ -13,6 +13,7 @@ import msgspec
 
 from sagewatch.cli.aws_calls import CallLog, show_dry_run
 from sagewatch.cli.model_archive import build_model_archive, name_content
+from sagewatch.cli.ownership import OWNED_TAG, NotOursError, is_made_for, open_session
 from sagewatch.cli.terminal import say
 from sagewatch.diagnose.plan import TENSORS_VARIABLE
 from sagewatch.errors import SagewatchError
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 CSV_TYPES = ["text/csv"]
 JSON_TYPES = ["application/json", "application/jsonlines"]
-OWNED_TAG = "sagewatch:endpoint"
-"""On everything that this command makes, with the endpoint's name: `teardown` deletes nothing that lacks it."""
 LONGEST_SECONDS = 1800
 _BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
 
@@ -112,9 +111,7 @@ def deploy_endpoint(
     as_json: bool,
 ) -> None:
     """Deploy an endpoint whose inputs and outputs are captured. Doing it again changes nothing."""
-    import boto3
-
-    session = boto3.session.Session(region_name=region)
+    session = open_session(region)
     log = CallLog(session, dry=dry_run)
     plan = EndpointPlan(
         name=name,
@@ -158,6 +155,8 @@ def deploy(plan: EndpointPlan, archive: bytes, session: Session, *, poll_seconds
 
     Raises
     ------
+    NotOursError
+        There is an endpoint of that name that this command did not make.
     SagewatchError
         The endpoint did not reach its configuration; SageMaker's reason is in the message.
     """
@@ -166,6 +165,12 @@ def deploy(plan: EndpointPlan, archive: bytes, session: Session, *, poll_seconds
     model_name = f"{plan.name}-{name_content(archive + msgspec.json.encode(plan))}"
     url = f"s3://{plan.bucket}/models/{model_name}/model.tar.gz"
     served = find(Endpoint, session, endpoint_name=plan.name)
+    if served is not None and not is_made_for(plan.name, served.endpoint_arn, session.client("sagemaker")):
+        raise NotOursError(
+            plan.name,
+            f"it lacks the tag {OWNED_TAG}, so this command did not make it. Take another name; or, to put our model on it all the same, "
+            f"tag it: aws sagemaker add-tags --resource-arn {served.endpoint_arn} --tags Key={OWNED_TAG},Value={plan.name}",
+        )
     if served is None or served.endpoint_config_name != model_name:
         session.client("s3").put_object(Bucket=plan.bucket, Key=url.split("/", 3)[3], Body=archive)
     _ensure_model(model_name, url, plan, session)

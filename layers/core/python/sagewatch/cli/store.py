@@ -172,8 +172,8 @@ def build_settings(outputs: dict[str, str], region: str) -> Settings:
     )
 
 
-def read_outputs(stack: str) -> dict[str, str]:
-    """The stack's outputs by name.
+def read_outputs(stack: str, session: Any = None) -> dict[str, str]:
+    """The stack's outputs by name, in the session's region or in that of the AWS configuration.
 
     Raises
     ------
@@ -183,7 +183,7 @@ def read_outputs(stack: str) -> dict[str, str]:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    session = boto3.session.Session()
+    session = session or boto3.session.Session()
     try:
         answer = session.client("cloudformation").describe_stacks(StackName=stack)
     except (BotoCoreError, ClientError) as error:

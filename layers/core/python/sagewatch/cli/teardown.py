@@ -11,23 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sagewatch.cli.aws_calls import CallLog, show_dry_run
-from sagewatch.cli.deploy_endpoint import LONGEST_SECONDS, OWNED_TAG, find
+from sagewatch.cli.deploy_endpoint import LONGEST_SECONDS, find
+from sagewatch.cli.ownership import OWNED_TAG, NotOursError, is_made_for, is_recording, open_session
 from sagewatch.cli.store import read_outputs, stack_option
 from sagewatch.cli.terminal import say
 from sagewatch.errors import SagewatchError
 
 if TYPE_CHECKING:
     from boto3.session import Session
-
-HOOKED = "sagewatch-hooked-"
-
-
-class NotOursError(SagewatchError):
-    """The endpoint may not be torn down; the message says why and what to do."""
-
-    def __init__(self, endpoint: str, why: str) -> None:
-        super().__init__(f"{endpoint} was left alone: {why}")
-        self.endpoint = endpoint
 
 
 @click.command(epilog="Example: sagewatch teardown traffic-signs --dry-run")
@@ -55,13 +46,11 @@ def teardown(
     Only what deploy-endpoint made and tagged. Captures, reports, incidents and evidence stay. Interrupted, it goes on
     where it was when it is run again.
     """
-    import boto3
-
+    session = open_session(region)
     if not (dry_run or yes):
         click.confirm(f"Remove the endpoint {name} and its models? Its captures stay.", abort=True)
-    session = boto3.session.Session(region_name=region)
     log = CallLog(session, dry=dry_run)
-    outputs = {} if no_stack else read_outputs(stack)
+    outputs = {} if no_stack else read_outputs(stack, session)
     removed = remove_endpoint(name, session, outputs, poll_seconds=poll)
     if dry_run:
         show_dry_run(log, as_json=as_json)
@@ -79,6 +68,8 @@ def remove_endpoint(
     ------
     NotOursError
         Somebody else made it, or a diagnosis is using it.
+    SagewatchError
+        It is still being deleted.
     """
     from sagemaker.core.resources import Endpoint
 
@@ -88,10 +79,7 @@ def remove_endpoint(
     removed = _remove_schedules(name, session, outputs) if outputs else []
     if endpoint is not None:
         endpoint.delete()
-        for _ in range(math.ceil(LONGEST_SECONDS / max(1, poll_seconds))):
-            if find(Endpoint, session, endpoint_name=name) is None:
-                break
-            time.sleep(poll_seconds)
+        _wait_until_gone(name, session, poll_seconds)
         removed.append(f"endpoint {name}")
     sagemaker, s3 = session.client("sagemaker"), session.client("s3")
     for config in _list_made(name, sagemaker, "list_endpoint_configs", "EndpointConfigs", "EndpointConfig"):
@@ -108,23 +96,30 @@ def remove_endpoint(
     return removed
 
 
+def _wait_until_gone(name: str, session: Session, poll_seconds: int) -> None:
+    from sagemaker.core.resources import Endpoint
+
+    for _ in range(math.ceil(LONGEST_SECONDS / max(1, poll_seconds))):
+        if find(Endpoint, session, endpoint_name=name) is None:
+            return
+        time.sleep(poll_seconds)
+    raise SagewatchError(
+        f"{name} is still being deleted after {LONGEST_SECONDS // 60} minutes. What it stands on was left: run it again later."
+    )
+
+
 def _check_ours(name: str, endpoint: Any, session: Session) -> None:
-    config = str(endpoint.endpoint_config_name)
-    if config.startswith(HOOKED):
+    sagemaker = session.client("sagemaker")
+    if is_recording(sagemaker.describe_endpoint(EndpointName=name)):
         raise NotOursError(
             name,
             "a diagnosis is recording on it. `sagewatch swaps off` gives it back within a minute; then run this again.",
         )
-    if not _is_made_for(name, endpoint.endpoint_arn, session.client("sagemaker")):
+    if not is_made_for(name, endpoint.endpoint_arn, sagemaker):
         raise NotOursError(
             name,
             f"it lacks the tag {OWNED_TAG}, so `sagewatch deploy-endpoint` did not make it. Remove it as you made it.",
         )
-
-
-def _is_made_for(name: str, arn: str, sagemaker: Any) -> bool:
-    pages = sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn)
-    return any(tag == {"Key": OWNED_TAG, "Value": name} for page in pages for tag in page["Tags"])
 
 
 def _list_made(name: str, sagemaker: Any, operation: str, rows: str, kind: str) -> list[str]:
@@ -132,7 +127,7 @@ def _list_made(name: str, sagemaker: Any, operation: str, rows: str, kind: str) 
     form = re.compile(re.escape(name) + r"-[0-9a-f]{8}")
     pages = sagemaker.get_paginator(operation).paginate(NameContains=f"{name}-")
     found = [(row[f"{kind}Name"], row[f"{kind}Arn"]) for page in pages for row in page[rows]]
-    return sorted(one for one, arn in found if form.fullmatch(one) and _is_made_for(name, arn, sagemaker))
+    return sorted(one for one, arn in found if form.fullmatch(one) and is_made_for(name, arn, sagemaker))
 
 
 def _remove_schedules(name: str, session: Session, outputs: dict[str, str]) -> list[str]:
