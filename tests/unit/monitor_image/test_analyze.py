@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from monitor_image.analyze import main
-from sagewatch.container import MESSAGE_BYTES
+from sagewatch.container import ENDED_EARLY, MESSAGE_BYTES
 from sagewatch.quality.constraints import parse_constraints
 from sagewatch.quality.readout import Readout
 from sagewatch.quality.shards import Shard, encode_shard
@@ -299,6 +299,24 @@ def test_a_script_that_ends_the_program_fails_the_job_and_is_named(container, ki
     variable = "record_preprocessor_script" if kind == "preprocess" else "post_analytics_processor_script"
     assert container.run(**{variable: script}) == 1
     assert container.message.startswith("s.py: line 3: it ended the program")
+
+
+def test_a_program_that_is_killed_has_left_a_message(container):
+    container.captures([capture_line()])
+    script = put_script(container, "import os\ndef preprocess_handler(r):\n    os._exit(137)\n")
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__).parents[3] / "monitor_image" / "analyze.py")],
+        env={**os.environ, "CONTAINER_ROOT": str(container.root), "record_preprocessor_script": script},  # noqa: TID251  a process's own
+        check=False,
+    )
+    assert (done.returncode, container.message) == (137, ENDED_EARLY)
+
+
+def test_a_record_of_too_many_values_is_refused_at_once(container):
+    container.captures([capture_line()])
+    body = "def preprocess_handler(r):\n    return {str(i): i for i in range(10_001)}\n"
+    assert container.run(record_preprocessor_script=put_script(container, body)) == 1
+    assert "s.py: returned a record of 10001 values; at most 10000 are read" in container.message
 
 
 def test_no_row_at_all_says_what_became_of_the_records(container):

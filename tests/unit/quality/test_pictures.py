@@ -239,6 +239,14 @@ def test_a_file_without_rows_is_no_report_of_unchanged_data(folders, tmp_path, c
         assert not out.exists()
 
 
+@pytest.mark.parametrize(("sign", "name"), [(";", "semicolons"), ("\t", "tabs"), (",", "")])
+def test_a_table_without_commas_is_pointed_out(tmp_path, sign, name):
+    data = tmp_path / "data.csv"
+    data.write_text(f"a{sign}b\n1{sign}2\n")
+    said = run(baseline, data, "--out", tmp_path / "out")
+    assert (f"has {name} and no comma" in said) == bool(name)
+
+
 def test_pictures_of_a_report_in_the_terminal_and_as_pages(folders, tmp_path):
     captures, base, report = folders
     run(analyze, captures, "--baseline", base, "--out", report)

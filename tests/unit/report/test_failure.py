@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from sagewatch.container import ENDED_EARLY
 from sagewatch.incident.describe_report import CAUSES
 from sagewatch.report.failure import CODES, classify_failure
 
@@ -52,6 +53,7 @@ REAL = Path(__file__).parents[4] / "shared" / "real"
             "no_baseline",
         ),
         ("/opt/ml/c.json: no constraints (Input data was truncated)", "no_baseline"),
+        (ENDED_EARLY, "memory"),
         ("environment, THRESHOLD: 'x' is no number", "configuration"),
         ("dataset_format, sagemakerMergeJson: none of sagemakerCaptureJson", "configuration"),
         ("/d: no partial profile of algo-2 (1 of 2 are here)", "shards_missing"),

@@ -5,6 +5,7 @@ Both programs of the image stand on it: the monitoring job and the saliency job.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sys
@@ -21,6 +22,10 @@ CLASSES: Final = "opt/ml/processing/input/classes"
 DEFAULT_OUTPUT: Final = "/opt/ml/processing/output"
 # SageMaker keeps the first kilobyte of the message.
 MESSAGE_BYTES: Final = 1024
+# What stands in the message until the job is done: a program that is killed says nothing.
+ENDED_EARLY: Final = (
+    "The program was ended before it was done: killed for want of memory, or by a script of its job."
+)
 
 
 def read_platform_file(path: Path) -> dict[str, Any]:
@@ -102,6 +107,8 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def run_to_message(root: Path, work: Callable[[], str]) -> int:
     """Do the job, leave its message or the cause of its failure, and answer the exit code."""
+    with contextlib.suppress(OSError):  # told below, where it still holds
+        write_whole(root / MESSAGE, ENDED_EARLY.encode())
     try:
         message, code = work(), 0
     except (SagewatchError, OSError) as error:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sagewatch.cli.terminal import say
+
 if TYPE_CHECKING:
     from sagewatch.quality.readout import Readout
 
+_SEPARATORS = {b";": "semicolons", b"\t": "tabs", b"|": "bars"}
 FORMATS = ("csv", "jsonl", "json", "parquet", "capture")
 
 
@@ -70,4 +73,18 @@ def read_data(
     if not readout.tables.rows:
         # An empty report would pass for one of unchanged data.
         raise NoDataError(f"no data: {describe_nothing(readout)}", where=str(source))
+    if found.kind is FileKind.CSV and (sign := find_other_separator(files[0])):
+        say(
+            f"One column: the first line of {files[0]} has {sign} and no comma; values are parted by commas.",
+            err=True,
+        )
     return readout
+
+
+def find_other_separator(path: Path) -> str:
+    """What seems to part the values of a table that has no commas, in words; empty where nothing does."""
+    with path.open("rb") as file:
+        first = file.readline(4096)
+    if b"," in first:
+        return ""
+    return next((name for sign, name in _SEPARATORS.items() if sign in first), "")

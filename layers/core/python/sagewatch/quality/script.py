@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sagewatch.errors import SagewatchError
 from sagewatch.quality.payload import Row, spell
+from sagewatch.quality.profile import MOST_COLUMNS
 
 _LONGEST_CAUSE: Final = 300
 # What pandas' markers of a missing value print.
@@ -116,6 +117,10 @@ class Preprocessor:
         odd = [type(row).__name__ for row in rows if not isinstance(row, Mapping)]
         if odd:
             cause = f"returned {odd[0]}, and neither a record nor a list of records"
+            raise ScriptError(self._name, cause, where=where, line=line, record_id=record_id)
+        many = max(map(len, rows), default=0)
+        if many > MOST_COLUMNS:
+            cause = f"returned a record of {many} values; at most {MOST_COLUMNS} are read"
             raise ScriptError(self._name, cause, where=where, line=line, record_id=record_id)
         return [_read_row(row) for row in rows if row]
 

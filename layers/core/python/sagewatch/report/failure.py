@@ -96,7 +96,7 @@ _CAUSES = (
     ),
     (
         "memory",
-        r"OutOfMemory|Java heap|SIGKILL|exit code:? 137|Killed|MemoryError",
+        r"OutOfMemory|Java heap|SIGKILL|exit code:? 137|Killed|killed for want of memory|MemoryError",
         "Give the job a larger instance, or fewer records with a lower sampling percentage.",
     ),
     (
