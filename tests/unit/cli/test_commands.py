@@ -90,3 +90,15 @@ def test_no_event_is_said_to_be_none(tmp_path, monkeypatch):
     command = ["events", "list", str(tmp_path / "events.jsonl"), "--type", "Finding Raised"]
     assert CliRunner().invoke(cli, command).output == "No event.\n"
     assert CliRunner().invoke(cli, [*command, "--json"]).output == ""
+
+
+def test_a_backtest_names_the_classes_that_the_monitors_file_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_captures(tmp_path / "night")
+    Path("names.csv").write_text("ClassId,SignName\n14,Stop\n")
+    Path("monitors.yml").write_text(
+        MONITORS.replace("  signs:\n", "  signs:\n    capture: {classes: names.csv}\n")
+    )
+    result = CliRunner().invoke(cli, ["backtest", "night", "--config", "monitors.yml", "--out", "page.html"])
+    assert "signs class-concentration 14 (Stop): took" in result.output, result.output
+    assert "class-concentration 14 (Stop)" in Path("page.html").read_text()

@@ -157,7 +157,7 @@ def _show(run: Backtest) -> None:
         took = f"took {one.took:,} predictions, {format_duration(max(one.seconds, 0))}"
         told = "told" if one.sent else "recorded only"
         mark = " (the injected attack)" if one.wanted else ""
-        what = f"{one.endpoint} {one.kind} {one.subject}".rstrip()
+        what = f"{one.endpoint} {one.about}"
         say(f"  {format_time(one.at)}  {one.severity:<8}  {what}: {took}; {told}{mark}")
 
 

@@ -25,6 +25,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
+    class_name
+        What the configuration calls the subject; empty where it is no class or has no name.
     at
         When it was raised.
     position
@@ -44,6 +46,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     variant: str
     kind: str
     subject: str
+    class_name: str = ""
     severity: str
     at: datetime
     cleared_at: datetime | None
@@ -57,6 +60,12 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     def name(self) -> tuple[str, str, str, str]:
         """What is wrong, whatever the configuration."""
         return (self.endpoint, self.variant, self.kind, self.subject)
+
+    @property
+    def about(self) -> str:
+        """Kind and subject, for people."""
+        named = f" ({self.class_name})" if self.class_name else ""
+        return f"{self.kind} {self.subject}".rstrip() + named
 
 
 class Backtest(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +145,10 @@ def backtest(recording: Recording, monitors: Monitors, config: str, injection: I
         for finding in each.incident.findings
     }
     found = tuple(
-        _build_found(finding, end, finding.finding_id in sent, ledger, injection)
+        msgspec.structs.replace(
+            _build_found(finding, end, finding.finding_id in sent, ledger, injection),
+            class_name=_find_class_name(finding, monitors),
+        )
         for finding, end in _pair(outcome.findings)
     )
     wanted = {
@@ -235,7 +247,12 @@ def _find_start(one: Found) -> datetime:
 
 
 def _tell(one: Found) -> str:
-    return f"{one.endpoint} {one.kind} {one.subject}".rstrip()
+    return f"{one.endpoint} {one.about}"
+
+
+def _find_class_name(finding: Finding, monitors: Monitors) -> str:
+    watched = monitors.endpoints.get(finding.endpoint)
+    return watched.capture.classes.get(finding.subject, "") if watched else ""
 
 
 def _pair(findings: Iterable[Finding]) -> list[tuple[Finding, datetime | None]]:

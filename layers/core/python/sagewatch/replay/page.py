@@ -91,7 +91,7 @@ def _draw_lane(run: Backtest, axis: Axis, top: float) -> list[Markup]:
     for one in run.found:
         end: datetime = one.cleared_at or run.ended or one.at
         left, right = axis.place(one.at), axis.place(end)
-        title = tag("title", f"{one.at:%d %b %H:%M:%S} {one.endpoint} {one.kind} {one.subject}")
+        title = tag("title", f"{one.at:%d %b %H:%M:%S} {one.endpoint} {one.about}")
         drawn.append(
             tag("rect", title, x=f"{left:.2f}%", y=middle - 7, width=f"{max(right - left, 0.4):.2f}%", height=14,
                 rx=1, class_="seg alarm" if one.sent else "seg explaining")
@@ -113,7 +113,7 @@ def _build_table(run: Backtest) -> Markup:
 
 
 def _build_row(one: Found) -> Markup:
-    what = f"{one.endpoint}/{one.variant} {one.kind} {one.subject}".rstrip()
+    what = f"{one.endpoint}/{one.variant} {one.about}"
     told = ("the injected attack" if one.wanted else "yes") if one.sent else "recorded only"
     return tag(
         "tr",
