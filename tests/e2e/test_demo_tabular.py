@@ -109,10 +109,12 @@ def test_the_pages_are_there_and_name_what_is_broken(played):
 def test_the_violations_table_tints_what_is_broken_and_colours_the_cell(played):
     _, summary = played
     page = Path(summary.violations_page).read_text()
-    hits = dict(re.findall(r'<tr class="hit"><td>(.*?)</td>(.*?)</tr>', page))
+    # A feature's cells, and a line for each of its violations, up to the next feature's.
+    feature = r'<tr class="hit"><td class="name"[^>]*>(.*?)</td>(.*?)</tr>(?=<tr><td|<tr class="hit"><td class="name"|</table>)'
+    hits = dict(re.findall(feature, page))
     assert set(hits) == {feature for feature, _ in by_name(summary)["broken"].violations}
     # Type, completeness, drift, categories; then check, expected and seen.
-    colours = {name: re.findall(r'<td class="n( failed)?">', cells) for name, cells in hits.items()}
+    colours = {name: re.findall(r'<td class="n( failed)?"', cells) for name, cells in hits.items()}
     assert colours["evening_minutes"][1] == colours["account_length"][0] == colours["region"][3] == " failed"
     assert "none below 0" in hits["day_calls"]
 
