@@ -53,10 +53,10 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
             )
         raise RefusedError(f"AWS does not know who you are: {error} Sign in, or set AWS_PROFILE.") from None
     standing = find_template(session, stack)
-    left = [] if standing else find_left(template, account, session)
+    left = find_left(template, account, session, standing or {})
     if left:
         raise RefusedError(
-            f"There is no stack {stack}, but data of an earlier one are: {', '.join(left)}. Take another STAGE, import them "
+            f"The stack {stack} does not have them, but data of an earlier one are there: {', '.join(left)}. Take another STAGE, import them "
             '(docs/deploy.md, "After a removal"), or delete them yourself if nobody needs them.'
         )
     stranded = find_stranded(template, session) if standing else []
@@ -134,12 +134,16 @@ def find_template(session: Any, stack: str) -> dict[str, Any] | None:
     return dict(json.loads(body) if isinstance(body, str) else body)
 
 
-def find_left(template: Mapping[str, Any], account: str, session: Any) -> list[str]:
-    """Tables and buckets that the template would make and that are there already."""
+def find_left(
+    template: Mapping[str, Any], account: str, session: Any, standing: Mapping[str, Any]
+) -> list[str]:
+    """Tables and buckets that the template would make beside those of the standing one, and that are there already."""
     found = []
-    for row in template["Resources"].values():
+    own_captures = template.get("Parameters", {}).get("CaptureBucketName", {}).get("Default")
+    for logical_id, row in template["Resources"].items():
         name = row.get("Properties", {}).get(_NAMED.get(row["Type"], ""))
-        if name is None:
+        makes_none = own_captures and row.get("Condition") == "MakeCaptureBucket"
+        if name is None or makes_none or logical_id in standing.get("Resources", {}):
             continue
         text = str(name["Fn::Sub"] if isinstance(name, dict) else name)
         text = text.replace("${AWS::AccountId}", account).replace("${AWS::Region}", session.region_name)

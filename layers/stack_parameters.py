@@ -50,7 +50,7 @@ _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "tensorRetentionDays": _DAYS,
     "deletionProtection": (r"true|false", "must be true or false"),
     "canaryMinutes": (r"\d+", "must be a number of minutes; 0 for never"),
-    "dataDeletionPolicy": (r"Retain|Delete", "must be Retain or Delete"),
+    "dataDeletionPolicy": (r"RetainExceptOnCreate|Retain|Delete", "must be RetainExceptOnCreate, Retain or Delete"),
     "eventBus": (r"(?!default$|aws\.)[\w.-]{1,200}", "must be a name of letters, digits, dots, hyphens; not `default`"),
 }  # fmt: skip
 

@@ -89,11 +89,40 @@ def test_data_of_a_removed_stack_are_found_before_cloudformation_fails_on_them(a
     location = {"LocationConstraint": "eu-west-1"}
     name = "sagewatch-dev-evidence-123456789012-eu-west-1"
     aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
-    assert find_left(small(), "123456789012", aws) == [name]
+    assert find_left(small(), "123456789012", aws, {}) == [name]
     osls = Osls()
     with pytest.raises(RefusedError, match=rf"{name}.*import"):
         deploy(package, "dev", aws, osls, dry_run=False, words=[])
     assert osls.commands == []
+
+
+def test_data_left_by_a_first_deployment_that_failed_are_found_though_its_stack_stands(aws, package):
+    """osls makes the stack with its own bucket first, and adds the rest in a second step."""
+    stand(aws, {"Resources": {"ServerlessDeploymentBucket": {"Type": "AWS::S3::Bucket", "Properties": {}}}})
+    keys = [{**one, "AttributeType": "S"} for one in ({"AttributeName": "pk"},)]
+    schema = TABLE["KeySchema"]
+    aws.client("dynamodb").create_table(
+        TableName=TABLE["TableName"],
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=keys,
+        KeySchema=schema,
+    )
+    for dry_run in (True, False):
+        with pytest.raises(RefusedError, match=r"sagewatch-dev-state.*import"):
+            deploy(package, "dev", aws, Osls(), dry_run=dry_run, words=[])
+
+
+def test_captures_that_were_kept_may_be_the_captures_of_the_next_stack(aws):
+    name = "sagewatch-dev-captures-123456789012-eu-west-1"
+    location = {"LocationConstraint": "eu-west-1"}
+    aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
+    bucket = {"Type": "AWS::S3::Bucket", "Condition": "MakeCaptureBucket", "Properties": {"BucketName": name}}
+    for given, left in (("", [name]), (name, [])):
+        template = {
+            "Parameters": {"CaptureBucketName": {"Default": given}},
+            "Resources": {"CaptureBucket": bucket},
+        }
+        assert find_left(template, "123456789012", aws, {}) == left
 
 
 def test_a_removal_asks_for_the_stacks_name_and_names_what_stays(aws, capsys):
@@ -129,7 +158,9 @@ def test_a_stack_is_not_removed_while_an_endpoint_is_on_its_recording_configurat
 def test_nothing_that_holds_data_goes_with_the_stack_or_with_a_replacement(template):
     for name, row in template["Resources"].items():
         if row["Type"] in DATA and name != "ServerlessDeploymentBucket":
-            assert row["DeletionPolicy"] == row["UpdateReplacePolicy"] == "Retain", name
+            # Except what a rolled back deployment had just made: it would be in the way of the next.
+            assert row["DeletionPolicy"] == "RetainExceptOnCreate", name
+            assert row["UpdateReplacePolicy"] == "Retain", name
 
 
 def test_an_image_is_built_signed_in_for_and_pushed_with_the_password_on_standard_input(aws):

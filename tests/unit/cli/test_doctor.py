@@ -234,6 +234,18 @@ def describe_rule(stubs, name, bus, state="ENABLED", targets=1):
     )
 
 
+def test_a_hubs_rules_are_looked_for_on_the_spokes_bus_too(clients):
+    _, stubs = clients
+    list_rules(stubs, "SpokeCaptureRule")
+    lack_rule(stubs, "dev-SpokeCaptureRule", "default")
+    lack_rule(stubs, "dev-SpokeCaptureRule", "own")
+    describe_rule(stubs, "dev-SpokeCaptureRule", "own-spokes")
+    patient = build_patient(clients)
+    patient.outputs["SpokeBusArn"] = f"arn:aws:events:eu-west-1:{ACCOUNT}:event-bus/own-spokes"
+    (line,) = examine(patient, [check_rules])
+    assert (line.what, line.well) == ("rule SpokeCaptureRule", True)
+
+
 def test_a_rule_is_looked_for_on_both_buses_and_one_that_is_gone_hides_no_other(clients):
     _, stubs = clients
     list_rules(stubs, "AlertRule", "CaptureRule", "GoneRule", "IdleRule", "OffRule")

@@ -28,9 +28,12 @@ def check_rules(patient: Patient) -> Iterator[Line]:
     """Every rule is there, is enabled and leads somewhere; one that is gone does not hide the others."""
     events = patient.client("events")
     names = patient.list_resources("AWS::Events::Rule")
+    # A hub has a bus for its spokes' events as well.
+    of_spokes = patient.outputs.get("SpokeBusArn", "").rpartition("/")[2]
+    buses = ("default", patient.outputs["EventBus"], *([of_spokes] if of_spokes else []))
     for logical, physical in sorted(names.items()):
         name = physical.rpartition("|")[2].rpartition("/")[2]
-        yield _check_rule(events, f"rule {logical}", name, ("default", patient.outputs["EventBus"]))
+        yield _check_rule(events, f"rule {logical}", name, buses)
 
 
 def _check_rule(events: Any, what: str, name: str, buses: tuple[str, ...]) -> Line:
