@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from sagemaker.core.utils.utils import SingletonMeta
 
 from sagewatch.aws.client import build_client
 from sagewatch.aws.schedules import SageMakerSchedules
 from sagewatch.cli import cli
+from sagewatch.cli.aws_calls import CallLog
 from sagewatch.cli.monitor import RunFailedError
+from sagewatch.cli.ownership import OWNED_TAG
 from sagewatch.memory.schedules import MemorySchedules
 from tests.integration.monitoring.conftest import BUCKET, ENDPOINT, IMAGE, ROLE, Monitored, until
 
@@ -26,6 +29,7 @@ MONITORS = """
 version: 1
 endpoints:
   churn: {{quality: {{baseline: "s3://monitored/baseline", {more}}}}}
+  passing: {{quality: {{baseline: "s3://monitored/baseline", {more}}}}}
   plain: {{}}
 """
 
@@ -88,7 +92,7 @@ def test_create_list_and_delete_are_the_same_again(monitored: Monitored, monitor
     )
     assert schedule["ScheduleExpression"] == "cron(10 0/6 * * ? *)"
     assert json.loads(schedule["Target"]["Input"])["detail"] == {"endpoint": ENDPOINT}
-    (row,) = monitor("list")
+    row, _ = monitor("list")
     assert (row["endpoint"], row["status"]) == (ENDPOINT, "ENABLED")
     assert monitor("delete", ENDPOINT)["removed"] == ["eventbridge"]
     assert monitor("delete", ENDPOINT)["removed"] == []
@@ -185,3 +189,143 @@ def test_the_port_says_the_same_of_memory_and_of_sagemaker(monitored: Monitored,
         assert port.list_monitoring_executions("nobody", began) == []
         assert port.list_monitoring_schedules("nobody") == {}
     until(lambda: real.list_monitoring_schedules(ENDPOINT) == {schedule: "Scheduled"})
+
+
+class Crash(BaseException):
+    """The machine went away, after AWS did what it was asked."""
+
+
+class Interrupted:
+    """Runs `monitor` and `teardown`, counts what they change, and dies after so many changes when told to."""
+
+    def __init__(
+        self, monitored: Monitored, monitor: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.aws, self.monitor = monitored.aws, monitor
+        self.die_after = 0
+        self.log: CallLog
+        register = CallLog.__init__
+        bench = self
+
+        def listen(log: CallLog, session: Any, *, dry: bool = False) -> None:
+            register(log, session, dry=dry)
+            bench.log = log
+            session.events.register("after-call", lambda **_: bench.fall())
+
+        monkeypatch.setattr(CallLog, "__init__", listen)
+
+    def fall(self) -> None:
+        if self.die_after and len(self.log.calls) >= self.die_after:
+            raise Crash
+
+    def dies(self, after: int, *words: str, **how: str) -> None:
+        """The command, cut off after so many changes."""
+        self.die_after = after
+        try:
+            with pytest.raises(Crash):
+                self.monitor(*words, **how)
+        finally:
+            self.die_after = 0
+
+    def calls(self) -> list[str]:
+        return [f"{call.service}:{call.operation}" for call in self.log.calls]
+
+    def stands(self) -> set[str]:
+        """The kinds of schedules that the endpoint has."""
+        group = self.aws.client("scheduler").list_schedules(GroupName="small-monitors")["Schedules"]
+        own = self.aws.client("sagemaker").list_monitoring_schedules()["MonitoringScheduleSummaries"]
+        named = {
+            "eventbridge": {one["Name"] for one in group},
+            "model-monitor": {one["MonitoringScheduleName"] for one in own},
+        }
+        return {kind for kind, names in named.items() if f"{ENDPOINT}-data-quality" in names}
+
+
+@pytest.fixture
+def interrupted(
+    monitored: Monitored, monitor: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> Interrupted:
+    return Interrupted(monitored, monitor, monkeypatch)
+
+
+OWN, SAGEMAKERS = "every: 6h", "every: 6h, scheduler: model-monitor"
+CHANGES: list[tuple[str, tuple[str, ...], str, list[str], set[str]]] = [
+    ("", ("create",), OWN, ["scheduler:CreateSchedule"], {"eventbridge"}),
+    ("", ("create",), SAGEMAKERS, ["sagemaker:CreateMonitoringSchedule"], {"model-monitor"}),
+    ("every: 1h", ("create",), OWN, ["scheduler:UpdateSchedule"], {"eventbridge"}),
+    (OWN, ("create",), SAGEMAKERS, ["sagemaker:CreateMonitoringSchedule", "scheduler:DeleteSchedule"], {"model-monitor"}),
+    (SAGEMAKERS, ("create",), OWN, ["scheduler:CreateSchedule", "sagemaker:DeleteMonitoringSchedule"], {"eventbridge"}),
+    (OWN, ("delete",), OWN, ["scheduler:DeleteSchedule"], set()),
+    (SAGEMAKERS, ("delete",), OWN, ["sagemaker:DeleteMonitoringSchedule"], set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "words", "wish", "calls", "after"), CHANGES)
+def test_a_dry_run_tells_exactly_the_calls_that_are_made_then_and_makes_none(
+    interrupted: Interrupted, before: str, words: tuple[str, ...], wish: str, calls: list[str], after: set[str]
+) -> None:  # fmt: skip
+    if before:
+        interrupted.monitor("create", ENDPOINT, more=before)
+    stood = interrupted.stands()
+    told = interrupted.monitor(*words, ENDPOINT, "--dry-run", more=wish)
+    assert [f"{call['service']}:{call['operation']}" for call in told] == calls
+    assert interrupted.stands() == stood
+    interrupted.monitor(*words, ENDPOINT, more=wish)
+    really = [(call.operation, call.parameters) for call in interrupted.log.calls]
+    assert [(call["operation"], call["parameters"]) for call in told] == really
+    assert interrupted.stands() == after
+    assert interrupted.monitor(*words, ENDPOINT, "--dry-run", more=wish) == []
+
+
+@pytest.mark.parametrize(("before", "words", "wish", "calls", "after"), CHANGES)
+def test_what_dies_after_any_call_is_finished_by_the_next_run(
+    interrupted: Interrupted, before: str, words: tuple[str, ...], wish: str, calls: list[str], after: set[str]
+) -> None:  # fmt: skip
+    for died_after in range(1, len(calls) + 1):
+        interrupted.monitor("delete", ENDPOINT)
+        if before:
+            interrupted.monitor("create", ENDPOINT, more=before)
+        interrupted.dies(died_after, *words, ENDPOINT, more=wish)
+        assert interrupted.calls() == calls[:died_after]
+        # Never without a schedule on the way from one kind to the other: a window missed is data not looked at.
+        assert interrupted.stands() or not after
+        interrupted.monitor(*words, ENDPOINT, more=wish)
+        assert interrupted.calls() == calls[died_after:]
+        assert interrupted.stands() == after
+
+
+@pytest.mark.parametrize("kind", [OWN, SAGEMAKERS])
+def test_a_teardown_takes_the_schedule_of_either_kind_first_and_dies_nowhere_for_good(
+    interrupted: Interrupted, kind: str
+) -> None:
+    schedule = {OWN: "scheduler:DeleteSchedule", SAGEMAKERS: "sagemaker:DeleteMonitoringSchedule"}[kind]
+    sagemaker = interrupted.aws.client("sagemaker")
+    name = "passing"
+    described = sagemaker.describe_endpoint_config(EndpointConfigName=ENDPOINT)
+    words = ["teardown", name, "--stack", STACK, "--poll", "1", "--json"]
+    for died_after in (1, 2):
+        sagemaker.create_endpoint_config(
+            EndpointConfigName=name,
+            ProductionVariants=described["ProductionVariants"],
+            DataCaptureConfig={key: value for key, value in described["DataCaptureConfig"].items() if value},
+        )
+        tag = {"Key": OWNED_TAG, "Value": name}
+        sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name, Tags=[tag])
+        until(lambda: sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "InService")
+        interrupted.monitor("create", name, more=kind)
+        told = CliRunner().invoke(cli, [*words, "--dry-run"])
+        SingletonMeta._instances.clear()
+        calls = [f"{call['service']}:{call['operation']}" for call in json.loads(told.output)]
+        assert calls == [schedule, "sagemaker:DeleteEndpoint"]
+        interrupted.die_after = died_after
+        with pytest.raises(Crash):
+            CliRunner().invoke(cli, [*words, "--yes"])
+        interrupted.die_after = 0
+        SingletonMeta._instances.clear()
+        finished = CliRunner().invoke(cli, [*words, "--yes"])
+        SingletonMeta._instances.clear()
+        assert finished.exit_code == 0, finished.exception
+        assert interrupted.calls() == calls[died_after:]
+        assert interrupted.monitor("delete", name)["removed"] == []
+        assert not sagemaker.list_endpoints(NameContains=name)["Endpoints"]
+        sagemaker.delete_endpoint_config(EndpointConfigName=name)

@@ -54,8 +54,11 @@ class CallLog:
         """One line a call."""
         return "\n".join(str(call) for call in self.calls) or "Nothing to do."
 
-    def _keep_parameters(self, params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-        context[_KEPT] = dict(params)
+    def _keep_parameters(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        # A token that botocore draws anew for each call is no part of what was asked for.
+        context[_KEPT] = {
+            name: value for name, value in params.items() if name not in model.idempotent_members
+        }
 
     def _answer(self, model: Any, context: dict[str, Any], **_: Any) -> Any:
         service = str(model.service_model.signing_name or model.service_model.service_name)
