@@ -199,9 +199,17 @@ def test_the_schedule_that_looks_at_the_data_is_there_and_on(state, well, client
         stubs["scheduler"].add_response(
             "get_schedule", {"State": state, "ScheduleExpression": "rate(1 hour)"}, asked
         )
-    job = {"ProcessingJobName": "j", "ProcessingJobArn": ENDPOINT, "CreationTime": NOW, "ProcessingJobStatus": "Failed",
-           "FailureReason": "no data"}  # fmt: skip
+    job = {"ProcessingJobName": "sagewatch-monitor-churn-202611211200-0123abcd", "ProcessingJobArn": ENDPOINT,
+           "CreationTime": NOW, "ProcessingJobStatus": "Failed", "FailureReason": "no data"}  # fmt: skip
     stubs["sagemaker"].add_response("list_processing_jobs", {"ProcessingJobSummaries": [job]})
+    report = {"S3Uri": "s3://evidence/reports/churn/churn-data-quality/2026/11/21/12/0123abcd", "LocalPath": "/opt/out",
+              "S3UploadMode": "EndOfJob"}  # fmt: skip
+    cluster = {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 20}
+    described = {
+        **job, "ProcessingResources": {"ClusterConfig": cluster}, "AppSpecification": {"ImageUri": "i"},
+        "ProcessingOutputConfig": {"Outputs": [{"OutputName": "report", "S3Output": report}]},
+    }  # fmt: skip
+    stubs["sagemaker"].add_response("describe_processing_job", described)
     monitors = "version: 1\nendpoints: {churn: {quality: {every: 1h, baseline: 's3://evidence/baseline'}}}"
     schedule, run = examine(build_patient(clients, monitors), [check_monitoring])
     assert schedule.well is well

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 
-from sagewatch.monitoring.job import OWN_MONITORS, Image
+from sagewatch.monitoring.job import NAME_PART, OWN_MONITORS, Image
 from sagewatch.monitoring.policy import EVENTBRIDGE, MODEL_MONITOR, Quality, name_schedule
 from sagewatch.monitoring.schedule import build_monitoring_schedule, build_wake_up
 
@@ -98,21 +99,29 @@ class EventBridgeSchedules:
         return True
 
     def find_last_run(self, endpoint: str) -> LastRun | None:
-        """The latest job of that name; part of the name is shared by endpoints that begin alike."""
-        part = f"{OWN_MONITORS}{endpoint[:20].rstrip('-')}-"
+        """The endpoint's latest job; names of jobs hold the first letters of the endpoint's, which others may share."""
+        part = f"{OWN_MONITORS}{endpoint[:NAME_PART].rstrip('-')}-"
+        form = re.compile(re.escape(part) + r"\d{12}-[0-9a-f]+")
         pages = self._sagemaker.get_paginator("list_processing_jobs").paginate(
             NameContains=part, SortBy="CreationTime", SortOrder="Descending"
         )
         for page in pages:
             for row in page["ProcessingJobSummaries"]:
+                name = row["ProcessingJobName"]
+                if not form.fullmatch(name) or not self._is_of(name, endpoint):
+                    continue
                 said = str(row.get("FailureReason") or row.get("ExitMessage") or "")
-                return LastRun(
-                    row["CreationTime"].isoformat(),
-                    row["ProcessingJobStatus"],
-                    said,
-                    row["ProcessingJobName"],
-                )
+                return LastRun(row["CreationTime"].isoformat(), row["ProcessingJobStatus"], said, name)
         return None
+
+    def _is_of(self, job: str, endpoint: str) -> bool:
+        """Whether a job looked at the endpoint: its report lies in the endpoint's folder."""
+        described = self._sagemaker.describe_processing_job(ProcessingJobName=job)
+        outputs = described.get("ProcessingOutputConfig", {}).get("Outputs", [])
+        return any(
+            f"/{endpoint}/{name_schedule(endpoint)}/" in one.get("S3Output", {}).get("S3Uri", "")
+            for one in outputs
+        )
 
     @property
     def _group(self) -> str:

@@ -32,7 +32,7 @@ CAPTURE_FORMAT: Final = json.dumps(
 )
 MOST_FOLDERS: Final = 8
 """Ten inputs, two of which are the baseline's."""
-_NAME_PART: Final = 20
+NAME_PART: Final = 20
 _RUNTIME: Final = timedelta(hours=1)
 
 
@@ -75,7 +75,7 @@ class MonitoringJob(msgspec.Struct, frozen=True, kw_only=True):
             self.endpoint, format_time(self.span.start), format_time(self.span.end), self.quality.baseline,
             self.quality.mode, self.attempt,
         )  # fmt: skip
-        part = self.endpoint[:_NAME_PART].rstrip("-")
+        part = self.endpoint[:NAME_PART].rstrip("-")
         return f"{OWN_MONITORS}{part}-{self.span.end:%Y%m%d%H%M}-{key[:8]}"
 
     @property
