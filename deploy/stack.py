@@ -192,7 +192,11 @@ def find_movable(template: Mapping[str, Any]) -> set[str]:
         if row["Type"] == "AWS::IAM::Role"
         for policy in row["Properties"].get("Policies", [])
     ]
-    statements = [one for policy in policies for one in policy["Statement"] if one["Effect"] == "Allow"]
+    # A statement may hang on a condition of the template, such as that of a given key.
+    rows = [
+        one["Fn::If"][1] if "Fn::If" in one else one for policy in policies for one in policy["Statement"]
+    ]
+    statements = [one for one in rows if one["Effect"] == "Allow"]
     resources = [
         arn["Fn::Sub"] if isinstance(arn, dict) else arn
         for one in statements
