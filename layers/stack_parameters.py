@@ -22,6 +22,10 @@ _MAIL: Final = (
     r"[^@\s,;]+@[^@\s,;]+\.[^@\s,;]+|",
     "must be one mail address; subscribe others to the topic by hand",
 )
+_KEY: Final = (
+    r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+|",
+    "must be the key's own ARN (…:key/…): roles know no alias",
+)
 _ROLE: Final = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+"
 _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "captureBucket": (
@@ -32,9 +36,8 @@ _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "alertMail": _MAIL,
     "operationsMail": _MAIL,
-    "kmsKeyArn": (
-        r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[\w-]+|", "must be the key's own ARN (…:key/…): roles know no alias"
-    ),
+    "kmsKeyArn": _KEY,
+    "captureKmsKeyArn": _KEY,
     "endpoints": (r"([A-Za-z0-9-]{1,63}(, *[A-Za-z0-9-]{1,63})*)?", "must be names of endpoints, comma-separated"),
     "modelRoleArns": (f"({_ROLE}(,{_ROLE})*)?", "must be ARNs of roles, comma-separated, without spaces"),
     "spokes": (r".*", ""),  # resources/spokes.js says what is wrong, spoke by spoke

@@ -198,6 +198,16 @@ def test_whoever_writes_pages_may_read_what_whoever_judges_reports_may(role_of):
     assert reads("deliver_alert") == reads("advance_diagnosis") == reads("ingest_report")
 
 
+def test_whoever_reads_captures_may_use_the_key_of_their_bucket(of_type):
+    for name, role in of_type("AWS::IAM::Role").items():
+        reads = any(
+            "s3:GetObject" in list_actions(one) and "${Bucket}/" in str(one["Resource"])
+            for one in statements_of(role)
+        )
+        key = [one for one in statements_of(role) if one["Sid"] == "UseTheCapturesKey"]
+        assert [one["Resource"] for one in key] == ([{"Ref": "CaptureKmsKeyArn"}] if reads else []), name
+
+
 def test_the_page_of_permissions_is_what_the_template_says_with_a_reason_for_each_line(template):
     page = (Path(__file__).parents[2] / "docs" / "permissions.md").read_text()
     assert page == build_page(template), (

@@ -43,6 +43,7 @@ def test_every_parameter_of_serverless_yml_is_known_and_its_own_values_are_no_mi
         ("capturePrefix=", "without slashes"),
         ("capturePrefix=cap*", "wildcards"),
         ("kmsKeyArn=alias/mine", "no alias"),
+        ("captureKmsKeyArn=alias/mine", "no alias"),
         ("kmsKeyArn=arn:aws:kms:eu-west-1:123456789012:alias/mine", "no alias"),
         ("alertMail=a@example.com,b@example.com", "one mail address"),
         (f"modelRoleArns={ROLE}/a, {ROLE}/b", "without spaces"),
