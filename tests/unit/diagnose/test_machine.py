@@ -21,6 +21,7 @@ from sagewatch.diagnose.commands import (
 )
 from sagewatch.diagnose.machine import ATTEMPTS, decide_next, decide_refused, decide_start
 from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
+from sagewatch.diagnose.way_back import note_held_up
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 POLICY = Policy(requests=40, at_most=timedelta(minutes=20), cooldown=timedelta(hours=6), per_day=2)
@@ -249,6 +250,29 @@ def test_what_aws_refuses_for_good_ends_the_attempt_and_never_the_restore(diagno
 def test_a_refused_way_back_is_tried_for_ever():
     assert decide_refused(build(Phase.RESTORING), UpdateEndpoint(LIVE), POLICY, NOW) is None
     assert decide_refused(build(Phase.OBSERVING), UpdateEndpoint(LIVE), POLICY, NOW) is None
+
+
+@pytest.mark.parametrize("phase", [Phase.OBSERVING, Phase.RESTORING])
+def test_a_way_back_that_aws_says_no_to_is_asked_for_by_the_policy_and_all_at_once_in_turn(phase):
+    asked, diagnosis = [], build(phase, recorded=40)
+    for _ in range(4):
+        (command,) = decide_next(diagnosis, see(HOOKED), POLICY, NOW).commands
+        asked.append(command.carefully)
+        diagnosis = note_held_up(diagnosis, command, "update_refused", declined=True)
+    assert asked == [True, False, True, False]
+    assert (diagnosis.phase, diagnosis.held_up) == (phase, "update_refused")
+
+
+def test_a_way_back_for_which_aws_is_only_busy_stays_the_careful_one():
+    diagnosis = build(Phase.RESTORING)
+    for _ in range(3):
+        (command,) = decide_next(diagnosis, see(HOOKED), POLICY, NOW).commands
+        assert command == UpdateEndpoint(LIVE, carefully=True)
+        diagnosis = note_held_up(diagnosis, command, "ThrottlingException", declined=False)
+
+
+def test_a_refused_swap_says_nothing_of_the_way_back():
+    assert note_held_up(build(), UpdateEndpoint(HOOKED), "update_refused", declined=True).refused == 0
 
 
 SIGHTS = [

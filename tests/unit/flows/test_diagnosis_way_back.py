@@ -9,10 +9,11 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from sagewatch.diagnose.model import Phase
+from sagewatch.diagnose.model import Phase, Switch
 from sagewatch.entry import handle
-from sagewatch.errors import RefusedError, RetryError
+from sagewatch.errors import DeclinedError, RefusedError, RetryError
 from sagewatch.events import Ticked
+from sagewatch.evidence.trail import build_trail
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
@@ -20,9 +21,9 @@ from sagewatch.monitors import parse_monitors
 from tests.unit.flows.worlds import MONITORS, Pump, build_event, build_finding, build_world
 
 
-def hook():
+def hook(world=None):
     """A world whose endpoint records."""
-    world = build_world()
+    world = world or build_world()
     handle(manage_incident, build_event(build_finding()), world)
     Pump(world).run()
     world.hosting.settle()
@@ -70,6 +71,72 @@ def test_an_evidence_bucket_that_cannot_be_listed_holds_nothing_up(error):
     )
     pass_minutes(world, 1)
     assert world.state.load_diagnosis("signs").told
+
+
+OWNERS = {
+    "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    },
+    "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "deleted-meanwhile"}]},
+}
+
+
+def refuse_updates(world, error, refuses):
+    """Let AWS say no to some deployments; the deployments that were asked for."""
+    update, tried = world.hosting.update_endpoint, []
+
+    def update_endpoint(name, config, deployment):
+        tried.append(deployment)
+        if refuses(deployment):
+            raise error
+        update(name, config, deployment)
+
+    world.hosting.update_endpoint = update_endpoint
+    return tried
+
+
+@pytest.mark.parametrize("swaps", [True, False], ids=["time-is-up", "kill-switch"])
+@pytest.mark.parametrize("wanted", [{}, OWNERS], ids=["only-all-at-once", "only-by-policy"])
+@pytest.mark.parametrize(
+    "error",
+    [DeclinedError("update_refused"), RefusedError("UpdateEndpoint", "AccessDeniedException", "no alarms")],
+    ids=["validation", "denied"],
+)
+def test_a_way_back_that_aws_refuses_is_asked_for_in_another_way(error, wanted, swaps):
+    world = build_world()
+    world.hosting.endpoints["signs"]["LastDeploymentConfig"] = OWNERS
+    world = hook(world)
+    if not swaps:
+        world.state.save_switch(Switch(on=False, by="ana", reason="release"))
+    refused_first = [] if wanted else [OWNERS]
+    tried = refuse_updates(world, error, lambda deployment: deployment != wanted)
+    pass_minutes(world, 30)
+    lease = world.state.load_diagnosis("signs")
+    assert tried == [*refused_first, wanted]
+    assert get_live(world) == "signs-config"
+    assert (lease.phase, lease.told) == (Phase.FINISHED, True)
+    said = [e.what for e in world.state.load_entries(lease.incident_id) if e.what.endswith("_refused")]
+    assert said == ["diagnosis_way_back_refused"] * len(refused_first)
+
+
+def test_a_way_back_that_is_refused_both_ways_is_told_of_once_each_way_and_works_once_aws_lets_it():
+    world = build_world()
+    world.hosting.endpoints["signs"]["LastDeploymentConfig"] = OWNERS
+    world = hook(world)
+    update = world.hosting.update_endpoint
+    tried = refuse_updates(world, DeclinedError("update_refused"), lambda _: True)
+    pass_minutes(world, 90)
+    assert OWNERS in tried[-2:]
+    assert {} in tried[-2:]
+    lease = world.state.load_diagnosis("signs")
+    trail = world.state.load_entries(lease.incident_id)
+    assert len([e for e in trail if e.what == "diagnosis_way_back_refused"]) == 2
+    page = " ".join(map(str, build_trail(trail)))
+    assert "AWS refused the way back" in page
+    assert "AWS is busy" not in page
+    world.hosting.update_endpoint = update
+    pass_minutes(world, 3)
+    assert get_live(world) == "signs-config"
 
 
 @pytest.mark.parametrize("changed", [None, "off", "replay"], ids=["delisted", "off", "replay"])

@@ -32,7 +32,8 @@ from sagewatch.diagnose.commands import (
 )
 from sagewatch.diagnose.explaining import decide_explaining
 from sagewatch.diagnose.leaving import leave
-from sagewatch.diagnose.model import IN_SERVICE, RESTORED_PREFIX, Diagnosis, Phase, Policy, Seen
+from sagewatch.diagnose.model import IN_SERVICE, Diagnosis, Phase, Policy, Seen
+from sagewatch.diagnose.way_back import go_back
 
 ATTEMPTS = 3
 MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
@@ -193,14 +194,14 @@ def _observe(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     changed = _restoring(d, outcome, policy, now)
     if restored:
         return Step(changed, (), reason)
-    return _go_back(changed, seen, reason)
+    return go_back(changed, seen, reason)
 
 
 def _restore(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     if seen.config == d.hooked_config:
         if now >= d.due:
             return Step(_put_off(d, policy, now), (), "restore_overdue")
-        return _go_back(d, seen, "restore_asked_for")
+        return go_back(d, seen, "restore_asked_for")
     d = msgspec.structs.replace(d, restored_at=d.restored_at or now)
     if seen.hooked_exists and not d.cannot_delete:
         return Step(d, (DeleteHooked(),), "original_config_verified")
@@ -210,17 +211,6 @@ def _restore(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
         d, phase=Phase.EXPLAINING, due=now + policy.explain_within, late_since=None
     )
     return Step(changed, (), "could_not_delete" if seen.hooked_exists else "nothing_of_ours_left")
-
-
-def _go_back(d: Diagnosis, seen: Seen, reason: str) -> Step:
-    # The endpoint's own policy may roll the way back back, by an alarm that rings for the very incident.
-    carefully = d.restores == 0
-    d = msgspec.structs.replace(d, restores=d.restores + 1)
-    if seen.original_exists:
-        return Step(d, (UpdateEndpoint(d.original_config, carefully),), reason)
-    # Under a name of ours: the role may make no other.
-    d = msgspec.structs.replace(d, original_config=RESTORED_PREFIX + d.incident_id)
-    return Step(d, (RecreateOriginal(), UpdateEndpoint(d.original_config, carefully)), "original_was_deleted")
 
 
 def _restoring(d: Diagnosis, outcome: str, policy: Policy, now: datetime) -> Diagnosis:

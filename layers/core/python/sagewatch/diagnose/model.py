@@ -102,6 +102,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         When the present phase counts as stuck.
     attempts, restores
         How often the move to the hooked configuration, and the way back, were claimed: both can be rolled back.
+    refused
+        How often AWS said no to the way back itself; the next is asked for in another way.
     asked
         How many moves to the hooked configuration AWS was asked for: a claim that a crash or another's change cut
         short asked for none. None in items of before this was counted.
@@ -143,6 +145,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str = ""
     attempts: int = 0
     restores: int = 0
+    refused: int = 0
     asked: int | None = None
     instances: int = 1
     fleet: dict[str, int] = {}

@@ -15,7 +15,8 @@ from sagewatch.diagnose.commands import Command, Refuse, Step, UpdateEndpoint
 from sagewatch.diagnose.machine import UPDATING, decide_next, decide_refused, decide_start
 from sagewatch.diagnose.model import Diagnosis, Phase, Seen
 from sagewatch.diagnose.plan import JOB_PREFIX, find_variant, plan_diagnosis
-from sagewatch.errors import ConflictError, RefusedError, RejectedInputError, RetryError
+from sagewatch.diagnose.way_back import WAYS, note_held_up
+from sagewatch.errors import ConflictError, DeclinedError, RefusedError, RejectedInputError, RetryError
 from sagewatch.events import (
     ActionRequested,
     DiagnosisChanged,
@@ -180,7 +181,8 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
         except ConflictError:
             raise  # decided on what is no longer so: look again; the claim stands, as after a crash
         except RetryError as error:
-            _give_back(before, claimed, error.reason, world)
+            declined = isinstance(error, DeclinedError)
+            _give_back(before, claimed, note_held_up(before, command, error.reason, declined=declined), world)
             raise
     if claimed.phase is Phase.SWAPPING and any(isinstance(one, UpdateEndpoint) for one in step.commands):
         claimed = msgspec.structs.replace(claimed, asked=(claimed.asked or 0) + 1)
@@ -191,13 +193,15 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
     _note(claimed.incident_id, stage, world)
 
 
-def _give_back(before: Diagnosis, claimed: Diagnosis, reason: str, world: World) -> None:
+def _give_back(before: Diagnosis, claimed: Diagnosis, held_up: Diagnosis, world: World) -> None:
     """Undo the claim: nothing was done that the next attempt would not do again."""
-    waiting = msgspec.structs.replace(before, version=claimed.version, held_up=reason)
+    waiting = msgspec.structs.replace(held_up, version=claimed.version)
     entries = []
-    if before.held_up != reason:
-        entry = _build_entry(waiting, reason, world)
-        entries = [msgspec.structs.replace(entry, what="diagnosis_held_up")]
+    # Of a way back that is refused each way is told of once.
+    if before.held_up != waiting.held_up or before.refused < waiting.refused <= WAYS:
+        entry = _build_entry(waiting, waiting.held_up, world)
+        what = "diagnosis_way_back_refused" if waiting.refused > before.refused else "diagnosis_held_up"
+        entries = [msgspec.structs.replace(entry, what=what)]
     world.state.save_diagnosis(waiting, entries)
 
 
@@ -209,7 +213,7 @@ def _take_refusal(
     )
     step = decide_refused(claimed, command, get_policy(claimed.endpoint, world), world.now())
     if step is None:
-        _give_back(before, claimed, error.code, world)
+        _give_back(before, claimed, note_held_up(before, command, error.code, declined=True), world)
         raise RetryError(error.code) from error
     entry = _build_entry(claimed, step.reason, world)
     data: dict[str, str | int | float | bool | None] = {"operation": error.operation, "why": error.message}
