@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.stub import Stubber
 
+from sagewatch.aws.client import build_client
 from sagewatch.aws.sagemaker import SageMakerHosting
 from sagewatch.errors import DeclinedError, RefusedError, RetryError
 
@@ -22,10 +23,12 @@ def test_a_move_that_is_declined_is_told_apart_from_one_that_comes_too_soon(monk
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    build_client.cache_clear()
     hosting = SageMakerHosting()
     with Stubber(hosting._client) as stub:
         for _ in range(3):  # what is throttled is asked for again by the SDK
             stub.add_client_error("update_endpoint", code)
         with pytest.raises(raised) as caught:
             hosting.update_endpoint("signs", "signs-config", {})
+    build_client.cache_clear()
     assert type(caught.value) is raised

@@ -18,6 +18,7 @@ from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoin
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
 from sagewatch.monitors import parse_monitors
+from sagewatch.ports import ANY_VERSION, Item, Write
 from tests.unit.flows.worlds import MONITORS, Pump, build_event, build_finding, build_world
 
 
@@ -32,15 +33,19 @@ def hook(world=None):
     return world
 
 
-def pass_minutes(world, minutes):
-    """What happens without anybody: the tick, the events that it sends, and SageMaker's own pace."""
+def pass_minutes(world, minutes, *also):
+    """What happens without anybody: the tick, the events that it sends, and SageMaker's own pace.
+
+    Errors that a function may die of, besides those that are tried again, are ``also`` given.
+    """
     for _ in range(minutes):
         world.now.move(timedelta(minutes=1))
         begun = len(world.bus.events)
-        tick(Ticked(world.now()), world)
+        with contextlib.suppress(*also):
+            tick(Ticked(world.now()), world)
         for event in world.bus.events[begun:]:
             if event["detail-type"] == "Diagnosis Due":
-                with contextlib.suppress(RetryError, RefusedError):
+                with contextlib.suppress(RetryError, RefusedError, *also):
                     handle(advance_diagnosis, event, world)
         world.hosting.settle()
 
@@ -151,6 +156,31 @@ def test_an_endpoint_that_monitors_yml_lets_go_while_it_records_is_given_back_by
     assert get_live(world) == "signs-config"
     assert (lease.phase.over, lease.told) == (True, True)
     assert not [name for name in world.hosting.configs if name.startswith("sagewatch-")]
+
+
+@pytest.mark.parametrize(
+    ("pk", "sk"), [("silences", "s1"), ("incident#{}", "meta"), ("control#swaps", "switch")]
+)
+def test_no_row_that_cannot_be_read_keeps_an_endpoint_from_its_owner(pk, sk):
+    world = hook()
+    pk = pk.format(world.state.load_diagnosis("signs").incident_id)
+    known = world.state._items.get(pk, sk)
+    assert known is not None or not pk.startswith("incident")
+    version = known.version + 1 if known else 1
+    world.state._items.write([Write(Item(pk, sk, b'{"on": "false"}', version), ANY_VERSION)])
+    pass_minutes(world, 24, msgspec.MsgspecError)
+    assert get_live(world) == "signs-config"
+    assert world.state.load_diagnosis("signs").phase is Phase.FINISHED
+
+
+def test_a_kill_switch_that_cannot_be_read_is_thrown():
+    world = hook()
+    world.state._items.write([Write(Item("control#swaps", "switch", b'{"on": "false"}', 1), ANY_VERSION)])
+    pass_minutes(world, 3)
+    lease = world.state.load_diagnosis("signs")
+    assert get_live(world) == "signs-config"
+    assert (lease.phase, lease.outcome) == (Phase.FINISHED, "switched_off")
+    assert "throw it again" in world.state.load_switch().reason
 
 
 def test_an_endpoint_that_is_delisted_and_cannot_go_back_is_measured_as_overdue():

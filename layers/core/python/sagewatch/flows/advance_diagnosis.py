@@ -90,6 +90,8 @@ def advance_endpoint(endpoint: str, world: World) -> None:
 
 def _begin(incident_id: str, world: World, *, by_hand: bool = False) -> None:
     """Take the lease, or note why not. Who asks by hand need not wait for a cooldown; all else holds for them too."""
+    if world.state.load_diagnosis_of(incident_id) is not None:
+        return  # begun long ago: what it does next waits for no look at the incident
     incident = world.state.load_incident(incident_id)
     if incident is None or not may_begin(incident, world):
         return
