@@ -49,6 +49,11 @@ def build(phase: Phase = Phase.SWAPPING, **changes: object) -> Diagnosis:
     return msgspec.structs.replace(plain, **changes)
 
 
+def rest(**changes: object) -> Diagnosis:
+    """The lease of another incident's diagnosis, over and told."""
+    return build(Phase.FINISHED, incident_id="i0", told=True, **changes)
+
+
 def see(config: str | None = LIVE, status: str | None = "InService", **changes: object) -> Seen:
     return Seen(config, status, **changes)
 
@@ -66,8 +71,9 @@ def test_an_idle_endpoint_is_leased_to_the_first_incident():
         (None, Policy(mode="off"), "mode_is_off"),
         (build(), POLICY, "already_diagnosed"),
         (build(incident_id="i0"), POLICY, "endpoint_is_leased"),
-        (build(Phase.FINISHED, incident_id="i0", cooldown_until=NOW + timedelta(1)), POLICY, "cooling_down"),
-        (build(Phase.FINISHED, incident_id="i0", used_today=2), POLICY, "daily_budget_used"),
+        (build(Phase.FINISHED, incident_id="i0"), POLICY, "endpoint_is_leased"),  # its end is not told yet
+        (rest(cooldown_until=NOW + timedelta(1)), POLICY, "cooling_down"),
+        (rest(used_today=2), POLICY, "daily_budget_used"),
     ],
 )
 def test_a_lease_is_refused_with_its_reason(lease, policy, reason):
@@ -106,7 +112,7 @@ def test_a_deadline_that_is_put_off_is_not_forgotten(seen):
 
 
 def test_the_budget_of_yesterday_is_no_budget_of_today():
-    lease = build(Phase.FINISHED, incident_id="i0", used_on="2026-11-20", used_today=2, version=9)
+    lease = rest(used_on="2026-11-20", used_today=2, version=9)
     step = decide_start(lease, build(used_today=0), see(), POLICY, NOW)
     assert isinstance(step, Step)
     assert (step.diagnosis.used_today, step.diagnosis.version) == (1, 9)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from datetime import timedelta
 
 import msgspec
@@ -254,6 +255,41 @@ def test_a_report_of_the_saliency_job_that_cannot_be_read_ends_the_diagnosis_and
     pass_minutes(world, 8)
     lease = world.state.load_diagnosis("signs")
     assert (lease.phase, lease.outcome, lease.told) == (Phase.FINISHED, "job_left_nothing", True)
+
+
+ROW = {"input": "inputs/1.png", "overlay": "overlays/1.png"}
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"images": [1, ROW]},
+        {"images": [{"request_digest": "ab"}, ROW]},
+        {"images": [ROW], "comparison": {}},
+        {"images": [ROW], "comparison": {"sentence": 3}},
+        {"images": [ROW], "added_milliseconds": "x"},
+        {"images": [ROW], "skipped": [1], "means": 3, "notes": 4},
+        {"images": [ROW], "means": {"suspicious": []}},
+        {"images": [{**ROW, "request_digest": ["ab"]}, ROW]},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_read_in_a_report_is_left_out_and_the_rest_is_told(left):
+    """The pictures are there, so that the page reads every field of every row."""
+    world = hook()
+    incident_id = world.state.load_diagnosis("signs").incident_id
+    objects = world.objects.bodies
+    for number in range(4):
+        objects["evidence", f"tensors/{incident_id}/w/index/000000000/{number:012d}_worker_0.json"] = b"{}"
+    explained = f"incidents/{incident_id}/explain"
+    objects["evidence", f"{explained}/explanations.json"] = json.dumps(left).encode()
+    for picture in ROW.values():
+        objects["evidence", f"{explained}/{picture}"] = b"png"
+    pass_minutes(world, 8)
+    lease = world.state.load_diagnosis("signs")
+    assert (lease.phase, lease.outcome, lease.told) == (Phase.FINISHED, "explained", True)
+    assert world.state.load_incident(incident_id).diagnosis.explained == 1
+    assert "diagnosis_cost" in [entry.what for entry in world.state.load_entries(incident_id)]
 
 
 def test_nothing_that_is_kept_of_the_configurations_shows_a_containers_password():

@@ -71,8 +71,8 @@ def decide_start(
     if lease is not None:
         if lease.incident_id == wanted.incident_id:
             return Refuse("already_diagnosed")
-        if not lease.phase.over:
-            return Refuse("endpoint_is_leased")
+        if not (lease.phase.over and lease.told):
+            return Refuse("endpoint_is_leased")  # what it came to is told by the lease, and by nothing else
         if lease.cooldown_until is not None and now < lease.cooldown_until:
             return Refuse("cooling_down")
         if lease.used_on == wanted.used_on and lease.used_today >= policy.per_day:

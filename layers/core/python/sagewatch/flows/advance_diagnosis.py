@@ -117,6 +117,8 @@ def _decide_begin(incident: Incident, world: World, *, by_hand: bool) -> Step | 
     lease = world.state.load_diagnosis(incident.endpoint)
     if lease is not None and not lease.phase.over:
         return Refuse("endpoint_is_leased")  # before a look at what it made of the endpoint
+    if lease is not None and not lease.told:
+        lease = _finish(lease, world)  # or nobody ever would: the lease is about to be another's
     if lease is not None and by_hand:
         lease = msgspec.structs.replace(lease, cooldown_until=None)
     endpoint = hosting.describe_endpoint(incident.endpoint)
@@ -236,7 +238,7 @@ def _build_progress(diagnosis: Diagnosis, reason: str, at: datetime, explained: 
     return Progress(diagnosis.phase.value, reason, at, explained, touched)
 
 
-def _finish(diagnosis: Diagnosis, world: World) -> None:
+def _finish(diagnosis: Diagnosis, world: World) -> Diagnosis:
     """Tell the end: progress, page, bus; and only then write down that it was told."""
     at = diagnosis.finished_at or world.now()
     report = load_report(diagnosis.incident_id, world)
@@ -247,7 +249,7 @@ def _finish(diagnosis: Diagnosis, world: World) -> None:
     _note(diagnosis.incident_id, stage, world)
     write_page(diagnosis.incident_id, world)
     _tell(diagnosis, "abandoned" if diagnosis.phase is Phase.ABANDONED else "finished", world)
-    world.state.save_diagnosis(msgspec.structs.replace(diagnosis, told=True), [])
+    return world.state.save_diagnosis(msgspec.structs.replace(diagnosis, told=True), [])
 
 
 def _note(incident_id: str, progress: Progress, world: World) -> None:
