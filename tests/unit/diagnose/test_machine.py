@@ -207,6 +207,23 @@ def test_the_budget_of_yesterday_is_no_budget_of_today():
         ),
         (build(Phase.RESTORING, explains=True), see(), "explaining", (), "nothing_of_ours_left"),
         (build(Phase.RESTORING, outcome="no_tensors"), see(), "finished", (), "no_tensors"),
+        (
+            build(Phase.RESTORING, explains=True),
+            see(FOREIGN, hooked_exists=True),
+            "restoring",
+            (DeleteHooked(),),
+            "operator_changed_endpoint",
+        ),
+        (build(Phase.RESTORING, explains=True), see(FOREIGN), "explaining", (), "operator_changed_endpoint"),
+        (build(Phase.RESTORING, explains=True), see(None, None), "explaining", (), "endpoint_is_gone"),
+        (
+            build(Phase.RESTORING, explains=True),
+            see(HOOKED, "Failed", hooked_exists=True),
+            "explaining",
+            (),
+            "endpoint_failed",
+        ),
+        (build(Phase.RESTORING), see(FOREIGN), "abandoned", (), "operator_changed_endpoint"),
         (build(Phase.EXPLAINING), see(job_status="InProgress"), "explaining", (), "waiting_for_job"),
         (build(Phase.EXPLAINING), see(), "explaining", (StartJob(),), "job_begun"),
         (build(Phase.EXPLAINING, job_started=True), see(), "explaining", (StartJob(),), "job_was_missing"),
@@ -256,6 +273,16 @@ def test_what_aws_refuses_for_good_ends_the_attempt_and_never_the_restore(diagno
 def test_a_refused_way_back_is_tried_for_ever():
     assert decide_refused(build(Phase.RESTORING), UpdateEndpoint(LIVE), POLICY, NOW) is None
     assert decide_refused(build(Phase.OBSERVING), UpdateEndpoint(LIVE), POLICY, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("job", "reason"), [("Completed", "explained"), ("Failed", "job_failed"), ("Stopped", "job_failed")]
+)
+def test_an_endpoint_that_was_let_go_is_what_people_hear_of_whatever_its_job_came_to(job, reason):
+    let = decide_next(build(Phase.RESTORING, explains=True), see(FOREIGN), POLICY, NOW).diagnosis
+    step = decide_next(let, see(FOREIGN, job_status=job, explained=4), POLICY, NOW)
+    assert (step.diagnosis.phase, step.diagnosis.outcome) == (Phase.ABANDONED, "operator_changed_endpoint")
+    assert step.reason == reason
 
 
 @pytest.mark.parametrize("phase", [Phase.OBSERVING, Phase.RESTORING])

@@ -18,6 +18,7 @@ from sagewatch.evidence.trail import build_trail
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
+from sagewatch.incident.doing import tell_doing
 from sagewatch.monitors import parse_monitors
 from sagewatch.ports import ANY_VERSION, Item, Write
 from tests.unit.flows.worlds import MONITORS, Pump, build_event, build_finding, build_world
@@ -49,6 +50,24 @@ def pass_minutes(world, minutes, *also):
                 with contextlib.suppress(RetryError, RefusedError, *also):
                     handle(advance_diagnosis, event, world)
         world.hosting.settle()
+
+
+ROW = {"input": "inputs/1.png", "overlay": "overlays/1.png"}
+
+
+def record(world, incident_id):
+    """As much as is wanted."""
+    for number in range(4):
+        key = f"tensors/{incident_id}/w/index/000000000/{number:012d}_worker_0.json"
+        world.objects.bodies["evidence", key] = b"{}"
+
+
+def leave_report(world, incident_id, report):
+    """What the saliency job writes: its report and a row's pictures."""
+    prefix, objects = f"incidents/{incident_id}/explain", world.objects.bodies
+    objects["evidence", f"{prefix}/explanations.json"] = json.dumps(report).encode()
+    for picture in ROW.values():
+        objects["evidence", f"{prefix}/{picture}"] = b"png"
 
 
 def get_live(world):
@@ -184,6 +203,38 @@ def test_a_kill_switch_that_cannot_be_read_is_thrown():
     assert "throw it again" in world.state.load_switch().reason
 
 
+@pytest.mark.parametrize("job_fails", [False, True])
+def test_an_operators_update_while_the_saliency_job_runs_leaves_no_job_running_and_its_result_is_told(
+    job_fails,
+):
+    """The way back is done, its word is lost, and the operator deploys at once."""
+    world = hook()
+    hosting, incident_id = world.hosting, world.state.load_diagnosis("signs").incident_id
+    record(world, incident_id)
+    advance_endpoint("signs", world)
+    hosting.configs["newer"] = {**hosting.configs["signs-config"], "EndpointConfigName": "newer"}
+    hosting.endpoints["signs"] |= {"EndpointConfigName": "newer", "EndpointStatus": "InService"}
+    hosting._target.clear()
+    advance_endpoint("signs", world)
+    assert world.state.load_diagnosis("signs").phase is Phase.EXPLAINING
+    assert "leaves it alone; heat maps are" in tell_doing(world.state.load_incident(incident_id))
+    assert not [name for name in hosting.configs if name.startswith("sagewatch-")]
+    if job_fails:
+        hosting.jobs[f"sagewatch-explain-{incident_id}"]["ProcessingJobStatus"] = "Failed"
+    else:
+        leave_report(world, incident_id, {"images": [ROW]})
+    pass_minutes(world, 3)
+    lease = world.state.load_diagnosis("signs")
+    assert get_live(world) == "newer"
+    assert (lease.phase, lease.outcome, lease.told) == (Phase.ABANDONED, "operator_changed_endpoint", True)
+    assert not [job for job in hosting.jobs.values() if job["ProcessingJobStatus"] == "InProgress"]
+    said = tell_doing(world.state.load_incident(incident_id))
+    assert ("1 input explained with heat maps" in said) is not job_fails
+    assert "check its configuration" in said
+    reasons = [e.reason for e in world.state.load_entries(incident_id) if e.what == "diagnosis_abandoned"]
+    assert reasons == ["job_failed" if job_fails else "explained"]
+
+
 def test_an_endpoint_that_is_delisted_and_cannot_go_back_is_measured_as_overdue():
     world = hook()
     after = dataclasses.replace(world, monitors=msgspec.structs.replace(world.monitors, endpoints={}))
@@ -257,9 +308,6 @@ def test_a_report_of_the_saliency_job_that_cannot_be_read_ends_the_diagnosis_and
     assert (lease.phase, lease.outcome, lease.told) == (Phase.FINISHED, "job_left_nothing", True)
 
 
-ROW = {"input": "inputs/1.png", "overlay": "overlays/1.png"}
-
-
 @pytest.mark.parametrize(
     "left",
     [
@@ -278,13 +326,8 @@ def test_what_cannot_be_read_in_a_report_is_left_out_and_the_rest_is_told(left):
     """The pictures are there, so that the page reads every field of every row."""
     world = hook()
     incident_id = world.state.load_diagnosis("signs").incident_id
-    objects = world.objects.bodies
-    for number in range(4):
-        objects["evidence", f"tensors/{incident_id}/w/index/000000000/{number:012d}_worker_0.json"] = b"{}"
-    explained = f"incidents/{incident_id}/explain"
-    objects["evidence", f"{explained}/explanations.json"] = json.dumps(left).encode()
-    for picture in ROW.values():
-        objects["evidence", f"{explained}/{picture}"] = b"png"
+    record(world, incident_id)
+    leave_report(world, incident_id, left)
     pass_minutes(world, 8)
     lease = world.state.load_diagnosis("signs")
     assert (lease.phase, lease.outcome, lease.told) == (Phase.FINISHED, "explained", True)

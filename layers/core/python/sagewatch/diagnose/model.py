@@ -111,6 +111,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         Instances of each variant when the diagnosis began; empty in items of before this was kept.
     late_since
         The first deadline that the present phase missed, where ``due`` was put off since; None while it is in time.
+    let_go_at
+        When the endpoint was found to be no longer ours to move, although what it recorded is still explained.
     explains
         Whether there is something recorded to explain.
     cannot_delete
@@ -155,6 +157,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     held_up: str = ""
     hooked_at: datetime | None = None
     restored_at: datetime | None = None
+    let_go_at: datetime | None = None
     finished_at: datetime | None = None
     cooldown_until: datetime | None = None
     recorded: int = 0
