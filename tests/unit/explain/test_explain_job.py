@@ -111,6 +111,15 @@ def test_of_a_fallen_confidence_the_least_confident_are_explained(container):
     assert {image["role"] for image in report["images"]} == {"suspicious"}
 
 
+def test_of_a_fallen_confidence_a_share_of_the_recorded_is_drawn_from(container):
+    for share, count in (("0.4", 2), ("1", 3)):
+        environment = {"SUSPECT_KIND": "confidence", "MAX_IMAGES": "3", "SUSPECT_SHARE": share}
+        assert run(container, SUSPECT_CLASS="", **environment)[0] == 0
+        report = json.loads((container / "opt/ml/processing/output/explanations.json").read_text())
+        assert len(report["images"]) == count
+    assert run(container, SUSPECT_KIND="confidence", SUSPECT_SHARE="all")[0] == 1
+
+
 def test_the_region_of_interest_is_the_owners_and_stands_in_the_report(container):
     assert run(container, SUSPECT_CLASS="14", REGION="0,0,1,1")[0] == 0
     report = json.loads((container / "opt/ml/processing/output/explanations.json").read_text())
