@@ -131,7 +131,7 @@ def run_job(job: Job) -> str:
     room = max(job.max_images - len(replayed), 1)
     others = room // 8 if replayed else None
     chosen, skipped = choose_steps(recorded, reader, room, suspicion, others)
-    chosen += [Chosen(file) for file in replayed]
+    chosen += [Chosen(file, live=False) for file in replayed]
     found = explain_steps(
         chosen, reader, job.output, Question(suspicion.class_id, names, requests, job.region)
     )

@@ -131,7 +131,12 @@ def list_costs(data: Mapping[str, str | int | float | bool | None]) -> list[tupl
     if "hooked_seconds" in data:
         facts.append(("Recorded tensors for", format_duration(float(data["hooked_seconds"] or 0))))
     if "added_milliseconds_a_request" in data:
-        facts.append(("Added to a recorded answer", f"{data['added_milliseconds_a_request']} ms, the median"))
+        facts.append(
+            (
+                "Added to a recorded answer",
+                f"{data['added_milliseconds_a_request']} ms, the median (its backward pass)",
+            )
+        )
     if "job_seconds" in data:
         lasted = format_duration(float(data["job_seconds"] or 0))
         facts.append(("Saliency job", f"{lasted} on {data.get('job_instance', 'an instance')}"))

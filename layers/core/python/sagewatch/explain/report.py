@@ -100,7 +100,8 @@ class ExplanationReport:
     region
         The region of interest that shares are counted by.
     added_milliseconds
-        What recording added to the median answer, as the hook measured it.
+        What the backward pass, nearly all that recording adds, took of the median answer of the endpoint, as the hook
+        measured it. None where nothing was recorded live: what the job ran for itself made nobody wait.
     notes
         What the job could not do, in sentences.
     """
@@ -158,7 +159,7 @@ def explain_steps(
         image = _write_pictures(one, explanation, tensors, len(images) + 1, output, question)
         images.append(image)
         shown.append(Shown(image.role, image.request_digest, explanation))
-        added += _measure(tensors)
+        added += _measure(tensors) if one.live else []
     comparison, means = compare_groups(shown, question.suspect_class, question.region, output)
     return ExplanationReport(
         images, skipped, comparison, means, question.region, statistics.median(added) if added else None

@@ -32,10 +32,17 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A step to explain, and what it is in the incident: ``suspicious``, ``other``, ``clean``, or nothing known."""
+    """A step to explain, and what it is in the incident: ``suspicious``, ``other``, ``clean``, or nothing known.
+
+    Parameters
+    ----------
+    live
+        Whether the endpoint recorded it, and not the saliency job, which nobody waits for.
+    """
 
     file: StepFile
     role: str = ""
+    live: bool = True
 
 
 @dataclass(frozen=True)
