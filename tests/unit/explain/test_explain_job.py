@@ -131,6 +131,17 @@ def test_the_region_of_interest_is_the_owners_and_stands_in_the_report(container
             picture.verify()
 
 
+@pytest.mark.parametrize(("region", "past"), [("0.1,0.1,0.9,0.9", False), ("0,0,0.25,0.25", True)])
+def test_who_looks_past_the_region_more_than_by_chance_is_warned_of(container, region, past):
+    """The signs stand in the middle; most look past a region in a corner."""
+    assert run(container, SUSPECT_CLASS="14", REGION=region)[0] == 0
+    report = json.loads((container / "opt/ml/processing/output/explanations.json").read_text())
+    assert any(image["looks_past_region"] for image in report["images"]) is past
+    for image in report["images"]:
+        beyond = image["outside_roi_share"] > image["even_outside_share"]
+        assert image["looks_past_region"] is beyond
+
+
 def test_a_broken_step_is_listed_and_the_others_are_explained(container):
     victim = next(container.rglob("000000000002_worker_0.tfevents"))
     victim.write_bytes(victim.read_bytes()[:999])

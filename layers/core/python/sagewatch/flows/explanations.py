@@ -38,6 +38,7 @@ def read_explained(
             probability=row["probability"],
             completeness_error=row["completeness_relative_error"],
             outside_share=row["outside_roi_share"],
+            looks_past=row.get("looks_past_region", False),  # reports of an older job do not say
             input_png=pictures[row["input"]],
             overlay_png=pictures[row["overlay"]],
             role=row.get("role", ""),

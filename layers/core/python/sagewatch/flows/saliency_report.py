@@ -18,6 +18,7 @@ class _Image(msgspec.Struct):
     probability: float = 0.0
     completeness_relative_error: float | None = None
     outside_roi_share: float | None = None
+    looks_past_region: bool = False
     role: str = ""
     request_digest: str = ""
     request_id: str = ""
