@@ -291,7 +291,7 @@ def test_a_way_back_that_aws_says_no_to_is_asked_for_by_the_policy_and_all_at_on
     for _ in range(4):
         (command,) = decide_next(diagnosis, see(HOOKED), POLICY, NOW).commands
         asked.append(command.carefully)
-        diagnosis = note_held_up(diagnosis, command, "update_refused", declined=True)
+        diagnosis = note_held_up(diagnosis, command, "update_refused", POLICY, NOW, declined=True)
     assert asked == [True, False, True, False]
     assert (diagnosis.phase, diagnosis.held_up) == (phase, "update_refused")
 
@@ -301,11 +301,22 @@ def test_a_way_back_for_which_aws_is_only_busy_stays_the_careful_one():
     for _ in range(3):
         (command,) = decide_next(diagnosis, see(HOOKED), POLICY, NOW).commands
         assert command == UpdateEndpoint(LIVE, carefully=True)
-        diagnosis = note_held_up(diagnosis, command, "ThrottlingException", declined=False)
+        diagnosis = note_held_up(diagnosis, command, "ThrottlingException", POLICY, NOW, declined=False)
+
+
+def test_a_way_back_that_is_late_by_a_whole_move_is_asked_for_otherwise_whatever_stands_in_the_way():
+    diagnosis = build(Phase.RESTORING, due=NOW)
+    for late, refused in ((0, 0), (29, 0), (30, 1), (600, 1)):
+        now = NOW + timedelta(minutes=late)
+        held = note_held_up(diagnosis, UpdateEndpoint(LIVE), "any", POLICY, now, declined=False)
+        assert held.refused == refused
 
 
 def test_a_refused_swap_says_nothing_of_the_way_back():
-    assert note_held_up(build(), UpdateEndpoint(HOOKED), "update_refused", declined=True).refused == 0
+    assert (
+        note_held_up(build(), UpdateEndpoint(HOOKED), "update_refused", POLICY, NOW, declined=True).refused
+        == 0
+    )
 
 
 SIGHTS = [

@@ -144,6 +144,19 @@ def test_a_way_back_that_aws_refuses_is_asked_for_in_another_way(error, wanted, 
     assert said == ["diagnosis_way_back_refused"] * len(refused_first)
 
 
+def test_no_way_back_is_asked_for_unchanged_for_ever_whatever_aws_calls_its_no():
+    world = build_world()
+    world.hosting.endpoints["signs"]["LastDeploymentConfig"] = OWNERS
+    world = hook(world)
+    tried = refuse_updates(world, RetryError("some_other_code"), bool)
+    pass_minutes(world, 25)
+    assert tried
+    assert {} not in tried, "busy is busy, at first"
+    pass_minutes(world, 35)
+    assert get_live(world) == "signs-config"
+    assert world.state.load_diagnosis("signs").told
+
+
 def test_a_way_back_that_is_refused_both_ways_is_told_of_once_each_way_and_works_once_aws_lets_it():
     world = build_world()
     world.hosting.endpoints["signs"]["LastDeploymentConfig"] = OWNERS

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from sagewatch.diagnose.commands import Command, RecreateOriginal, Step, UpdateEndpoint
-from sagewatch.diagnose.model import RESTORED_PREFIX, Diagnosis, Seen
+from sagewatch.diagnose.model import RESTORED_PREFIX, Diagnosis, Policy, Seen
 
 WAYS = 2
 """By the endpoint's own deployment policy, and all at once."""
@@ -32,15 +34,19 @@ def goes_carefully(d: Diagnosis) -> bool:
     return (d.restores + d.refused) % 2 == 0
 
 
-def note_held_up(before: Diagnosis, command: Command, reason: str, *, declined: bool) -> Diagnosis:
+def note_held_up(
+    before: Diagnosis, command: Command, reason: str, policy: Policy, now: datetime, *, declined: bool
+) -> Diagnosis:
     """The diagnosis after a command that could not be given: as before it, and it knows what AWS said no to.
 
     Parameters
     ----------
     declined
-        Whether AWS said no to this very request, and was not just busy.
+        Whether AWS said no to this very request, and was not just busy. Of a way back that is late by a whole move
+        whatever stands in the way counts as a no.
     """
-    refused = before.refused + (declined and is_way_back(command, before))
+    late = now >= before.deadline + policy.swap_within
+    refused = before.refused + ((declined or late) and is_way_back(command, before))
     return msgspec.structs.replace(before, held_up=reason, refused=refused)
 
 

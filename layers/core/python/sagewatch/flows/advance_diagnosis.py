@@ -186,7 +186,7 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
             raise  # decided on what is no longer so: look again; the claim stands, as after a crash
         except RetryError as error:
             declined = isinstance(error, DeclinedError)
-            _give_back(before, claimed, note_held_up(before, command, error.reason, declined=declined), world)
+            _give_back(before, claimed, command, error.reason, world, declined=declined)
             raise
     if claimed.phase is Phase.SWAPPING and any(isinstance(one, UpdateEndpoint) for one in step.commands):
         claimed = msgspec.structs.replace(claimed, asked=(claimed.asked or 0) + 1)
@@ -197,9 +197,13 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
     _note(claimed.incident_id, stage, world)
 
 
-def _give_back(before: Diagnosis, claimed: Diagnosis, held_up: Diagnosis, world: World) -> None:
+def _give_back(
+    before: Diagnosis, claimed: Diagnosis, command: Command, reason: str, world: World, *, declined: bool
+) -> None:
     """Undo the claim: nothing was done that the next attempt would not do again."""
-    waiting = msgspec.structs.replace(held_up, version=claimed.version)
+    policy = get_policy(before.endpoint, world)
+    waiting = note_held_up(before, command, reason, policy, world.now(), declined=declined)
+    waiting = msgspec.structs.replace(waiting, version=claimed.version)
     entries = []
     # Of a way back that is refused each way is told of once.
     if before.held_up != waiting.held_up or before.refused < waiting.refused <= WAYS:
@@ -217,7 +221,7 @@ def _take_refusal(
     )
     step = decide_refused(claimed, command, get_policy(claimed.endpoint, world), world.now())
     if step is None:
-        _give_back(before, claimed, note_held_up(before, command, error.code, declined=True), world)
+        _give_back(before, claimed, command, error.code, world, declined=True)
         raise RetryError(error.code) from error
     entry = _build_entry(claimed, step.reason, world)
     data: dict[str, str | int | float | bool | None] = {"operation": error.operation, "why": error.message}
