@@ -83,6 +83,14 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
             f"osls failed; CloudFormation has put back what was there. Its events say why: "
             f"aws cloudformation describe-stack-events --stack-name {stack}"
         )
+    # A swap may have begun after the look above, with the role that was there until now.
+    stranded = find_stranded(template, session) if standing else []
+    if stranded:
+        raise RefusedError(
+            f"{stack} stands, but while it was deployed {', '.join(stranded)} began to record, and its role cannot put that back. "
+            "Set `mode: swap` for it again and deploy, or update it yourself to its own configuration "
+            "(`original_config` in `sagewatch explain`)."
+        )
     return f"{stack} stands. Next: `sagewatch doctor --stack {stack}`."
 
 

@@ -79,7 +79,8 @@ class TensorRecorder:
         self._output = output
         self._limits = limits or Limits()
         self._biased = {name: module for name, module in model.named_modules() if has_bias(module)}
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the counts: held for a moment
+        self._turn = threading.Lock()  # of the model while it has our hooks: only who records waits for it
         self._seen = 0
         self._recorded = 0
         self._bytes = 0
@@ -107,7 +108,7 @@ class TensorRecorder:
         try:
             if not self._wants_another():
                 return None
-            with self._lock, torch.enable_grad():
+            with self._turn, torch.enable_grad():
                 tensors: dict[str, torch.Tensor] = {}
                 logits = self._forward_and_backward(x, tensors)
             digest = hashlib.sha256(body).digest()

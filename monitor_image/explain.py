@@ -7,6 +7,8 @@ In (below `CONTAINER_ROOT`, `/` where that is not set):
 - `opt/ml/config/processingjobconfig.json`: the platform's; the process's environment goes before its `Environment`
 - environment `MAX_IMAGES` (40), `SUSPECT_KIND` (the finding's kind) and `SUSPECT_CLASS` (its class, by number or name):
   images of that class come first, at most a quarter are others; kind `confidence` takes the least confident answers
+- environment `SUSPECT_SHARE` (none): for kind `confidence`, from which share of the recorded answers, the least confident,
+  those images are drawn
 - environment `REGION` (`left,top,right,bottom`, 0 to 1): where in a picture the model is expected to look
 
 And captured requests that are run through the model here (`replay.py` beside this file, in an image that has torch):
@@ -68,6 +70,7 @@ class Job:
     max_images: int
     suspect_class: str
     suspect_kind: str
+    suspect_share: float | None
     region: Region
     model: Path
     requests: Path
@@ -98,6 +101,7 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
         max_images,
         str(given.get("SUSPECT_CLASS") or "").strip(),
         str(given.get("SUSPECT_KIND") or ""),
+        _read_share(given),
         read_region(str(given.get("REGION") or ""), "environment"),
         root / MODEL,
         root / REQUESTS,
@@ -122,12 +126,12 @@ def run_job(job: Job) -> str:
     if not recorded and not replayed:
         raise NothingToExplainError(f"no tensors found under {job.tensors}")
     reader = TrialReader([*recorded, *replayed])
-    suspicion = read_suspicion(job.suspect_class, job.suspect_kind, names)
+    suspicion = replace(read_suspicion(job.suspect_class, job.suspect_kind, names), share=job.suspect_share)
     # Requests that were run here were chosen before: all of them are shown, and the recorded ones take the rest.
     room = max(job.max_images - len(replayed), 1)
     others = room // 8 if replayed else None
     chosen, skipped = choose_steps(recorded, reader, room, suspicion, others)
-    chosen += [Chosen(file) for file in replayed]
+    chosen += [Chosen(file, live=False) for file in replayed]
     found = explain_steps(
         chosen, reader, job.output, Question(suspicion.class_id, names, requests, job.region)
     )
@@ -145,7 +149,7 @@ def read_suspicion(subject: str, kind: str, names: Mapping[int, str]) -> Suspici
     """What the finding says of the inputs that made it; a class that nobody knows here says nothing.
 
     >>> read_suspicion("Stop", "class-concentration", {14: "Stop"})
-    Suspicion(class_id=14, least_confident=False)
+    Suspicion(class_id=14, least_confident=False, share=None)
     """
     if kind == "confidence":
         return Suspicion(least_confident=True)
@@ -185,6 +189,20 @@ def _number(given: Mapping[str, Any], key: str, default: int) -> int:
         return int(text)
     except ValueError as error:
         raise ConfigurationError(f"{text!r} is no number", where="environment", key=key) from error
+
+
+def _read_share(given: Mapping[str, Any]) -> float | None:
+    text = str(given.get("SUSPECT_SHARE") or "").strip()
+    if not text:
+        return None
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        reason = f"must be a share above 0, up to 1, not {text!r}"
+        raise ConfigurationError(reason, where="environment", key="SUSPECT_SHARE")
+    return share
 
 
 if __name__ == "__main__":

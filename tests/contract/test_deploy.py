@@ -211,14 +211,19 @@ def swapping(*endpoints):
     return {"Resources": {**small()["Resources"], "Role": {"Type": "AWS::IAM::Role", "Properties": role}}}
 
 
-@pytest.mark.parametrize(("left", "refused"), [((), True), (("other",), True), (("signs", "other"), False)])
-def test_a_deployment_that_would_strand_a_recording_endpoint_is_refused(aws, package, left, refused):
+def hook_endpoint(aws):
+    """The endpoint Signs, recording."""
     sagemaker = aws.client("sagemaker")
     role = "arn:aws:iam::123456789012:role/SageMaker"
     sagemaker.create_model(ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn=role)
     variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
     sagemaker.create_endpoint_config(EndpointConfigName="sagewatch-hooked-x", ProductionVariants=[variant])
     sagemaker.create_endpoint(EndpointName="Signs", EndpointConfigName="sagewatch-hooked-x")
+
+
+@pytest.mark.parametrize(("left", "refused"), [((), True), (("other",), True), (("signs", "other"), False)])
+def test_a_deployment_that_would_strand_a_recording_endpoint_is_refused(aws, package, left, refused):
+    hook_endpoint(aws)
     stand(aws, small())
     (package / "cloudformation-template-update-stack.json").write_text(json.dumps(swapping(*left)))
     osls = Osls()
@@ -229,6 +234,25 @@ def test_a_deployment_that_would_strand_a_recording_endpoint_is_refused(aws, pac
     else:
         deploy(package, "dev", aws, osls, dry_run=False, words=[])
         assert len(osls.commands) == 1
+
+
+@pytest.mark.parametrize(("listed", "told"), [((), True), (("signs",), False)])
+def test_an_endpoint_that_begins_to_record_while_its_right_is_taken_away_is_told_of(
+    aws, package, listed, told
+):
+    """The look comes before CloudFormation changes the role, and a diagnosis may begin in between."""
+    stand(aws, small())
+    (package / "cloudformation-template-update-stack.json").write_text(json.dumps(swapping(*listed)))
+
+    def osls(_command):
+        hook_endpoint(aws)
+        return 0
+
+    if told:
+        with pytest.raises(RefusedError, match=r"Signs began to record.*original_config"):
+            deploy(package, "dev", aws, osls, dry_run=False, words=[])
+    else:
+        assert "stands" in deploy(package, "dev", aws, osls, dry_run=False, words=[])
 
 
 def test_the_template_that_is_packaged_says_which_endpoints_may_be_moved():

@@ -125,6 +125,23 @@ def test_a_way_back_that_is_rolled_back_is_asked_for_again(aws, begin):
     assert story.diagnosis.restores >= 3
 
 
+def test_a_way_back_whose_deployment_policy_is_refused_is_asked_for_all_at_once(aws, begin):
+    sagemaker = aws.client("sagemaker")
+    sagemaker.create_endpoint(EndpointName="guarded", EndpointConfigName=make_config(aws, "guarded-first"))
+    mine = make_config(aws, "guarded")
+    story = begin("guarded")
+    guard = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "latency"}]}, "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}}}  # fmt: skip
+    sagemaker.update_endpoint(EndpointName="guarded", EndpointConfigName=mine, DeploymentConfig=guard)
+    story.settle()
+    story.clock.ahead += timedelta(minutes=4)
+    story.run("observing")
+    aws.faults.inject(Fault.REFUSE_DEPLOYMENT, times=None)  # the owner deleted the alarm meanwhile
+    story.run()
+    assert "AWS refused the way back" in story.check_end("explained", mine)
+    assert story.diagnosis.refused == 1
+
+
 def test_a_hooked_model_that_crashes_at_load_never_takes_the_traffic(aws, begin):
     aws.client("sagemaker").create_endpoint(
         EndpointName="crashing", EndpointConfigName=make_config(aws, "fragile", CRASHES="1")

@@ -21,6 +21,7 @@ from sagewatch.diagnose.commands import (
 )
 from sagewatch.diagnose.machine import ATTEMPTS, decide_next, decide_refused, decide_start
 from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
+from sagewatch.diagnose.way_back import note_held_up
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 POLICY = Policy(requests=40, at_most=timedelta(minutes=20), cooldown=timedelta(hours=6), per_day=2)
@@ -48,6 +49,11 @@ def build(phase: Phase = Phase.SWAPPING, **changes: object) -> Diagnosis:
     return msgspec.structs.replace(plain, **changes)
 
 
+def rest(**changes: object) -> Diagnosis:
+    """The lease of another incident's diagnosis, over and told."""
+    return build(Phase.FINISHED, incident_id="i0", told=True, **changes)
+
+
 def see(config: str | None = LIVE, status: str | None = "InService", **changes: object) -> Seen:
     return Seen(config, status, **changes)
 
@@ -65,8 +71,9 @@ def test_an_idle_endpoint_is_leased_to_the_first_incident():
         (None, Policy(mode="off"), "mode_is_off"),
         (build(), POLICY, "already_diagnosed"),
         (build(incident_id="i0"), POLICY, "endpoint_is_leased"),
-        (build(Phase.FINISHED, incident_id="i0", cooldown_until=NOW + timedelta(1)), POLICY, "cooling_down"),
-        (build(Phase.FINISHED, incident_id="i0", used_today=2), POLICY, "daily_budget_used"),
+        (build(Phase.FINISHED, incident_id="i0"), POLICY, "endpoint_is_leased"),  # its end is not told yet
+        (rest(cooldown_until=NOW + timedelta(1)), POLICY, "cooling_down"),
+        (rest(used_today=2), POLICY, "daily_budget_used"),
     ],
 )
 def test_a_lease_is_refused_with_its_reason(lease, policy, reason):
@@ -105,7 +112,7 @@ def test_a_deadline_that_is_put_off_is_not_forgotten(seen):
 
 
 def test_the_budget_of_yesterday_is_no_budget_of_today():
-    lease = build(Phase.FINISHED, incident_id="i0", used_on="2026-11-20", used_today=2, version=9)
+    lease = rest(used_on="2026-11-20", used_today=2, version=9)
     step = decide_start(lease, build(used_today=0), see(), POLICY, NOW)
     assert isinstance(step, Step)
     assert (step.diagnosis.used_today, step.diagnosis.version) == (1, 9)
@@ -200,6 +207,23 @@ def test_the_budget_of_yesterday_is_no_budget_of_today():
         ),
         (build(Phase.RESTORING, explains=True), see(), "explaining", (), "nothing_of_ours_left"),
         (build(Phase.RESTORING, outcome="no_tensors"), see(), "finished", (), "no_tensors"),
+        (
+            build(Phase.RESTORING, explains=True),
+            see(FOREIGN, hooked_exists=True),
+            "restoring",
+            (DeleteHooked(),),
+            "operator_changed_endpoint",
+        ),
+        (build(Phase.RESTORING, explains=True), see(FOREIGN), "explaining", (), "operator_changed_endpoint"),
+        (build(Phase.RESTORING, explains=True), see(None, None), "explaining", (), "endpoint_is_gone"),
+        (
+            build(Phase.RESTORING, explains=True),
+            see(HOOKED, "Failed", hooked_exists=True),
+            "explaining",
+            (),
+            "endpoint_failed",
+        ),
+        (build(Phase.RESTORING), see(FOREIGN), "abandoned", (), "operator_changed_endpoint"),
         (build(Phase.EXPLAINING), see(job_status="InProgress"), "explaining", (), "waiting_for_job"),
         (build(Phase.EXPLAINING), see(), "explaining", (StartJob(),), "job_begun"),
         (build(Phase.EXPLAINING, job_started=True), see(), "explaining", (StartJob(),), "job_was_missing"),
@@ -249,6 +273,50 @@ def test_what_aws_refuses_for_good_ends_the_attempt_and_never_the_restore(diagno
 def test_a_refused_way_back_is_tried_for_ever():
     assert decide_refused(build(Phase.RESTORING), UpdateEndpoint(LIVE), POLICY, NOW) is None
     assert decide_refused(build(Phase.OBSERVING), UpdateEndpoint(LIVE), POLICY, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("job", "reason"), [("Completed", "explained"), ("Failed", "job_failed"), ("Stopped", "job_failed")]
+)
+def test_an_endpoint_that_was_let_go_is_what_people_hear_of_whatever_its_job_came_to(job, reason):
+    let = decide_next(build(Phase.RESTORING, explains=True), see(FOREIGN), POLICY, NOW).diagnosis
+    step = decide_next(let, see(FOREIGN, job_status=job, explained=4), POLICY, NOW)
+    assert (step.diagnosis.phase, step.diagnosis.outcome) == (Phase.ABANDONED, "operator_changed_endpoint")
+    assert step.reason == reason
+
+
+@pytest.mark.parametrize("phase", [Phase.OBSERVING, Phase.RESTORING])
+def test_a_way_back_that_aws_says_no_to_is_asked_for_by_the_policy_and_all_at_once_in_turn(phase):
+    asked, diagnosis = [], build(phase, recorded=40)
+    for _ in range(4):
+        (command,) = decide_next(diagnosis, see(HOOKED), POLICY, NOW).commands
+        asked.append(command.carefully)
+        diagnosis = note_held_up(diagnosis, command, "update_refused", POLICY, NOW, declined=True)
+    assert asked == [True, False, True, False]
+    assert (diagnosis.phase, diagnosis.held_up) == (phase, "update_refused")
+
+
+def test_a_way_back_for_which_aws_is_only_busy_stays_the_careful_one():
+    diagnosis = build(Phase.RESTORING)
+    for _ in range(3):
+        (command,) = decide_next(diagnosis, see(HOOKED), POLICY, NOW).commands
+        assert command == UpdateEndpoint(LIVE, carefully=True)
+        diagnosis = note_held_up(diagnosis, command, "ThrottlingException", POLICY, NOW, declined=False)
+
+
+def test_a_way_back_that_is_late_by_a_whole_move_is_asked_for_otherwise_whatever_stands_in_the_way():
+    diagnosis = build(Phase.RESTORING, due=NOW)
+    for late, refused in ((0, 0), (29, 0), (30, 1), (600, 1)):
+        now = NOW + timedelta(minutes=late)
+        held = note_held_up(diagnosis, UpdateEndpoint(LIVE), "any", POLICY, now, declined=False)
+        assert held.refused == refused
+
+
+def test_a_refused_swap_says_nothing_of_the_way_back():
+    assert (
+        note_held_up(build(), UpdateEndpoint(HOOKED), "update_refused", POLICY, NOW, declined=True).refused
+        == 0
+    )
 
 
 SIGHTS = [

@@ -87,6 +87,37 @@ def test_requests_at_the_same_time_do_not_mix_their_tensors(endpoint, tmp_path):
     assert max(explanation.completeness_relative_error for explanation in explanations) <= 1e-5
 
 
+class Slow(nn.Module):
+    """A model that stands still in the middle of a request until it may go on."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun, self.goes_on = threading.Event(), threading.Event()
+        self.last = nn.Linear(12, 3)
+
+    def forward(self, x):
+        self.begun.set()
+        assert self.goes_on.wait(30)
+        return self.last(x.flatten(1))
+
+
+def test_a_request_that_is_not_recorded_waits_for_none_that_is(endpoint, tmp_path):
+    """On a server of threads the others are answered while one is recorded."""
+    hook = endpoint.debugger_hook
+    model, image = Slow().eval(), torch.rand(1, 3, 2, 2)
+    recorder = hook.TensorRecorder(model, str(tmp_path), hook.Limits(every=100))
+    with ThreadPoolExecutor(2) as pool:
+        recorded = pool.submit(recorder.predict, image)
+        assert model.begun.wait(30)
+        plain = pool.submit(recorder.predict, image)
+        try:
+            assert plain.result(timeout=5) is None
+        finally:
+            model.goes_on.set()
+        assert recorded.result(timeout=30) is not None
+    assert recorder.drain(10)
+
+
 def test_an_output_that_cannot_be_written_fails_no_prediction(endpoint, plain, tmp_path, sign):
     (tmp_path / "file").write_text("in the way")
     hooked = start(endpoint, str(tmp_path / "file"))

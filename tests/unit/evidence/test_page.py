@@ -201,6 +201,14 @@ def test_endpoint_that_did_not_come_back_is_said_in_red():
     assert page.count('class="astray"') == 2
 
 
+@pytest.mark.parametrize("past", [True, False])
+def test_heat_map_that_looks_past_the_region_is_marked_and_counted(past):
+    explained = (build_explained(1), build_explained(2, outside_share=0.52, looks_past=past))
+    page = build_page(build_dossier(explained=explained)).decode()
+    assert page.count("Looks past the region") == past
+    assert ("1 of 2 look past the region of interest" in page) is past
+
+
 @pytest.mark.parametrize(("error", "doubt"), [(COMPLETENESS_LIMIT, False), (2e-4, True), (None, True)])
 def test_heat_map_that_does_not_add_up_is_marked(error, doubt):
     page = build_page(build_dossier(explained=(build_explained(1, completeness_error=error),))).decode()

@@ -111,6 +111,15 @@ def test_of_a_fallen_confidence_the_least_confident_are_explained(container):
     assert {image["role"] for image in report["images"]} == {"suspicious"}
 
 
+def test_of_a_fallen_confidence_a_share_of_the_recorded_is_drawn_from(container):
+    for share, count in (("0.4", 2), ("1", 3)):
+        environment = {"SUSPECT_KIND": "confidence", "MAX_IMAGES": "3", "SUSPECT_SHARE": share}
+        assert run(container, SUSPECT_CLASS="", **environment)[0] == 0
+        report = json.loads((container / "opt/ml/processing/output/explanations.json").read_text())
+        assert len(report["images"]) == count
+    assert run(container, SUSPECT_KIND="confidence", SUSPECT_SHARE="all")[0] == 1
+
+
 def test_the_region_of_interest_is_the_owners_and_stands_in_the_report(container):
     assert run(container, SUSPECT_CLASS="14", REGION="0,0,1,1")[0] == 0
     report = json.loads((container / "opt/ml/processing/output/explanations.json").read_text())
@@ -120,6 +129,17 @@ def test_the_region_of_interest_is_the_owners_and_stands_in_the_report(container
     for name in ("suspicious", "others", "difference"):
         with Image.open(container / "opt/ml/processing/output" / report["means"][name]) as picture:
             picture.verify()
+
+
+@pytest.mark.parametrize(("region", "past"), [("0.1,0.1,0.9,0.9", False), ("0,0,0.25,0.25", True)])
+def test_who_looks_past_the_region_more_than_by_chance_is_warned_of(container, region, past):
+    """The signs stand in the middle; most look past a region in a corner."""
+    assert run(container, SUSPECT_CLASS="14", REGION=region)[0] == 0
+    report = json.loads((container / "opt/ml/processing/output/explanations.json").read_text())
+    assert any(image["looks_past_region"] for image in report["images"]) is past
+    for image in report["images"]:
+        beyond = image["outside_roi_share"] > image["even_outside_share"]
+        assert image["looks_past_region"] is beyond
 
 
 def test_a_broken_step_is_listed_and_the_others_are_explained(container):

@@ -6,11 +6,14 @@ import base64
 import hashlib
 import json
 import shutil
+import statistics
 
 import numpy as np
 import pytest
 
 from sagewatch.cli.model_archive import build_model_archive
+from sagewatch.explain import names
+from sagewatch.explain.trial import TrialReader, find_steps
 from tests.endpoint_under_test import ENDPOINT_CODE, WEIGHTS, encode_npy
 from tests.unit.explain.test_explain_job import run
 
@@ -59,7 +62,7 @@ def test_captured_requests_are_explained_with_their_ids_and_roles_and_compared(t
     assert (comparison["suspicious"], comparison["others"]) == (3, 3)
     assert comparison["others_are"] == "clean input of that class"
     assert "of 3 suspicious inputs and 3 clean inputs of that class" in comparison["sentence"]
-    assert report["added_milliseconds"] > 0
+    assert report["added_milliseconds"] is None, "nobody waited for what the job ran"
     assert (output / "means" / "suspicious.png").exists()
 
 
@@ -90,6 +93,12 @@ def test_clean_requests_are_run_beside_what_the_endpoint_recorded(tmp_path, arch
     comparison = report["comparison"]
     assert (comparison["suspicious"], comparison["others"], comparison["verdict"]) == (2, 6, "too_few")
     assert report["notes"] == []
+    # Of the endpoint alone: six of eleven pictures were made on the job's instance.
+    steps = find_steps(recording)
+    seconds = [TrialReader(steps).read(step).tensors[names.SECONDS] for step in steps]
+    assert report["added_milliseconds"] == pytest.approx(
+        statistics.median(1e3 * float(both[1] - both[0]) for both in seconds)
+    )
 
 
 def test_a_model_that_cannot_be_run_is_noted_and_what_was_recorded_is_explained(tmp_path, recording):

@@ -96,6 +96,17 @@ def test_the_least_confident_come_first_where_they_made_the_finding(recording):
     assert {one.role for one in chosen} == {"suspicious"}
 
 
+def test_of_a_share_of_the_least_confident_some_are_drawn_evenly(recording):
+    """As clean ones are drawn: two rules would find differences where nothing changed."""
+    steps = find_steps(recording)
+    reader = TrialReader(steps)
+    ranked, _ = choose_steps(steps, reader, len(steps), Suspicion(least_confident=True))
+    assert len(ranked) == 5
+    for share, most, places in ((0.8, 2, [0, 2]), (0.8, 9, [0, 1, 2, 3]), (0.1, 3, [0]), (1, 2, [0, 2])):
+        chosen, _ = choose_steps(steps, reader, most, Suspicion(least_confident=True, share=share))
+        assert chosen == [ranked[place] for place in places]
+
+
 def test_without_a_suspect_the_whole_recording_is_sampled(recording):
     steps = find_steps(recording)
     chosen, _ = choose_steps(steps, TrialReader(steps), 3, Suspicion())

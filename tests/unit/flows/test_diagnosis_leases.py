@@ -15,6 +15,7 @@ import pytest
 from sagewatch.diagnose.model import Switch
 from sagewatch.entry import handle
 from sagewatch.errors import RetryError
+from sagewatch.events import ActionRequested
 from sagewatch.finding import Stream, build_fingerprint
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.manage_incident import manage_incident
@@ -156,6 +157,34 @@ def finish_all(world):
                 world.objects.bodies["evidence", key] = b"{}"
             advance_endpoint(name, world)
         world.now.move(timedelta(seconds=2))
+
+
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_an_end_that_was_not_told_is_told_before_the_lease_is_another_incidents(by_hand):
+    """The function was killed after it wrote the end down, and before it told of it."""
+    world = build_world()
+    handle(manage_incident, build_event(build_finding()), world)
+    Pump(world).run()
+    record_and_settle(world, 8)
+    first = world.state.load_diagnosis("signs")
+    assert first.told
+    world.state.save_diagnosis(msgspec.structs.replace(first, told=False), [])
+    begun = len(world.bus.events)
+    world.now.move(timedelta(minutes=1) if by_hand else timedelta(hours=7))
+    at = world.now()
+    handle(manage_incident, build_event(finding_on("signs", "2", raised_at=at)), world)
+    (opened,) = [event for event in world.bus.events[begun:] if event["detail-type"] == "Incident Opened"]
+    second = opened["detail"]["incident_id"]
+    if by_hand:
+        place = {"account": "123456789012", "region": "eu-west-1"}
+        fact = ActionRequested(action="diagnose", incident_id=second, by="ana", at=at, **place)
+        advance_diagnosis(fact, world)
+    else:
+        handle(advance_diagnosis, opened, world)
+    assert world.state.load_diagnosis("signs").incident_id == second
+    finished = [event for event in world.bus.events[begun:] if event["detail-type"] == "Diagnosis Finished"]
+    assert [event["detail"]["incident_id"] for event in finished] == [first.incident_id]
+    assert world.state.load_diagnosis_of(first.incident_id).told
 
 
 def test_the_kill_switch_stops_new_swaps_and_takes_running_ones_back():

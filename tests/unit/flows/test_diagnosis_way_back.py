@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from datetime import timedelta
 
 import msgspec
 import pytest
 
-from sagewatch.diagnose.model import Phase
+from sagewatch.diagnose.model import Phase, Switch
 from sagewatch.entry import handle
-from sagewatch.errors import RefusedError, RetryError
+from sagewatch.errors import DeclinedError, RefusedError, RetryError
 from sagewatch.events import Ticked
+from sagewatch.evidence.trail import build_trail
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
+from sagewatch.incident.doing import tell_doing
 from sagewatch.monitors import parse_monitors
+from sagewatch.ports import ANY_VERSION, Item, Write
 from tests.unit.flows.worlds import MONITORS, Pump, build_event, build_finding, build_world
 
 
-def hook():
+def hook(world=None):
     """A world whose endpoint records."""
-    world = build_world()
+    world = world or build_world()
     handle(manage_incident, build_event(build_finding()), world)
     Pump(world).run()
     world.hosting.settle()
@@ -31,17 +35,39 @@ def hook():
     return world
 
 
-def pass_minutes(world, minutes):
-    """What happens without anybody: the tick, the events that it sends, and SageMaker's own pace."""
+def pass_minutes(world, minutes, *also):
+    """What happens without anybody: the tick, the events that it sends, and SageMaker's own pace.
+
+    Errors that a function may die of, besides those that are tried again, are ``also`` given.
+    """
     for _ in range(minutes):
         world.now.move(timedelta(minutes=1))
         begun = len(world.bus.events)
-        tick(Ticked(world.now()), world)
+        with contextlib.suppress(*also):
+            tick(Ticked(world.now()), world)
         for event in world.bus.events[begun:]:
             if event["detail-type"] == "Diagnosis Due":
-                with contextlib.suppress(RetryError, RefusedError):
+                with contextlib.suppress(RetryError, RefusedError, *also):
                     handle(advance_diagnosis, event, world)
         world.hosting.settle()
+
+
+ROW = {"input": "inputs/1.png", "overlay": "overlays/1.png"}
+
+
+def record(world, incident_id):
+    """As much as is wanted."""
+    for number in range(4):
+        key = f"tensors/{incident_id}/w/index/000000000/{number:012d}_worker_0.json"
+        world.objects.bodies["evidence", key] = b"{}"
+
+
+def leave_report(world, incident_id, report):
+    """What the saliency job writes: its report and a row's pictures."""
+    prefix, objects = f"incidents/{incident_id}/explain", world.objects.bodies
+    objects["evidence", f"{prefix}/explanations.json"] = json.dumps(report).encode()
+    for picture in ROW.values():
+        objects["evidence", f"{prefix}/{picture}"] = b"png"
 
 
 def get_live(world):
@@ -72,6 +98,85 @@ def test_an_evidence_bucket_that_cannot_be_listed_holds_nothing_up(error):
     assert world.state.load_diagnosis("signs").told
 
 
+OWNERS = {
+    "BlueGreenUpdatePolicy": {
+        "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0}
+    },
+    "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "deleted-meanwhile"}]},
+}
+
+
+def refuse_updates(world, error, refuses):
+    """Let AWS say no to some deployments; the deployments that were asked for."""
+    update, tried = world.hosting.update_endpoint, []
+
+    def update_endpoint(name, config, deployment):
+        tried.append(deployment)
+        if refuses(deployment):
+            raise error
+        update(name, config, deployment)
+
+    world.hosting.update_endpoint = update_endpoint
+    return tried
+
+
+@pytest.mark.parametrize("swaps", [True, False], ids=["time-is-up", "kill-switch"])
+@pytest.mark.parametrize("wanted", [{}, OWNERS], ids=["only-all-at-once", "only-by-policy"])
+@pytest.mark.parametrize(
+    "error",
+    [DeclinedError("update_refused"), RefusedError("UpdateEndpoint", "AccessDeniedException", "no alarms")],
+    ids=["validation", "denied"],
+)
+def test_a_way_back_that_aws_refuses_is_asked_for_in_another_way(error, wanted, swaps):
+    world = build_world()
+    world.hosting.endpoints["signs"]["LastDeploymentConfig"] = OWNERS
+    world = hook(world)
+    if not swaps:
+        world.state.save_switch(Switch(on=False, by="ana", reason="release"))
+    refused_first = [] if wanted else [OWNERS]
+    tried = refuse_updates(world, error, lambda deployment: deployment != wanted)
+    pass_minutes(world, 30)
+    lease = world.state.load_diagnosis("signs")
+    assert tried == [*refused_first, wanted]
+    assert get_live(world) == "signs-config"
+    assert (lease.phase, lease.told) == (Phase.FINISHED, True)
+    said = [e.what for e in world.state.load_entries(lease.incident_id) if e.what.endswith("_refused")]
+    assert said == ["diagnosis_way_back_refused"] * len(refused_first)
+
+
+def test_no_way_back_is_asked_for_unchanged_for_ever_whatever_aws_calls_its_no():
+    world = build_world()
+    world.hosting.endpoints["signs"]["LastDeploymentConfig"] = OWNERS
+    world = hook(world)
+    tried = refuse_updates(world, RetryError("some_other_code"), bool)
+    pass_minutes(world, 25)
+    assert tried
+    assert {} not in tried, "busy is busy, at first"
+    pass_minutes(world, 35)
+    assert get_live(world) == "signs-config"
+    assert world.state.load_diagnosis("signs").told
+
+
+def test_a_way_back_that_is_refused_both_ways_is_told_of_once_each_way_and_works_once_aws_lets_it():
+    world = build_world()
+    world.hosting.endpoints["signs"]["LastDeploymentConfig"] = OWNERS
+    world = hook(world)
+    update = world.hosting.update_endpoint
+    tried = refuse_updates(world, DeclinedError("update_refused"), lambda _: True)
+    pass_minutes(world, 90)
+    assert OWNERS in tried[-2:]
+    assert {} in tried[-2:]
+    lease = world.state.load_diagnosis("signs")
+    trail = world.state.load_entries(lease.incident_id)
+    assert len([e for e in trail if e.what == "diagnosis_way_back_refused"]) == 2
+    page = " ".join(map(str, build_trail(trail)))
+    assert "AWS refused the way back" in page
+    assert "AWS is busy" not in page
+    world.hosting.update_endpoint = update
+    pass_minutes(world, 3)
+    assert get_live(world) == "signs-config"
+
+
 @pytest.mark.parametrize("changed", [None, "off", "replay"], ids=["delisted", "off", "replay"])
 def test_an_endpoint_that_monitors_yml_lets_go_while_it_records_is_given_back_by_the_tick_alone(changed):
     world = hook()
@@ -84,6 +189,63 @@ def test_an_endpoint_that_monitors_yml_lets_go_while_it_records_is_given_back_by
     assert get_live(world) == "signs-config"
     assert (lease.phase.over, lease.told) == (True, True)
     assert not [name for name in world.hosting.configs if name.startswith("sagewatch-")]
+
+
+@pytest.mark.parametrize(
+    ("pk", "sk"), [("silences", "s1"), ("incident#{}", "meta"), ("control#swaps", "switch")]
+)
+def test_no_row_that_cannot_be_read_keeps_an_endpoint_from_its_owner(pk, sk):
+    world = hook()
+    pk = pk.format(world.state.load_diagnosis("signs").incident_id)
+    known = world.state._items.get(pk, sk)
+    assert known is not None or not pk.startswith("incident")
+    version = known.version + 1 if known else 1
+    world.state._items.write([Write(Item(pk, sk, b'{"on": "false"}', version), ANY_VERSION)])
+    pass_minutes(world, 24, msgspec.MsgspecError)
+    assert get_live(world) == "signs-config"
+    assert world.state.load_diagnosis("signs").phase is Phase.FINISHED
+
+
+def test_a_kill_switch_that_cannot_be_read_is_thrown():
+    world = hook()
+    world.state._items.write([Write(Item("control#swaps", "switch", b'{"on": "false"}', 1), ANY_VERSION)])
+    pass_minutes(world, 3)
+    lease = world.state.load_diagnosis("signs")
+    assert get_live(world) == "signs-config"
+    assert (lease.phase, lease.outcome) == (Phase.FINISHED, "switched_off")
+    assert "throw it again" in world.state.load_switch().reason
+
+
+@pytest.mark.parametrize("job_fails", [False, True])
+def test_an_operators_update_while_the_saliency_job_runs_leaves_no_job_running_and_its_result_is_told(
+    job_fails,
+):
+    """The way back is done, its word is lost, and the operator deploys at once."""
+    world = hook()
+    hosting, incident_id = world.hosting, world.state.load_diagnosis("signs").incident_id
+    record(world, incident_id)
+    advance_endpoint("signs", world)
+    hosting.configs["newer"] = {**hosting.configs["signs-config"], "EndpointConfigName": "newer"}
+    hosting.endpoints["signs"] |= {"EndpointConfigName": "newer", "EndpointStatus": "InService"}
+    hosting._target.clear()
+    advance_endpoint("signs", world)
+    assert world.state.load_diagnosis("signs").phase is Phase.EXPLAINING
+    assert "leaves it alone; heat maps are" in tell_doing(world.state.load_incident(incident_id))
+    assert not [name for name in hosting.configs if name.startswith("sagewatch-")]
+    if job_fails:
+        hosting.jobs[f"sagewatch-explain-{incident_id}"]["ProcessingJobStatus"] = "Failed"
+    else:
+        leave_report(world, incident_id, {"images": [ROW]})
+    pass_minutes(world, 3)
+    lease = world.state.load_diagnosis("signs")
+    assert get_live(world) == "newer"
+    assert (lease.phase, lease.outcome, lease.told) == (Phase.ABANDONED, "operator_changed_endpoint", True)
+    assert not [job for job in hosting.jobs.values() if job["ProcessingJobStatus"] == "InProgress"]
+    said = tell_doing(world.state.load_incident(incident_id))
+    assert ("1 input explained with heat maps" in said) is not job_fails
+    assert "check its configuration" in said
+    reasons = [e.reason for e in world.state.load_entries(incident_id) if e.what == "diagnosis_abandoned"]
+    assert reasons == ["job_failed" if job_fails else "explained"]
 
 
 def test_an_endpoint_that_is_delisted_and_cannot_go_back_is_measured_as_overdue():
@@ -157,6 +319,33 @@ def test_a_report_of_the_saliency_job_that_cannot_be_read_ends_the_diagnosis_and
     pass_minutes(world, 8)
     lease = world.state.load_diagnosis("signs")
     assert (lease.phase, lease.outcome, lease.told) == (Phase.FINISHED, "job_left_nothing", True)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {"images": [1, ROW]},
+        {"images": [{"request_digest": "ab"}, ROW]},
+        {"images": [ROW], "comparison": {}},
+        {"images": [ROW], "comparison": {"sentence": 3}},
+        {"images": [ROW], "added_milliseconds": "x"},
+        {"images": [ROW], "skipped": [1], "means": 3, "notes": 4},
+        {"images": [ROW], "means": {"suspicious": []}},
+        {"images": [{**ROW, "request_digest": ["ab"]}, ROW]},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_read_in_a_report_is_left_out_and_the_rest_is_told(left):
+    """The pictures are there, so that the page reads every field of every row."""
+    world = hook()
+    incident_id = world.state.load_diagnosis("signs").incident_id
+    record(world, incident_id)
+    leave_report(world, incident_id, left)
+    pass_minutes(world, 8)
+    lease = world.state.load_diagnosis("signs")
+    assert (lease.phase, lease.outcome, lease.told) == (Phase.FINISHED, "explained", True)
+    assert world.state.load_incident(incident_id).diagnosis.explained == 1
+    assert "diagnosis_cost" in [entry.what for entry in world.state.load_entries(incident_id)]
 
 
 def test_nothing_that_is_kept_of_the_configurations_shows_a_containers_password():

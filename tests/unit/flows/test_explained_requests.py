@@ -44,8 +44,8 @@ def build_captured(monitors=MONITORS, archive=OURS):
     return world
 
 
-def diagnose(world):
-    handle(manage_incident, build_event(build_finding()), world)
+def diagnose(world, **changes):
+    handle(manage_incident, build_event(build_finding(**changes)), world)
     Pump(world).run()
     record_and_settle(world)
     return world.state.load_diagnosis("signs")
@@ -137,6 +137,23 @@ def test_after_a_swap_clean_ones_are_of_the_share_that_the_job_explains():
     chosen = choose_clean(finding, 10, world, share=0.25)
     assert max(confidence for _, confidence in list_answers(chosen, "clean")) < 0.525
     assert len(choose_clean(finding, 10, world, share=7.0)) == 10
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "clean", "share"),
+    [
+        ("swap", "confidence", "true", "0.75"),
+        ("swap", "confidence", "false", None),
+        ("swap", "class-concentration", "true", None),
+        ("replay", "confidence", "true", None),
+    ],
+)
+def test_the_job_is_told_the_share_that_its_clean_ones_were_drawn_from(mode, kind, clean, share):
+    """Three of the four that were known of: of whatever the workers recorded until the endpoint was back."""
+    world = build_captured(MONITORS.replace("mode: swap", f"mode: {mode}, clean_inputs: {clean}"))
+    diagnose(world, kind=kind, subject="" if kind == "confidence" else "14")
+    (job,) = world.hosting.jobs.values()
+    assert job["Environment"].get("SUSPECT_SHARE") == share
 
 
 def test_bytes_that_came_in_the_incident_are_no_clean_request_too():

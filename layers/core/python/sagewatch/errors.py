@@ -31,6 +31,10 @@ class ConflictError(RetryError):
     """Somebody else wrote the same item first: load again, decide again."""
 
 
+class DeclinedError(RetryError):
+    """AWS said no to this very request, with a code that may heal: ask again, in another way where there is one."""
+
+
 class RefusedError(SagewatchError):
     """AWS said no, and waiting does not mend it: a right, a role or a value is wrong.
 

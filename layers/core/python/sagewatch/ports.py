@@ -170,6 +170,8 @@ class Hosting(Protocol):
     def update_endpoint(self, name: str, config_name: str, deployment: Mapping[str, Any]) -> None:
         """Start moving the endpoint to another configuration; ``RetryError`` while it is busy.
 
+        ``DeclinedError`` where another deployment of the same move may be accepted.
+
         ``deployment`` is AWS's DeploymentConfig; empty moves all at once.
         """
         ...

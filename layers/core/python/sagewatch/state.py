@@ -290,9 +290,12 @@ class State:
         return msgspec.structs.replace(diagnosis, version=lease.item.version)
 
     def load_switch(self) -> Switch:
-        """The kill switch; on where nobody ever threw it."""
+        """The kill switch; on where nobody ever threw it, off where its row cannot be read: somebody meant something."""
         item = self._items.get("control#swaps", "switch")
-        return msgspec.json.decode(item.body, type=Switch) if item else Switch()
+        try:
+            return msgspec.json.decode(item.body, type=Switch) if item else Switch()
+        except msgspec.MsgspecError:
+            return Switch(on=False, reason="its row in the state table cannot be read; throw it again")
 
     def save_switch(self, switch: Switch) -> None:
         """Throw the kill switch."""

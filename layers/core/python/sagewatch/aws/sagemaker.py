@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError, ParamValidationError
 
 from sagewatch.aws.client import build_client, read_code, sorting_errors
-from sagewatch.errors import RefusedError, RetryError
+from sagewatch.errors import DeclinedError, RefusedError, RetryError
 
 
 class SageMakerHosting:
@@ -57,10 +57,14 @@ class SageMakerHosting:
         try:
             _change(self._client.update_endpoint, **request)
         except RefusedError as error:
-            # The API has one code for "busy now" and for "config not visible yet"; both heal with time, and
-            # what does not heal ends with the diagnosis's own deadline.
+            # The API has one code for "busy now", for "config not visible yet" and for a deployment that it will
+            # never begin: two heal with time, and what does not heal ends with the diagnosis's own deadline.
             if error.code == "ValidationException":
-                raise RetryError("update_refused") from error
+                raise DeclinedError("update_refused") from error
+            raise
+        except RetryError as error:
+            if error.reason == "ResourceLimitExceeded":  # no room for the fleet that this deployment needs
+                raise DeclinedError(error.reason) from error
             raise
 
     def delete_endpoint_config(self, name: str) -> None:

@@ -50,6 +50,7 @@ def go_back_again(d: Diagnosis, policy: Policy, now: datetime) -> Step:
         due=now + policy.swap_within,
         late_since=None,
         restored_at=None,
+        let_go_at=None,
         finished_at=None,
         told=False,
         explains=d.phase is Phase.EXPLAINING,

@@ -21,6 +21,9 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
         The finding's kind: it says which inputs are suspicious.
     region
         Where in a picture the model is expected to look.
+    share
+        For a fallen confidence: of which share of the recorded answers, the least confident, those to explain are; as
+        the clean ones' are. None where there are no clean ones.
     model_data_url
         The live model's archive, where captured requests are run through it; else empty.
     """
@@ -34,6 +37,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     classes_key: str = ""
     kind: str = ""
     region: tuple[float, float, float, float] = (0.1, 0.1, 0.9, 0.9)
+    share: float | None = None
     model_data_url: str = ""
 
 
@@ -68,6 +72,7 @@ def build_explain_job(diagnosis: Diagnosis, plan: JobPlan) -> dict[str, Any]:
             "SUSPECT_CLASS": diagnosis.subject,
             "SUSPECT_KIND": plan.kind,
             "REGION": ",".join(f"{side:g}" for side in plan.region),
+            **({} if plan.share is None else {"SUSPECT_SHARE": f"{plan.share:.9g}"}),
         },
         "ProcessingInputs": inputs,
         "ProcessingOutputConfig": {"Outputs": [{"OutputName": "explanations", "S3Output": output}]},

@@ -31,8 +31,9 @@ from sagewatch.diagnose.commands import (
     UpdateEndpoint,
 )
 from sagewatch.diagnose.explaining import decide_explaining
-from sagewatch.diagnose.leaving import leave
-from sagewatch.diagnose.model import IN_SERVICE, RESTORED_PREFIX, Diagnosis, Phase, Policy, Seen
+from sagewatch.diagnose.leaving import leave, leave_explained, let_go, let_go_as_it_is
+from sagewatch.diagnose.model import IN_SERVICE, Diagnosis, Phase, Policy, Seen
+from sagewatch.diagnose.way_back import go_back
 
 ATTEMPTS = 3
 MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
@@ -70,8 +71,8 @@ def decide_start(
     if lease is not None:
         if lease.incident_id == wanted.incident_id:
             return Refuse("already_diagnosed")
-        if not lease.phase.over:
-            return Refuse("endpoint_is_leased")
+        if not (lease.phase.over and lease.told):
+            return Refuse("endpoint_is_leased")  # what it came to is told by the lease, and by nothing else
         if lease.cooldown_until is not None and now < lease.cooldown_until:
             return Refuse("cooling_down")
         if lease.used_on == wanted.used_on and lease.used_today >= policy.per_day:
@@ -115,12 +116,12 @@ def decide_refused(diagnosis: Diagnosis, command: Command, policy: Policy, now: 
         case DeleteHooked():
             return Step(msgspec.structs.replace(diagnosis, cannot_delete=True), (), "could_not_delete")
         case StartJob() if diagnosis.phase is Phase.EXPLAINING:
-            return leave(diagnosis, Phase.FINISHED, "job_refused", policy, now)
+            return leave_explained(diagnosis, "job_refused", policy, now)
         case StartJob():
             changed = msgspec.structs.replace(diagnosis, explains=False, outcome="job_refused")
             return Step(changed, (), "job_refused")
         case StopJob():
-            return leave(diagnosis, Phase.FINISHED, "job_overdue", policy, now)
+            return leave_explained(diagnosis, "job_overdue", policy, now)
         case RecreateOriginal():
             return None
         case EnsureHooked() | UpdateEndpoint():
@@ -133,17 +134,17 @@ def decide_refused(diagnosis: Diagnosis, command: Command, policy: Policy, now: 
 
 def _hosting_step(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     if seen.status is None or seen.config is None:
-        return _leave_clean(d, seen, Phase.ABANDONED, "endpoint_is_gone", policy, now)
+        return let_go(d, seen, "endpoint_is_gone", policy, now)
     if seen.status in MOVING:
         return _wait_for_endpoint(d, policy, now)
     if seen.status != IN_SERVICE:
         # A failed endpoint is its owner's to mend. What it may still run on is never deleted.
         if seen.config == d.hooked_config or seen.status == MIXED:
-            return leave(d, Phase.ABANDONED, "endpoint_failed", policy, now)
-        return _leave_clean(d, seen, Phase.ABANDONED, "endpoint_failed", policy, now)
+            return let_go_as_it_is(d, "endpoint_failed", policy, now)
+        return let_go(d, seen, "endpoint_failed", policy, now)
     if seen.config not in {d.original_config, d.hooked_config}:
         # An operator's own update: hands off. Our clone is in nobody's use now.
-        return _leave_clean(d, seen, Phase.ABANDONED, "operator_changed_endpoint", policy, now)
+        return let_go(d, seen, "operator_changed_endpoint", policy, now)
     if d.phase is Phase.SWAPPING:
         return _swap(d, seen, policy, now)
     if d.phase is Phase.OBSERVING:
@@ -193,14 +194,14 @@ def _observe(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     changed = _restoring(d, outcome, policy, now)
     if restored:
         return Step(changed, (), reason)
-    return _go_back(changed, seen, reason)
+    return go_back(changed, seen, reason)
 
 
 def _restore(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     if seen.config == d.hooked_config:
         if now >= d.due:
             return Step(_put_off(d, policy, now), (), "restore_overdue")
-        return _go_back(d, seen, "restore_asked_for")
+        return go_back(d, seen, "restore_asked_for")
     d = msgspec.structs.replace(d, restored_at=d.restored_at or now)
     if seen.hooked_exists and not d.cannot_delete:
         return Step(d, (DeleteHooked(),), "original_config_verified")
@@ -210,17 +211,6 @@ def _restore(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
         d, phase=Phase.EXPLAINING, due=now + policy.explain_within, late_since=None
     )
     return Step(changed, (), "could_not_delete" if seen.hooked_exists else "nothing_of_ours_left")
-
-
-def _go_back(d: Diagnosis, seen: Seen, reason: str) -> Step:
-    # The endpoint's own policy may roll the way back back, by an alarm that rings for the very incident.
-    carefully = d.restores == 0
-    d = msgspec.structs.replace(d, restores=d.restores + 1)
-    if seen.original_exists:
-        return Step(d, (UpdateEndpoint(d.original_config, carefully),), reason)
-    # Under a name of ours: the role may make no other.
-    d = msgspec.structs.replace(d, original_config=RESTORED_PREFIX + d.incident_id)
-    return Step(d, (RecreateOriginal(), UpdateEndpoint(d.original_config, carefully)), "original_was_deleted")
 
 
 def _restoring(d: Diagnosis, outcome: str, policy: Policy, now: datetime) -> Diagnosis:
@@ -237,9 +227,3 @@ def _restoring(d: Diagnosis, outcome: str, policy: Policy, now: datetime) -> Dia
 def _put_off(d: Diagnosis, policy: Policy, now: datetime) -> Diagnosis:
     """Wait for as long again, and remember since when it is late: people are told by that."""
     return msgspec.structs.replace(d, due=now + policy.swap_within, late_since=d.deadline)
-
-
-def _leave_clean(d: Diagnosis, seen: Seen, phase: Phase, outcome: str, policy: Policy, now: datetime) -> Step:
-    if seen.hooked_exists and not d.cannot_delete:
-        return Step(d, (DeleteHooked(),), outcome)
-    return leave(d, phase, outcome, policy, now)

@@ -102,6 +102,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         When the present phase counts as stuck.
     attempts, restores
         How often the move to the hooked configuration, and the way back, were claimed: both can be rolled back.
+    refused
+        How often AWS said no to the way back itself; the next is asked for in another way.
     asked
         How many moves to the hooked configuration AWS was asked for: a claim that a crash or another's change cut
         short asked for none. None in items of before this was counted.
@@ -109,6 +111,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         Instances of each variant when the diagnosis began; empty in items of before this was kept.
     late_since
         The first deadline that the present phase missed, where ``due`` was put off since; None while it is in time.
+    let_go_at
+        When the endpoint was found to be no longer ours to move, although what it recorded is still explained.
     explains
         Whether there is something recorded to explain.
     cannot_delete
@@ -143,6 +147,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str = ""
     attempts: int = 0
     restores: int = 0
+    refused: int = 0
     asked: int | None = None
     instances: int = 1
     fleet: dict[str, int] = {}
@@ -152,6 +157,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     held_up: str = ""
     hooked_at: datetime | None = None
     restored_at: datetime | None = None
+    let_go_at: datetime | None = None
     finished_at: datetime | None = None
     cooldown_until: datetime | None = None
     recorded: int = 0

@@ -67,6 +67,8 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
         Relative error of the sum of all relevance against the logit; None where it is not finite.
     outside_share
         Share of the relevance that lies outside the region of interest, in [0, 1].
+    looks_past
+        Whether that is more than a map without any preference has there.
     input_png, overlay_png
         The picture, and the picture under its heat map, of equal shape.
     role
@@ -83,6 +85,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     outside_share: float | None
     input_png: bytes
     overlay_png: bytes
+    looks_past: bool = False
     role: str = ""
     event_id: str = ""
     where: str = ""

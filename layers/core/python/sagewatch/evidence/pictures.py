@@ -137,7 +137,10 @@ def _build_sum(dossier: Dossier, doubtful: int) -> Markup:
         told += f"{doubtful} of {count}."
     else:
         told += f"Every heat map accounts for the whole prediction; the largest relative error is {worst}."
-    return tag("p", told, class_="verdict bad" if doubtful else "verdict good")
+    past = sum(one.looks_past for one in dossier.explained)
+    if past:
+        told += f" {past} of {count} look past the region of interest: more of the relevance lies outside it than by chance."
+    return tag("p", told, class_="verdict bad" if doubtful or past else "verdict good")
 
 
 def _build_pair(one: Explained, number: int, dossier: Dossier) -> Markup:
@@ -163,6 +166,7 @@ def _build_pair(one: Explained, number: int, dossier: Dossier) -> Markup:
                 "figcaption",
                 tag("div", build_caption(one.label, one.probability, dossier)),
                 None if one.trusted else tag("div", "Incomplete: do not trust", class_="doubt"),
+                tag("div", "Looks past the region", class_="doubt") if one.looks_past else None,
                 tag("div", (tag("span", fact) for fact in facts if fact), class_="small bits",
                     title=clean_text(f"worker {one.worker}", 80)),
             ),

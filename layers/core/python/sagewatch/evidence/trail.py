@@ -37,6 +37,7 @@ _FACTS = {
     "diagnosis_waits": "The endpoint is being updated: a diagnosis waits for that",
     "diagnosis_impossible": "The endpoint cannot be diagnosed",
     "diagnosis_refused": "AWS refused a step of the diagnosis",
+    "diagnosis_way_back_refused": "AWS refused the way back: it is asked again, by the deployment policy and all at once in turn",
     "diagnosis_held_up": "AWS is busy: tried again until it works",
     "diagnosis_cost": "What the diagnosis cost",
     "diagnosis_compared": "Where the model looks",
@@ -130,7 +131,12 @@ def list_costs(data: Mapping[str, str | int | float | bool | None]) -> list[tupl
     if "hooked_seconds" in data:
         facts.append(("Recorded tensors for", format_duration(float(data["hooked_seconds"] or 0))))
     if "added_milliseconds_a_request" in data:
-        facts.append(("Added to a recorded answer", f"{data['added_milliseconds_a_request']} ms, the median"))
+        facts.append(
+            (
+                "Added to a recorded answer",
+                f"{data['added_milliseconds_a_request']} ms, the median (its backward pass)",
+            )
+        )
     if "job_seconds" in data:
         lasted = format_duration(float(data["job_seconds"] or 0))
         facts.append(("Saliency job", f"{lasted} on {data.get('job_instance', 'an instance')}"))

@@ -15,7 +15,7 @@ from sagewatch.errors import RejectedInputError
 from sagewatch.explain import heatmap, names
 from sagewatch.explain.fullgrad import Explanation, explain
 from sagewatch.explain.groups import Shown, compare_groups
-from sagewatch.explain.region import CENTRE, Region, outside_share
+from sagewatch.explain.region import CENTRE, Region, even_share, outside_share
 from sagewatch.explain.selection import Skipped
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Question:
 class ExplainedImage:
     """One image of the report; paths are relative to the output, `completeness_relative_error` is None when not finite.
 
+    `looks_past_region` warns: more of the relevance lies outside the region of interest than a map without any
+    preference has there (`even_outside_share`). Of a map that does not add up nothing is said.
     `request_digest` is the SHA-256 of the request's body, by which it is found again in the data capture.
     """
 
@@ -79,6 +81,8 @@ class ExplainedImage:
     completeness_relative_error: float | None
     completeness_ok: bool
     outside_roi_share: float
+    even_outside_share: float
+    looks_past_region: bool
     heatmap: str
     input: str
     overlay: str
@@ -100,7 +104,8 @@ class ExplanationReport:
     region
         The region of interest that shares are counted by.
     added_milliseconds
-        What recording added to the median answer, as the hook measured it.
+        What the backward pass, nearly all that recording adds, took of the median answer of the endpoint, as the hook
+        measured it. None where nothing was recorded live: what the job ran for itself made nobody wait.
     notes
         What the job could not do, in sentences.
     """
@@ -158,7 +163,7 @@ def explain_steps(
         image = _write_pictures(one, explanation, tensors, len(images) + 1, output, question)
         images.append(image)
         shown.append(Shown(image.role, image.request_digest, explanation))
-        added += _measure(tensors)
+        added += _measure(tensors) if one.live else []
     comparison, means = compare_groups(shown, question.suspect_class, question.region, output)
     return ExplanationReport(
         images, skipped, comparison, means, question.region, statistics.median(added) if added else None
@@ -198,26 +203,35 @@ def _write_pictures(
     heat = heatmap.heat_picture(explanation.saliency)
     overlay = heatmap.overlay_picture(picture, heat)
     outside = outside_share(explanation.saliency, question.region)
-    panels = heatmap.side_by_side((picture, overlay, heat), _caption(file, explanation, class_name, outside))
+    even = even_share(explanation.saliency.shape, question.region)
+    past = explanation.complete and outside > even
+    caption = _caption(file, explanation, class_name, _tell_region(outside, even, past=past))
+    panels = heatmap.side_by_side((picture, overlay, heat), caption)
     for room, image in (("heatmaps", panels), ("inputs", picture), ("overlays", overlay)):
         (output / room / base).write_bytes(heatmap.png_bytes(image))
     error = explanation.completeness_relative_error
     return ExplainedImage(
         file.worker, file.step, explanation.class_id, class_name, explanation.probability, explanation.logit,
-        error if math.isfinite(error) else None, explanation.complete, outside,
+        error if math.isfinite(error) else None, explanation.complete, outside, even, past,
         f"heatmaps/{base}", f"inputs/{base}", f"overlays/{base}",
         chosen.role or (known.role if known else ""), digest,
         known.request_id if known else "", known.where if known else "", explanation.unsupported,
     )  # fmt: skip
 
 
-def _caption(file: StepFile, explanation: Explanation, class_name: str, outside: float) -> tuple[str, ...]:
+def _tell_region(outside: float, even: float, *, past: bool) -> str:
+    told = f"{outside:.0%} of the relevance lies outside the region of interest"
+    return f"WARNING, LOOKS PAST THE REGION: {told}, of an even map {even:.0%}" if past else told
+
+
+def _caption(file: StepFile, explanation: Explanation, class_name: str, region: str) -> tuple[str, ...]:
     error = f"completeness error {explanation.completeness_relative_error:.1e}"
     why = f" ({', '.join(explanation.unsupported[:2])} breaks the sum)" if explanation.unsupported else ""
     verdict = error if explanation.complete else f"INCOMPLETE, do not trust: {error}{why}"
     return (
         f"{class_name} (class {explanation.class_id}), probability {explanation.probability:.1%}",
-        f"{verdict}; {outside:.0%} of the relevance lies outside the region of interest",
+        verdict,
+        region,
         file.name,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -31,10 +32,17 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A step to explain, and what it is in the incident: ``suspicious``, ``other``, ``clean``, or nothing known."""
+    """A step to explain, and what it is in the incident: ``suspicious``, ``other``, ``clean``, or nothing known.
+
+    Parameters
+    ----------
+    live
+        Whether the endpoint recorded it, and not the saliency job, which nobody waits for.
+    """
 
     file: StepFile
     role: str = ""
+    live: bool = True
 
 
 @dataclass(frozen=True)
@@ -47,10 +55,14 @@ class Suspicion:
         The class that they were answered with; None where the finding names none.
     least_confident
         The least confident answers made it.
+    share
+        Of all recorded answers those are drawn from this share, the least confident, as the clean ones are from theirs:
+        more may have been recorded than was known when the clean ones were chosen. None: the very least confident.
     """
 
     class_id: int | None = None
     least_confident: bool = False
+    share: float | None = None
 
     @property
     def names_none(self) -> bool:
@@ -98,7 +110,8 @@ def choose_steps(
     wanted = most - len(compared)
     if suspicion.least_confident:
         suspects.sort(key=lambda each: (each[0], each[1].worker, each[1].step))
-        chosen = [file for _, file in suspects[:wanted]]
+        pool = wanted if suspicion.share is None else math.ceil(min(suspicion.share, 1.0) * len(suspects))
+        chosen = spread([file for _, file in suspects[:pool]], wanted)
     else:
         chosen = spread([file for _, file in suspects], wanted)
     return [

@@ -15,7 +15,8 @@ from sagewatch.diagnose.commands import Command, Refuse, Step, UpdateEndpoint
 from sagewatch.diagnose.machine import UPDATING, decide_next, decide_refused, decide_start
 from sagewatch.diagnose.model import Diagnosis, Phase, Seen
 from sagewatch.diagnose.plan import JOB_PREFIX, find_variant, plan_diagnosis
-from sagewatch.errors import ConflictError, RefusedError, RejectedInputError, RetryError
+from sagewatch.diagnose.way_back import WAYS, note_held_up
+from sagewatch.errors import ConflictError, DeclinedError, RefusedError, RejectedInputError, RetryError
 from sagewatch.events import (
     ActionRequested,
     DiagnosisChanged,
@@ -89,6 +90,8 @@ def advance_endpoint(endpoint: str, world: World) -> None:
 
 def _begin(incident_id: str, world: World, *, by_hand: bool = False) -> None:
     """Take the lease, or note why not. Who asks by hand need not wait for a cooldown; all else holds for them too."""
+    if world.state.load_diagnosis_of(incident_id) is not None:
+        return  # begun long ago: what it does next waits for no look at the incident
     incident = world.state.load_incident(incident_id)
     if incident is None or not may_begin(incident, world):
         return
@@ -114,6 +117,8 @@ def _decide_begin(incident: Incident, world: World, *, by_hand: bool) -> Step | 
     lease = world.state.load_diagnosis(incident.endpoint)
     if lease is not None and not lease.phase.over:
         return Refuse("endpoint_is_leased")  # before a look at what it made of the endpoint
+    if lease is not None and not lease.told:
+        lease = _finish(lease, world)  # or nobody ever would: the lease is about to be another's
     if lease is not None and by_hand:
         lease = msgspec.structs.replace(lease, cooldown_until=None)
     endpoint = hosting.describe_endpoint(incident.endpoint)
@@ -180,7 +185,8 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
         except ConflictError:
             raise  # decided on what is no longer so: look again; the claim stands, as after a crash
         except RetryError as error:
-            _give_back(before, claimed, error.reason, world)
+            declined = isinstance(error, DeclinedError)
+            _give_back(before, claimed, command, error.reason, world, declined=declined)
             raise
     if claimed.phase is Phase.SWAPPING and any(isinstance(one, UpdateEndpoint) for one in step.commands):
         claimed = msgspec.structs.replace(claimed, asked=(claimed.asked or 0) + 1)
@@ -191,13 +197,19 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
     _note(claimed.incident_id, stage, world)
 
 
-def _give_back(before: Diagnosis, claimed: Diagnosis, reason: str, world: World) -> None:
+def _give_back(
+    before: Diagnosis, claimed: Diagnosis, command: Command, reason: str, world: World, *, declined: bool
+) -> None:
     """Undo the claim: nothing was done that the next attempt would not do again."""
-    waiting = msgspec.structs.replace(before, version=claimed.version, held_up=reason)
+    policy = get_policy(before.endpoint, world)
+    waiting = note_held_up(before, command, reason, policy, world.now(), declined=declined)
+    waiting = msgspec.structs.replace(waiting, version=claimed.version)
     entries = []
-    if before.held_up != reason:
-        entry = _build_entry(waiting, reason, world)
-        entries = [msgspec.structs.replace(entry, what="diagnosis_held_up")]
+    # Of a way back that is refused each way is told of once.
+    if before.held_up != waiting.held_up or before.refused < waiting.refused <= WAYS:
+        entry = _build_entry(waiting, waiting.held_up, world)
+        what = "diagnosis_way_back_refused" if waiting.refused > before.refused else "diagnosis_held_up"
+        entries = [msgspec.structs.replace(entry, what=what)]
     world.state.save_diagnosis(waiting, entries)
 
 
@@ -209,7 +221,7 @@ def _take_refusal(
     )
     step = decide_refused(claimed, command, get_policy(claimed.endpoint, world), world.now())
     if step is None:
-        _give_back(before, claimed, error.code, world)
+        _give_back(before, claimed, command, error.code, world, declined=True)
         raise RetryError(error.code) from error
     entry = _build_entry(claimed, step.reason, world)
     data: dict[str, str | int | float | bool | None] = {"operation": error.operation, "why": error.message}
@@ -230,7 +242,7 @@ def _build_progress(diagnosis: Diagnosis, reason: str, at: datetime, explained: 
     return Progress(diagnosis.phase.value, reason, at, explained, touched)
 
 
-def _finish(diagnosis: Diagnosis, world: World) -> None:
+def _finish(diagnosis: Diagnosis, world: World) -> Diagnosis:
     """Tell the end: progress, page, bus; and only then write down that it was told."""
     at = diagnosis.finished_at or world.now()
     report = load_report(diagnosis.incident_id, world)
@@ -241,7 +253,7 @@ def _finish(diagnosis: Diagnosis, world: World) -> None:
     _note(diagnosis.incident_id, stage, world)
     write_page(diagnosis.incident_id, world)
     _tell(diagnosis, "abandoned" if diagnosis.phase is Phase.ABANDONED else "finished", world)
-    world.state.save_diagnosis(msgspec.structs.replace(diagnosis, told=True), [])
+    return world.state.save_diagnosis(msgspec.structs.replace(diagnosis, told=True), [])
 
 
 def _note(incident_id: str, progress: Progress, world: World) -> None:

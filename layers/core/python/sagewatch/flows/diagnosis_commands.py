@@ -140,6 +140,8 @@ def _recreate_original(diagnosis: Diagnosis, world: World) -> None:
 def _start_job(diagnosis: Diagnosis, world: World) -> None:
     policy, settings = get_policy(diagnosis.endpoint, world), world.settings
     incident = world.state.load_incident(diagnosis.incident_id)
+    archive = _prepare_requests(diagnosis, incident, policy, world)
+    ranks = incident is not None and incident.kind == "confidence" and diagnosis.mode == "swap"
     plan = JobPlan(
         image_uri=settings.explain_image_uri,
         role_arn=settings.explain_role_arn,
@@ -150,7 +152,8 @@ def _start_job(diagnosis: Diagnosis, world: World) -> None:
         classes_key=write_classes(diagnosis.endpoint, world),
         kind=incident.kind if incident else "",
         region=policy.region,
-        model_data_url=_prepare_requests(diagnosis, incident, policy, world),
+        share=_find_share(diagnosis, policy) if archive and ranks else None,
+        model_data_url=archive,
     )
     world.jobs.create_processing_job(build_explain_job(diagnosis, plan))
 
@@ -177,16 +180,25 @@ def _prepare_requests(diagnosis: Diagnosis, incident: Incident | None, policy: P
     if incident is not None and replays:
         chosen = choose_requests(incident.latest, policy.requests, world)
     elif incident is not None:
-        clean = policy.requests // 3
-        # Of what was recorded the job explains so much: the rest of the pictures are the clean ones'.
-        share = (policy.requests - clean) / max(diagnosis.recorded, 1)
-        chosen = choose_clean(incident.latest, clean, world, share)
+        chosen = choose_clean(incident.latest, _count_clean(policy), world, _find_share(diagnosis, policy))
     environment = container.get("Environment", {})
     roles = write_requests(diagnosis.incident_id, chosen, environment, policy.environment, world)
     if replays and SUSPICIOUS not in roles:
         reason = "no captured request of the incident is left"
         raise RefusedError("CreateProcessingJob", "NothingToReplay", reason)
     return url if roles else ""
+
+
+def _count_clean(policy: Policy) -> int:
+    return policy.requests // 3
+
+
+def _find_share(diagnosis: Diagnosis, policy: Policy) -> float:
+    """Of what was recorded the job explains so much, for the rest of the pictures are the clean ones'.
+
+    By what was known when the way back began. Each worker goes on to its own limit, so the job takes this share of all.
+    """
+    return min((policy.requests - _count_clean(policy)) / max(diagnosis.recorded, 1), 1.0)
 
 
 def _is_readable(url: str, world: World) -> bool:

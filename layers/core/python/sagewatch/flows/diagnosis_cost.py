@@ -46,7 +46,7 @@ def build_cost(diagnosis: Diagnosis, report: Mapping[str, Any], job: Mapping[str
     """
     cost: Cost = {}
     if diagnosis.hooked_at is not None:
-        until = diagnosis.restored_at or diagnosis.finished_at
+        until = diagnosis.restored_at or diagnosis.let_go_at or diagnosis.finished_at
         if until is not None:
             cost["hooked_seconds"] = round((until - diagnosis.hooked_at).total_seconds(), 1)
     added = report.get("added_milliseconds")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
 from sagewatch.errors import RefusedError, RetryError
 from sagewatch.flows.evidence import count_explained
@@ -72,6 +74,16 @@ def find_stop(diagnosis: Diagnosis, world: World) -> str:
     policy = get_policy(diagnosis.endpoint, world)
     if policy.mode != diagnosis.mode:
         return f"mode_is_{policy.mode}"
+    try:
+        return _find_quiet(diagnosis, world)
+    except msgspec.MsgspecError as error:
+        # No silence, and no other incident's row, keeps an endpoint from its owner: the deadline holds without them.
+        get_logger().warning("quiet_unknown", endpoint=diagnosis.endpoint, reason=str(error))
+        return ""
+
+
+def _find_quiet(diagnosis: Diagnosis, world: World) -> str:
+    """Whether the incident is over or muted, as a reason code; empty where it is neither."""
     incident = world.state.load_incident(diagnosis.incident_id)
     if incident is None:
         return ""

@@ -35,6 +35,7 @@ from sagewatch.flows.feature_extremes import load_extremes
 from sagewatch.flows.moved_features import load_moved
 from sagewatch.flows.recorded_requests import REQUESTS, load_request_links
 from sagewatch.flows.report_files import list_broken, load_report_files
+from sagewatch.flows.saliency_report import read_report
 from sagewatch.flows.samples import get_sensitive, load_clean, load_suspicious, remember_sensitive
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
@@ -269,22 +270,14 @@ def _tell_withheld(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> 
 
 
 def load_report(incident_id: str, world: World) -> dict[str, Any]:
-    """What the saliency job says of its pictures; empty where it left nothing, or nothing that can be read.
-
-    A job that is stopped may leave half a file: the diagnosis has to end all the same.
-    """
+    """What the saliency job says of its pictures, as far as it can be read; empty where it left nothing."""
     key = f"{build_explain_prefix(incident_id)}explanations.json"
     stream = world.objects.open_object(world.settings.evidence_bucket, key)
     if stream is None:
         return {}
-    try:
-        report = json.loads(stream.read())
-    except ValueError as error:  # JSONDecodeError and UnicodeDecodeError both are
-        get_logger().warning("report_unreadable", incident_id=incident_id, reason=type(error).__name__)
-        return {}
-    if not isinstance(report, dict) or not isinstance(report.get("images", []), list):
-        get_logger().warning("report_unreadable", incident_id=incident_id, reason="other_shape")
-        return {}
+    report, left_out = read_report(stream.read())
+    if left_out:
+        get_logger().warning("report_unreadable", incident_id=incident_id, reason=", ".join(left_out[:5]))
     return report
 
 

@@ -8,6 +8,11 @@ from typing import Any
 from sagewatch.evidence.model import Explained, Looked
 
 _NOBODY: Mapping[str, str] = {}
+_TOLD = frozenset(
+    {"worker", "step", "class", "probability", "completeness_relative_error", "outside_roi_share"}
+)
+"""What the page says of each input; a picture of which the job says less is not shown."""
+_COMPARED = frozenset({"sentence", "verdict", "suspicious", "others", "others_are"})
 
 
 def read_explained(
@@ -23,7 +28,7 @@ def read_explained(
         By the digest of a request's body, its ``id`` and ``where`` in the data capture.
     """
     for row in report.get("images", []):
-        if row["input"] not in pictures or row["overlay"] not in pictures:
+        if not row.keys() >= _TOLD or row["input"] not in pictures or row["overlay"] not in pictures:
             continue
         link = links.get(row.get("request_digest", ""), _NOBODY)
         yield Explained(
@@ -33,6 +38,7 @@ def read_explained(
             probability=row["probability"],
             completeness_error=row["completeness_relative_error"],
             outside_share=row["outside_roi_share"],
+            looks_past=row.get("looks_past_region", False),  # reports of an older job do not say
             input_png=pictures[row["input"]],
             overlay_png=pictures[row["overlay"]],
             role=row.get("role", ""),
@@ -43,9 +49,9 @@ def read_explained(
 
 def read_looked(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Looked | None:
     """The comparison of mean maps with its three pictures; None where the job made none."""
-    comparison, means = report.get("comparison"), report.get("means", {})
+    comparison, means = report.get("comparison") or {}, report.get("means", {})
     found = [pictures.get(means.get(name, "")) for name in ("suspicious", "others", "difference")]
-    if not comparison or None in found:
+    if None in found or not comparison.keys() >= _COMPARED:
         return None
     suspicious, others, difference = (each or b"" for each in found)
     return Looked(

@@ -58,7 +58,7 @@ def _list_segments(diagnosis: Diagnosis, world: World) -> list[Segment]:
     stream, since = Stream(diagnosis.endpoint, diagnosis.variant), diagnosis.hooked_at
     if since is None:
         return []
-    until = diagnosis.restored_at or diagnosis.finished_at or world.now()
+    until = diagnosis.restored_at or diagnosis.let_go_at or diagnosis.finished_at or world.now()
     return [
         segment
         for segment in world.state.load_segments(stream, since - _LONGEST_FILE)

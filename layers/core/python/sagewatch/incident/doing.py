@@ -53,6 +53,8 @@ DIAGNOSIS_REASONS = {
 }
 """Reason codes of diagnoses, in words."""
 
+_LET_GO = frozenset({"operator_changed_endpoint", "endpoint_failed", "endpoint_is_gone"})
+
 RUNNING = frozenset(_STAGES)
 """Stages in which the diagnosis still goes on."""
 
@@ -78,15 +80,20 @@ def tell_progress(progress: Progress) -> str:
     """The stage of a diagnosis in words."""
     if not progress.touched and progress.stage in {*_STAGES, "finished"}:
         return _tell_replay(progress)
+    reason = _tell_reason(progress)
+    if progress.stage == "explaining" and progress.reason in _LET_GO:
+        return f"Diagnosing: {reason}, and Sagewatch leaves it alone; heat maps are being computed."
     if progress.stage in _STAGES:
         return _STAGES[progress.stage]
-    reason = _tell_reason(progress)
     if progress.stage == "finished" and progress.explained:
         return f"Diagnosed: {_count_inputs(progress)} explained with heat maps; the original configuration is back."
     if progress.stage == "finished":
         return f"Diagnosis ended without heat maps: {reason}. The original configuration is in place."
     if progress.stage == "abandoned":
-        return f"Diagnosis abandoned: {reason}. Sagewatch leaves the endpoint alone: check its configuration."
+        seen = (
+            f" {_count_inputs(progress).capitalize()} explained with heat maps." if progress.explained else ""
+        )
+        return f"Diagnosis abandoned: {reason}.{seen} Sagewatch leaves the endpoint alone: check its configuration."
     return f"No diagnosis: {reason}."
 
 

@@ -76,6 +76,7 @@ _FACTS = {
     "diagnosis_waits": "The diagnosis waits",
     "diagnosis_impossible": "No diagnosis can be made",
     "diagnosis_refused": "A step of the diagnosis was refused",
+    "diagnosis_way_back_refused": "The way back was refused; it is asked again in another way",
     "diagnosis_held_up": "A step of the diagnosis is tried again",
     "diagnosis_cost": "The diagnosis was added up",
     "diagnosis_compared": "The heat maps were compared",

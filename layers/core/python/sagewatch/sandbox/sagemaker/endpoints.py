@@ -96,6 +96,8 @@ class EndpointOperations:
         self._refuse_unless_in_service(record)
         if self._faults.take(Fault.REFUSE_UPDATE):
             raise refused(f'Cannot update in-progress endpoint "{record.arn}".')
+        if request.get("DeploymentConfig") and self._faults.take(Fault.REFUSE_DEPLOYMENT):
+            raise refused("The alarms of the deployment's auto-rollback do not exist.")
         if request["EndpointConfigName"] == record.config_name:
             raise refused("The new endpoint configuration is the one in use: a new one is needed.")
         record.pending_config_name = config["EndpointConfigName"]

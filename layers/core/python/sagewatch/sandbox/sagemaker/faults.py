@@ -13,6 +13,7 @@ class Fault(enum.StrEnum):
     THROTTLE = "throttle"  # an operation answers ThrottlingException
     DENY = "deny"  # an operation answers AccessDeniedException
     REFUSE_UPDATE = "refuse-update"  # UpdateEndpoint answers ValidationException
+    REFUSE_DEPLOYMENT = "refuse-deployment"  # the same, where it is given a DeploymentConfig
     SLOW_UPDATE = "slow-update"  # an update takes `seconds` longer
     SILENT_ROLLBACK = "silent-rollback"  # an update ends InService with the OLD config
     FAIL_JOB = "fail-job"  # a processing job fails before its program starts
