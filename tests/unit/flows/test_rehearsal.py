@@ -24,6 +24,11 @@ from sagewatch.sandbox.mail_rules import find_refused_letter
 from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
 from tests.unit.flows.worlds import LISTENERS, MONITORS, NOW, build_world
 
+SLACK_APP = """
+slack:
+  signing: "secret:sagewatch/signing"
+  users: {U00000001: operator}
+"""
 WITH_TEST = MONITORS.replace(
     "receivers:",
     "routes: {receiver: ml-on-call}\nreceivers:\n  test: {slack: {channel: '#test', token: 'secret:t'}}",
@@ -69,6 +74,47 @@ def test_a_rehearsal_tells_the_test_receiver_alone_and_says_what_it_is():
     replay(world, build_replay_name(NOW, live=False))
     assert {receiver for receiver, _ in world.chat.posted} == {"test"}
     assert all(message["text"].startswith("[REPLAY] ") for _, message in world.chat.posted)
+
+
+def list_buttons(world):
+    blocks = [block for _, message in world.chat.posted for block in message["blocks"]]
+    return [button for block in blocks if block["type"] == "actions" for button in block["elements"]]
+
+
+def test_a_rehearsals_messages_have_no_buttons_as_they_would_act_on_the_real_incident():
+    world = build_world(WITH_TEST + SLACK_APP)
+    replay(world, build_replay_name(NOW, live=True))
+    assert list_buttons(world) != []
+    rehearsed = build_world(WITH_TEST + SLACK_APP)
+    replay(rehearsed, build_replay_name(NOW, live=False))
+    assert rehearsed.chat.posted != []
+    assert list_buttons(rehearsed) == []
+
+
+def test_the_archives_word_on_real_incidents_says_nothing_to_a_rehearsal_and_leaves_no_dead_letter():
+    world = build_world(WITH_TEST)
+    replay(world, build_replay_name(NOW, live=True))
+    archived = [dict(one) for one in world.bus.events]
+    for event in archived:
+        event["detail"] = {key: value for key, value in event["detail"].items() if key != "replay_name"}
+    pressed = {"action": "resolve", "incident_id": world.state.list_incidents()[0].incident_id, "by": "ada"}
+    asked = {**pressed, "at": NOW.isoformat(), "account": "123456789012", "region": "eu-west-1"}
+    archived.append({**archived[0], "detail-type": "Action Requested", "detail": asked})
+    told = [one for one in archived if not one["detail-type"].startswith("Finding")]
+    assert {"Incident Opened", "Action Requested"} <= {one["detail-type"] for one in told}
+    before = (len(world.bus.events), len(world.chat.posted), dict(world.state.items.rows))
+    for event in told:
+        envelope = {**event, "replay-name": build_replay_name(NOW, live=False)}
+        for flow in LISTENERS[event["detail-type"]]:
+            handle(flow, envelope, choose_world(world, envelope))
+    assert (len(world.bus.events), len(world.chat.posted), dict(world.state.items.rows)) == before
+
+
+def test_a_rule_of_which_a_rehearsal_shows_nothing_is_refused_before_anything_is_played():
+    store = Store(world=build_world(), outputs={"EventBus": "bus"})
+    result = CliRunner().invoke(cli, ["replay", "--from", "10m", "--rule", "AlertRule"], obj=store)
+    assert isinstance(result.exception, ConfigurationError)
+    assert "rehearse CaptureRule, MonitoringJobRule, FindingRule, or --live" in str(result.exception)
 
 
 def test_without_a_test_receiver_a_rehearsal_tells_nobody():

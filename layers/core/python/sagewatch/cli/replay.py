@@ -140,13 +140,16 @@ def replay_archive(
     stack: str, start: str, end: str, endpoint: str, rule: str, *, live: bool, as_json: bool
 ) -> None:
     """Have EventBridge play the archive, wait for it, and say under which name."""
-    from sagewatch.cli.archives import ARCHIVE_OF, Archives
+    from sagewatch.cli.archives import ARCHIVE_OF, REHEARSED, Archives
     from sagewatch.cli.when import read_window
     from sagewatch.errors import ConfigurationError
     from sagewatch.rehearsal import build_replay_name
 
     if rule not in ARCHIVE_OF:
         raise ConfigurationError(f"is no rule; there are {', '.join(ARCHIVE_OF)}", where="--rule", key=rule)
+    if not live and rule not in REHEARSED:
+        reason = f"a rehearsal makes its own incidents and moves no endpoint: rehearse {', '.join(REHEARSED)}, or --live"
+        raise ConfigurationError(reason, where="--rule", key=rule)
     store = open_store(stack)
     now = store.now()
     since, until = read_window(start, end, now)
