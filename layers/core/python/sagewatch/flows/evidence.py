@@ -252,7 +252,9 @@ def _gather(
         clean_samples=load_clean(incident.latest, world),
         explained=tuple(read_explained(report, pictures, load_request_links(incident.incident_id, world))),
         looked=read_looked(report, pictures),
-        explain_notes=(*map(str, report.get("notes", [])), *_tell_withheld(report, pictures)),
+        explain_notes=tuple(
+            _list_notes(report, pictures, withheld=bool(get_sensitive(incident.latest, world)))
+        ),
         explain_failures=tuple(f"{row['file']}: {row['reason']}" for row in report.get("skipped", [])),
         configs=_load_configs(incident, diagnosis, world),
         told=tuple(_list_told(entries)),
@@ -263,7 +265,13 @@ def _gather(
     )
 
 
-def _tell_withheld(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Iterator[str]:
+def _list_notes(report: Mapping[str, Any], pictures: Mapping[str, bytes], *, withheld: bool) -> Iterator[str]:
+    """What the saliency job noted, unless inputs are withheld: a note may hold what the owner's code said of one."""
+    notes = report.get("notes", [])
+    if withheld and notes:
+        yield "What the saliency job noted is withheld: the endpoint has sensitive fields. It is in explanations.json."
+    elif not withheld:
+        yield from map(str, notes)
     if report.get("images") and not pictures:
         yield "Heat maps are withheld: the endpoint has sensitive fields, and a picture of an input names none."
 
