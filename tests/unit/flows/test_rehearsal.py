@@ -18,8 +18,9 @@ from sagewatch.flows.advance_diagnosis import advance_diagnosis
 from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.flows.streams import view_stream
 from sagewatch.memory.world import MemoryLetters
-from sagewatch.rehearsal import build_replay_name, choose_world, read_replay_name
+from sagewatch.rehearsal import build_replay_name, choose_world, open_rehearsal, read_replay_name
 from sagewatch.sandbox.mail_rules import find_refused_letter
 from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
 from tests.unit.flows.worlds import LISTENERS, MONITORS, NOW, build_world
@@ -142,6 +143,39 @@ def test_a_live_replay_of_what_was_counted_changes_nothing():
         envelope = {**event, "replay-name": build_replay_name(NOW, live=True)}
         handle(ingest_capture, envelope, choose_world(world, envelope))
     assert (len(world.bus.events), dict(world.state.items.rows)) == before
+
+
+def rehearse_hours_later(order):
+    """The findings of traffic of two hours ago, whose files come in an order, each judged when it came."""
+    world = build_world(WITH_TEST.replace("detectors: {", "detectors: {no-data: {after: 30m}, "))
+    rng = random.Random(1)
+    events = list(put_files(world, draw_clean(300, rng) + draw_attacked(60, rng), NOW))
+    world.now.move(timedelta(hours=2))
+    name = build_replay_name(world.now(), live=False)
+    for event in order(events):
+        envelope = {**event, "replay-name": name}
+        handle(ingest_capture, envelope, choose_world(world, envelope))
+    found = [one["detail"] for one in world.bus.events if one["detail-type"].startswith("Finding")]
+    rehearsed = open_rehearsal(world, name)
+    stream = rehearsed.state.list_streams("signs")[0]
+    view = view_stream(stream, rehearsed)
+    return {(one["kind"], one["subject"]) for one in found}, view.folded.late, view.folded.traces
+
+
+def shuffle_eights(events):
+    """As concurrent functions take them: files of a few minutes cross each other."""
+    rng, rest = random.Random(2), list(events)
+    while rest:
+        batch, rest = rest[:8], rest[8:]
+        rng.shuffle(batch)
+        yield from batch
+
+
+def test_a_rehearsal_of_traffic_of_hours_ago_judges_every_capture_whatever_the_order_within_minutes():
+    straight = rehearse_hours_later(lambda events: events)
+    shaken = rehearse_hours_later(shuffle_eights)
+    assert straight[0] == shaken[0] == {("class-concentration", "14")}
+    assert shaken[1:] == straight[1:]
 
 
 def test_an_event_of_no_replay_acts_on_the_world_itself():

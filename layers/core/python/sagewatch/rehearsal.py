@@ -117,6 +117,7 @@ def choose_world(world: World, envelope: Mapping[str, Any]) -> World:
         hooks=MarkedHooks(world.hooks, name),
         letters=MarkedLetters(world.letters, name),
         wakeups=MarkedWakeups(world.wakeups, name),
+        rehearses=True,
     )
     return _build_canary_world(rehearsed, world) if name.startswith(f"{CANARY}.") else rehearsed
 
@@ -138,6 +139,7 @@ def open_rehearsal(world: World, name: str) -> World:
         world,
         state=State(RehearsedItems(world.state.items, name, world.now())),
         objects=RehearsedObjects(world.objects, bucket, f"replays/{name}/"),
+        rehearses=True,
     )
 
 

@@ -80,6 +80,8 @@ class World:
     folds
         Where one process plays everything (replay, backtest): detectors stay in memory. None on AWS, where
         they rest in the table between events.
+    rehearses
+        The events are an archive's: a stream's captures, not the clock, tell its detectors what time it is.
     """
 
     state: State
@@ -101,6 +103,7 @@ class World:
     schedules: Schedules | None = None
     elsewhere: JobsElsewhere | None = None
     together: Together = one_by_one
+    rehearses: bool = False
 
     def name_endpoint(self, name: str, place: Place | None) -> str:
         """What an endpoint of a place is called in monitors.yml, in the state and in alerts."""
