@@ -167,6 +167,7 @@ def test_no_rate_is_made_of_less_than_a_day(folder):
     ("options", "told"),
     [
         (["--config", "other.yml"], "watches none of the endpoints"),
+        (["--config", "monitors.yml", "--against", "other.yml"], "other.yml, endpoints: watches none of"),
         (
             ["--config", "monitors.yml", "--inject", "class=2,share=1,from=2030-01-01"],
             "changes no prediction",

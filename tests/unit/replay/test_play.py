@@ -45,7 +45,7 @@ def test_a_recorded_incident_is_reproduced_with_its_fingerprint_and_reasons_and_
 
 def test_another_recorded_story_is_told_apart(archive):
     outcome = play(archive)[2]
-    story = load_story(archive / "incident.json")
+    story = load_story(archive, "incident.json")
     other = msgspec.structs.replace(story, incident=msgspec.structs.replace(story.incident, fingerprint="0"))
     assert [one.what for one in compare(outcome, [], [other])] == [
         f"fingerprint of {story.incident.incident_id}"

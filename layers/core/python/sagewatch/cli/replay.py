@@ -125,11 +125,16 @@ def refuse_mixture(paths: tuple[Path, ...], start: str | None) -> None:
     if bool(paths) == (start is not None):
         raise click.UsageError("Name FILE... to play here, or a stretch of the stack's archive: --from 2h.")
     context = click.get_current_context()
-    if start is None:
-        given = [name for name in ("live", "endpoint", "rule", "end") if _is_given(context, name)]
-        if given:
-            names = ", ".join(f"--{'to' if name == 'end' else name}" for name in given)
-            raise click.UsageError(f"{names} is of the stack's archive: say --from, too.")
+    foreign = ("live", "endpoint", "rule", "end") if start is None else ("captures", "monitors", "out")
+    given = [name for name in foreign if _is_given(context, name)]
+    if given:
+        names = ", ".join(f"--{'to' if name == 'end' else name}" for name in given)
+        verb = "is" if len(given) == 1 else "are"
+        if start is None:
+            raise click.UsageError(f"{names} {verb} of the stack's archive: say --from, too.")
+        raise click.UsageError(
+            f"{names} {verb} of a replay here: of the archive the stack plays with its own."
+        )
 
 
 def _is_given(context: click.Context, name: str) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Finding
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.replay.play import Player
@@ -116,10 +117,15 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
     Compared are findings (identity, kind, severity), incidents (identity, fingerprint, state) and the reasons in
     the trail of each; not times, and not how often a message was changed in place, which depends on the
     minute's luck.
+
+    Raises
+    ------
+    RejectedInputError
+        What was recorded as a finding is none.
     """
     differences = []
     facts = [event for event in recorded if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
-    before = sorted({_tell_finding(msgspec.convert(event["detail"], Finding)) for event in facts})
+    before = sorted({_tell_finding(_read_finding(event)) for event in facts})
     after = sorted({_tell_finding(finding) for finding in outcome.findings})
     if facts and before != after:
         differences.append(Difference("findings", "; ".join(before), "; ".join(after)))
@@ -132,6 +138,14 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
             continue
         differences += _compare_trails(story, told)
     return differences
+
+
+def _read_finding(event: Event) -> Finding:
+    try:
+        return msgspec.convert(event["detail"], Finding)
+    except msgspec.ValidationError as error:
+        where = f"{event['detail-type']} of {event.get('time') or 'no time'}"
+        raise RejectedInputError(f"is no finding: {error}", where=where, key="detail") from None
 
 
 def list_reasons(entries: Iterable[Entry]) -> list[str]:
