@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
@@ -116,6 +117,24 @@ def test_a_rule_of_which_a_rehearsal_shows_nothing_is_refused_before_anything_is
     result = CliRunner().invoke(cli, ["replay", "--from", "10m", "--rule", "AlertRule"], obj=store)
     assert isinstance(result.exception, ConfigurationError)
     assert "rehearse CaptureRule, MonitoringJobRule, FindingRule, or --live" in str(result.exception)
+
+
+def test_a_rehearsals_links_lead_to_its_own_pages_and_these_say_what_they_are():
+    world = build_world(WITH_TEST)
+    name = build_replay_name(NOW, live=False)
+    replay(world, name)
+    pages = {key: body.decode() for (_, key), body in world.objects.bodies.items() if key.endswith(".html")}
+    assert len(pages) == 2
+    for said in (*pages.values(), json.dumps([message for _, message in world.chat.posted])):
+        links = re.findall(r"s3/object/[^\"|]*prefix=([^\"|]*)", said)
+        assert links != []
+        assert all(link.startswith(f"replays/{name}/incidents/") for link in links)
+    for page in pages.values():
+        assert "<strong>REPLAY</strong> of recorded events" in page
+        assert f"Its name: {name}." in page
+    real = build_world(WITH_TEST)
+    replay(real, build_replay_name(NOW, live=True))
+    assert not [body for body in real.objects.bodies.values() if b"REPLAY" in body or b"replays/" in body]
 
 
 def test_without_a_test_receiver_a_rehearsal_tells_nobody():

@@ -217,6 +217,16 @@ def test_the_command_fails_where_more_would_be_sent_than_allowed(folder):
     assert "monitors.yml would send 1 alert, more than 0" in str(failed.exception)
 
 
+def test_a_name_that_turns_the_reading_direction_is_cleaned_in_the_drawing_too(folder):
+    run = judge(folder)
+    name = "night\u202egnp.\nyml"
+    found = tuple(msgspec.structs.replace(one, endpoint="signs\u202e\nprod") for one in run.found)
+    page = build_backtest_page([msgspec.structs.replace(run, config=name, found=found)], [], "").decode()
+    assert found != ()
+    assert "\u202e" not in page
+    assert "signs prod" in page
+
+
 def test_the_page_holds_the_table_and_asks_nobody_for_anything(folder):
     runs = [judge(folder), judge(folder, monitors=STRICT, config="<script>b.yml")]
     page = build_backtest_page(runs, compare_backtests(*runs), "sagewatch backtest").decode()

@@ -104,12 +104,9 @@ def choose_world(world: World, envelope: Mapping[str, Any]) -> World:
     scoped = _narrow(world.monitors, name)
     if name.startswith(f"{LIVE}."):
         return _replace(world, monitors=scoped, bus=MarkedBus(world.bus, name))
-    bucket = world.settings.evidence_bucket
     rehearsed = _replace(
-        world,
+        open_rehearsal(world, name),
         monitors=_keep_hands_off(scoped, _find_test_receiver(scoped)),
-        state=State(RehearsedItems(world.state.items, name, world.now())),
-        objects=RehearsedObjects(world.objects, bucket, f"replays/{name}/"),
         bus=MarkedBus(world.bus, name),
         metrics=NoMetrics(),
         mail=MarkedMail(world.mail),
@@ -117,7 +114,6 @@ def choose_world(world: World, envelope: Mapping[str, Any]) -> World:
         hooks=MarkedHooks(world.hooks, name),
         letters=MarkedLetters(world.letters, name),
         wakeups=MarkedWakeups(world.wakeups, name),
-        rehearses=True,
     )
     return _build_canary_world(rehearsed, world) if name.startswith(f"{CANARY}.") else rehearsed
 
@@ -134,13 +130,9 @@ def _build_canary_world(rehearsed: World, world: World) -> World:
 
 def open_rehearsal(world: World, name: str) -> World:
     """The world with the rows and the evidence of a rehearsal in place of the real ones."""
-    bucket = world.settings.evidence_bucket
-    return _replace(
-        world,
-        state=State(RehearsedItems(world.state.items, name, world.now())),
-        objects=RehearsedObjects(world.objects, bucket, f"replays/{name}/"),
-        rehearses=True,
-    )
+    beside = _replace(world, replay=name, state=State(RehearsedItems(world.state.items, name, world.now())))
+    objects = RehearsedObjects(world.objects, world.settings.evidence_bucket, beside.evidence_prefix)
+    return _replace(beside, objects=objects)
 
 
 def _replace(world: World, **changes: Any) -> World:

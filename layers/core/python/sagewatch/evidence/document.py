@@ -43,6 +43,14 @@ def build_document(title: str, body: Child, *, look: str, script: str = "page.js
     return join((Markup("<!doctype html>\n"), html))
 
 
+def build_mark(replay: str) -> Markup | None:
+    """What says that a page is of a rehearsal; None where it is of what happens."""
+    if not replay:
+        return None
+    told = " of recorded events: nothing here is happening now, and what is done about it concerns no real incident."
+    return tag("p", tag("strong", "REPLAY"), told, f" Its name: {replay}.", class_="lede")
+
+
 @functools.cache
 def _read(name: str) -> str:
     return resources.files("sagewatch.evidence").joinpath(name).read_text(encoding="utf-8")

@@ -88,7 +88,7 @@ def build_links(incident: Incident, now: datetime, world: World) -> Links:
 def build_object_url(key: str, world: World) -> str:
     """An object of the evidence bucket in the AWS console: works after sign-in, and goes on working."""
     bucket, region = world.settings.evidence_bucket, world.place.region
-    return f"{_build_console(world)}/s3/object/{bucket}?region={region}&prefix={quote(key)}"
+    return f"{_build_console(world)}/s3/object/{bucket}?region={region}&prefix={quote(world.evidence_prefix + key)}"
 
 
 def _build_console(world: World) -> str:
@@ -172,7 +172,9 @@ def write_index(now: datetime, world: World) -> None:
         IndexRow(**{name: getattr(one, name) for name in IndexRow.__struct_fields__})
         for one in world.state.list_incidents()
     ]
-    body = build_index(rows, now, lambda incident_id: build_object_url(build_page_key(incident_id), world))
+    body = build_index(
+        rows, now, lambda incident_id: build_object_url(build_page_key(incident_id), world), world.replay
+    )
     world.objects.put_object(world.settings.evidence_bucket, INDEX_KEY, body, "text/html; charset=utf-8")
 
 
@@ -262,6 +264,7 @@ def _gather(
         runbook=f"{links.runbooks}/{incident.kind}.md" if links.runbooks else None,
         moved=moved,
         violations=list_broken(report_files, incident.latest),
+        replay=world.replay,
     )
 
 

@@ -102,7 +102,7 @@ def _read_clock(segments: Sequence[Segment], world: World) -> datetime:
     By the clock on the wall an archive's captures would all be late, and the stream silent between them.
     """
     now = world.now()
-    return min(now, max(one.last_at for one in segments)) if world.rehearses and segments else now
+    return min(now, max(one.last_at for one in segments)) if world.replay and segments else now
 
 
 def _find_settled(now: datetime) -> datetime:
