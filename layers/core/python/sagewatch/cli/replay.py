@@ -96,9 +96,16 @@ def replay(
     if as_json:
         click.echo(encode(outcome), nl=False)
     else:
-        show_outcome(outcome, reproduced=bool(recording.stories) and not differences)
+        show_outcome(outcome, reproduced=is_reproduced(recording, differences))
     if differences:
         raise NotReproducedError(differences)
+
+
+def is_reproduced(recording: Recording, differences: list[Difference]) -> bool:
+    """Whether the recording told of an incident that can be played, and the replay came to it."""
+    from sagewatch.report.judge import KINDS
+
+    return not differences and any(story.incident.kind not in KINDS for story in recording.stories)
 
 
 def refuse_unwatched(recording: Recording) -> None:
@@ -242,4 +249,12 @@ def show_outcome(outcome: Outcome, *, reproduced: bool) -> None:
         say(f"{told_when}  {message.kind} to {message.receiver} ({message.reason})")
     for function, reason in outcome.given_up:
         say(f"given up by {function}: {reason}")
+    if outcome.unplayed:
+        count = len(outcome.unplayed)
+        jobs, reports = (
+            ("1 processing job", "its report is")
+            if count == 1
+            else (f"{count} processing jobs", "their reports are")
+        )
+        say(f"{jobs} could not be played: {reports} no part of a recording.")
     say("Nothing was sent." + (" The recorded incident is reproduced." if reproduced else ""))

@@ -14,6 +14,7 @@ from sagewatch.incident.model import Entry, Incident
 from sagewatch.replay.play import Player
 from sagewatch.replay.recording import Event
 from sagewatch.replay.scene import Story
+from sagewatch.report.judge import KINDS as MONITORED
 
 _CHANGES_IN_PLACE = "updated"
 
@@ -46,6 +47,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         Messages that left the process: none ever does.
     given_up
         Messages that would be dead letters, with function and reason.
+    unplayed
+        Processing jobs that could not be played: their reports are no part of a recording.
     """
 
     schema: int = 1
@@ -58,6 +61,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     messages: tuple[Message, ...]
     sent: int = 0
     given_up: tuple[tuple[str, str], ...] = ()
+    unplayed: tuple[str, ...] = ()
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -88,6 +92,7 @@ def gather(player: Player, events: int) -> Outcome:
         incidents=incidents,
         messages=tuple(sorted(messages, key=lambda one: (one.at, one.incident_id, one.receiver))),
         given_up=tuple(player.given_up),
+        unplayed=tuple(dict.fromkeys(player.unplayed)),
     )
 
 
@@ -116,7 +121,7 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
 
     Compared are findings (identity, kind, severity), incidents (identity, fingerprint, state) and the reasons in
     the trail of each; not times, and not how often a message was changed in place, which depends on the
-    minute's luck.
+    minute's luck. What monitoring jobs found is left out: their reports are no part of a recording.
 
     Raises
     ------
@@ -125,12 +130,15 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
     """
     differences = []
     facts = [event for event in recorded if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
-    before = sorted({_tell_finding(_read_finding(event)) for event in facts})
-    after = sorted({_tell_finding(finding) for finding in outcome.findings})
+    findings = map(_read_finding, facts)
+    before = sorted({_tell_finding(finding) for finding in findings if finding.kind not in MONITORED})
+    after = sorted({_tell_finding(finding) for finding in outcome.findings if finding.kind not in MONITORED})
     if facts and before != after:
         differences.append(Difference("findings", "; ".join(before), "; ".join(after)))
     played = {told.incident.incident_id: told for told in outcome.incidents}
     for story in stories:
+        if story.incident.kind in MONITORED:
+            continue
         name = story.incident.incident_id
         told = played.pop(name, None)
         if told is None:
