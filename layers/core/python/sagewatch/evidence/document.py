@@ -11,7 +11,7 @@ import functools
 import hashlib
 from importlib import resources
 
-from sagewatch.evidence.markup import Child, Markup, join, raw, tag
+from sagewatch.evidence.markup import Child, Markup, foreign, join, raw, tag
 
 
 def build_document(title: str, body: Child, *, look: str, script: str = "page.js") -> Markup:
@@ -48,7 +48,7 @@ def build_mark(replay: str) -> Markup | None:
     if not replay:
         return None
     told = " of recorded events: nothing here is happening now, and what is done about it concerns no real incident."
-    return tag("p", tag("strong", "REPLAY"), told, f" Its name: {replay}.", class_="lede")
+    return tag("p", tag("strong", "REPLAY"), told, " Its name: ", foreign(replay, 100), ".", class_="lede")
 
 
 @functools.cache

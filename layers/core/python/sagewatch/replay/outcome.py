@@ -43,8 +43,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     findings
         As they were raised, in order; cleared ones once more at their clearing.
-    sent
-        Messages that left the process: none ever does.
     given_up
         Messages that would be dead letters, with function and reason.
     unplayed
@@ -59,7 +57,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     incidents: tuple[Told, ...]
     messages: tuple[Message, ...]
-    sent: int = 0
     given_up: tuple[tuple[str, str], ...] = ()
     unplayed: tuple[str, ...] = ()
 

@@ -85,9 +85,11 @@ def _draw(runs: Sequence[Backtest]) -> Markup:
 def _draw_lane(run: Backtest, axis: Axis, top: float) -> list[Markup]:
     middle = top + 29
     drawn = [
-        tag("text", clean_text(run.config, 60), x=0, y=top + 14, class_="lane"),
+        # A long name ends at the drawing's edge.
+        tag("svg", tag("text", clean_text(run.config, 60), x=0, y=14, class_="lane"),
+            class_="clip", x=0, y=top, width="100%", height=20),
         tag("line", x1="0", x2="100%", y1=middle, y2=middle, class_="rail"),
-    ]
+    ]  # fmt: skip
     for one in run.found:
         end: datetime = one.cleared_at or run.ended or one.at
         left, right = axis.place(one.at), axis.place(end)
