@@ -245,7 +245,7 @@ def main() -> None:
     told = parser.parse_args()
     session = boto3.session.Session(region_name=told.region)
     if session.region_name is None:
-        sys.exit("deploy: which region? Set AWS_REGION, or REGION=eu-west-1 on make's command line.")
+        sys.exit("deploy: which region? Set AWS_DEFAULT_REGION, or REGION=eu-west-1 on make's command line.")
     try:
         if told.verb == "remove":
             print(remove(told.stage, session, run_here, input, dry_run=told.dry_run))

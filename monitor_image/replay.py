@@ -1,7 +1,8 @@
 """Runs captured requests through the hooked model inside the saliency job: the live endpoint is never touched.
 
 The model's own inference code runs in a process of its own, with the hook on: it needs torch and what else the model's
-container has (build the image with `--build-arg REPLAY=1`). In: the archive and `requests.jsonl`, beside it
+container has (build the image with `--build-arg REPLAY=1`). What it says while it loads is told; once it is given captured
+requests it is not heard any more, for it may say what is in them. In: the archive and `requests.jsonl`, beside it
 `environment.json` with the variables that the owner lets it have and `withheld.json` with the names of the others. Out:
 `tensors/` as the hook leaves them on an endpoint.
 """
@@ -16,6 +17,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +27,7 @@ from sagewatch.explain.report import KnownRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
 DRAIN_SECONDS: Final = 60.0
 _LINES_KEPT: Final = 3
@@ -61,7 +64,8 @@ def replay_requests(archives: Path, requests: Path, folder: Path) -> dict[str, K
     if done.returncode:
         said = " / ".join(done.stderr.strip().splitlines()[-_LINES_KEPT:])
         raise RejectedInputError(
-            f"the model cannot be replayed: {said}{_tell_withheld(requests)}", where=str(requests)
+            f"the model cannot be replayed: {said} (exit code {done.returncode}){_tell_withheld(requests)}",
+            where=str(requests),
         )
     return known
 
@@ -80,9 +84,9 @@ def read_requests(path: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
                 row = json.loads(line)
                 yield row, base64.b64decode(row["body"], validate=True)
             except (ValueError, KeyError, TypeError) as error:
-                raise RejectedInputError(
-                    f"is no request ({error!r})", where=path.name, line=number
-                ) from error
+                # Its kind alone: a decoder's error may hold the line.
+                reason = f"is no request ({type(error).__name__})"
+                raise RejectedInputError(reason, where=path.name, line=number) from error
 
 
 def _know_requests(requests: Path) -> dict[str, KnownRequest]:
@@ -121,13 +125,32 @@ def main(model: Path, requests: Path) -> int:
     if recorder is None:
         sys.stderr.write("this model has no hook that records tensors\n")
         return 1
+    own = _hush()
     for row, body in read_requests(requests):
         try:
             inference.transform_fn(served, body, row["content_type"], "application/json")
-        except Exception as error:  # noqa: BLE001 - whatever the owner's code raises, the next request is another one
-            sys.stderr.write(f"request {row['id']}: {error}\n")
-        recorder.drain(DRAIN_SECONDS)  # one by one: nothing is dropped here
+            recorder.drain(DRAIN_SECONDS)  # one by one: nothing is dropped here
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the owner's code raises, the next is another one
+            own.write(f"request {row['id']}: {_place(error, model)}\n")
     return 0
+
+
+def _hush() -> TextIO:
+    """Let nothing through that the owner's code, or a library below it, says from now on; our own words go here."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    own = os.fdopen(os.dup(2), "w", buffering=1)
+    with Path(os.devnull).open("w") as nothing:
+        os.dup2(nothing.fileno(), 1)
+        os.dup2(nothing.fileno(), 2)
+    return own
+
+
+def _place(error: BaseException, model: Path) -> str:
+    """What went wrong and where in the owner's code; an error's text may quote the request."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = next((one for one in reversed(frames) if Path(one.filename).is_relative_to(model)), frames[-1])
+    return f"{type(error).__name__} in {last.name} ({Path(last.filename).name}:{last.lineno})"
 
 
 if __name__ == "__main__":

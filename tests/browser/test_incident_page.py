@@ -8,10 +8,10 @@ from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.page import build_page
 from sagewatch.replay.page import build_backtest_page
 from tests.browser.chromium import find_chromium, open_tab
-from tests.unit.evidence.runs import build_runs
+from tests.unit.evidence.runs import build_hostile_runs, build_runs
 from tests.unit.evidence.story import build_dossier, build_running_dossier
 from tests.unit.evidence.test_on_call import build_large, rows
-from tests.unit.evidence.test_page import build_hostile
+from tests.unit.evidence.test_page import build_hostile, build_hostile_index
 from tests.unit.flows.worlds import NOW
 
 CHROMIUM = find_chromium()
@@ -29,6 +29,10 @@ PAGES = {
 BUILT = {
     "index": lambda: build_index(rows(30), NOW),
     "backtest": lambda: build_backtest_page(*build_runs(), "sagewatch backtest"),
+    "hostile-index": lambda: build_hostile_index(BREAKOUT),
+    "long-index": lambda: build_hostile_index("W" * 10_000),
+    "hostile-backtest": lambda: build_backtest_page(*build_hostile_runs(BREAKOUT)),
+    "long-backtest": lambda: build_backtest_page(*build_hostile_runs("W" * 10_000)),
 }
 SCREENSHOTS = Path(__file__).parents[2] / ".build" / "screenshots"
 

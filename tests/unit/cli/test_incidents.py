@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 
+import boto3
 import msgspec
 import pytest
 from click.testing import CliRunner
 
 from sagewatch.cli import cli
 from sagewatch.errors import RejectedInputError
+from tests.aws_in_process import empty_aws
 from tests.unit.cli.stores import INCIDENT, build_store
 from tests.unit.flows.worlds import Pump
 
@@ -169,7 +171,24 @@ def test_a_stack_that_is_not_there_is_named_with_what_to_do(monkeypatch, capsys)
     with pytest.raises(SystemExit) as left:
         main()
     assert left.value.code == 1
-    assert "No stack nowhere" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "No stack nowhere" in told
+    assert "the region with AWS_DEFAULT_REGION" in told  # the one that boto3 reads
+
+
+def test_a_stack_of_somebody_else_is_said_to_be_none_of_sagewatchs(monkeypatch, capsys):
+    from sagewatch.cli import main
+
+    theirs = {"Resources": {"T": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"T": {"Value": "x"}}}
+    monkeypatch.setattr("sys.argv", ["sagewatch", "incidents", "list", "--stack", "theirs"])
+    with empty_aws():
+        boto3.client("cloudformation").create_stack(StackName="theirs", TemplateBody=json.dumps(theirs))
+        with pytest.raises(SystemExit) as left:
+            main()
+    assert left.value.code == 2
+    assert (
+        "--stack, theirs: is no stack of Sagewatch's: it has no output StateTable" in capsys.readouterr().err
+    )
 
 
 def test_what_a_detector_on_trial_found_is_told_once_somebody_says_that_it_is_right(stack):

@@ -70,6 +70,43 @@ def test_an_event_that_lacks_what_it_must_have_does_not_end_the_replay(event, tm
     assert json.loads(result.output)["events"] == 2
 
 
+@pytest.mark.parametrize("odd", [{"detail": {"object": "a name"}}, {"time": None}, {"time": 7}])
+def test_an_event_of_an_odd_shape_is_listed_all_the_same(odd, tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_text(json.dumps({**EVENT, **odd}) + "\n")
+    result = CliRunner().invoke(cli, ["events", "list", str(path)])
+    assert (result.exit_code, "Object Created" in result.output) == (0, True), result.exception
+
+
+HOSTED = {"config": {"EndpointConfigName": "c"}, "model": {"ModelName": "m"}}
+
+
+@pytest.mark.parametrize(
+    ("scene", "event", "told"),
+    [
+        ({"hosting": {"signs": {**HOSTED, "model": {}}}}, EVENT, "hosting.signs: has no ModelName"),
+        ({"hosting": {"signs": {**HOSTED, "config": {}}}}, EVENT, "hosting.signs: has no EndpointConfigName"),
+        ({"evidence": {"k": "../monitors.yml"}}, EVENT, "../monitors.yml: must lie beside the scene"),
+        ({"evidence": {"k": "gone.json"}}, EVENT, "gone.json: cannot be read"),
+        ({"stories": ["../monitors.yml"]}, EVENT, "../monitors.yml: must lie beside the scene"),
+        ({}, {**EVENT, "source": "sagewatch", "detail-type": "Finding Raised", "detail": {"x": 1}},
+         "Finding Raised of 2026-11-21T12:00:00Z, detail: is no finding"),
+    ],
+)  # fmt: skip
+def test_a_recording_that_cannot_be_right_is_named_with_what_is_wrong(
+    scene, event, told, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("monitors.yml").write_text("version: 1\nendpoints: {signs: {}}\n")
+    Path("night").mkdir()
+    Path("night/monitors.yml").write_text("version: 1\nendpoints: {signs: {}}\n")
+    Path("night/scene.json").write_text(json.dumps(scene))
+    landed = {**EVENT, "detail": {"bucket": {"name": "other"}, "object": {"key": "k"}}}
+    Path("night/events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in (landed, event)))
+    code, said = answer(["replay", "night"], monkeypatch, capsys)
+    assert (code, told in said) == (1, True), said
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
@@ -83,6 +120,8 @@ def test_an_event_that_lacks_what_it_must_have_does_not_end_the_replay(event, tm
         (["record", "--from", "0001-01-01T00:00+14:00", "--out", "x.jsonl"], "must be a time"),
         (["replay", "file", "--live"], "--live is of the stack's archive"),
         (["replay", "file", "--endpoint", "signs"], "--endpoint is of the stack's archive"),
+        (["replay", "--from", "1h", "--monitors", "file", "--out", "x"], "--monitors, --out are of a replay here"),
+        (["replay", "--from", "1h", "--captures", "file"], "--captures is of a replay here"),
         (["replay", "file", "--from", "1h"], "Name FILE... to play here, or"),
         (["replay"], "Name FILE... to play here, or"),
         (["incidents", "resolve", "20261121T2034", "--reason", " "], "--reason"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import msgspec
+
 from sagewatch.replay.backtest import Backtest, Found
 from tests.unit.flows.worlds import NOW
 
@@ -21,3 +23,21 @@ def build_runs():
         runs.append(Backtest(config=config, began=NOW, ended=NOW + timedelta(days=7), predictions=1_400_000, found=found,
                              alerts=count, false_alarms=count, false_alarms_per_week=float(count)))  # fmt: skip
     return runs, ["a.yml sends 7, b.yml sends 3.", "b.yml is 412 predictions slower on 2026-11-22."]
+
+
+def build_hostile_runs(text):
+    """The same with a text in every field that comes from outside; in the command, too."""
+    runs, _ = build_runs()
+    hostile = [
+        msgspec.structs.replace(
+            run,
+            config=f"{text}{n}",
+            missed=True,
+            found=tuple(
+                msgspec.structs.replace(one, endpoint=text, variant=text, kind=text, subject=text)
+                for one in run.found
+            ),
+        )
+        for n, run in enumerate(runs)
+    ]
+    return hostile, [text], f"sagewatch backtest {text}"

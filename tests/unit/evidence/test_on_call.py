@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -81,9 +82,11 @@ def test_a_hostile_name_is_inert_in_the_index():
     hostile = msgspec.structs.replace(
         rows(1)[0], subject="<script>alert(1)</script>", endpoint='"><img src=x>'
     )
-    page = build_index([hostile], NOW).decode()
+    turned = msgspec.structs.replace(hostile, kind="drift\u202egnp", endpoint="signs\u202enoitcudorp")
+    page = build_index([hostile, turned], NOW).decode()
     assert "<script>alert" not in page
     assert "<img" not in page
+    assert re.findall("<option[^>]*>[^<]*\u202e", page) == []
 
 
 @pytest.mark.parametrize(

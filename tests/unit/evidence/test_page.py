@@ -9,10 +9,13 @@ from itertools import pairwise
 import msgspec
 import pytest
 
+from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.model import (
     COMPLETENESS_LIMIT,
+    BrokenConstraint,
     Dossier,
     EndpointConfigs,
+    IndexRow,
     PageLink,
     SampleInput,
     TracePoint,
@@ -21,7 +24,11 @@ from sagewatch.evidence.page import build_page
 from sagewatch.finding import Sample
 from sagewatch.incident.describe import KINDS
 from sagewatch.incident.model import Entry, Progress
+from sagewatch.quality.bars import Bar
+from sagewatch.quality.moved import Moved
+from sagewatch.replay.page import build_backtest_page
 from tests.unit.alert.story import HOSTILE
+from tests.unit.evidence.runs import build_hostile_runs
 from tests.unit.evidence.story import (
     HOOKED,
     ORIGINAL,
@@ -96,7 +103,19 @@ def build_hostile(text: str) -> Dossier:
         told=(msgspec.structs.replace(build_dossier().told[0], receiver=text, channel=text, kind=text, reason=text),),
         links=(PageLink(text, text, text), PageLink("x", "https://x/" + text, text), PageLink("y", "javascript:alert(1)")),
         runbook=text,
+        clean_samples=(SampleInput(label=text, where=text, text=text),),
+        violations=(BrokenConstraint(subject=text, check=text, description=text),),
+        moved=(Moved(name=text, distance=0.5, bars=(Bar(text, 0.1, 0.6), Bar(text + "2", 0.9, 0.4))),),
+        replay=text,
     )  # fmt: skip
+
+
+def build_hostile_index(text: str) -> bytes:
+    row = IndexRow(
+        incident_id="20261121T123009Z-d70a35fb2065c43a", endpoint=text, variant=text, kind=text, subject=text,
+        severity="critical", state="open", opened_at=at(1),
+    )  # fmt: skip
+    return build_index([row], at(2), replay=text)
 
 
 @pytest.mark.parametrize(("name", "build"), [("done", build_dossier), ("running", build_running_dossier)])
@@ -134,11 +153,28 @@ def test_policy_allows_this_style_and_this_script_alone():
         assert f"{element}-src 'sha256-{digest}'" in policy
 
 
+BREAKOUT = {"breakout": "</title></style></script>'\"><img src=x onerror=alert(1)>{{7*7}}${7}"}
+
+
+@pytest.mark.parametrize("text", (HOSTILE | BREAKOUT).values(), ids=(HOSTILE | BREAKOUT).keys())
+@pytest.mark.parametrize(
+    "build", [build_hostile_index, lambda text: build_backtest_page(*build_hostile_runs(text))]
+)
+def test_hostile_text_is_inert_in_the_index_and_in_a_backtest(build, text):
+    page = build(text)
+    outline = Outline(page)
+    assert len(outline.find("script")) == 1
+    assert outline.find("img") == []
+    assert not any(attribute.startswith("on") for _, attributes in outline.seen for attribute in attributes)
+    shown = re.sub(
+        r' (value|data-\w+)="[^"]*"', "", page.decode()
+    )  # what the filters compare, and nobody sees
+    assert not {"\u202e", "\x00", "\x1b"} & set(shown)
+
+
 @pytest.mark.parametrize("name", [*HOSTILE, "breakout"])
 def test_hostile_text_in_every_field_is_inert(name):
-    text = (HOSTILE | {"breakout": "</title></style></script>'\"><img src=x onerror=alert(1)>{{7*7}}${7}"})[
-        name
-    ]
+    text = (HOSTILE | BREAKOUT)[name]
     page = build_page(build_hostile(text))
     outline = Outline(page)
     assert {tag for tag, _ in outline.seen} <= ELEMENTS

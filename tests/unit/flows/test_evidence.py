@@ -142,6 +142,19 @@ def test_pictures_are_no_fields_and_are_withheld_where_fields_are_sensitive():
 
 
 @pytest.mark.parametrize(("monitors", "shown"), [(MONITORS, True), (SENSITIVE, False)])
+def test_what_the_saliency_job_noted_is_withheld_where_fields_are_sensitive(monitors, shown):
+    """A job of an older image notes the words of the owner's code, and these may quote a request."""
+    world, incident_id = tell_of_named_inputs(monitors, json.dumps({"age": 30}))
+    report = json.dumps({"images": [], "notes": ["the model cannot be replayed: no float: 'SECRET-1'"]})
+    key = f"incidents/{incident_id}/explain/explanations.json"
+    world.objects.put_object("evidence", key, report.encode(), "application/json")
+    write_page(incident_id, world)
+    page = read_bundle(world)["index.html"]
+    assert (b"SECRET-1" in page) is shown
+    assert (b"What the saliency job noted is withheld" in page) is not shown
+
+
+@pytest.mark.parametrize(("monitors", "shown"), [(MONITORS, True), (SENSITIVE, False)])
 def test_heat_maps_are_pictures_of_inputs_too(monitors, shown):
     world = build_world(monitors)
     handle(manage_incident, build_event(build_finding()), world)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from datetime import timedelta
 from email import message_from_bytes
 from email.policy import default
@@ -18,12 +19,18 @@ from sagewatch.flows.advance_diagnosis import advance_diagnosis
 from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.flows.streams import view_stream
 from sagewatch.memory.world import MemoryLetters
-from sagewatch.rehearsal import build_replay_name, choose_world, read_replay_name
+from sagewatch.rehearsal import build_replay_name, choose_world, open_rehearsal, read_replay_name
 from sagewatch.sandbox.mail_rules import find_refused_letter
 from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
 from tests.unit.flows.worlds import LISTENERS, MONITORS, NOW, build_world
 
+SLACK_APP = """
+slack:
+  signing: "secret:sagewatch/signing"
+  users: {U00000001: operator}
+"""
 WITH_TEST = MONITORS.replace(
     "receivers:",
     "routes: {receiver: ml-on-call}\nreceivers:\n  test: {slack: {channel: '#test', token: 'secret:t'}}",
@@ -71,6 +78,65 @@ def test_a_rehearsal_tells_the_test_receiver_alone_and_says_what_it_is():
     assert all(message["text"].startswith("[REPLAY] ") for _, message in world.chat.posted)
 
 
+def list_buttons(world):
+    blocks = [block for _, message in world.chat.posted for block in message["blocks"]]
+    return [button for block in blocks if block["type"] == "actions" for button in block["elements"]]
+
+
+def test_a_rehearsals_messages_have_no_buttons_as_they_would_act_on_the_real_incident():
+    world = build_world(WITH_TEST + SLACK_APP)
+    replay(world, build_replay_name(NOW, live=True))
+    assert list_buttons(world) != []
+    rehearsed = build_world(WITH_TEST + SLACK_APP)
+    replay(rehearsed, build_replay_name(NOW, live=False))
+    assert rehearsed.chat.posted != []
+    assert list_buttons(rehearsed) == []
+
+
+def test_the_archives_word_on_real_incidents_says_nothing_to_a_rehearsal_and_leaves_no_dead_letter():
+    world = build_world(WITH_TEST)
+    replay(world, build_replay_name(NOW, live=True))
+    archived = [dict(one) for one in world.bus.events]
+    for event in archived:
+        event["detail"] = {key: value for key, value in event["detail"].items() if key != "replay_name"}
+    pressed = {"action": "resolve", "incident_id": world.state.list_incidents()[0].incident_id, "by": "ada"}
+    asked = {**pressed, "at": NOW.isoformat(), "account": "123456789012", "region": "eu-west-1"}
+    archived.append({**archived[0], "detail-type": "Action Requested", "detail": asked})
+    told = [one for one in archived if not one["detail-type"].startswith("Finding")]
+    assert {"Incident Opened", "Action Requested"} <= {one["detail-type"] for one in told}
+    before = (len(world.bus.events), len(world.chat.posted), dict(world.state.items.rows))
+    for event in told:
+        envelope = {**event, "replay-name": build_replay_name(NOW, live=False)}
+        for flow in LISTENERS[event["detail-type"]]:
+            handle(flow, envelope, choose_world(world, envelope))
+    assert (len(world.bus.events), len(world.chat.posted), dict(world.state.items.rows)) == before
+
+
+def test_a_rule_of_which_a_rehearsal_shows_nothing_is_refused_before_anything_is_played():
+    store = Store(world=build_world(), outputs={"EventBus": "bus"})
+    result = CliRunner().invoke(cli, ["replay", "--from", "10m", "--rule", "AlertRule"], obj=store)
+    assert isinstance(result.exception, ConfigurationError)
+    assert "rehearse CaptureRule, MonitoringJobRule, FindingRule, or --live" in str(result.exception)
+
+
+def test_a_rehearsals_links_lead_to_its_own_pages_and_these_say_what_they_are():
+    world = build_world(WITH_TEST)
+    name = build_replay_name(NOW, live=False)
+    replay(world, name)
+    pages = {key: body.decode() for (_, key), body in world.objects.bodies.items() if key.endswith(".html")}
+    assert len(pages) == 2
+    for said in (*pages.values(), json.dumps([message for _, message in world.chat.posted])):
+        links = re.findall(r"s3/object/[^\"|]*prefix=([^\"|]*)", said)
+        assert links != []
+        assert all(link.startswith(f"replays/{name}/incidents/") for link in links)
+    for page in pages.values():
+        assert "<strong>REPLAY</strong> of recorded events" in page
+        assert re.search(f"Its name: <bdi>{name}</bdi>", page)
+    real = build_world(WITH_TEST)
+    replay(real, build_replay_name(NOW, live=True))
+    assert not [body for body in real.objects.bodies.values() if b"REPLAY" in body or b"replays/" in body]
+
+
 def test_without_a_test_receiver_a_rehearsal_tells_nobody():
     world = build_world()
     replay(world, build_replay_name(NOW, live=False))
@@ -96,6 +162,39 @@ def test_a_live_replay_of_what_was_counted_changes_nothing():
         envelope = {**event, "replay-name": build_replay_name(NOW, live=True)}
         handle(ingest_capture, envelope, choose_world(world, envelope))
     assert (len(world.bus.events), dict(world.state.items.rows)) == before
+
+
+def rehearse_hours_later(order):
+    """The findings of traffic of two hours ago, whose files come in an order, each judged when it came."""
+    world = build_world(WITH_TEST.replace("detectors: {", "detectors: {no-data: {after: 30m}, "))
+    rng = random.Random(1)
+    events = list(put_files(world, draw_clean(300, rng) + draw_attacked(60, rng), NOW))
+    world.now.move(timedelta(hours=2))
+    name = build_replay_name(world.now(), live=False)
+    for event in order(events):
+        envelope = {**event, "replay-name": name}
+        handle(ingest_capture, envelope, choose_world(world, envelope))
+    found = [one["detail"] for one in world.bus.events if one["detail-type"].startswith("Finding")]
+    rehearsed = open_rehearsal(world, name)
+    stream = rehearsed.state.list_streams("signs")[0]
+    view = view_stream(stream, rehearsed)
+    return {(one["kind"], one["subject"]) for one in found}, view.folded.late, view.folded.traces
+
+
+def shuffle_eights(events):
+    """As concurrent functions take them: files of a few minutes cross each other."""
+    rng, rest = random.Random(2), list(events)
+    while rest:
+        batch, rest = rest[:8], rest[8:]
+        rng.shuffle(batch)
+        yield from batch
+
+
+def test_a_rehearsal_of_traffic_of_hours_ago_judges_every_capture_whatever_the_order_within_minutes():
+    straight = rehearse_hours_later(lambda events: events)
+    shaken = rehearse_hours_later(shuffle_eights)
+    assert straight[0] == shaken[0] == {("class-concentration", "14")}
+    assert shaken[1:] == straight[1:]
 
 
 def test_an_event_of_no_replay_acts_on_the_world_itself():

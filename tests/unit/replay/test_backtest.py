@@ -167,6 +167,7 @@ def test_no_rate_is_made_of_less_than_a_day(folder):
     ("options", "told"),
     [
         (["--config", "other.yml"], "watches none of the endpoints"),
+        (["--config", "monitors.yml", "--against", "other.yml"], "other.yml, endpoints: watches none of"),
         (
             ["--config", "monitors.yml", "--inject", "class=2,share=1,from=2030-01-01"],
             "changes no prediction",
@@ -214,6 +215,16 @@ def test_the_command_fails_where_more_would_be_sent_than_allowed(folder):
     failed = CliRunner().invoke(cli, [*arguments, "--max-alerts", "0"])
     assert isinstance(failed.exception, BacktestFailedError)
     assert "monitors.yml would send 1 alert, more than 0" in str(failed.exception)
+
+
+def test_a_name_that_turns_the_reading_direction_is_cleaned_in_the_drawing_too(folder):
+    run = judge(folder)
+    name = "night\u202egnp.\nyml"
+    found = tuple(msgspec.structs.replace(one, endpoint="signs\u202e\nprod") for one in run.found)
+    page = build_backtest_page([msgspec.structs.replace(run, config=name, found=found)], [], "").decode()
+    assert found != ()
+    assert "\u202e" not in page
+    assert "signs prod" in page
 
 
 def test_the_page_holds_the_table_and_asks_nobody_for_anything(folder):

@@ -26,6 +26,12 @@ def test_events_without_a_place_leave_the_scene_as_it_is():
     assert build_scene([{"source": "aws.s3", "detail": {}}], "capture").account == "123456789012"
 
 
+def test_who_pressed_a_button_is_not_in_a_recording():
+    asked = {"action": "resolve", "incident_id": "i", "by": "ada.lovelace (Slack U024BE7LH)"}
+    event = {**build("222222222222", "eu-west-1", "sagewatch"), "detail": asked}
+    assert redact(event, "222222222222")["detail"] == {**asked, "by": "redacted"}
+
+
 def test_redacted_events_of_another_account_stay_told_apart():
     ours = redact(build("222222222222", "eu-west-1"), "222222222222")
     theirs = redact(

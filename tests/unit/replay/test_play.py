@@ -7,7 +7,9 @@ import random
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from sagewatch.cli import cli
 from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Stream
 from sagewatch.flows.streams import view_stream
@@ -15,6 +17,7 @@ from sagewatch.replay.load import build_player, load_recording
 from sagewatch.replay.outcome import compare, encode, gather
 from sagewatch.replay.recording import iterate_own
 from sagewatch.replay.scene import load_story
+from sagewatch.world import World
 from tests.unit.replay.recordings import MONITORS, write_archive, write_captures
 
 
@@ -30,6 +33,15 @@ def play(*paths, **options):
     return recording, player, gather(player, len(recording.events))
 
 
+def list_outside(world):
+    """The ports of a world that lead out of this process."""
+    ports = {name: getattr(world, name) for name in World.__dataclass_fields__}
+    items = {"items": world.state.items}
+    return [
+        name for name, port in (ports | items).items() if type(port).__module__.startswith("sagewatch.aws")
+    ]
+
+
 def test_the_same_recording_gives_the_same_bytes(archive):
     assert encode(play(archive)[2]) == encode(play(archive)[2])
 
@@ -37,7 +49,7 @@ def test_the_same_recording_gives_the_same_bytes(archive):
 def test_a_recorded_incident_is_reproduced_with_its_fingerprint_and_reasons_and_nothing_is_sent(archive):
     recording, player, outcome = play(archive)
     assert compare(outcome, iterate_own(recording.events), recording.stories) == []
-    assert outcome.sent == 0
+    assert list_outside(player.world) == []
     assert {message.kind for message in outcome.messages} >= {"firing", "resolved"}
     assert outcome.given_up == ()
     assert player.sagemaker.endpoints["signs"]["EndpointConfigName"] == "signs-config"
@@ -45,11 +57,42 @@ def test_a_recorded_incident_is_reproduced_with_its_fingerprint_and_reasons_and_
 
 def test_another_recorded_story_is_told_apart(archive):
     outcome = play(archive)[2]
-    story = load_story(archive / "incident.json")
+    story = load_story(archive, "incident.json")
     other = msgspec.structs.replace(story, incident=msgspec.structs.replace(story.incident, fingerprint="0"))
     assert [one.what for one in compare(outcome, [], [other])] == [
         f"fingerprint of {story.incident.incident_id}"
     ]
+
+
+def test_a_monitoring_job_is_said_to_be_not_played_and_what_it_found_is_no_difference(archive, tmp_path):
+    (tmp_path / "monitors.yml").write_text(MONITORS)
+    recording, _, _ = play(archive)
+    found = next(event for event in recording.events if event["detail-type"] == "Finding Raised")
+    drift = {**found, "detail": {**found["detail"], "kind": "data-quality", "subject": "signs-schedule"}}
+    name = "data-quality-monitoring-202611211200"
+    job = {
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Processing Job State Change",
+        "time": recording.events[0]["time"],
+        "detail": {
+            "ProcessingJobName": name,
+            "ProcessingJobArn": f"arn:{name}",
+            "ProcessingJobStatus": "Completed",
+        },
+    }
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in (job, job, drift)))
+    played, _, outcome = play(tmp_path / "events.jsonl", monitors=tmp_path / "monitors.yml")
+    assert outcome.unplayed == (name,)
+    assert outcome.given_up == ()
+    story = load_story(archive, "incident.json")
+    incident = msgspec.structs.replace(story.incident.latest, kind="data-quality")
+    drifted = msgspec.structs.replace(
+        story, incident=msgspec.structs.replace(story.incident, findings=(incident,), kind="data-quality")
+    )
+    assert compare(outcome, iterate_own(played.events), [drifted]) == []
+    result = CliRunner().invoke(cli, ["replay", str(tmp_path / "events.jsonl")])
+    assert result.exit_code == 0, result.output
+    assert "1 processing job could not be played: its report is no part of a recording." in result.output
 
 
 def test_captures_alone_are_a_recording(tmp_path):

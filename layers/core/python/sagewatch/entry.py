@@ -14,7 +14,7 @@ from sagewatch.errors import RejectedInputError, RetryError, SagewatchError
 from sagewatch.events import Fact, Ignored, parse_event
 from sagewatch.flows.follow_up import Flow, FollowUp, run_through
 from sagewatch.observability import get_logger
-from sagewatch.rehearsal import choose_world, read_replay_name
+from sagewatch.rehearsal import choose_world, makes_its_own, read_replay_name
 from sagewatch.wiring import build_desk, build_world
 from sagewatch.world import Desk, World
 
@@ -148,6 +148,9 @@ def _parse(envelope: dict[str, Any]) -> Fact | None:
     fact = parse_event(envelope)
     if isinstance(fact, Ignored):
         get_logger().debug("event_ignored", reason=fact.reason, about=fact.about)
+        return None
+    if makes_its_own(envelope, fact):
+        get_logger().info("event_ignored", reason="rehearsal_makes_its_own", about=type(fact).__name__)
         return None
     return fact
 

@@ -24,7 +24,15 @@ import msgspec
 
 from sagewatch.alerting import TEST_RECEIVER, Receiver, WebhookReceiver
 from sagewatch.diagnose.model import Policy
-from sagewatch.events import CANARY, MARK
+from sagewatch.events import (
+    CANARY,
+    MARK,
+    ActionRequested,
+    AlertDue,
+    DiagnosisChanged,
+    Fact,
+    IncidentChanged,
+)
 from sagewatch.finding import build_content_key
 from sagewatch.incident.routing import Route
 from sagewatch.marked import (
@@ -49,6 +57,7 @@ REHEARSAL: Final = "rehearsal"
 ARRIVED: Final = "CanaryArrived"
 LATEST: Final = timedelta(days=1)
 """A canary that arrives later than this says nothing about now: somebody replays an archive."""
+_ABOUT_INCIDENTS: Final = (ActionRequested, AlertDue, DiagnosisChanged, IncidentChanged)
 
 
 def build_replay_name(at: datetime, *, live: bool, endpoint: str = "") -> str:
@@ -75,6 +84,18 @@ def read_replay_name(envelope: Mapping[str, Any]) -> str | None:
     return str(name) if name else None
 
 
+def makes_its_own(envelope: Mapping[str, Any], fact: Fact) -> bool:
+    """Whether a replayed fact is about an incident that only the real rows have.
+
+    A rehearsal opens incidents of its own, and what it says of them comes by the bus, not out of the archive: the
+    archive's word on others could only fail until it is a dead letter.
+    """
+    name = read_replay_name(envelope)
+    if name is None or name.startswith(f"{LIVE}."):
+        return False
+    return "replay-name" in envelope and isinstance(fact, _ABOUT_INCIDENTS)
+
+
 def choose_world(world: World, envelope: Mapping[str, Any]) -> World:
     """The world that an event acts on."""
     name = read_replay_name(envelope)
@@ -83,12 +104,9 @@ def choose_world(world: World, envelope: Mapping[str, Any]) -> World:
     scoped = _narrow(world.monitors, name)
     if name.startswith(f"{LIVE}."):
         return _replace(world, monitors=scoped, bus=MarkedBus(world.bus, name))
-    bucket = world.settings.evidence_bucket
     rehearsed = _replace(
-        world,
+        open_rehearsal(world, name),
         monitors=_keep_hands_off(scoped, _find_test_receiver(scoped)),
-        state=State(RehearsedItems(world.state.items, name, world.now())),
-        objects=RehearsedObjects(world.objects, bucket, f"replays/{name}/"),
         bus=MarkedBus(world.bus, name),
         metrics=NoMetrics(),
         mail=MarkedMail(world.mail),
@@ -112,12 +130,9 @@ def _build_canary_world(rehearsed: World, world: World) -> World:
 
 def open_rehearsal(world: World, name: str) -> World:
     """The world with the rows and the evidence of a rehearsal in place of the real ones."""
-    bucket = world.settings.evidence_bucket
-    return _replace(
-        world,
-        state=State(RehearsedItems(world.state.items, name, world.now())),
-        objects=RehearsedObjects(world.objects, bucket, f"replays/{name}/"),
-    )
+    beside = _replace(world, replay=name, state=State(RehearsedItems(world.state.items, name, world.now())))
+    objects = RehearsedObjects(world.objects, world.settings.evidence_bucket, beside.evidence_prefix)
+    return _replace(beside, objects=objects)
 
 
 def _replace(world: World, **changes: Any) -> World:
@@ -147,7 +162,7 @@ def _find_test_receiver(monitors: Monitors) -> dict[str, Receiver]:
 
 
 def _keep_hands_off(monitors: Monitors, receivers: Mapping[str, Receiver]) -> Monitors:
-    """No diagnosis, and nobody is told but the given receiver.
+    """No diagnosis, and nobody is told but the given receiver, without Slack's buttons: they act on what is real.
 
     What clears is over at once: the tick, which ends an incident after its ``hold``, looks at the real rows.
     """
@@ -159,6 +174,7 @@ def _keep_hands_off(monitors: Monitors, receivers: Mapping[str, Receiver]) -> Mo
         },
         route=Route(receiver=next(iter(receivers), None)),
         receivers=dict(receivers),
+        slack=None,
         flapping=msgspec.structs.replace(monitors.flapping, hold=timedelta(0)),
     )
 

@@ -80,6 +80,9 @@ class World:
     folds
         Where one process plays everything (replay, backtest): detectors stay in memory. None on AWS, where
         they rest in the table between events.
+    replay
+        Name of the rehearsal that plays an archive's events; empty where things happen now. In one a stream's captures,
+        not the clock, tell its detectors what time it is, and its evidence has a place of its own.
     """
 
     state: State
@@ -101,6 +104,12 @@ class World:
     schedules: Schedules | None = None
     elsewhere: JobsElsewhere | None = None
     together: Together = one_by_one
+    replay: str = ""
+
+    @property
+    def evidence_prefix(self) -> str:
+        """Below which key prefix of the evidence bucket all lies that is written of these events."""
+        return f"replays/{self.replay}/" if self.replay else ""
 
     def name_endpoint(self, name: str, place: Place | None) -> str:
         """What an endpoint of a place is called in monitors.yml, in the state and in alerts."""

@@ -33,6 +33,9 @@ ARCHIVE_OF = {
 }
 """The archive out of which each rule of ``resources/events.yml`` is played; ``FactArchive`` is of our own bus."""
 
+REHEARSED = ("CaptureRule", "MonitoringJobRule", "FindingRule")
+"""The rules of which a rehearsal shows anything: from them on it makes incidents of its own, and moves no endpoint."""
+
 ARCHIVES = ("CaptureArchive", "SageMakerArchive", "FactArchive")
 _OVER = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
 

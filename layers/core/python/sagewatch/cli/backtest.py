@@ -75,6 +75,8 @@ def backtest(
     names = name_files(config, against)
     runs = [_run(captures, file, name, prefix, injection) for file, name in names]
     refuse_nothing(runs[0], captures, injection)
+    for other in runs[1:]:
+        refuse_nothing(other, captures, None)
     differences = compare_backtests(*runs) if len(runs) > 1 else []
     if out is not None:
         out.write_bytes(

@@ -168,14 +168,16 @@ def send(event: Event, store: Store, *, live: bool, as_json: bool) -> None:
 
 
 def _tell(number: int, event: Event) -> str:
-    detail = event.get("detail", {})
+    from sagewatch.replay.recording import find_object
+
+    detail = event["detail"]
     about = next(
         (
             str(value)
             for value in (
                 detail.get("incident_id"),
                 detail.get("finding_id"),
-                detail.get("object", {}).get("key"),
+                find_object(event)[1],
                 detail.get("EndpointName"),
                 detail.get("ProcessingJobName"),
             )
@@ -184,4 +186,4 @@ def _tell(number: int, event: Event) -> str:
         "",
     )
     status = detail.get("EndpointStatus") or detail.get("ProcessingJobStatus") or ""
-    return f"{number:5}  {event.get('time', ''):<28}  {event['detail-type']}  {about} {status}".rstrip()
+    return f"{number:5}  {event.get('time') or ''!s:<28}  {event['detail-type']}  {about} {status}".rstrip()

@@ -36,7 +36,7 @@ def open_session(region: str | None) -> Session:
     session = boto3.session.Session(region_name=region)
     if not session.region_name:
         raise ConfigurationError(
-            "which region? Name it, or set AWS_REGION", where="command line", key="--region"
+            "which region? Name it, or set AWS_DEFAULT_REGION", where="command line", key="--region"
         )
     return session
 

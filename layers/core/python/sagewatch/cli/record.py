@@ -16,7 +16,9 @@ from sagewatch.incident.amounts import format_time
 @click.option("--from", "start", required=True, help="Since when: a time, or so long ago (2h).")
 @click.option("--to", "end", default="1s", help="Until when; default: now.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
-@click.option("--keep-names", is_flag=True, help="Do not redact account, callers, roles and environment.")
+@click.option(
+    "--keep-names", is_flag=True, help="Do not redact account, callers, people, roles and environment."
+)
 @stack_option
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 def record(start: str, end: str, out: Path, stack: str, *, keep_names: bool, as_json: bool) -> None:

@@ -14,8 +14,11 @@ the examples that need no stack, and holds each of the others to the test that r
 `demo-tabular` the tests play the story without the command around it.
 
 Exit codes of all: 0 done; 1 it was tried and failed, and the message says what to do; 2 the command or a
-configuration file is wrong; 130 interrupted; 143 terminated. `--json` prints what a program reads. Nothing is sent and no endpoint
-is moved by a command that does not say `--live`.
+configuration file is wrong; 130 interrupted; 143 terminated. `--json` prints what a program reads.
+
+A command that has `--live` sends and moves nothing real without it; a rehearsal (`drill`, `replay --from`) tells the receiver
+`test`. Of the others, those that act on an incident tell its receivers, and `swaps off`, a silence and a resolve give an endpoint
+that records its own configuration back.
 
 Commands that work on a deployed stack find it by `--stack` (or `SAGEWATCH_STACK`) and take credentials and region as
 every AWS tool does; with the variables that `sagewatch sandbox up` prints they work on the local one.

@@ -96,9 +96,16 @@ def replay(
     if as_json:
         click.echo(encode(outcome), nl=False)
     else:
-        show_outcome(outcome, reproduced=bool(recording.stories) and not differences)
+        show_outcome(outcome, reproduced=is_reproduced(recording, differences))
     if differences:
         raise NotReproducedError(differences)
+
+
+def is_reproduced(recording: Recording, differences: list[Difference]) -> bool:
+    """Whether the recording told of an incident that can be played, and the replay came to it."""
+    from sagewatch.report.judge import KINDS
+
+    return not differences and any(story.incident.kind not in KINDS for story in recording.stories)
 
 
 def refuse_unwatched(recording: Recording) -> None:
@@ -125,11 +132,16 @@ def refuse_mixture(paths: tuple[Path, ...], start: str | None) -> None:
     if bool(paths) == (start is not None):
         raise click.UsageError("Name FILE... to play here, or a stretch of the stack's archive: --from 2h.")
     context = click.get_current_context()
-    if start is None:
-        given = [name for name in ("live", "endpoint", "rule", "end") if _is_given(context, name)]
-        if given:
-            names = ", ".join(f"--{'to' if name == 'end' else name}" for name in given)
-            raise click.UsageError(f"{names} is of the stack's archive: say --from, too.")
+    foreign = ("live", "endpoint", "rule", "end") if start is None else ("captures", "monitors", "out")
+    given = [name for name in foreign if _is_given(context, name)]
+    if given:
+        names = ", ".join(f"--{'to' if name == 'end' else name}" for name in given)
+        verb = "is" if len(given) == 1 else "are"
+        if start is None:
+            raise click.UsageError(f"{names} {verb} of the stack's archive: say --from, too.")
+        raise click.UsageError(
+            f"{names} {verb} of a replay here: of the archive the stack plays with its own."
+        )
 
 
 def _is_given(context: click.Context, name: str) -> bool:
@@ -140,13 +152,16 @@ def replay_archive(
     stack: str, start: str, end: str, endpoint: str, rule: str, *, live: bool, as_json: bool
 ) -> None:
     """Have EventBridge play the archive, wait for it, and say under which name."""
-    from sagewatch.cli.archives import ARCHIVE_OF, Archives
+    from sagewatch.cli.archives import ARCHIVE_OF, REHEARSED, Archives
     from sagewatch.cli.when import read_window
     from sagewatch.errors import ConfigurationError
     from sagewatch.rehearsal import build_replay_name
 
     if rule not in ARCHIVE_OF:
         raise ConfigurationError(f"is no rule; there are {', '.join(ARCHIVE_OF)}", where="--rule", key=rule)
+    if not live and rule not in REHEARSED:
+        reason = f"a rehearsal makes its own incidents and moves no endpoint: rehearse {', '.join(REHEARSED)}, or --live"
+        raise ConfigurationError(reason, where="--rule", key=rule)
     store = open_store(stack)
     now = store.now()
     since, until = read_window(start, end, now)
@@ -234,4 +249,12 @@ def show_outcome(outcome: Outcome, *, reproduced: bool) -> None:
         say(f"{told_when}  {message.kind} to {message.receiver} ({message.reason})")
     for function, reason in outcome.given_up:
         say(f"given up by {function}: {reason}")
+    if outcome.unplayed:
+        count = len(outcome.unplayed)
+        jobs, reports = (
+            ("1 processing job", "its report is")
+            if count == 1
+            else (f"{count} processing jobs", "their reports are")
+        )
+        say(f"{jobs} could not be played: {reports} no part of a recording.")
     say("Nothing was sent." + (" The recorded incident is reproduced." if reproduced else ""))

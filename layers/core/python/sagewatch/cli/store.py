@@ -24,6 +24,7 @@ from sagewatch.state import State
 from sagewatch.world import World
 
 F = TypeVar("F", bound=Callable[..., Any])
+_NEEDED = ("StateTable", "EventBus", "EvidenceBucket", "CaptureBucket", "CapturePrefix")
 
 
 class StackNotFoundError(SagewatchError):
@@ -32,7 +33,7 @@ class StackNotFoundError(SagewatchError):
     def __init__(self, stack: str, region: str, reason: str) -> None:
         super().__init__(
             f"No stack {stack} in {region or 'no region'}: {reason}. Name it with --stack, the region with "
-            "AWS_REGION, or start one here with `sagewatch sandbox up`."
+            "AWS_DEFAULT_REGION, or start one here with `sagewatch sandbox up`."
         )
         self.stack = stack
 
@@ -112,11 +113,15 @@ def open_store(stack: str, replay_name: str = "") -> Store:
     StackNotFoundError
         No such stack.
     ConfigurationError
-        The replay was none that has rows of its own.
+        The stack is none of Sagewatch's, or the replay none that has rows of its own.
     """
     store = click.get_current_context().find_object(Store)
     if store is None:
         outputs = read_outputs(stack)
+        missing = next((name for name in _NEEDED if name not in outputs), None)
+        if missing is not None:
+            reason = f"is no stack of Sagewatch's: it has no output {missing}"
+            raise ConfigurationError(reason, where="--stack", key=stack)
         store = Store(world=build_world(outputs), outputs=outputs)
     if not replay_name:
         return store

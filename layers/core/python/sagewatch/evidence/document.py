@@ -11,7 +11,7 @@ import functools
 import hashlib
 from importlib import resources
 
-from sagewatch.evidence.markup import Child, Markup, join, raw, tag
+from sagewatch.evidence.markup import Child, Markup, foreign, join, raw, tag
 
 
 def build_document(title: str, body: Child, *, look: str, script: str = "page.js") -> Markup:
@@ -41,6 +41,14 @@ def build_document(title: str, body: Child, *, look: str, script: str = "page.js
     )
     html = tag("html", head, tag("body", body, tag("script", raw(program)), class_=look), lang="en")
     return join((Markup("<!doctype html>\n"), html))
+
+
+def build_mark(replay: str) -> Markup | None:
+    """What says that a page is of a rehearsal; None where it is of what happens."""
+    if not replay:
+        return None
+    told = " of recorded events: nothing here is happening now, and what is done about it concerns no real incident."
+    return tag("p", tag("strong", "REPLAY"), told, " Its name: ", foreign(replay, 100), ".", class_="lede")
 
 
 @functools.cache

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sagewatch.evidence.document import build_document
+from sagewatch.evidence.document import build_document, build_mark
 from sagewatch.evidence.markup import Markup, foreign, tag
 from sagewatch.evidence.model import IndexRow
-from sagewatch.incident.amounts import format_duration, format_time
+from sagewatch.incident.amounts import clean_text, format_duration, format_time
 
 ROWS_SHOWN = 1000
 _FILTERS = (("endpoint", "Endpoint"), ("kind", "Kind"), ("state", "State"))
@@ -20,7 +20,10 @@ def _link_beside(incident_id: str) -> str:
 
 
 def build_index(
-    rows: Sequence[IndexRow], made_at: datetime, link: Callable[[str], str] = _link_beside
+    rows: Sequence[IndexRow],
+    made_at: datetime,
+    link: Callable[[str], str] = _link_beside,
+    replay: str = "",
 ) -> bytes:
     """The page, UTF-8.
 
@@ -30,6 +33,8 @@ def build_index(
         The latest first; beyond ``ROWS_SHOWN`` they are only counted.
     link
         Where an incident's page is, from its id.
+    replay
+        The rehearsal whose incidents these are; empty for the real ones.
     """
     shown = rows[:ROWS_SHOWN]
     open_count = sum(row.state != "resolved" for row in rows)
@@ -39,6 +44,7 @@ def build_index(
             "header",
             tag("p", tag("span", f"{open_count:,} open", class_="state"), tag("span", "Sagewatch", class_="brand"),
                 class_="status"),
+            build_mark(replay),
             tag("h1", f"{len(rows):,} incidents"),
             tag("p", f"Made {format_time(made_at)}.", f" The {hidden:,} oldest are not listed." if hidden else None,
                 class_="lede"),
@@ -56,7 +62,10 @@ def build_index(
 
 def _build_filter(name: str, label: str, rows: Sequence[IndexRow]) -> Markup:
     values = sorted({str(getattr(row, name)) for row in rows})
-    options = [tag("option", "all", value=""), *(tag("option", value[:80], value=value) for value in values)]
+    options = [
+        tag("option", "all", value=""),
+        *(tag("option", clean_text(value, 80), value=value) for value in values),
+    ]
     return tag("label", tag("span", label), tag("select", options, name=name))
 
 

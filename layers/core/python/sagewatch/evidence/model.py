@@ -220,6 +220,8 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
         The features beside their baseline, the farthest first, where a report made the finding.
     made_at
         When the page was made.
+    replay
+        Name of the rehearsal that it is of; empty for an incident.
     """
 
     incident: Incident
@@ -239,3 +241,4 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     runbook: str | None = None
     violations: tuple[BrokenConstraint, ...] = ()
     moved: tuple[Moved, ...] = ()
+    replay: str = ""

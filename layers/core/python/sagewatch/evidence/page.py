@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sagewatch.evidence import sections
-from sagewatch.evidence.document import build_document
+from sagewatch.evidence.document import build_document, build_mark
 from sagewatch.evidence.features import build_features
 from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, tag
 from sagewatch.evidence.pictures import build_heat_maps, build_looked, build_samples
@@ -77,7 +77,8 @@ def build_placeholder(incident_id: str) -> bytes:
 def _build_document(dossier: Dossier, description: Description, body: Child) -> Markup:
     endpoint = clean_text(dossier.incident.endpoint, NAME_LIMIT)
     look = "over" if dossier.incident.state is State.RESOLVED else dossier.incident.severity.value
-    return build_document(f"{description.headline} · {endpoint} · Sagewatch", body, look=look)
+    mark = "REPLAY · " if dossier.replay else ""
+    return build_document(f"{mark}{description.headline} · {endpoint} · Sagewatch", body, look=look)
 
 
 def _build_hero(dossier: Dossier, description: Description) -> Markup:
@@ -95,6 +96,7 @@ def _build_hero(dossier: Dossier, description: Description) -> Markup:
             tag("span", "Sagewatch", class_="brand"),
             class_="status",
         ),
+        build_mark(dossier.replay),
         tag("h1", hold_amounts(_build_headline(dossier, description))),
         tag("p", hold_amounts(_build_lede(dossier, description)), class_="lede"),
         tag("dl", (tag("div", tag("dt", name), tag("dd", value)) for name, value in _list_figures(dossier)),

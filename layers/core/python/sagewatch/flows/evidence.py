@@ -89,7 +89,7 @@ def build_links(incident: Incident, now: datetime, world: World) -> Links:
 def build_object_url(key: str, world: World) -> str:
     """An object of the evidence bucket in the AWS console: works after sign-in, and goes on working."""
     bucket, region = world.settings.evidence_bucket, world.place.region
-    return f"{_build_console(world)}/s3/object/{bucket}?region={region}&prefix={quote(key)}"
+    return f"{_build_console(world)}/s3/object/{bucket}?region={region}&prefix={quote(world.evidence_prefix + key)}"
 
 
 def _build_console(world: World) -> str:
@@ -173,7 +173,9 @@ def write_index(now: datetime, world: World) -> None:
         IndexRow(**{name: getattr(one, name) for name in IndexRow.__struct_fields__})
         for one in world.state.list_incidents()
     ]
-    body = build_index(rows, now, lambda incident_id: build_object_url(build_page_key(incident_id), world))
+    body = build_index(
+        rows, now, lambda incident_id: build_object_url(build_page_key(incident_id), world), world.replay
+    )
     world.objects.put_object(world.settings.evidence_bucket, INDEX_KEY, body, "text/html; charset=utf-8")
 
 
@@ -253,7 +255,9 @@ def _gather(
         clean_samples=load_clean(incident.latest, world),
         explained=tuple(read_explained(report, pictures, load_request_links(incident.incident_id, world))),
         looked=read_looked(report, pictures),
-        explain_notes=(*map(str, report.get("notes", [])), *_tell_withheld(report, pictures)),
+        explain_notes=tuple(
+            _list_notes(report, pictures, withheld=bool(get_sensitive(incident.latest, world)))
+        ),
         explain_failures=tuple(f"{row['file']}: {row['reason']}" for row in report.get("skipped", [])),
         configs=_load_configs(incident, diagnosis, world),
         told=tuple(_list_told(entries)),
@@ -261,10 +265,17 @@ def _gather(
         runbook=f"{links.runbooks}/{incident.kind}.md" if links.runbooks else None,
         moved=moved,
         violations=list_broken(report_files, incident.latest),
+        replay=world.replay,
     )
 
 
-def _tell_withheld(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> Iterator[str]:
+def _list_notes(report: Mapping[str, Any], pictures: Mapping[str, bytes], *, withheld: bool) -> Iterator[str]:
+    """What the saliency job noted, unless inputs are withheld: a note may hold what the owner's code said of one."""
+    notes = report.get("notes", [])
+    if withheld and notes:
+        yield "What the saliency job noted is withheld: the endpoint has sensitive fields. It is in explanations.json."
+    elif not withheld:
+        yield from map(str, notes)
     if report.get("images") and not pictures:
         yield "Heat maps are withheld: the endpoint has sensitive fields, and a picture of an input names none."
 

@@ -18,7 +18,7 @@ from sagewatch.events import CaptureLanded, CaptureRejected, Fact, FindingReport
 from sagewatch.finding import Finding, Stream
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.follow_up import FollowUp
-from sagewatch.flows.streams import LATENESS, View, view_stream
+from sagewatch.flows.streams import View, view_stream
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
@@ -53,9 +53,7 @@ def ingest_capture(fact: Fact, world: World) -> FollowUp | None:
 
 def evaluate_stream(stream: Stream, world: World) -> None:
     """Fold the stream, publish what is new, move the checkpoint."""
-    # By whole minutes: so the checkpoint moves, and writers cross each other, once a minute and not with every file.
-    settle_before = (world.now() - LATENESS).replace(second=0, microsecond=0)
-    view = view_stream(stream, world, settle_before=settle_before)
+    view = view_stream(stream, world, settles=True)
     if view is None:
         return
     fresh = _list_fresh(view.folded, world)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from sagewatch import monitors
+from sagewatch.capture import Segment
 from sagewatch.detect.baseline import ClassCounts
 from sagewatch.detect.class_concentration import ClassConcentration, ClassConcentrationConfig
 from sagewatch.detect.confidence import Confidence, ConfidenceConfig
@@ -50,34 +51,36 @@ class View:
         return self.checkpoint is not None and self.checkpoint != self.before
 
 
-def view_stream(stream: Stream, world: World, settle_before: datetime | None = None) -> View | None:
+def view_stream(stream: Stream, world: World, *, settles: bool = False) -> View | None:
     """Fold the stream as far as its captures go; None where its endpoint is not watched.
 
     Parameters
     ----------
-    settle_before
-        Move the checkpoint behind segments that begin before this; None only looks.
+    settles
+        Move the checkpoint behind segments of before ``LATENESS``; else only look.
     """
     watched = world.monitors.endpoints.get(stream.endpoint)
     if watched is None:
         return None
     if world.folds is not None:
-        return _view_kept(stream, watched, world.folds, world, settle_before)
+        return _view_kept(stream, watched, world.folds, world, settles=settles)
     checkpoint, version = world.state.load_checkpoint(stream)
+    segments = world.state.load_segments(stream, checkpoint.since if checkpoint else None)
+    now = _read_clock(segments, world)
     folded = fold_stream(
         build_detectors(watched.detectors, tuple(watched.capture.classes)),
         checkpoint,
-        world.state.load_segments(stream, checkpoint.since if checkpoint else None),
+        segments,
         stream=stream,
         place=world.find_place(stream.endpoint),
-        settle_before=settle_before,
-        now=world.now(),
+        settle_before=_find_settled(now) if settles else None,
+        now=now,
     )
     return View(folded=folded, checkpoint=folded.checkpoint, before=checkpoint, version=version)
 
 
 def _view_kept(
-    stream: Stream, watched: monitors.Endpoint, folds: Folds, world: World, settle_before: datetime | None
+    stream: Stream, watched: monitors.Endpoint, folds: Folds, world: World, *, settles: bool
 ) -> View:
     """The same from detectors that stay at work in this process: each segment is folded once."""
     fold = folds.get(stream)
@@ -86,10 +89,25 @@ def _view_kept(
         place = world.find_place(stream.endpoint)
         fold = folds[stream] = StreamFold(detectors, None, stream=stream, place=place)
     segments = world.state.load_segments(stream, fold.since)
-    told = fold.take_in(segments, settle_before=settle_before, now=world.now())
-    if settle_before is not None:
+    now = _read_clock(segments, world)
+    told = fold.take_in(segments, settle_before=_find_settled(now) if settles else None, now=now)
+    if settles:
         fold.announce(told)
     return View(folded=told, checkpoint=None, before=None, version=0)
+
+
+def _read_clock(segments: Sequence[Segment], world: World) -> datetime:
+    """What time it is to a stream's detectors: in a rehearsal, that of the latest capture that was played.
+
+    By the clock on the wall an archive's captures would all be late, and the stream silent between them.
+    """
+    now = world.now()
+    return min(now, max(one.last_at for one in segments)) if world.replay and segments else now
+
+
+def _find_settled(now: datetime) -> datetime:
+    # By whole minutes: so the checkpoint moves, and writers cross each other, once a minute and not with every file.
+    return (now - LATENESS).replace(second=0, microsecond=0)
 
 
 def build_detectors(settings: Detectors, classes: tuple[str, ...]) -> list[AnyDetector]:

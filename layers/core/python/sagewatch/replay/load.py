@@ -16,7 +16,15 @@ from sagewatch.monitors import Monitors, read_monitors
 from sagewatch.replay.play import Player
 from sagewatch.replay.recording import Event, FolderObjects, find_object, list_landings, load_events
 from sagewatch.replay.redaction import ACCOUNT
-from sagewatch.replay.scene import SCENE_FILE, HostedEndpoint, Scene, Story, load_scene, load_story
+from sagewatch.replay.scene import (
+    SCENE_FILE,
+    HostedEndpoint,
+    Scene,
+    Story,
+    load_scene,
+    load_story,
+    read_beside,
+)
 
 EVENTS_FILE = "events.jsonl"
 
@@ -96,7 +104,7 @@ def load_recording(
         events=tuple(events),
         folder=beside,
         captures=folder,
-        stories=tuple(load_story(beside / name) for name in scene.stories) if beside else (),
+        stories=tuple(load_story(beside, name) for name in scene.stories) if beside else (),
     )
 
 
@@ -106,7 +114,7 @@ def build_player(recording: Recording, monitors: Monitors | None = None) -> Play
     objects = FolderObjects(scene.capture_bucket, recording.captures)
     if recording.folder is not None:
         for key, name in scene.evidence.items():
-            body = (recording.folder / name).read_bytes()
+            body = read_beside(recording.folder, name)
             objects.put_object(scene.evidence_bucket, key, body, "application/json")
     return Player(monitors or recording.monitors, scene, objects)
 

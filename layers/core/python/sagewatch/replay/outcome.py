@@ -8,11 +8,13 @@ from datetime import datetime
 
 import msgspec
 
+from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Finding
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.replay.play import Player
 from sagewatch.replay.recording import Event
 from sagewatch.replay.scene import Story
+from sagewatch.report.judge import KINDS as MONITORED
 
 _CHANGES_IN_PLACE = "updated"
 
@@ -41,10 +43,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     findings
         As they were raised, in order; cleared ones once more at their clearing.
-    sent
-        Messages that left the process: none ever does.
     given_up
         Messages that would be dead letters, with function and reason.
+    unplayed
+        Processing jobs that could not be played: their reports are no part of a recording.
     """
 
     schema: int = 1
@@ -55,8 +57,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
     incidents: tuple[Told, ...]
     messages: tuple[Message, ...]
-    sent: int = 0
     given_up: tuple[tuple[str, str], ...] = ()
+    unplayed: tuple[str, ...] = ()
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -87,6 +89,7 @@ def gather(player: Player, events: int) -> Outcome:
         incidents=incidents,
         messages=tuple(sorted(messages, key=lambda one: (one.at, one.incident_id, one.receiver))),
         given_up=tuple(player.given_up),
+        unplayed=tuple(dict.fromkeys(player.unplayed)),
     )
 
 
@@ -115,16 +118,24 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
 
     Compared are findings (identity, kind, severity), incidents (identity, fingerprint, state) and the reasons in
     the trail of each; not times, and not how often a message was changed in place, which depends on the
-    minute's luck.
+    minute's luck. What monitoring jobs found is left out: their reports are no part of a recording.
+
+    Raises
+    ------
+    RejectedInputError
+        What was recorded as a finding is none.
     """
     differences = []
     facts = [event for event in recorded if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
-    before = sorted({_tell_finding(msgspec.convert(event["detail"], Finding)) for event in facts})
-    after = sorted({_tell_finding(finding) for finding in outcome.findings})
+    findings = map(_read_finding, facts)
+    before = sorted({_tell_finding(finding) for finding in findings if finding.kind not in MONITORED})
+    after = sorted({_tell_finding(finding) for finding in outcome.findings if finding.kind not in MONITORED})
     if facts and before != after:
         differences.append(Difference("findings", "; ".join(before), "; ".join(after)))
     played = {told.incident.incident_id: told for told in outcome.incidents}
     for story in stories:
+        if story.incident.kind in MONITORED:
+            continue
         name = story.incident.incident_id
         told = played.pop(name, None)
         if told is None:
@@ -132,6 +143,14 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
             continue
         differences += _compare_trails(story, told)
     return differences
+
+
+def _read_finding(event: Event) -> Finding:
+    try:
+        return msgspec.convert(event["detail"], Finding)
+    except msgspec.ValidationError as error:
+        where = f"{event['detail-type']} of {event.get('time') or 'no time'}"
+        raise RejectedInputError(f"is no finding: {error}", where=where, key="detail") from None
 
 
 def list_reasons(entries: Iterable[Entry]) -> list[str]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from sagewatch.evidence.document import build_document
 from sagewatch.evidence.markup import Markup, foreign, tag
 from sagewatch.evidence.timeline import Axis, build_axis, draw_axis
-from sagewatch.incident.amounts import format_duration, format_time
+from sagewatch.incident.amounts import clean_text, format_duration, format_time
 from sagewatch.replay.backtest import Backtest, Found, tell_false_alarms
 
 _LANE = 50
@@ -85,23 +85,21 @@ def _draw(runs: Sequence[Backtest]) -> Markup:
 def _draw_lane(run: Backtest, axis: Axis, top: float) -> list[Markup]:
     middle = top + 29
     drawn = [
-        tag("text", foreign_text(run.config), x=0, y=top + 14, class_="lane"),
+        # A long name ends at the drawing's edge.
+        tag("svg", tag("text", clean_text(run.config, 60), x=0, y=14, class_="lane"),
+            class_="clip", x=0, y=top, width="100%", height=20),
         tag("line", x1="0", x2="100%", y1=middle, y2=middle, class_="rail"),
-    ]
+    ]  # fmt: skip
     for one in run.found:
         end: datetime = one.cleared_at or run.ended or one.at
         left, right = axis.place(one.at), axis.place(end)
-        title = tag("title", f"{one.at:%d %b %H:%M:%S} {one.endpoint} {one.about}")
+        about = clean_text(f"{one.endpoint} {one.about}", 160)
+        title = tag("title", f"{one.at:%d %b %H:%M:%S} {about}")
         drawn.append(
             tag("rect", title, x=f"{left:.2f}%", y=middle - 7, width=f"{max(right - left, 0.4):.2f}%", height=14,
                 rx=1, class_="seg alarm" if one.sent else "seg explaining")
         )  # fmt: skip
     return drawn
-
-
-def foreign_text(text: str) -> str:
-    """A name in a drawing, cut to a readable length."""
-    return text if len(text) <= 60 else text[:59] + "…"  # noqa: PLR2004
 
 
 def _build_table(run: Backtest) -> Markup:

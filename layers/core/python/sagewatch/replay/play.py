@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from sagewatch.errors import RejectedInputError, RetryError
-from sagewatch.events import Ignored, parse_event
+from sagewatch.events import Ignored, JobChanged, parse_event
 from sagewatch.events.parse import parse_time
 from sagewatch.flows.follow_up import run_through
 from sagewatch.memory.state import MemoryState
@@ -27,6 +27,7 @@ from sagewatch.replay.recording import Event, FolderObjects, find_object
 from sagewatch.replay.rules import FLOWS, Rule, build_rules, matches
 from sagewatch.replay.sagemaker import Pace, VirtualSageMaker, find_subject
 from sagewatch.replay.scene import Scene
+from sagewatch.report.run import OWN_JOBS
 from sagewatch.settings import Settings
 from sagewatch.world import World
 
@@ -65,6 +66,8 @@ class Player:
         Messages by function.
     given_up
         Messages that would be dead letters: function and reason.
+    unplayed
+        Processing jobs of the recording that say nothing here: what they were, and their reports, are no part of it.
     began
         The first event's time; None before it.
     """
@@ -79,6 +82,7 @@ class Player:
         self.sagemaker = VirtualSageMaker(self.clock, self._schedule, self._awaits, pace or Pace())
         self.delivered: Counter[str] = Counter()
         self.given_up: list[tuple[str, str]] = []
+        self.unplayed: list[str] = []
         self._later: list[tuple[datetime, int, str, Event, int]] = []
         self.began: datetime | None = None
         self._number = 0
@@ -194,7 +198,9 @@ class Player:
         self.delivered[function] += 1
         try:
             fact = parse_event(event)
-            if not isinstance(fact, Ignored):
+            if function == "ingest_report" and isinstance(fact, JobChanged) and self._is_unknown(fact.job):
+                self.unplayed.append(fact.job)
+            elif not isinstance(fact, Ignored):
                 run_through(FLOWS[function], fact, self.world)
         except RetryError as error:
             if attempt >= ATTEMPTS:
@@ -204,6 +210,9 @@ class Player:
             self._put_off(self.clock.now + after, function, event, attempt + 1)
         except RejectedInputError as error:
             self.given_up.append((function, error.reason))
+
+    def _is_unknown(self, job: str) -> bool:
+        return not job.startswith(OWN_JOBS) and self.sagemaker.describe_processing_job(job) is None
 
     def _note_object(self, event: Event) -> None:
         """An object that the hooked endpoint or the saliency job wrote is there from now on."""

@@ -12,14 +12,14 @@ from sagewatch.replay.scene import Scene
 ACCOUNT = "111122223333"
 ELSEWHERE = "444455556666"
 _HIDDEN = frozenset(
-    {"requester", "source-ip-address", "request-id", "sequencer", "RoleArn", "ExecutionRoleArn"}
+    {"requester", "source-ip-address", "request-id", "sequencer", "RoleArn", "ExecutionRoleArn", "by"}
 )
 _VALUES_HIDDEN = frozenset({"Environment", "Tags"})
 REDACTED = "redacted"
 
 
 def redact(event: dict[str, Any], home: str) -> dict[str, Any]:
-    """The event without account, callers, roles, environment and tags.
+    """The event without account, callers, people, roles, environment and tags.
 
     Parameters
     ----------

@@ -67,13 +67,35 @@ def load_scene(path: Path) -> Scene:
         The file is no scene.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Scene)
+        scene = msgspec.json.decode(path.read_bytes(), type=Scene)
     except (OSError, msgspec.MsgspecError) as error:
         raise RejectedInputError(f"is no scene of a recording: {error}", where=str(path)) from None
+    for name, hosted in scene.hosting.items():
+        for what, key in ((hosted.config, "EndpointConfigName"), (hosted.model, "ModelName")):
+            if not isinstance(what.get(key), str):
+                raise RejectedInputError(f"has no {key}", where=str(path), key=f"hosting.{name}")
+    return scene
 
 
-def load_story(path: Path) -> Story:
-    """Read how an incident went.
+def read_beside(folder: Path, name: str) -> bytes:
+    """A file that a scene names beside itself.
+
+    Raises
+    ------
+    RejectedInputError
+        It cannot be read, or lies outside: a scene may come from anybody, and what it names is shown.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise RejectedInputError("must lie beside the scene", where=str(folder / SCENE_FILE), key=name)
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise RejectedInputError(f"cannot be read: {error.strerror}", where=str(path)) from None
+
+
+def load_story(folder: Path, name: str) -> Story:
+    """Read how an incident went, from beside its scene.
 
     Raises
     ------
@@ -81,6 +103,6 @@ def load_story(path: Path) -> Story:
         The file is no story.
     """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Story)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise RejectedInputError(f"is no story of an incident: {error}", where=str(path)) from None
+        return msgspec.json.decode(read_beside(folder, name), type=Story)
+    except msgspec.MsgspecError as error:
+        raise RejectedInputError(f"is no story of an incident: {error}", where=str(folder / name)) from None
