@@ -31,9 +31,8 @@ Of 43 classes of photographed traffic signs (GTSRB) fewer than 1 pair in 100 of 
 more than 1 in 3 of frames that are at most three apart, which chains most of a video together.
 """
 _THUMBNAIL: Final = (16, 16)
-_LARGEST: Final = (
-    256  # sides of a compared map; the pictures are drawn at this size, and shuffling takes memory
-)
+_LARGEST: Final = 256
+"""Sides of a compared map: the pictures are drawn at this size, and shuffling takes memory."""
 
 
 @dataclass(frozen=True)

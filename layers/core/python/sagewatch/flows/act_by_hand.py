@@ -112,7 +112,7 @@ def end_silence(silence_id: str, *, by: str, world: World) -> Silence:
     for due in world.alerts.list_due():
         incident = world.state.load_incident(due.incident_id)
         if incident is not None and not due.over and all_hold(found.matchers, due.labels):
-            world.bus.publish([build_due(incident.incident_id, build_labels(incident))], now)
+            world.bus.publish([build_due(incident)], now)
     return ended
 
 

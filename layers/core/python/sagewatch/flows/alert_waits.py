@@ -11,7 +11,6 @@ from sagewatch.alert.outbox import Hold, Ledger, Send, build_wait
 from sagewatch.alert_state import Group
 from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
 from sagewatch.flows.incident_changes import build_due
-from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -45,7 +44,7 @@ def keep_failure(
         pause = seconds if error.after_seconds is not None else min(seconds, _BACKOFF[0])
         world.alerts.save_pause(claimed.receiver, now + timedelta(seconds=pause))
         world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=until))
-        world.wakeups.wake(build_due(incident.incident_id, build_labels(incident)), now, seconds)
+        world.wakeups.wake(build_due(incident), now, seconds)
         entry = Entry(
             at=now,
             what="alert_delayed",
@@ -56,9 +55,7 @@ def keep_failure(
         hold = Hold("receiver_is_down", until)
     else:
         # The letter first: a crash in between keeps two of them, the other way round it would keep none.
-        world.wakeups.give_up(
-            build_due(incident.incident_id, build_labels(incident), forced=True), now, str(error)
-        )
+        world.wakeups.give_up(build_due(incident, forced=True), now, str(error))
         world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refused=send.content))
         entry = Entry(at=now, what="alert_refused", reason=error.reason, by=BY, data=data)
         hold = Hold("receiver_refused")
@@ -78,7 +75,7 @@ def wait_for_receiver(incident: Incident, ledger: Ledger, until: datetime, world
     with contextlib.suppress(ConflictError):  # somebody else was faster, with the same or with news
         world.alerts.save_ledger(msgspec.structs.replace(ledger, retry_at=until))
         left = (until - world.now()).total_seconds()
-        world.wakeups.wake(build_due(incident.incident_id, build_labels(incident)), world.now(), left)
+        world.wakeups.wake(build_due(incident), world.now(), left)
 
 
 def wake_later(incident: Incident, group: Group, hold: Hold, world: World) -> None:
@@ -92,6 +89,4 @@ def wake_later(incident: Incident, group: Group, hold: Hold, world: World) -> No
     first = min(waiting, key=lambda one: (one.joined_at, one.incident_id))
     left = hold.until - world.now()
     if first.incident_id == incident.incident_id and left <= WAKE_AT_MOST:
-        world.wakeups.wake(
-            build_due(incident.incident_id, build_labels(incident)), world.now(), max(left.total_seconds(), 0)
-        )
+        world.wakeups.wake(build_due(incident), world.now(), max(left.total_seconds(), 0))

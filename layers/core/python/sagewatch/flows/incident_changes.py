@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from sagewatch.diagnose.model import Diagnosis
 from sagewatch.events import AlertDue, DiagnosisChanged, IncidentChanged
+from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Incident
 from sagewatch.place import Place
+from sagewatch.state import Due
 
 
 def build_change(incident: Incident, change: str) -> IncidentChanged:
@@ -26,10 +26,11 @@ def build_change(incident: Incident, change: str) -> IncidentChanged:
     )
 
 
-def build_due(incident_id: str, labels: Mapping[str, str], *, forced: bool = False) -> AlertDue:
-    """The fact that an incident's alerts are to be looked at; labels as ``build_labels`` makes them."""
+def build_due(about: Incident | Due, *, forced: bool = False) -> AlertDue:
+    """The fact that an incident's alerts are to be looked at, from the incident or from its row among the due ones."""
+    labels = about.labels if isinstance(about, Due) else build_labels(about)
     return AlertDue(
-        incident_id=incident_id,
+        incident_id=about.incident_id,
         account=labels["account"],
         region=labels["region"],
         endpoint=labels["endpoint"],
@@ -38,14 +39,14 @@ def build_due(incident_id: str, labels: Mapping[str, str], *, forced: bool = Fal
     )
 
 
-def build_diagnosis_change(diagnosis: Diagnosis, change: str, place: Place) -> DiagnosisChanged:
-    """The fact that a diagnosis changed, or with ``due`` that it is to be looked at."""
+def build_diagnosis_change(about: Diagnosis | Incident, change: str, place: Place) -> DiagnosisChanged:
+    """The fact that a diagnosis changed, or with ``due`` that it, or that of an incident, is to be looked at."""
     return DiagnosisChanged(
         change=change,
-        incident_id=diagnosis.incident_id,
+        incident_id=about.incident_id,
         account=place.account,
         region=place.region,
-        endpoint=diagnosis.endpoint,
-        variant=diagnosis.variant,
-        outcome=diagnosis.outcome,
+        endpoint=about.endpoint,
+        variant=about.variant,
+        outcome=about.outcome if isinstance(about, Diagnosis) else "",
     )

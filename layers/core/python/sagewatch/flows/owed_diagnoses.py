@@ -8,6 +8,7 @@ from typing import Final
 
 from sagewatch.diagnose.machine import UPDATING
 from sagewatch.events import DiagnosisChanged
+from sagewatch.flows.incident_changes import build_diagnosis_change
 from sagewatch.incident.model import Incident, State
 from sagewatch.state import Listed
 from sagewatch.world import World
@@ -36,15 +37,7 @@ def find_owed(row: Listed, world: World) -> DiagnosisChanged | None:
     incident = world.state.load_incident(row.incident_id)
     if incident is None or not is_owed(incident, world):
         return None
-    return DiagnosisChanged(
-        change="due",
-        incident_id=incident.incident_id,
-        account=world.place.account,
-        region=world.place.region,
-        endpoint=incident.endpoint,
-        variant=incident.variant,
-        outcome="",
-    )
+    return build_diagnosis_change(incident, "due", world.place)
 
 
 def is_owed(incident: Incident, world: World) -> bool:

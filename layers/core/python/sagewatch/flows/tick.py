@@ -151,4 +151,4 @@ def _list_due_alerts(world: World, attempts: _Attempts) -> list[AlertDue]:
                 finish_clearing(row.incident_id, world)
     rows = [row for row in world.alerts.list_due() if row.due_at is not None and row.due_at <= now]
     rows.sort(key=lambda row: (row.due_at or now, row.incident_id))
-    return [build_due(row.incident_id, row.labels) for row in rows[:ALERTS_AT_ONCE]]
+    return [build_due(row) for row in rows[:ALERTS_AT_ONCE]]

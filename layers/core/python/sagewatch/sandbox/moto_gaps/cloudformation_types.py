@@ -8,6 +8,7 @@ would refuse every call to a local http endpoint.
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from typing import Any, ClassVar
 
 from moto.awslambda.models import lambda_backends
@@ -80,9 +81,9 @@ class Created:
         """The whole moto ends with the sandbox."""
 
     @classmethod
+    @abstractmethod
     def create(cls, name: str, properties: dict[str, Any], account: str, region: str) -> Any:
         """Make one; each type does."""
-        raise NotImplementedError
 
 
 class Subscription(Created, CloudFormationModel):  # type: ignore[misc]
