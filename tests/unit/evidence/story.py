@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 
 from sagewatch.evidence.model import (
+    CaptureBin,
+    Captured,
     Dossier,
     EndpointConfigs,
     Explained,
@@ -108,6 +110,15 @@ TRACE = tuple(
         + [(112 + 4 * n, 7.6 - 0.9 * n) for n in range(13)]
     )
 )
+CAPTURED = Captured(
+    step_seconds=5,
+    bins=tuple(
+        CaptureBin(at(5 * n - 30), 20 + n % 3, of_subject=1 if n < 6 or n > 30 else 16) for n in range(39)
+    ),
+    files=17,
+    first_at=at(-34),
+    last_at=at(160),
+)
 TOLD = (
     Told(at(47), "on-call", "slack", "firing", "new_incident"),
     Told(at(47.4), "on-call", "mail", "firing", "new_incident"),
@@ -163,6 +174,7 @@ def build_dossier(**changes: Any) -> Dossier:
         "incident": incident,
         "made_at": at(165),
         "entries": ENTRIES,
+        "captured": CAPTURED,
         "trace": TRACE,
         "class_names": CLASS_NAMES,
         "samples": tuple(
@@ -189,6 +201,7 @@ def build_running_dossier() -> Dossier:
         ),
         made_at=at(80),
         entries=ENTRIES[:6],
+        captured=msgspec.structs.replace(CAPTURED, bins=CAPTURED.bins[:22], last_at=at(78)),
         trace=TRACE[:38],
         explained=(),
         looked=None,

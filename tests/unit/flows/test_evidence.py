@@ -7,14 +7,18 @@ import dataclasses
 import hashlib
 import json
 import random
+import re
+import tracemalloc
 from datetime import timedelta
 
 import pytest
 
+from sagewatch.capture import Segment
 from sagewatch.entry import handle
 from sagewatch.flows.evidence import load_class_names, write_page
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.flows.samples import load_clean
 from sagewatch.monitors import parse_monitors, read_monitors
 from tests.unit.evidence.story import GREY
 from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
@@ -188,3 +192,35 @@ def test_page_and_index_lead_to_each_other_for_whoever_is_signed_in():
     page_key = f"incidents/{row.incident_id}/index.html"
     assert f'href="{console}incidents/index.html"' in world.objects.bodies["evidence", page_key].decode()
     assert f'href="{console}{page_key}"' in world.objects.bodies["evidence", "incidents/index.html"].decode()
+
+
+def test_the_page_counts_what_was_captured_of_the_incidents_time():
+    world, incident_id = tell_of_named_inputs(MONITORS, "seen")
+    world.now.move(timedelta(hours=1))
+    write_page(incident_id, world)
+    page = read_bundle(world)["index.html"].decode()
+    incident = world.state.load_incident(incident_id)
+    segments = world.state.load_segments(incident.latest.stream, None)
+    answers = [label for one in segments for label in map(one.labels.__getitem__, one.indexes())]
+    told = re.search(r"Captures: ([\d,]+) predictions.*?([\d,]+) of <bdi>class 14", page)
+    files = {one.key for one in segments}
+    assert int(told[1]) == len(answers)
+    assert int(told[2]) == answers.count(incident.subject) > 40
+    assert f"the last at {max(one.last_at for one in segments):%H:%M:%S}" in page
+    assert f"in {len(files)} file" in page
+
+
+def test_clean_inputs_of_a_busy_endpoint_are_found_without_holding_each_prediction():
+    world = build_world()
+    finding = build_finding()
+    times = [finding.window.start - timedelta(minutes=n + 1) for n in reversed(range(100))]
+    segments = [
+        Segment(bucket="captures", key=f"{at}.jsonl", etag="e", stream=finding.stream, labels=("2", "3"),
+                classes=bytes(10_000), first_at=at, last_at=at)
+        for at in times
+    ]  # fmt: skip
+    tracemalloc.start()
+    load_clean(finding, segments, world)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1_000_000  # a million predictions held would be hundreds of megabytes

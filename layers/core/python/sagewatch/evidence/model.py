@@ -179,6 +179,45 @@ class BrokenConstraint(msgspec.Struct, frozen=True, kw_only=True):
     description: str
 
 
+class CaptureBin(msgspec.Struct, frozen=True):
+    """What was captured in one step of time.
+
+    Attributes
+    ----------
+    of_subject
+        Predictions of the class that the finding speaks of.
+    rejected
+        Lines that could not be read.
+    """
+
+    start: datetime
+    predictions: int
+    of_subject: int = 0
+    rejected: int = 0
+
+
+class Captured(msgspec.Struct, frozen=True, kw_only=True):
+    """How much was captured when, around the incident.
+
+    Attributes
+    ----------
+    step_seconds
+        Length of a bin.
+    bins
+        In order of time, without a gap.
+    files
+        Capture objects that the counts come from.
+    first_at, last_at
+        Their first and their last record.
+    """
+
+    step_seconds: int
+    bins: tuple[CaptureBin, ...]
+    files: int
+    first_at: datetime
+    last_at: datetime
+
+
 class IndexRow(msgspec.Struct, frozen=True, kw_only=True):
     """An incident in the list of all."""
 
@@ -200,6 +239,8 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     entries
         The audit trail, in any order.
+    captured
+        What was captured around the incident; None where nothing of it is kept.
     trace
         The detector's evidence over time, in order of time.
     class_names
@@ -227,6 +268,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     incident: Incident
     made_at: datetime
     entries: tuple[Entry, ...] = ()
+    captured: Captured | None = None
     trace: tuple[TracePoint, ...] = ()
     class_names: dict[str, str] = {}
     samples: tuple[SampleInput, ...] = ()

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sagewatch.evidence.axis import build_axis, draw_axis
 from sagewatch.evidence.markup import Markup, foreign, tag
-from sagewatch.evidence.timeline import build_axis, draw_axis
 from sagewatch.incident.amounts import format_share
 from sagewatch.incident.describe import name_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from sagewatch.evidence.axis import Axis
     from sagewatch.evidence.model import Dossier, TracePoint
-    from sagewatch.evidence.timeline import Axis
     from sagewatch.finding import Finding
 
 HEIGHT = 210

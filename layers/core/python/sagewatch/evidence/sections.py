@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sagewatch.evidence.capture_lane import list_captured
 from sagewatch.evidence.config_diff import ConfigRow, compare_configs
 from sagewatch.evidence.markup import Child, Markup, foreign, is_safe_url, join, tag
 from sagewatch.evidence.plots import CLASSES_SHOWN, build_class_table, draw_trace, tell_factor
@@ -42,8 +43,8 @@ def build_section(anchor: str, title: str, note: Child, *content: Child) -> Mark
 
 def build_timeline(dossier: Dossier) -> Markup:
     """What happened, drawn and listed."""
-    drawing = draw_timeline(dossier)
-    return build_section("timeline", "Timeline", "Times are in UTC.", drawing, build_trail(dossier.entries))
+    told = (draw_timeline(dossier), list_captured(dossier), build_trail(dossier.entries))
+    return build_section("timeline", "Timeline", "Times are in UTC.", *told)
 
 
 def build_evidence(dossier: Dossier) -> Markup:

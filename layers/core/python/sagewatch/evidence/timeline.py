@@ -5,11 +5,14 @@ Positions are in percent of the width and sizes in pixels, so that text keeps it
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from sagewatch.evidence.axis import Axis, build_axis, draw_axis
+from sagewatch.evidence.capture_lane import LANE_HEIGHT as CAPTURES_HEIGHT
+from sagewatch.evidence.capture_lane import draw_captures
 from sagewatch.evidence.markup import Markup, join, tag
 from sagewatch.incident.amounts import clean_text, format_duration
 from sagewatch.incident.doing import RUNNING
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from sagewatch.evidence.model import Dossier
-    from sagewatch.incident.model import Entry
+    from sagewatch.incident.model import Entry, Incident
 
 LANE_HEIGHT = 50
 _BAR_TOP, _BAR_HEIGHT = 22, 14
@@ -32,18 +35,6 @@ STAGE_NAMES = {
 }
 
 
-class Axis(msgspec.Struct, frozen=True):
-    """A stretch of time laid over the width of a drawing."""
-
-    start: datetime
-    end: datetime
-
-    def place(self, at: datetime) -> float:
-        """Where a time lies, in percent from the left."""
-        length = (self.end - self.start).total_seconds()
-        return min(100.0, max(0.0, (at - self.start).total_seconds() / length * 100)) if length else 0.0
-
-
 class Segment(msgspec.Struct, frozen=True):
     """Something that lasted: from, to, how it looks, what it is called."""
 
@@ -53,45 +44,17 @@ class Segment(msgspec.Struct, frozen=True):
     name: str
 
 
-def build_axis(times: Iterable[datetime]) -> Axis:
-    """The stretch that holds all times, with a little air on both sides."""
-    known = sorted(times)
-    start, end = known[0], known[-1]
-    air = max((end - start) * 0.02, timedelta(seconds=1))
-    # A hostile time at the edge of the calendar gets as much air as there is.
-    first, last = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-    return Axis(start - min(air, start - first), end + min(air, last - end))
-
-
-def draw_axis(axis: Axis, top: float, count: int = 4) -> Iterator[Markup]:
-    """Times along the bottom, to the second where the stretch is short."""
-    length = axis.end - axis.start
-    form = (
-        "%H:%M:%S" if length < timedelta(minutes=30) else "%H:%M" if length < timedelta(days=2) else "%d %b"
-    )
-    for step in range(count + 1):
-        share = step / count
-        anchor = "start" if step == 0 else "end" if step == count else "middle"
-        at = axis.start + length * share
-        x = f"{share * 100:.2f}%"
-        kind = "tick" if step in {0, count} else "tick inner"
-        yield tag("line", x1=x, x2=x, y1=0, y2=top, class_="grid")
-        yield tag("text", f"{at:{form}}", x=x, y=top + 16, text_anchor=anchor, class_=kind)
-
-
 def draw_timeline(dossier: Dossier) -> Markup:
     """The drawing. All that it shows is also in the list beneath it."""
     incident = dossier.incident
     stages = list(find_stages(dossier.entries, dossier.made_at))
-    windows = [finding.window.start for finding in incident.findings]
-    ends = [incident.resolved_at or dossier.made_at]
-    times = [*windows, incident.opened_at, *ends, *(entry.at for entry in dossier.entries)]
-    axis = build_axis([*times, *(told.at for told in dossier.told), *(stage.end for stage in stages)])
+    axis = _lay_axis(dossier)
     evidence = [
         Segment(one.window.start, one.cleared_at or dossier.made_at, "alarm", "evidence of the finding")
         for one in incident.findings
     ]
-    life = [Segment(incident.opened_at, ends[0], "life", "incident open")]
+    closed = incident.resolved_at or dossier.made_at
+    life = [Segment(incident.opened_at, closed, "life", "incident open")]
     hearing = [(told.at, clean_text(f"{told.kind} to {told.receiver}", 80)) for told in dossier.told]
     lanes = [
         ("Evidence", evidence, [(one.raised_at, "found") for one in incident.findings]),
@@ -99,15 +62,37 @@ def draw_timeline(dossier: Dossier) -> Markup:
         ("Endpoint and diagnosis", stages, []),
         ("Alerts", [], hearing),
     ]
-    height = LANE_HEIGHT * len(lanes)
-    drawn = [_draw_lane(axis, number * LANE_HEIGHT, *lane) for number, lane in enumerate(lanes)]
+    captures = None if dossier.captured is None else draw_captures(dossier.captured, axis)
+    above = CAPTURES_HEIGHT if captures else 0
+    height = above + LANE_HEIGHT * len(lanes)
+    drawn = [_draw_lane(axis, above + number * LANE_HEIGHT, *lane) for number, lane in enumerate(lanes)]
     label = f"Timeline of {format_duration(axis.end - axis.start)}; the list below holds every event."
     drawing = tag(
-        "svg", draw_axis(axis, height), drawn,
+        "svg", draw_axis(axis, height), captures, drawn,
         class_="timeline", width="100%", height=height + 24, role="img", aria_label=label,
     )  # fmt: skip
     legend = (tag("li", tag("i", class_=stage.look), stage.name) for stage in stages)
     return join((drawing, tag("ul", legend, class_="legend") if stages else None))
+
+
+def find_stretch(incident: Incident, entries: Iterable[Entry], now: datetime) -> tuple[datetime, datetime]:
+    """From the first that the incident speaks of to the last that happened in it."""
+    entries = list(entries)
+    times = [
+        *(finding.window.start for finding in incident.findings),
+        incident.opened_at,
+        incident.resolved_at or now,
+        *(entry.at for entry in entries),
+        *(stage.end for stage in find_stages(entries, now)),
+    ]
+    return min(times), max(times)
+
+
+def _lay_axis(dossier: Dossier) -> Axis:
+    times = [*find_stretch(dossier.incident, dossier.entries, dossier.made_at)]
+    times += [told.at for told in dossier.told]
+    times += [one.start for one in dossier.captured.bins[:1]] if dossier.captured else []
+    return build_axis(times)
 
 
 def find_stages(entries: Iterable[Entry], now: datetime) -> Iterator[Segment]:

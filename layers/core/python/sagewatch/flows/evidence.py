@@ -15,12 +15,15 @@ from urllib.parse import quote
 import msgspec
 
 from sagewatch.alert.content import Links
+from sagewatch.capture import Segment
 from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.diagnose.model import Diagnosis
 from sagewatch.diagnose.plan import withhold_environment
 from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest, find_media_type
+from sagewatch.evidence.captures import count_captures
 from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.model import (
+    Captured,
     Dossier,
     EndpointConfigs,
     IndexRow,
@@ -29,6 +32,7 @@ from sagewatch.evidence.model import (
     TracePoint,
 )
 from sagewatch.evidence.page import build_page, build_placeholder
+from sagewatch.evidence.timeline import find_stretch
 from sagewatch.finding import Finding
 from sagewatch.flows.explanations import read_explained, read_looked
 from sagewatch.flows.feature_extremes import load_extremes
@@ -41,6 +45,9 @@ from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.observability import get_logger
 from sagewatch.world import World
+
+SHOWN_BEFORE = 0.2
+"""Traffic of before the incident on its page, as a share of the incident's length."""
 
 PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
 
@@ -244,15 +251,17 @@ def _gather(
     links = build_links(incident, now, world)
     entries = world.state.load_entries(incident.incident_id)
     moved = load_moved(incident.latest, report_files, world)
+    segments = world.state.load_segments(incident.latest.stream, None)
     return Dossier(
         incident=incident,
         made_at=now,
         entries=tuple(entries),
+        captured=_count_captures(incident, entries, segments, now),
         trace=_load_trace(incident.latest, world),
         class_names=get_class_names(incident.endpoint, world),
-        samples=load_suspicious(incident.latest, world)
+        samples=load_suspicious(incident.latest, segments, world)
         or load_extremes(incident.latest, moved, report_files, world),
-        clean_samples=load_clean(incident.latest, world),
+        clean_samples=load_clean(incident.latest, segments, world),
         explained=tuple(read_explained(report, pictures, load_request_links(incident.incident_id, world))),
         looked=read_looked(report, pictures),
         explain_notes=tuple(
@@ -267,6 +276,14 @@ def _gather(
         violations=list_broken(report_files, incident.latest),
         replay=world.replay,
     )
+
+
+def _count_captures(
+    incident: Incident, entries: Iterable[Entry], segments: Iterable[Segment], now: datetime
+) -> Captured | None:
+    """The captures of the incident's time, and of a while before it to compare with."""
+    start, end = find_stretch(incident, entries, now)
+    return count_captures(segments, start - (end - start) * SHOWN_BEFORE, end, incident.subject)
 
 
 def _list_notes(report: Mapping[str, Any], pictures: Mapping[str, bytes], *, withheld: bool) -> Iterator[str]:

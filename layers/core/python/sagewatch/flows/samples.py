@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 import msgspec
 
@@ -29,36 +30,55 @@ class Predicted(msgspec.Struct, frozen=True):
     confidence: float | None
 
 
-def load_suspicious(finding: Finding, world: World) -> tuple[SampleInput, ...]:
-    """The inputs that the finding's samples point at."""
-    segments = world.state.load_segments(finding.stream, finding.window.start.replace(microsecond=0))
-    answers = {one.sample: one for segment in segments for one in iterate_predictions(segment)}
-    chosen = [
-        answers.get(sample, Predicted(sample, finding.subject, None))
-        for sample in finding.samples[:SAMPLES_ON_PAGE]
-    ]
+def load_suspicious(finding: Finding, segments: Iterable[Segment], world: World) -> tuple[SampleInput, ...]:
+    """The inputs that the finding's samples point at.
+
+    Parameters
+    ----------
+    segments
+        What is kept of the finding's stream.
+    """
+    wanted = finding.samples[:SAMPLES_ON_PAGE]
+    objects = {(sample.bucket, sample.key) for sample in wanted}
+    held = (one for one in segments if (one.bucket, one.key) in objects)
+    answers = {one.sample: one for segment in held for one in iterate_predictions(segment)}
+    chosen = [answers.get(sample, Predicted(sample, finding.subject, None)) for sample in wanted]
     return tuple(load_inputs(chosen, world, get_sensitive(finding, world)))
 
 
-def load_clean(finding: Finding, world: World) -> tuple[SampleInput, ...]:
-    """Inputs of just before the finding, those that were called the same first."""
-    before = [
-        segment
-        for segment in world.state.load_segments(finding.stream, None)
-        if segment.last_at < finding.window.start
-    ]
-    answers = [one for segment in before[::-1] for one in iterate_predictions(segment)]
-    same = [one for one in answers if one.label == finding.subject]
-    others = [one for one in answers if one.label != finding.subject]
-    chosen = [*same[: CLEAN_SHOWN // 2], *others][:CLEAN_SHOWN]
+def load_clean(finding: Finding, segments: Sequence[Segment], world: World) -> tuple[SampleInput, ...]:
+    """Inputs of just before the finding, those that were called the same first.
+
+    Parameters
+    ----------
+    segments
+        What is kept of the finding's stream, in order of time.
+    """
+    before = [one for one in reversed(segments) if one.last_at < finding.window.start]
+    same = islice(_iterate_called(before, finding.subject, same=True), CLEAN_SHOWN // 2)
+    others = islice(_iterate_called(before, finding.subject, same=False), CLEAN_SHOWN)
+    chosen = [*same, *others][:CLEAN_SHOWN]
     return tuple(load_inputs(chosen, world, get_sensitive(finding, world)))
+
+
+def _iterate_called(segments: Iterable[Segment], label: str, *, same: bool) -> Iterator[Predicted]:
+    """Predictions of a class, or of all others; made one by one, for two days of a busy endpoint are millions."""
+    for segment in segments:
+        called = segment.labels.index(label) if label in segment.labels else -1
+        for position, index in enumerate(segment.indexes()):
+            if (index == called) is same:
+                yield _read_prediction(segment, position, index)
 
 
 def iterate_predictions(segment: Segment) -> Iterator[Predicted]:
     """Every prediction of a segment with the line that it stands in."""
     for position, index in enumerate(segment.indexes()):
-        sample = Sample(segment.bucket, segment.key, segment.line(position))
-        yield Predicted(sample, segment.labels[index], segment.confidence(position))
+        yield _read_prediction(segment, position, index)
+
+
+def _read_prediction(segment: Segment, position: int, index: int) -> Predicted:
+    sample = Sample(segment.bucket, segment.key, segment.line(position))
+    return Predicted(sample, segment.labels[index], segment.confidence(position))
 
 
 def load_inputs(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from sagewatch.evidence.axis import Axis, build_axis, draw_axis
 from sagewatch.evidence.document import build_document
 from sagewatch.evidence.markup import Markup, foreign, tag
-from sagewatch.evidence.timeline import Axis, build_axis, draw_axis
 from sagewatch.incident.amounts import clean_text, format_duration, format_time
 from sagewatch.replay.backtest import Backtest, Found, tell_false_alarms
 
