@@ -119,3 +119,12 @@ def test_the_example_of_a_command_runs(name, as_json, folder, monkeypatch):
     assert result.output
     if as_json and name not in {"tail", "events list"}:
         json.loads(result.output)
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE.keys() | STORIES))
+def test_the_example_of_a_command_that_needs_more_is_one_that_the_command_takes(name, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "photographs").mkdir(exist_ok=True)
+    *groups, last = name.split()
+    arguments = shlex.split(read_example(COMMANDS[name]))[1 + len(groups) + 1 :]
+    COMMANDS[name].make_context(last, arguments)
