@@ -302,12 +302,29 @@ def test_trace_of_any_shape_can_be_drawn(trace):
     assert not re.search(r'="[^"]*(nan|inf\b)[^"]*"', page.split("</style>")[1])
 
 
+def test_a_drawing_that_has_lost_its_beginning_says_so_and_marks_no_moment_that_it_has_not():
+    whole = build_page(build_dossier()).decode()
+    late = build_page(build_dossier(trace=build_dossier().trace[-8:])).decode()
+    assert "found 20:34:50" in whole
+    assert "no longer kept" not in whole
+    assert "found 20:34:50" not in late
+    assert "cleared 20:36:45" in late
+    assert "What it was before 20:36:17 is no longer kept." in late
+
+
+def test_of_many_events_the_first_and_the_latest_are_shown():
+    entries = tuple(Entry(at(n), f"event_{n}", "r", "d") for n in range(1000))
+    page = build_page(build_dossier(entries=entries)).decode()
+    shown = re.sub(r"<details>.*?</details>", "", page, flags=re.DOTALL)
+    assert [n for n in range(1000) if f"Event {n}<" in shown] == [*range(10), *range(950, 1000)]
+
+
 def test_large_incident_pages_well():
     entries = tuple(Entry(at(n), "finding_raised", "r", "d") for n in range(1000))
     counts = {str(n): 1000 - n for n in range(200)}
     finding = msgspec.structs.replace(build_dossier().incident.latest, counts=counts, expected_shares={})
     incident = msgspec.structs.replace(build_dossier().incident, findings=(finding,))
     page = build_page(build_dossier(entries=entries, incident=incident, explained=(), samples=()))
-    assert "940 earlier events" in page.decode()
+    assert "940 events between" in page.decode()
     assert "188 rarer classes are not shown" in page.decode()
     assert len(page) < 600_000

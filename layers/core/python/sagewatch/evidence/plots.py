@@ -12,6 +12,7 @@ from sagewatch.incident.describe import name_class
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from sagewatch.evidence.axis import Axis
     from sagewatch.evidence.model import Dossier, TracePoint
@@ -52,7 +53,10 @@ def draw_trace(dossier: Dossier, trace: Sequence[TracePoint]) -> Markup:
         At least one point; all of them finite.
     """
     scale = _Scale(trace)
-    axis = build_axis(point.at for point in trace)
+    moments = [
+        one for one in _list_moments(dossier) if one[0] >= trace[0].at
+    ]  # what is not drawn has no place
+    axis = build_axis([point.at for point in trace] + [at for at, _ in moments])
     zero = scale.place(0)
     peak = max(trace, key=lambda point: point.log10_excess)
     label = (
@@ -67,7 +71,7 @@ def draw_trace(dossier: Dossier, trace: Sequence[TracePoint]) -> Markup:
         tag("line", x1=0, x2="100%", y1=zero, y2=zero, class_="threshold"),
         _draw_line(trace, axis, scale),
         tag("text", "alarm threshold", x=0, y=zero - 5, class_="threshold-name"),
-        (_draw_moment(axis, finding) for finding in dossier.incident.findings),
+        (_draw_moment(axis, at, name) for at, name in moments),
         class_="trace", width="100%", height=HEIGHT + 24, role="img", aria_label=label,
     )  # fmt: skip
 
@@ -112,18 +116,22 @@ def _draw_line(trace: Sequence[TracePoint], axis: Axis, scale: _Scale) -> Markup
     )  # fmt: skip
 
 
-def _draw_moment(axis: Axis, finding: Finding) -> Iterator[Markup]:
-    for at, name in ((finding.raised_at, "found"), (finding.cleared_at, "cleared")):
-        if at is None:
-            continue
-        place = axis.place(at)
-        x = f"{place:.2f}%"
-        late = place > 70  # noqa: PLR2004 - the name would leave the drawing
-        yield tag("line", x1=x, x2=x, y1=_TOP - 6, y2=HEIGHT, class_=f"moment {name}")
-        yield tag(
-            "text", f"{name} {at:%H:%M:%S}", x=x, y=12, text_anchor="end" if late else "start",
-            class_=f"moment-name {name}",
-        )  # fmt: skip
+def _list_moments(dossier: Dossier) -> Iterator[tuple[datetime, str]]:
+    for finding in dossier.incident.findings:
+        yield finding.raised_at, "found"
+        if finding.cleared_at is not None:
+            yield finding.cleared_at, "cleared"
+
+
+def _draw_moment(axis: Axis, at: datetime, name: str) -> Iterator[Markup]:
+    place = axis.place(at)
+    x = f"{place:.2f}%"
+    late = place > 70  # noqa: PLR2004 - the name would leave the drawing
+    yield tag("line", x1=x, x2=x, y1=_TOP - 6, y2=HEIGHT, class_=f"moment {name}")
+    yield tag(
+        "text", f"{name} {at:%H:%M:%S}", x=x, y=12, text_anchor="end" if late else "start",
+        class_=f"moment-name {name}",
+    )  # fmt: skip
 
 
 def build_class_table(finding: Finding, class_names: Mapping[str, str]) -> Markup:

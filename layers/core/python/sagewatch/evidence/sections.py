@@ -23,7 +23,7 @@ from sagewatch.incident.describe import GATHERING, name_class
 from sagewatch.incident.doing import RUNNING
 
 if TYPE_CHECKING:
-    from sagewatch.evidence.model import BrokenConstraint, Dossier, Told
+    from sagewatch.evidence.model import BrokenConstraint, Dossier, Told, TracePoint
     from sagewatch.finding import Finding
 
 _TRACE_ROWS = 200
@@ -70,10 +70,18 @@ def build_evidence(dossier: Dossier) -> Markup:
     note = (
         "Every prediction adds to the evidence that the traffic has changed, or takes from it. "
         f"{_tell_crossings([point.log10_excess for point in trace], evidence.log10_excess)}"
+        f"{_tell_begin(trace, finding)}"
     )
     if finding.kind not in GATHERING:
         note = "The detector compares what it observed with what it allows."
     return build_section("evidence", "Evidence", note, drawn, _build_facts(facts))
+
+
+def _tell_begin(trace: list[TracePoint], finding: Finding) -> str:
+    """A detector keeps its latest points only: of a long incident the drawing has not the beginning."""
+    if not trace or trace[0].at <= finding.raised_at:
+        return ""
+    return f" What it was before {trace[0].at:%H:%M:%S} is no longer kept."
 
 
 def _tell_crossings(trace: list[float], whole: float) -> str:

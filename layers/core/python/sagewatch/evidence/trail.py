@@ -9,12 +9,13 @@ from sagewatch.incident.amounts import clean_text, format_dollars_at_most, forma
 from sagewatch.incident.entries import order_entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sagewatch.incident.model import Entry
 
-ENTRIES_SHOWN = 60
+FIRST_SHOWN = 10
+LATEST_SHOWN = 50
 
 _FACTS = {
     "finding_raised": "The detector raised the finding",
@@ -76,16 +77,17 @@ _UNTOLD = frozenset({"finding_id", "kind", "receiver"})
 
 
 def build_trail(entries: Iterable[Entry]) -> list[Markup]:
-    """The list of events; all but the latest are folded away where they are many."""
+    """The list of events. Where they are many, those between the first, which say how it began, and the latest are folded away."""
     ordered = order_entries(entries)
-    earlier, shown = ordered[:-ENTRIES_SHOWN], ordered[-ENTRIES_SHOWN:]
-    built = []
-    if earlier:
-        listed = tag("ol", map(_build_entry, earlier), class_="events")
-        built.append(tag("details", tag("summary", f"{len(earlier):,} earlier events"), listed))
-    if shown:
-        built.append(tag("ol", map(_build_entry, shown), class_="events"))
-    return built
+    if len(ordered) <= FIRST_SHOWN + LATEST_SHOWN:
+        return [_list_events(ordered)] if ordered else []
+    between = ordered[FIRST_SHOWN:-LATEST_SHOWN]
+    folded = tag("details", tag("summary", f"{len(between):,} events between"), _list_events(between))
+    return [_list_events(ordered[:FIRST_SHOWN]), folded, _list_events(ordered[-LATEST_SHOWN:])]
+
+
+def _list_events(entries: Sequence[Entry]) -> Markup:
+    return tag("ol", map(_build_entry, entries), class_="events")
 
 
 def build_time(at: datetime) -> Markup:
