@@ -154,6 +154,13 @@ def test_a_report_that_was_changed_writes_nothing(stack, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_machine_without_a_browser_still_tells_where_the_page_is(stack, tmp_path, monkeypatch):
+    store, _ = stack
+    monkeypatch.setenv("PATH", str(tmp_path))  # no xdg-open, no browser
+    monkeypatch.delenv("DISPLAY", raising=False)
+    assert f"incidents/{INCIDENT}/index.html" in run(store, "incidents", "open", INCIDENT)
+
+
 def test_tail_shows_every_event_in_order_of_time(stack):
     store, _ = stack
     rows = [json.loads(line) for line in run(store, "tail", "--once", "--since", "1h", "--json").splitlines()]

@@ -284,18 +284,20 @@ def report(incident_id: str, out: Path, stack: str, replay_name: str, *, as_json
 
 @incidents.command("open", epilog="Example: sagewatch incidents open 20261121T203405Z-d70a35fb2065c43a")
 @click.argument("incident_id", metavar="ID")
-@click.option("--print", "only_print", is_flag=True, help="Print the link instead of opening a browser.")
+@click.option("--print", "only_print", is_flag=True, help="Print the link, open no browser.")
 @stack_option
 @replay_option
 @as_json_option
 def open_(incident_id: str, stack: str, replay_name: str, *, only_print: bool, as_json: bool) -> None:
-    """Open the incident's page in a browser, by a link that works for an hour."""
+    """Open the incident's page in a browser, by a link that works for an hour; the link is printed, too."""
     store = open_store(stack, replay_name)
     url = find_page(load(incident_id, store), store)
     if as_json:
         _print_json({"url": url})
-    elif only_print or click.launch(url) != 0:
-        say(url)
+        return
+    if not only_print:
+        click.launch(url)  # on a machine without a browser nothing opens, and nothing says so
+    say(url)
 
 
 def load(incident_id: str, store: Store) -> Incident:
