@@ -197,8 +197,10 @@ def find_movable(template: Mapping[str, Any]) -> set[str]:
     policies = [
         policy["PolicyDocument"]
         for row in template["Resources"].values()
-        if row["Type"] == "AWS::IAM::Role"
-        for policy in row["Properties"].get("Policies", [])
+        if row["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
+        # Where many are listed, the rest of them stand in policies of their own.
+        for policy in (*row["Properties"].get("Policies", []), row["Properties"])
+        if "PolicyDocument" in policy
     ]
     # A statement may hang on a condition of the template, such as that of a given key.
     rows = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,9 @@ def run_osls(root: Path, out: Path, words: list[str]) -> None:
         command = [str(osls), "package", "--package", str(out), *words]
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
     said = (done.stdout + done.stderr).strip()
+    # What resources/*.js refuse is a sentence already; osls wraps it into forty lines of its own stack.
+    if refused := re.search(r"Received rejection: Error: (.+)", said):
+        sys.exit(f"package: {refused[1]}")
     if done.returncode or "arning" in said:
         sys.exit(f"package: osls was not content\n{said}")
 

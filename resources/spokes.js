@@ -3,7 +3,11 @@
 // Their events come on a bus of their own, on which no rule hears Sagewatch's facts: a spoke can tell of captures and jobs,
 // and can neither raise a finding nor press a button.
 
+const { MANAGED, measure } = require('./policy_size.js');
+
 const SPOKE = /^(\d{12})\/([a-z]{2,4}(?:-[a-z]+)+-\d)\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([A-Za-z0-9-]+))?$/;
+const STACK = '${self:service}-${sls:stage}';
+const LONGEST_PATTERN = 2048;
 const LAMBDAS = ['IngestCaptureRole', 'IngestReportRole', 'AdvanceDiagnosisRole', 'DeliverAlertRole'];
 
 const ref = (id) => ({ Ref: id });
@@ -41,7 +45,7 @@ function build(spokes, bus, prefix) {
   const accounts = unique(spokes.map((one) => one.account));
   const buckets = unique(spokes.map((one) => one.bucket));
   const keys = unique(spokes.filter((one) => one.key).map((one) => `kms:${one.region}:${one.account}:key/${one.key}`));
-  const readers = unique(spokes.map((one) => `iam::${one.account}:role/sagewatch-reader-${one.region}`));
+  const readers = unique(spokes.map((one) => `iam::${one.account}:role/${STACK}-reader-$\{AWS::AccountId}-${one.region}`));
   const mayRead = [
     { Sid: 'ReadSpokes', Effect: 'Allow', Action: 's3:GetObject', Resource: buckets.map((one) => arn(`s3:::${one}/*`)) },
     { Sid: 'MissInSpokes', Effect: 'Allow', Action: 's3:ListBucket', Resource: buckets.map((one) => arn(`s3:::${one}`)) },
@@ -89,6 +93,18 @@ function build(spokes, bus, prefix) {
   };
 }
 
+// EventBridge and IAM would refuse it in the middle of a deployment.
+function refuseTooMany(spokes, resources) {
+  for (const [id, { Type: type, Properties: made }] of Object.entries(resources)) {
+    const length = type === 'AWS::IAM::ManagedPolicy' ? measure(made.PolicyDocument) : measure(made.EventPattern || {});
+    const most = type === 'AWS::IAM::ManagedPolicy' ? MANAGED : LONGEST_PATTERN;
+    if (length > most) {
+      throw new Error(`spokes: ${spokes.length} are too many for one hub: ${id} becomes ${length} letters long and may have ${most}; let a second hub watch some`);
+    }
+  }
+  return resources;
+}
+
 const rulesOf = (own, ofSpokes) => async ({ resolveVariable }) => {
   const spokes = await readSpokes(resolveVariable);
   return [own, ...(spokes.length ? [ofSpokes] : [])].map((id) => attribute(id, 'Arn'));
@@ -103,7 +119,7 @@ module.exports = {
     if (!spokes.length) return { Resources: {} };
     const [bus, prefix] = [await resolveVariable('param:eventBus'), await resolveVariable('param:capturePrefix')];
     return {
-      Resources: build(spokes, bus, prefix),
+      Resources: refuseTooMany(spokes, build(spokes, bus, prefix)),
       Outputs: { SpokeBusArn: { Value: attribute('SpokeBus', 'Arn') } },
     };
   },

@@ -10,6 +10,7 @@ from sagewatch.aws.sagemaker import SageMakerJobs
 from sagewatch.place import Place
 from tests.aws_in_process import empty_aws
 
+READER = "sagewatch-prod-reader-123456789012"
 THERE = Place("210987654321", "eu-north-1")
 JOB = {
     "ProcessingResources": {
@@ -24,7 +25,9 @@ JOB = {
 def theirs():
     """SageMaker of the other account, as its own people have it."""
     with empty_aws("eu-central-1"):
-        given = boto3.client("sts").assume_role(RoleArn=name_reader(THERE, "aws"), RoleSessionName="owner")
+        given = boto3.client("sts").assume_role(
+            RoleArn=name_reader(THERE, "aws", READER), RoleSessionName="owner"
+        )
         keys = given["Credentials"]
         yield boto3.client(
             "sagemaker",
@@ -37,23 +40,23 @@ def theirs():
 
 def test_a_job_is_described_in_its_own_account_and_region(theirs):
     theirs.create_processing_job(ProcessingJobName="monitor-1", **JOB)
-    found = SageMakerElsewhere().describe_job_at(THERE, "monitor-1")
+    found = SageMakerElsewhere(READER).describe_job_at(THERE, "monitor-1")
     assert found is not None
     assert found["ProcessingJobArn"] == "arn:aws:sagemaker:eu-north-1:210987654321:processing-job/monitor-1"
     assert SageMakerJobs().describe_processing_job("monitor-1") is None
     other_region = Place(THERE.account, "eu-west-1")
-    assert SageMakerElsewhere().describe_job_at(other_region, "monitor-1") is None
+    assert SageMakerElsewhere(READER).describe_job_at(other_region, "monitor-1") is None
 
 
 def test_a_job_that_is_not_there_is_none(theirs):
-    assert SageMakerElsewhere().describe_job_at(THERE, "nobody") is None
+    assert SageMakerElsewhere(READER).describe_job_at(THERE, "nobody") is None
 
 
 def test_the_client_of_a_place_is_made_once(theirs, monkeypatch):
     made = []
     client = boto3.Session.client
     monkeypatch.setattr(boto3.Session, "client", lambda self, name, **more: made.append(name) or client(self, name, **more))  # fmt: skip
-    elsewhere = SageMakerElsewhere()
+    elsewhere = SageMakerElsewhere(READER)
     for _ in range(3):
         elsewhere.describe_job_at(THERE, "nobody")
     assert made == ["sagemaker"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from cfnlint.decode import decode
 
+from layers.stack_parameters import LONGEST_STAGE
 from sagewatch.aws.elsewhere import name_reader
 from sagewatch.place import Place
 from sagewatch.replay.rules import matches
@@ -19,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HUB, THERE, BUCKET = "123456789012", Place("210987654321", "eu-west-1"), "captures-there"
 SPOKES = f"{THERE.account}/{THERE.region}/{BUCKET}, 333333333333/us-east-1/other/1234abcd-12ab-34cd-56ef-1234567890ab"
 STACK = "sagewatch-contracthub"
+READER = f"{STACK}-reader-{HUB}"
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +32,9 @@ def hub(packaged, tmp_path_factory):
     monitors = tmp_path_factory.mktemp("hub") / "monitors.yml"
     monitors.write_text(MONITORS)
     folder = package_stack(ROOT, packaged.parent.name + "hub", "x86_64", monitors, [f"spokes={SPOKES}"])
-    return json.loads((folder / "cloudformation-template-update-stack.json").read_text())["Resources"]
+    text = (folder / "cloudformation-template-update-stack.json").read_text()
+    # A parallel worker's stage has a name of its own.
+    return json.loads(re.sub(r"contractgw\d+hub", "contracthub", text))["Resources"]
 
 
 @pytest.fixture(scope="module")
@@ -163,15 +168,41 @@ def test_the_hub_may_read_the_spokes_captures_and_look_at_their_jobs_and_nothing
 
 def test_the_role_that_the_hub_assumes_is_the_one_that_the_spoke_makes(hub, spoke):
     (assume,) = [row for row in statements_of(hub, "IngestReportRole") if row["Action"] == "sts:AssumeRole"]
-    allowed = [arn["Fn::Sub"].replace("${AWS::Partition}", "aws") for arn in assume["Resource"]]
+    allowed = [
+        arn["Fn::Sub"].replace("${AWS::Partition}", "aws").replace("${AWS::AccountId}", HUB)
+        for arn in assume["Resource"]
+    ]
     reader = spoke["ReaderRole"]["Properties"]
-    assert name_reader(THERE, "aws") == f"arn:aws:iam::{THERE.account}:role/{reader['RoleName']}"
-    assert name_reader(THERE, "aws") in allowed
+    assert name_reader(THERE, "aws", READER) == f"arn:aws:iam::{THERE.account}:role/{reader['RoleName']}"
+    assert name_reader(THERE, "aws", READER) in allowed
     (trust,) = reader["AssumeRolePolicyDocument"]["Statement"]
     made = f"arn:aws:iam::{HUB}:role/{STACK}-IngestReportRole-1A2B3C"
     assert fnmatch.fnmatchcase(made, trust["Condition"]["ArnLike"]["aws:PrincipalArn"])
     other = f"arn:aws:iam::{HUB}:role/{STACK}-SlackActionRole-1A2B3C"
     assert not fnmatch.fnmatchcase(other, trust["Condition"]["ArnLike"]["aws:PrincipalArn"])
+
+
+def test_the_function_that_assumes_it_is_told_its_name(hub):
+    variables = hub["IngestUnderscorereportLambdaFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["SPOKE_READER"]["Fn::Sub"].replace("${AWS::AccountId}", HUB) == READER
+
+
+def test_spokes_of_one_account_and_region_stand_side_by_side(spoke):
+    """The one name that is given says which hub it is for; the second bucket of a hub makes no second reader."""
+    template, _ = decode(str(ROOT / "deploy" / "spoke.yml"))
+    named = {
+        logical_id: row["Properties"][key]
+        for logical_id, row in json.loads(json.dumps(template))["Resources"].items()
+        for key in ("RoleName", "QueueName", "Name", "AlarmName")
+        if key in row["Properties"]
+    }
+    assert named == {"ReaderRole": {"Fn::Sub": "${HubStack}-reader-${HubAccount}-${AWS::Region}"}}
+    assert {spoke[one].get("Condition") for one in ("ReaderRole", "JobRule")} == {"ForwardsJobs"}
+
+
+def test_the_longest_readers_name_is_one_that_iam_takes():
+    stack = f"sagewatch-{'a' * LONGEST_STAGE}"
+    assert len(f"{stack}-reader-{HUB}-ap-southeast-1") <= 64
 
 
 def test_a_spoke_lets_the_hub_change_nothing(spoke):
@@ -207,6 +238,19 @@ def test_a_spoke_that_is_none_is_refused_with_its_form(given):
     assert done.stderr.strip() == (
         f"spokes: {given} is not ACCOUNT/REGION/BUCKET or ACCOUNT/REGION/BUCKET/KMS-KEY-ID"
     )
+
+
+def test_more_spokes_than_a_rule_can_name_are_refused_with_how_many_and_why():
+    given = ",".join(
+        f"2109876543{n}/eu-west-1/captures-of-the-team-number-{n}-2109876543{n}" for n in range(10, 51)
+    )
+    script = (
+        "require('./resources/spokes.js').resources({resolveVariable: async (name) => "
+        f"name === 'param:spokes' ? {json.dumps(given)} : 'capture'}}).catch((error) => console.log(error.message))"
+    )
+    done = subprocess.run(["node", "-e", script], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.startswith("spokes: 41 are too many for one hub: SpokeCaptureRule becomes 26")
+    assert "second hub" in done.stdout
 
 
 def test_a_stack_without_spokes_has_nothing_of_them(template):

@@ -27,6 +27,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         The CloudWatch dashboard that alerts link to; empty where there is none.
     alert_queue_url, alert_dead_letters_url
         The queue of deliver_alert and its dead letters; only that function writes to them.
+    spoke_reader
+        Name of the role that each spoke has for us, without its region; only ingest_report is told.
     runbooks_url
         Where the runbooks (docs/runbooks) are published, for links; empty where they are not.
     """
@@ -47,6 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     chat_topic_arn: str = ""
     alert_queue_url: str = ""
     alert_dead_letters_url: str = ""
+    spoke_reader: str = ""
     task_root: str = "."
 
 
@@ -69,6 +72,7 @@ _OPTIONAL = (
     ("runbooks_url", "RUNBOOKS_URL"),
     ("alert_queue_url", "ALERT_QUEUE_URL"),
     ("alert_dead_letters_url", "ALERT_DEAD_LETTERS_URL"),
+    ("spoke_reader", "SPOKE_READER"),
     ("task_root", "LAMBDA_TASK_ROOT"),
 )
 

@@ -56,7 +56,7 @@ def build_world(account: str) -> World:
         hosting=SageMakerHosting(),
         jobs=SageMakerJobs(),
         schedules=SageMakerSchedules(),
-        elsewhere=SageMakerElsewhere(),
+        elsewhere=SageMakerElsewhere(settings.spoke_reader),
         mail=SnsMail(settings.alerts_topic_arn, settings.chat_topic_arn),
         letters=SesLetters(),
         chat=SlackChat(monitors.slack_receivers, secrets),

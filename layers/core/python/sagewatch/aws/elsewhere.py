@@ -5,7 +5,7 @@ Source: AWS STS AssumeRole; botocore's refreshable credentials.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import boto3
 from botocore.credentials import (
@@ -22,39 +22,45 @@ from sagewatch.aws.sagemaker import SageMakerJobs
 from sagewatch.errors import RetryError
 from sagewatch.place import Place
 
-READER: Final = "sagewatch-reader"
-"""The role's name in every spoke, before its region: roles are an account's, spokes a region's."""
-
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 
 
 class SageMakerElsewhere:
-    """Processing jobs of each place, by a client that is made once and renews its own credentials."""
+    """Processing jobs of each place, by a client that is made once and renews its own credentials.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    reader
+        The role's name in every spoke, before its region: roles are an account's, spokes a region's. It names the hub's
+        stack and account, so that one account can be the spoke of several.
+    """
+
+    def __init__(self, reader: str) -> None:
+        self._reader = reader
         self._jobs: dict[Place, SageMakerJobs] = {}
 
     def describe_job_at(self, place: Place, name: str) -> dict[str, Any] | None:
         """The job as it is now; ``RetryError`` where the spoke does not let us look (yet)."""
         if place not in self._jobs:
-            self._jobs[place] = SageMakerJobs(_build_client(place))
+            self._jobs[place] = SageMakerJobs(_build_client(place, self._reader))
         try:
             return self._jobs[place].describe_processing_job(name)
         except ClientError as error:
             if read_code(error) in _DENIED:
-                raise RetryError(f"{READER}-{place.region} of {place.account} may not be assumed") from error
+                role = f"{self._reader}-{place.region}"
+                raise RetryError(f"{role} of {place.account} may not be assumed") from error
             raise
 
 
-def name_reader(place: Place, partition: str) -> str:
+def name_reader(place: Place, partition: str, reader: str) -> str:
     """ARN of the role that may look at a place's jobs.
 
     Examples
     --------
-    >>> name_reader(Place("210987654321", "eu-west-1"), "aws")
-    'arn:aws:iam::210987654321:role/sagewatch-reader-eu-west-1'
+    >>> name_reader(Place("210987654321", "eu-west-1"), "aws", "sagewatch-prod-reader-123456789012")
+    'arn:aws:iam::210987654321:role/sagewatch-prod-reader-123456789012-eu-west-1'
     """
-    return f"arn:{partition}:iam::{place.account}:role/{READER}-{place.region}"
+    return f"arn:{partition}:iam::{place.account}:role/{reader}-{place.region}"
 
 
 class _Reader(CredentialProvider):  # type: ignore[misc]  # botocore has no types
@@ -62,14 +68,14 @@ class _Reader(CredentialProvider):  # type: ignore[misc]  # botocore has no type
 
     METHOD = "sagewatch-reader"
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, reader: str) -> None:
         super().__init__()
-        self._place = place
+        self._place, self._reader = place, reader
 
     def load(self) -> DeferredRefreshableCredentials:
         """Credentials that fetch themselves."""
         ours = get_session()
-        role = name_reader(self._place, ours.get_partition_for_region(self._place.region))
+        role = name_reader(self._place, ours.get_partition_for_region(self._place.region), self._reader)
         named = {"RoleSessionName": "sagewatch-ingest-report"}
         fetcher = AssumeRoleCredentialFetcher(
             ours.create_client, ours.get_credentials(), role, extra_args=named
@@ -77,8 +83,8 @@ class _Reader(CredentialProvider):  # type: ignore[misc]  # botocore has no type
         return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
 
 
-def _build_client(place: Place) -> Any:
+def _build_client(place: Place, reader: str) -> Any:
     theirs = get_session()
-    theirs.register_component("credential_provider", CredentialResolver([_Reader(place)]))
+    theirs.register_component("credential_provider", CredentialResolver([_Reader(place, reader)]))
     session = boto3.Session(botocore_session=theirs, region_name=place.region)
     return session.client("sagemaker", config=CONFIG)
