@@ -63,7 +63,7 @@ remove: setup ## Remove the stack after asking; table and buckets stay (STAGE=de
 	@$(BIN)/python -m deploy.stack remove --stage $(STAGE) $(if $(REGION),--region $(REGION)) $(if $(DRY_RUN),--dry-run)
 
 image: setup ## Build monitor_image and push it to ECR, where docker is (REGION= DRY_RUN=1)
-	@$(BIN)/python -m deploy.image --architecture $(ARCHITECTURE) $(if $(REGION),--region $(REGION)) $(if $(DRY_RUN),--dry-run)
+	@$(BIN)/python -m deploy.image $(if $(REGION),--region $(REGION)) $(if $(DRY_RUN),--dry-run)
 
 pins: setup ## Resolve requirements.txt anew from pyproject.toml
 	@$(BIN)/python -m layers.pin_versions

@@ -13,10 +13,12 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy.refused import tell_aws
 from layers.build_core import ROOT
 
 REPOSITORY = "sagewatch-monitor"
-DOCKER_PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
+# Processing jobs run on x86 machines, whatever the functions run on.
+PLATFORM = "linux/amd64"
 NO_DOCKER = (
     "image: there is no docker here that answers. Run this where there is one, or let CodeBuild do it: the steps are those "
     "that `make image DRY_RUN=1` prints."
@@ -95,7 +97,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--region", default=None)
     parser.add_argument("--tag", default="latest")
-    parser.add_argument("--architecture", choices=sorted(DOCKER_PLATFORMS), default="x86_64")
     parser.add_argument("--replay", action="store_true", help="with what `mode: replay` needs: 1 GB more")
     parser.add_argument("--dry-run", action="store_true")
     told = parser.parse_args()
@@ -107,13 +108,16 @@ def main() -> None:
             sys.exit(f"image: AWS does not know who you are: {error} Sign in, or set AWS_PROFILE.")
         account = "ACCOUNT"
     registry = f"{account}.dkr.ecr.{session.region_name or 'REGION'}.amazonaws.com"
-    steps = build_steps(registry, told.tag, platform=DOCKER_PLATFORMS[told.architecture], replay=told.replay)
+    steps = build_steps(registry, told.tag, platform=PLATFORM, replay=told.replay)
     if told.dry_run:
         print("\n".join(" ".join(step) for step in steps))
         return
     if not has_docker():
         sys.exit(NO_DOCKER)
-    push_image(session, run_here, steps)
+    try:
+        push_image(session, run_here, steps)
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"image: {tell_aws(error)}")
 
 
 if __name__ == "__main__":

@@ -18,19 +18,17 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy.refused import RefusedError, tell_aws
 from layers.build_core import PLATFORMS, ROOT
 from layers.package_stack import TEMPLATE, package_stack
 from layers.summarize_stack import summarize_stack
+from sagewatch.cli.checks.image import find_image, name_default_image
 from sagewatch.cli.ownership import is_recording
 from sagewatch.diagnose.plan import HOOKED_PREFIX
 
 SERVICE = "sagewatch"
 Run = Callable[[Sequence[str]], int]
 _NAMED = {"AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
-
-
-class RefusedError(Exception):
-    """It was not begun; the message says why, and what to do."""
 
 
 def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, words: Sequence[str]) -> str:
@@ -67,6 +65,7 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
             'Run `sagewatch swaps off --reason "deployment"`, wait until it is back, and try again.'
         )
     told = f"{stack} in account {account}, {session.region_name}\n{compare(standing, template)}"
+    told += "".join(f"\n{line}" for line in look_at_image(template, account, session))
     if dry_run:
         return f"{told}\nDry run: nothing was changed."
     print(told, flush=True)
@@ -167,9 +166,26 @@ def _is_there(kind: str, name: str, session: Any) -> bool:
         else:
             session.client("dynamodb").describe_table(TableName=name)
     except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code in {"404", "NoSuchBucket", "ResourceNotFoundException"}:
+            return False
         # Somebody else's bucket of that name would be in the way as well; it answers 403.
-        return error.response["Error"]["Code"] not in {"404", "NoSuchBucket", "ResourceNotFoundException"}
+        if kind == "AWS::S3::Bucket" and code in {"403", "AccessDenied"}:
+            return True
+        raise
     return True
+
+
+def look_at_image(template: Mapping[str, Any], account: str, session: Any) -> list[str]:
+    """A sentence where the image of the jobs is not in its registry, or where that cannot be seen; nothing where it is."""
+    uri = template.get("Parameters", {}).get("ExplainImage", {}).get("Default") or name_default_image(
+        account, session.region_name
+    )
+    try:
+        state = find_image(session.client, uri)
+    except (BotoCoreError, ClientError) as error:
+        return [f"The image of the jobs was not looked at: {tell_aws(error)}"]
+    return [] if state.well in {True, None} else [f"WARNING: {state.what}: {state.found}. {state.fix}"]
 
 
 def find_hooked(session: Any) -> list[str]:
@@ -258,6 +274,8 @@ def main() -> None:
         print(deploy(package, told.stage, session, run_here, dry_run=told.dry_run, words=words))
     except RefusedError as error:
         sys.exit(f"{told.verb}: {error}")
+    except (BotoCoreError, ClientError) as error:
+        sys.exit(f"{told.verb}: {tell_aws(error)}")
 
 
 if __name__ == "__main__":

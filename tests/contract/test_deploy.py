@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from deploy.image import NO_DOCKER, build_steps, push_image
-from deploy.stack import RefusedError, deploy, find_left, find_movable, remove
+from deploy.refused import RefusedError
+from deploy.stack import deploy, find_left, find_movable, main, remove
 from tests.aws_in_process import empty_aws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,6 +86,59 @@ def test_a_deployment_hands_the_package_to_osls_with_its_parameters(aws, package
     assert "sagewatch doctor --stack sagewatch-dev" in told
     with pytest.raises(RefusedError, match="describe-stack-events"):
         deploy(package, "dev", aws, Osls(answer=1), dry_run=False, words=[])
+
+
+def test_a_dry_run_says_that_the_jobs_image_is_not_there_yet_and_is_quiet_once_it_is(aws, package):
+    told = deploy(package, "dev", aws, Osls(), dry_run=True, words=[])
+    assert "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sagewatch-monitor:latest: is not there" in told
+    assert "make image" in told
+    ecr = aws.client("ecr")
+    ecr.create_repository(repositoryName="sagewatch-monitor")
+    manifest = {"schemaVersion": 2, "mediaType": "m", "config": {"digest": "d"}, "layers": []}
+    for tag, warned in (("old", True), ("latest", False)):
+        ecr.put_image(
+            repositoryName="sagewatch-monitor",
+            imageManifest=json.dumps({**manifest, "config": {"digest": tag}}),
+            imageTag=tag,
+        )
+        assert ("WARNING" in deploy(package, "dev", aws, Osls(), dry_run=True, words=[])) is warned
+
+
+REFUSED = "User: arn:aws:iam::123456789012:user/ada is not authorized to perform: it"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation"),
+    [
+        ("cloudformation", "GetTemplate"),
+        ("dynamodb", "DescribeTable"),
+        ("sagemaker", "ListEndpointConfigs"),
+        ("ecr", "DescribeImages"),
+    ],
+)
+def test_a_right_that_the_deployer_lacks_is_a_sentence_with_the_call(
+    service, operation, aws, package, monkeypatch, capsys
+):
+    """Never a traceback, and never data said to be in the way because nobody may look."""
+    if service == "sagemaker":
+        stand(aws, small())
+    refused = ClientError({"Error": {"Code": "AccessDeniedException", "Message": REFUSED}}, operation)
+
+    def refuse(params, **_):
+        raise refused
+
+    aws.events.register(f"before-parameter-build.{service}.{operation}", refuse)
+    monkeypatch.setattr(sys, "argv", ["stack", "deploy", "--region", "eu-west-1", "--dry-run"])
+    monkeypatch.setattr("deploy.stack.boto3.session.Session", lambda region_name: aws)
+    monkeypatch.setattr("deploy.stack.package_stack", lambda *_: package)
+    if service == "ecr":
+        main()  # what cannot be seen of the image is said, and hinders nobody
+        told = capsys.readouterr().out
+    else:
+        with pytest.raises(SystemExit) as left:
+            main()
+        told = str(left.value)
+    assert f"AWS refused {operation}: {REFUSED}. Who runs this needs that right" in told
 
 
 def test_data_of_a_removed_stack_are_found_before_cloudformation_fails_on_them(aws, package):
@@ -180,8 +236,6 @@ def test_an_image_is_built_signed_in_for_and_pushed_with_the_password_on_standar
 
 
 def test_without_docker_a_sentence_says_what_to_do(tmp_path):
-    import sys
-
     program = (
         "import sys; sys.path.insert(0, '.'); import deploy.image as i; i.shutil.which = lambda name: None\n"
         "i.boto3.session.Session.client = lambda self, name: type('S', (), {'get_caller_identity': lambda s: {'Account': '1'}})()\n"
@@ -258,7 +312,7 @@ def test_an_endpoint_that_begins_to_record_while_its_right_is_taken_away_is_told
 def test_the_template_that_is_packaged_says_which_endpoints_may_be_moved():
     """The refusal reads what resources/endpoints.js writes: should its form change, this fails first."""
     script = (
-        "require('./resources/endpoints.js')({resolveVariable: async () => 'Signs,other'})"
+        "require('./resources/endpoints.js').statement({resolveVariable: async () => 'Signs,other'})"
         ".then((made) => console.log(JSON.stringify(made)))"
     )
     made = subprocess.run(["node", "-e", script], cwd=ROOT, check=True, capture_output=True, text=True).stdout

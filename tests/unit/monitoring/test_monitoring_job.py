@@ -54,6 +54,13 @@ def test_names_fit_the_api_and_differ_by_window(endpoint):
     assert len(request["Environment"]) <= 100
 
 
+def test_endpoints_that_share_their_first_fifty_letters_have_schedules_of_their_own():
+    names = ["a" * 50 + end for end in ("", "-eu", "-us", "-eu-1", "bcdefghijklmn")]
+    schedules = {name_schedule(name) for name in names}
+    assert len(schedules) == len(names)
+    assert all(len(one) <= 63 for one in schedules)
+
+
 @pytest.mark.parametrize(
     ("service", "operation", "request_"),
     [

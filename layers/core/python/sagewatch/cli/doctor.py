@@ -12,6 +12,8 @@ import msgspec
 from sagewatch.cli.checks import Line, Patient
 from sagewatch.cli.checks.account import check_quotas, check_rights
 from sagewatch.cli.checks.endpoints import check_endpoints, check_monitoring
+from sagewatch.cli.checks.image import check_image
+from sagewatch.cli.checks.keys import check_keys
 from sagewatch.cli.checks.stack import (
     check_bucket,
     check_clock,
@@ -33,6 +35,8 @@ CHECKS: tuple[Check, ...] = (
     check_subscriptions,
     check_schedule,
     check_bucket,
+    check_keys,
+    check_image,
     check_endpoints,
     check_monitoring,
     check_rights,
@@ -55,7 +59,7 @@ class NotWellError(SagewatchError):
 @stack_option
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 def doctor(monitors: Path | None, stack: str, *, as_json: bool) -> None:
-    """Look at a stack's clock, rules, queues, subscriptions, schedules, captures, rights and quotas.
+    """Look at a stack's clock, rules, queues, subscriptions, schedules, captures, keys, image, rights and quotas.
 
     Exit code 1: not all is well.
     """

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from sagewatch.datapoints import Datapoints
+from sagewatch.finding import build_content_key
 
 EVENTBRIDGE: Final = "eventbridge"
 MODEL_MONITOR: Final = "model-monitor"
@@ -46,9 +47,17 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
 def name_schedule(endpoint: str) -> str:
     """The schedule's name, the same for both schedulers; a name has at most 63 letters.
 
+    One that must be cut ends in a digest of the whole, so that no two endpoints share a schedule.
+
     Examples
     --------
     >>> name_schedule("churn")
     'churn-data-quality'
+    >>> name_schedule("a" * 63)
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-7d3e74a0-data-quality'
     """
-    return endpoint[: _NAME_LIMIT - len(_SUFFIX)].rstrip("-") + _SUFFIX
+    room = _NAME_LIMIT - len(_SUFFIX)
+    if len(endpoint) <= room:
+        return endpoint + _SUFFIX
+    digest = build_content_key(endpoint)[:8]
+    return f"{endpoint[: room - 9].rstrip('-')}-{digest}{_SUFFIX}"

@@ -29,7 +29,7 @@ class Line(msgspec.Struct, frozen=True):
 class Patient(msgspec.Struct, frozen=True):
     """What is examined: clients by service, the stack's outputs, its name, what it watches, and the time."""
 
-    client: Callable[[str], Any]
+    client: Callable[..., Any]
     outputs: dict[str, str]
     stack: str
     monitors: Any

@@ -1,0 +1,33 @@
+"""Why a deployment was not begun, or AWS would not answer: a sentence, never a traceback."""
+
+from __future__ import annotations
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+
+class RefusedError(Exception):
+    """It was not begun; the message says why, and what to do."""
+
+
+_RIGHTS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
+
+
+def tell_aws(error: BotoCoreError | ClientError) -> str:
+    """Which call AWS refused and what it said; for a missing right, who must get it.
+
+    Examples
+    --------
+    >>> said = {"Error": {"Code": "AccessDenied", "Message": "User: ada is not authorized to perform: s3:ListBucket"}}
+    >>> tell_aws(ClientError(said, "HeadBucket"))[:83]
+    'AWS refused HeadBucket: User: ada is not authorized to perform: s3:ListBucket. Who '
+    """
+    if not isinstance(error, ClientError):
+        return f"AWS could not be asked: {error}"
+    said = error.response["Error"]
+    message = said.get("Message", said.get("Code", "")).rstrip(".")
+    if said.get("Code") in _RIGHTS:
+        return (
+            f"AWS refused {error.operation_name}: {message}. Who runs this needs that right "
+            '(docs/deploy.md, "Who may deploy"); nothing was changed by this call.'
+        )
+    return f"AWS answered {error.operation_name} with {said.get('Code')}: {message}."

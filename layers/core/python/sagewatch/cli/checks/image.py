@@ -1,0 +1,63 @@
+"""The image of the jobs: whether it is in its registry, before a job is wanted at night."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from sagewatch.cli.checks import Line, Patient
+
+_ECR: Final = re.compile(
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[a-z0-9][a-z0-9._/-]*)"
+    r"(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
+)
+_ABSENT: Final = frozenset({"RepositoryNotFoundException", "ImageNotFoundException"})
+
+
+def check_image(patient: Patient) -> Iterator[Line]:
+    """The image that saliency and monitoring jobs run."""
+    uri = patient.outputs.get("MonitorImageUri", "")
+    if uri:
+        yield find_image(patient.client, uri)
+
+
+def name_default_image(account: str, region: str) -> str:
+    """Where the stack looks for the image when no other is named; `make image` pushes it there."""
+    return f"{account}.dkr.ecr.{region}.amazonaws.com/sagewatch-monitor:latest"
+
+
+def find_image(client: Callable[..., Any], uri: str) -> Line:
+    """Whether an image is in ECR; another registry cannot be asked.
+
+    Raises
+    ------
+    ClientError
+        AWS refuses to tell.
+    """
+    from botocore.exceptions import ClientError
+
+    what = f"image {uri}"
+    found = _ECR.fullmatch(uri)
+    if found is None:
+        return Line(
+            None, what, "is not in ECR, and was not looked for", "SageMaker takes images of ECR only."
+        )
+    image = {
+        key: found[group]
+        for key, group in (("imageTag", "tag"), ("imageDigest", "digest"))
+        if found[group] is not None
+    }
+    ecr = client("ecr", region_name=found["region"])
+    try:
+        (row,) = ecr.describe_images(
+            registryId=found["account"],
+            repositoryName=found["repository"],
+            imageIds=[image or {"imageTag": "latest"}],
+        )["imageDetails"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _ABSENT:
+            raise
+        fix = "No saliency or monitoring job can start. Push it with `make image`, or name another by the parameter explainImage."
+        return Line(False, what, "is not there", fix)
+    return Line(True, what, f"pushed {row['imagePushedAt']:%Y-%m-%d}")
