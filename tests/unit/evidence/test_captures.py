@@ -115,5 +115,5 @@ def test_the_page_says_how_much_was_captured_when():
     of_class = sum(one.of_subject for one in captured.bins)
     assert f"Captures: {total:,} predictions" in page
     assert f"{of_class:,} of <bdi>class 14 (Stop)</bdi>" in page
-    assert "in 17 files, the last at 20:36:45. A bar is 5 s" in page
+    assert "in 17 files, the last at 20:36:45. A bar is 5\xa0s" in page
     assert page.count('class="captured"') == sum(one.predictions > 0 for one in captured.bins)

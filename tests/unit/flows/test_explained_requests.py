@@ -227,10 +227,38 @@ def test_a_live_step_is_found_again_in_the_capture_by_the_digest_of_its_body():
     }
     link_requests(diagnosis, report, world)
     links = load_request_links(diagnosis.incident_id, world)
-    (link,) = links.values()
+    ((link,),) = links.values()
     assert link["id"] == "e3"
     assert link["where"].startswith("s3://captures/capture/signs/AllTraffic/2026/11/21/12/")
     assert link["where"].endswith(" line 4")
+
+
+def test_a_body_that_comes_again_and_again_is_linked_to_what_came_while_the_endpoint_recorded():
+    """A video, an attack: the same bytes came before the swap, too, and these the hook never saw."""
+    world = build_captured()
+    place = max(place for place in world.objects.bodies if place[1].startswith("capture/"))
+    lines = [json.loads(line) for line in world.objects.bodies[place].splitlines()]
+    for number, line in enumerate(lines):
+        line["captureData"]["endpointInput"]["data"] = lines[0]["captureData"]["endpointInput"]["data"]
+        line["eventMetadata"]["inferenceTime"] = f"{NOW + timedelta(seconds=number):%Y-%m-%dT%H:%M:%SZ}"
+    world.objects.bodies[place] = "\n".join(map(json.dumps, lines)).encode() + b"\n"
+    payload = lines[0]["captureData"]["endpointInput"]
+    content = (
+        base64.b64decode(payload["data"]) if payload["encoding"] == "BASE64" else payload["data"].encode()
+    )
+    row = {"request_digest": hashlib.sha256(content).hexdigest()}
+    diagnosis = build(hooked_at=NOW + timedelta(seconds=2.5), restored_at=NOW + timedelta(minutes=1))
+    link_requests(diagnosis, {"images": [row, row]}, world)
+    (links,) = load_request_links(diagnosis.incident_id, world).values()
+    ids = [line["eventMetadata"]["eventId"] for line in lines]
+    assert [one["id"] for one in links] == ids[2:4]
+
+
+def test_links_that_an_older_version_wrote_are_read():
+    world = build_captured()
+    old = {"ab": {"id": "e1", "where": "s3://c/k line 2"}}
+    world.objects.put_object("evidence", "incidents/i/requests.json", json.dumps(old).encode(), "")
+    assert load_request_links("i", world) == {"ab": [old["ab"]]}
 
 
 def test_of_many_captures_only_those_of_the_hooked_time_are_read(monkeypatch):
@@ -253,9 +281,10 @@ def test_an_input_without_its_pictures_is_left_out_and_a_comparison_without_them
     report = {"images": [row], "comparison": {"sentence": "s"}, "means": {"suspicious": "means/s.png"}}
     assert list(read_explained(report, {"i.png": b"1"}, {})) == []
     assert read_looked(report, {"means/s.png": b"1"}) is None
-    link = {"ab": {"id": "e7", "where": "s3://c/k line 7"}}
-    (one,) = read_explained(report, {"i.png": b"1", "o.png": b"2"}, link)
+    link = {"ab": [{"id": "e7", "where": "s3://c/k line 7"}]}
+    one, again = read_explained(report | {"images": [row, row]}, {"i.png": b"1", "o.png": b"2"}, link)
     assert (one.role, one.event_id, one.where) == ("clean", "e7", "s3://c/k line 7")
+    assert (again.event_id, again.where) == ("", ""), "one captured request is not two"
 
 
 def test_of_a_replay_nobody_is_told_that_the_endpoint_moved():

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sagewatch.evidence.markup import Child, Markup, foreign, tag
-from sagewatch.incident.amounts import format_duration, format_time
+from sagewatch.incident.amounts import format_duration, format_time, hold_amounts
 from sagewatch.incident.describe import name_class
 
 if TYPE_CHECKING:
@@ -80,14 +80,16 @@ def list_captured(dossier: Dossier) -> Markup | None:
     )
     rows = (_build_row(one, named=bool(named), rejected=bool(rejected)) for one in bins)
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
-    last = f"the last at {captured.last_at:%H:%M:%S}. A bar is {format_duration(captured.step_seconds)}"
+    bar = hold_amounts(f"A bar is {format_duration(captured.step_seconds)}")
+    last = f"the last at {captured.last_at:%H:%M:%S}. {bar}"
     told = [
         f"Captures: {sum(one.predictions for one in bins):,} predictions",
         (", ", _SWATCH, f"{sum(one.of_subject for one in bins):,} of ", foreign(named)) if named else None,
         (", ", _SWATCH, f"{rejected:,} unreadable lines") if rejected else None,
         f", in {captured.files:,} {'file' if captured.files == 1 else 'files'}, {last}",
     ]
-    return tag("details", tag("summary", told), table, class_="captures")
+    how = "A file tells its first and its last time: its predictions are spread evenly between the two."
+    return tag("details", tag("summary", told), tag("p", how, class_="small"), table, class_="captures")
 
 
 def _build_row(one: CaptureBin, *, named: bool, rejected: bool) -> Markup:

@@ -60,7 +60,7 @@ def build_heat_maps(dossier: Dossier) -> Markup | None:
     note = (
         "FullGrad: red is what spoke for the class. Drag across a picture, or focus it and use the arrow keys: "
         "left of the line is the input, right of it the heat map. Outside is the share of relevance beyond the "
-        "region of interest. The id is the request's in the data capture."
+        "region of interest. The id is that of a captured request of these very bytes."
     )
     return build_section(
         "heatmaps", "Heat maps", note,

@@ -159,7 +159,7 @@ def build_class_table(finding: Finding, class_names: Mapping[str, str]) -> Marku
 _COLUMNS = (
     ("Class", None),
     ("Share of predictions", "bar"),
-    ("Now", "number"),
+    ("Observed", "number"),
     ("Baseline", "number"),
     ("Ratio", "number ratio"),
 )

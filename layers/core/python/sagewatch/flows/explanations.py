@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sagewatch.evidence.model import Explained, Looked
 
 _NOBODY: Mapping[str, str] = {}
+_NO_LINKS: Iterator[Mapping[str, str]] = iter(())
 _TOLD = frozenset(
     {"worker", "step", "class", "probability", "completeness_relative_error", "outside_roi_share"}
 )
@@ -16,7 +17,7 @@ _COMPARED = frozenset({"sentence", "verdict", "suspicious", "others", "others_ar
 
 
 def read_explained(
-    report: Mapping[str, Any], pictures: Mapping[str, bytes], links: Mapping[str, Mapping[str, str]]
+    report: Mapping[str, Any], pictures: Mapping[str, bytes], links: Mapping[str, Sequence[Mapping[str, str]]]
 ) -> Iterable[Explained]:
     """Every explained input whose pictures are there.
 
@@ -25,12 +26,13 @@ def read_explained(
     pictures
         By path below the job's output.
     links
-        By the digest of a request's body, its ``id`` and ``where`` in the data capture.
+        By the digest of a request's body, the ``id`` and ``where`` in the data capture of as many as came with it.
     """
+    left = {digest: iter(each) for digest, each in links.items()}
     for row in report.get("images", []):
         if not row.keys() >= _TOLD or row["input"] not in pictures or row["overlay"] not in pictures:
             continue
-        link = links.get(row.get("request_digest", ""), _NOBODY)
+        link = next(left.get(row.get("request_digest", ""), _NO_LINKS), _NOBODY)
         yield Explained(
             worker=row["worker"],
             step=row["step"],

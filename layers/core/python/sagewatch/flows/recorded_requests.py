@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sagewatch.capture import Segment, pick_lines, read_record
@@ -24,7 +25,8 @@ _AROUND = timedelta(minutes=2)  # requests under way while the endpoint moved
 _LONGEST_FILE = timedelta(minutes=30)  # segments are found by their beginning
 
 REQUESTS = "requests.json"
-Links = dict[str, dict[str, str]]
+Link = dict[str, str]
+Links = dict[str, list[Link]]
 
 
 def build_links_key(incident_id: str) -> str:
@@ -34,12 +36,14 @@ def build_links_key(incident_id: str) -> str:
 
 def link_requests(diagnosis: Diagnosis, report: Mapping[str, Any], world: World) -> None:
     """Find the captured request of each explained step that came live; what is not captured stays without one."""
-    wanted = {
-        str(row.get("request_digest", "")) for row in report.get("images", []) if not row.get("request_id")
-    } - {""}
+    wanted = Counter(
+        str(row["request_digest"])
+        for row in report.get("images", [])
+        if row.get("request_digest") and not row.get("request_id")
+    )
     if not wanted or diagnosis.hooked_at is None:
         return
-    found = _find(wanted, _list_segments(diagnosis, world), world)
+    found = _find(wanted, diagnosis.hooked_at, _list_segments(diagnosis, world), world)
     get_logger().info("requests_linked", incident_id=diagnosis.incident_id, count=len(found))
     if found:
         body = json.dumps(found, indent=1).encode()
@@ -48,42 +52,54 @@ def link_requests(diagnosis: Diagnosis, report: Mapping[str, Any], world: World)
 
 
 def load_request_links(incident_id: str, world: World) -> Links:
-    """For each digest the capture's event id and where its line lies; empty before they were looked for."""
+    """For each digest the captured requests of that body, as many as were explained: event id, and where the line lies.
+
+    Empty before they were looked for.
+    """
     stream = world.objects.open_object(world.settings.evidence_bucket, build_links_key(incident_id))
-    return dict(json.loads(stream.read())) if stream else {}
+    kept = dict(json.loads(stream.read())) if stream else {}
+    # An older Sagewatch kept one for each digest.
+    return {digest: [links] if isinstance(links, dict) else links for digest, links in kept.items()}
 
 
 def _list_segments(diagnosis: Diagnosis, world: World) -> list[Segment]:
-    """What was captured while the endpoint recorded, the earliest first."""
+    """What was captured while the endpoint recorded, the earliest first; then what was while it moved."""
     stream, since = Stream(diagnosis.endpoint, diagnosis.variant), diagnosis.hooked_at
     if since is None:
         return []
     until = diagnosis.restored_at or diagnosis.let_go_at or diagnosis.finished_at or world.now()
-    return [
+    near = [
         segment
         for segment in world.state.load_segments(stream, since - _LONGEST_FILE)
         if segment.last_at >= since - _AROUND and segment.first_at <= until + _AROUND
     ]
+    return sorted(near, key=lambda one: one.last_at < since or one.first_at > until)
 
 
-def _find(wanted: set[str], segments: Iterable[Segment], world: World) -> Links:
-    found: Links = {}
+def _find(wanted: Counter[str], since: datetime, segments: Iterable[Segment], world: World) -> Links:
+    """Of requests with the same body those that came once the endpoint recorded go before those of while it moved."""
+    recording: Links = defaultdict(list)
+    moving: Links = defaultdict(list)
+    since = since.replace(microsecond=0)  # the capture tells whole seconds
     looked = 0
     for segment in segments:
         lines = {segment.line(position) for position in range(segment.predictions)}
         looked += len(lines)
         if looked > MOST_LINES:
             get_logger().warning("requests_not_all_looked_for", count=looked)
-            return found
-        for digest, link in _read_digests(segment, lines, world):
-            if digest in wanted:
-                found.setdefault(digest, link)
-        if len(found) == len(wanted):
             break
-    return found
+        for digest, at, link in _read_digests(segment, lines, world):
+            if digest in wanted:
+                (recording if at is not None and at >= since else moving)[digest].append(link)
+        if all(len(recording[digest]) >= count for digest, count in wanted.items()):
+            break
+    found = {digest: [*recording[digest], *moving[digest]][:count] for digest, count in wanted.items()}
+    return {digest: links for digest, links in found.items() if links}
 
 
-def _read_digests(segment: Segment, lines: set[int], world: World) -> Iterator[tuple[str, dict[str, str]]]:
+def _read_digests(
+    segment: Segment, lines: set[int], world: World
+) -> Iterator[tuple[str, datetime | None, Link]]:
     stream = world.objects.open_object(segment.bucket, segment.key)
     if stream is None:
         return
@@ -95,4 +111,5 @@ def _read_digests(segment: Segment, lines: set[int], world: World) -> Iterator[t
             continue
         if record.input is not None:
             where = f"s3://{segment.bucket}/{segment.key} line {number}"
-            yield hashlib.sha256(record.input.content).hexdigest(), {"id": record.event_id, "where": where}
+            digest = hashlib.sha256(record.input.content).hexdigest()
+            yield digest, record.inferred_at, {"id": record.event_id, "where": where}
