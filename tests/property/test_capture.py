@@ -59,6 +59,29 @@ def test_every_line_is_read_or_named_and_cuts_do_not_matter(lines, spec, size):
     assert tuple(map(decode_segment, encode_segment(segment))) == (segment,)
 
 
+ODD_ROWS = st.lists(
+    st.lists(
+        st.integers() | st.sampled_from([10**18, 10**22, 10**140, True, None, 14.0, 1.5, "14", "14.0", " a ", "", "x" * 129])
+        | st.floats(0, 1) | st.integers(0, 2),
+        max_size=3,
+    ),
+    max_size=2,
+)  # fmt: skip
+PLAIN_ROWS = st.tuples(st.tuples(st.integers(0, 9) | st.text("ab ", max_size=2), st.floats(0, 1)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PLAIN_ROWS | ODD_ROWS, max_size=8), st.integers(1, 4))
+def test_the_shape_that_is_read_in_one_go_says_what_a_path_says(answers, max_labels):
+    data = b"".join(capture_line(answer) for answer in answers)
+    columns = CaptureSpec(max_labels=max_labels)
+    # The same cells by a path that no shortcut knows.
+    paths = CaptureSpec(prediction="@[*][0]", confidence="@[*][1]", max_labels=max_labels)
+    assert read_capture(io.BytesIO(data), LOCATION, columns) == read_capture(
+        io.BytesIO(data), LOCATION, paths
+    )
+
+
 @given(st.binary(max_size=80) | JSON.map(lambda value: json.dumps({"captureData": value}).encode()))
 def test_a_line_is_a_record_or_rejected(line):
     with suppress(RejectedInputError):

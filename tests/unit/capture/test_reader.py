@@ -108,6 +108,7 @@ def test_several_rows_of_one_request_are_several_predictions_of_one_line() -> No
         (capture_line([[{"a": 1}]]), "class_not_a_scalar"),
         (capture_line([[" "]]), "class_empty"),
         (capture_line([["x" * 200]]), "class_too_long"),
+        (capture_line([[10**200, 0.5]]), "class_too_long"),
     ],
 )
 def test_a_bad_line_is_named_and_its_neighbours_are_read(line: bytes, reason: str) -> None:

@@ -6,19 +6,21 @@ import base64
 import binascii
 import csv
 import re
+from functools import lru_cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from sagewatch.capture.path import Walk, compile_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sagewatch.capture.spec import CaptureSpec
 
 LONGEST_LABEL = 128
+T = TypeVar("T")
 
 _CSV = "text/csv"
 _JSON = "application/json"
@@ -27,6 +29,11 @@ _LINES = ("jsonlines", "ndjson", "jsonl")
 _get_data = attrgetter("data")
 _decode_json = msgspec.json.Decoder().decode
 _decode_json_lines = msgspec.json.Decoder().decode_lines
+
+PlainRow = tuple[tuple[int | str, float]]
+"""The shape that nearly all answers have, ``[[14, 0.98]]``."""
+
+_decode_rows = msgspec.json.Decoder(PlainRow).decode_lines
 
 
 class Output(msgspec.Struct, frozen=True, gc=False):
@@ -50,12 +57,13 @@ Prediction = tuple[str, float | None]
 
 
 class AnswerParser:
-    """Takes answers apart by one spec. Its paths are compiled once."""
+    """Takes answers apart by one spec."""
 
     def __init__(self, spec: CaptureSpec) -> None:
         self._prediction: Walk = compile_path(spec.prediction)
         self._confidence: Walk | None = None if spec.confidence is None else compile_path(spec.confidence)
         self._columns = _read_columns(spec)
+        self.reads_plain_rows = self._columns == (0, 1)
 
     def parse(self, output: Output) -> list[Prediction]:
         """Every prediction of an answer.
@@ -81,23 +89,38 @@ class AnswerParser:
             raise UnreadableAnswerError("prediction_not_found")
         values = _as_list(self._confidence(document)) if self._confidence is not None else []
         if len(classes) == 1 and len(values) == 1:
-            return [(_read_label(classes[0]), _read_confidence(values[0]))]
-        labels = [_read_label(value) for value in classes]
+            return [(read_label(classes[0]), _read_confidence(values[0]))]
+        labels = [read_label(value) for value in classes]
         # Paths drop what they do not find, so a list of another length cannot be matched to rows.
         if len(values) != len(labels):
             return [(label, None) for label in labels]
         return [(label, _read_confidence(value)) for label, value in zip(labels, values, strict=True)]
 
 
+@lru_cache(maxsize=1024)
+def build_parser(spec: CaptureSpec) -> AnswerParser:
+    """A spec's parser: its paths are compiled once, and not for each of its files."""
+    return AnswerParser(spec)
+
+
 def decode_together(outputs: Sequence[Output]) -> list[Any] | None:
     """Decode many plain JSON answers in one go; None if one of them is not plain or cannot be decoded."""
+    return _decode_joined(outputs, _decode_json_lines)
+
+
+def decode_rows(outputs: Sequence[Output]) -> list[PlainRow] | None:
+    """The same where each answer is one row of a class and a confidence; None if one of them is not."""
+    return _decode_joined(outputs, _decode_rows)
+
+
+def _decode_joined(outputs: Sequence[Output], decode: Callable[[str], list[T]]) -> list[T] | None:
     if any(each.encoding != "JSON" or each.content_type != _JSON or each.data is None for each in outputs):
         return None
     text = "\n".join(map(_get_data, outputs))
     if text.count("\n") != len(outputs) - 1:
         return None
     try:
-        documents = _decode_json_lines(text)
+        documents = decode(text)
     except (ValueError, RecursionError):
         return None
     return documents if len(documents) == len(outputs) else None
@@ -182,7 +205,7 @@ def _read_single_row(document: Any, label_at: int, confidence_at: int) -> list[P
         return None
     label, confidence = row[label_at], row[confidence_at]
     if type(label) is int and type(confidence) is float and 0 <= confidence <= 1:
-        return [(str(label), confidence)]
+        return [(read_label(label), confidence)]
     return None
 
 
@@ -192,11 +215,17 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _read_label(value: Any) -> str:
-    """A class as a person would write it: 14, 14.0 and "14.0" are all ``14``."""
+def read_label(value: Any) -> str:
+    """A class as a person would write it: 14, 14.0 and "14.0" are all ``14``.
+
+    Raises
+    ------
+    UnreadableAnswerError
+        ``class_not_a_scalar``, ``class_empty`` or ``class_too_long``.
+    """
     if type(value) is int:
-        return str(value)  # at most 20 digits: msgspec reads longer ones as float
-    if isinstance(value, str):
+        label = str(value)
+    elif isinstance(value, str):
         label = value.strip()
         whole, dot, fraction = label.partition(".")
         if dot and fraction and not fraction.strip("0") and whole.lstrip("-").isdecimal():

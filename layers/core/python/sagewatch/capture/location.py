@@ -14,7 +14,7 @@ _NAME = r"[A-Za-z0-9](?:-?[A-Za-z0-9]){0,62}"
 # MM-SS-mmm is the time of the first record in the file, in UTC (CONTRACTS §6.3).
 _KEY = re.compile(
     rf"(?P<endpoint>{_NAME})/(?P<variant>{_NAME})/"
-    r"(?P<hour>[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9]{2})/(?P<clock>[0-9]{2}-[0-9]{2}-[0-9]{3})"
+    r"([0-9]{4})/([0-9]{2})/([0-9]{2})/([0-9]{2})/([0-9]{2})-([0-9]{2})-([0-9]{3})"
     r"-[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\.jsonl"
 )
 
@@ -69,8 +69,8 @@ def parse_key(key: str, prefix: str, *, bucket: str = "", etag: str = "") -> Cap
     if match is None:
         raise RejectedInputError("not_a_capture_key", where=key)
     try:
-        # %f reads three digits as milliseconds: it pads on the right.
-        first_at = datetime.strptime(f"{match['hour']}/{match['clock']}+0000", "%Y/%m/%d/%H/%M-%S-%f%z")
+        year, month, day, hour, minute, second, millisecond = map(int, match.groups()[2:])
+        first_at = datetime(year, month, day, hour, minute, second, 1000 * millisecond, UTC)
     except ValueError as error:
         raise RejectedInputError("impossible_time", where=key) from error
     return CaptureLocation(
@@ -78,5 +78,5 @@ def parse_key(key: str, prefix: str, *, bucket: str = "", etag: str = "") -> Cap
         key=key,
         etag=etag,
         stream=Stream(match["endpoint"], match["variant"]),
-        first_at=first_at.astimezone(UTC),
+        first_at=first_at,
     )
