@@ -20,9 +20,8 @@ from sagewatch.capture import Segment
 from sagewatch.detect.baseline import ClassCounts
 from sagewatch.detect.class_concentration import ClassConcentration, ClassConcentrationConfig
 from sagewatch.detect.confidence import Confidence, ConfidenceConfig
-from sagewatch.detect.detector import Raised
+from sagewatch.detect.detector import AnyDetector, Raised
 from sagewatch.detect.mixture import Mixture, MixtureState, build_gain
-from sagewatch.detect.stream import AnyDetector
 from sagewatch.finding import Stream
 
 SEED = 20261121

@@ -8,12 +8,13 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from sagewatch.detect.checkpoint import Checkpoint, DetectorRecord
 from sagewatch.detect.class_concentration import ClassConcentration, ClassConcentrationConfig
 from sagewatch.detect.confidence import Confidence, ConfidenceConfig
 from sagewatch.detect.fixed_share import FixedShare, FixedShareConfig
 from sagewatch.detect.no_data import NoData, NoDataConfig
 from sagewatch.detect.rejected import Rejected, RejectedConfig
-from sagewatch.detect.stream import Checkpoint, DetectorRecord, fold_stream
+from sagewatch.detect.stream import fold_stream
 from tests.unit.detect.test_class_concentration import COUNTS
 from tests.unit.detect.traffic import PLACE, START, STREAM, build_story, cut, draw_attacked, draw_clean
 

@@ -32,8 +32,8 @@ from typing import TypeVar
 import msgspec
 
 from sagewatch.capture import Segment, decode_segment, encode_segment
+from sagewatch.detect.checkpoint import Checkpoint
 from sagewatch.detect.first_capture import Expectation
-from sagewatch.detect.stream import Checkpoint
 from sagewatch.diagnose.model import Diagnosis, Switch
 from sagewatch.errors import ConflictError
 from sagewatch.finding import Finding, Severity, Stream, build_content_key

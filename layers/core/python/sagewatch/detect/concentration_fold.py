@@ -16,7 +16,7 @@ from sagewatch.detect.concentration_state import (
     provision,
 )
 from sagewatch.detect.detector import SAMPLES_KEPT, Change, Cleared, Episode, Raised, rate_severity
-from sagewatch.detect.mixture import SIZES, UNTOUCHED, Gain, Mixture, MixtureState, build_gain
+from sagewatch.detect.mixture import SIZES, UNTOUCHED, Gain, Mixture, MixtureState, build_gain, build_gains
 from sagewatch.detect.open_episode import CLEAN_AT_LEAST, OpenEpisode, follow_all, keep_most_frequent
 from sagewatch.detect.trace import TracePoint, append_trace
 from sagewatch.finding import Evidence, Window
@@ -116,10 +116,8 @@ class ConcentrationFold:
 
     def _load_mixture(self, state: MixtureState) -> None:
         """Set the mixture up with the bounds on shares and repeats as they are now."""
-        low, high = self._state.repeat_low, self._state.repeat_high
-        # Bounds on the chance of j: (1 - r) q_j after another class, r + (1 - r) q_j after j itself.
-        first = [build_gain(share * (1 - low)) for share in self._state.probabilities]
-        again = [build_gain(min(1.0, high + (1 - high) * share)) for share in self._state.probabilities]
+        known = self._state
+        first, again = build_gains(known.probabilities, known.repeat_low, known.repeat_high)
         self._mixture = Mixture(state, first, again, self._config.one_false_alarm_in)
 
     def _walk(self, at: int) -> int:

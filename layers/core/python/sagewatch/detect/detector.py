@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -121,6 +121,9 @@ class Detector(Protocol[State_]):
     def list_trace(self, state: State_) -> tuple[TracePoint, ...]:
         """The statistic over the last segments, oldest first; empty for a detector that has none."""
         ...
+
+
+AnyDetector = Detector[Any]
 
 
 def rate_severity(effect_size: float, log10_excess: float) -> Severity:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from functools import cache, lru_cache
+from itertools import chain
 from operator import mul
 
 import msgspec
@@ -66,6 +67,17 @@ def build_gain(probability: float) -> Gain:
     return (*factors, *shifts)  # type: ignore[return-value]
 
 
+@lru_cache(maxsize=256)
+def build_gains(
+    probabilities: tuple[float, ...], repeat_low: float, repeat_high: float
+) -> tuple[tuple[Gain, ...], tuple[Gain, ...]]:
+    """The gains of all rows, after another class and after the same, by their bounds on share and repeat."""
+    # Bounds on the chance of j: (1 - r) q_j after another class, r + (1 - r) q_j after j itself.
+    first = tuple(build_gain(share * (1 - repeat_low)) for share in probabilities)
+    again = tuple(build_gain(min(1.0, repeat_high + (1 - repeat_high) * share)) for share in probabilities)
+    return first, again
+
+
 class Mixture:
     """A mixture at work.
 
@@ -80,12 +92,12 @@ class Mixture:
     """
 
     def __init__(
-        self, state: MixtureState, first_gains: list[Gain], repeat_gains: list[Gain], threshold: float
+        self, state: MixtureState, first_gains: Sequence[Gain], repeat_gains: Sequence[Gain], threshold: float
     ) -> None:
         self.steps = state.steps
         self._touched = list(state.touched)
         self._rows: list[Row] = list(_ROW.iter_unpack(state.deviations))
-        self.first_gains = first_gains
+        self.first_gains = list(first_gains)
         self.repeat_gains = repeat_gains
         self._threshold = threshold
         self.add_rows(len(first_gains) - len(self._rows))
@@ -104,7 +116,7 @@ class Mixture:
 
     def rest(self) -> MixtureState:
         """The state to go on from."""
-        return MixtureState(self.steps, tuple(self._touched), b"".join(_ROW.pack(*row) for row in self._rows))
+        return MixtureState(self.steps, tuple(self._touched), _pack_rows(self._rows))
 
     def advance(self, predicted: Sequence[int], start: int, stop: int, previous: int) -> tuple[int, bool]:
         """Take in ``predicted[start:stop]``, but stop after a prediction that makes the alarm due.
@@ -124,8 +136,9 @@ class Mixture:
         rows, touched, first, again = self._rows, self._touched, self.first_gains, self.repeat_gains
         decays = _tabulate_decays()
         steps = self.steps
-        # The exact mean costs a pass over all rows; a bound on it, kept up to date, says when to look.
-        tops = self._bound_rows()
+        # The exact mean costs a pass over all rows; a bound on it, kept up to date, says when to look. A loose one
+        # does until the alarm is near: what each row was when it was last predicted.
+        tops = [total + _TOP for total in map(sum, rows)]
         bound = sum(tops)
         limit = 0.999 * self._threshold * _WIDTH * len(rows)
         for at in range(start, stop):
@@ -187,6 +200,10 @@ class Mixture:
             sum(map(mul, row, decays[steps - touched] if steps - touched < _DECAY_STEPS else _GONE))
             for row, touched in zip(self._rows, self._touched, strict=True)
         ]
+
+
+def _pack_rows(rows: Sequence[Row]) -> bytes:
+    return struct.pack(f"<{_WIDTH * len(rows)}d", *chain.from_iterable(rows))
 
 
 def _add_fixed(deviation: float, decay: float, fixed: float) -> float:

@@ -3,67 +3,26 @@
 Files arrive late, twice and in any order. So the checkpoint stands still some minutes behind, the segments since
 then are kept, and each time a file arrives they are all folded again, in the order of their times. What was
 announced and is no longer found (a late file explained it away) is cleared.
-
-A finding's id is made of its fingerprint, the UTC day of its onset and its number on that day. Not of the exact
-onset: a late file may shift that by some predictions, and the same episode must keep its id, or its incident
-would never see it cleared. Not of the number alone: an episode that a late file undid must not lend its id to
-the next real one, which would then be taken for settled.
 """
 
 from __future__ import annotations
 
-import zlib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from itertools import pairwise
+from operator import attrgetter
 
 import msgspec
 
 from sagewatch.capture import Segment
-from sagewatch.detect.detector import Change, Cleared, Detector, Episode, Raised
+from sagewatch.detect.checkpoint import Checkpoint, Position, load_state, save_state, shorten
+from sagewatch.detect.detector import AnyDetector
+from sagewatch.detect.teller import Teller, Tip
 from sagewatch.detect.trace import TracePoint, read_last
-from sagewatch.finding import DetectorRef, Finding, Stream, build_content_key, build_fingerprint
+from sagewatch.finding import Finding, Stream
 from sagewatch.place import Place
-
-Position = tuple[datetime, str, int]
-
-
-class DetectorRecord(msgspec.Struct, frozen=True):
-    """A detector's state at rest, and who wrote it."""
-
-    version: str
-    config_hash: str
-    state: bytes
-
-
-class Checkpoint(msgspec.Struct, frozen=True):
-    """Where a stream's detectors stand.
-
-    Attributes
-    ----------
-    watermark
-        Position of the last segment that is folded for good.
-    detectors
-        Their states there, by name.
-    open
-        Findings that are open there, by id.
-    announced
-        Findings that were open at the end of the last fold, by id: the world has been told of them.
-    """
-
-    watermark: Position | None = None
-    detectors: dict[str, DetectorRecord] = {}
-    open: dict[str, Finding] = {}
-    announced: dict[str, Finding] = {}
-
-    @property
-    def since(self) -> datetime | None:
-        """Segments that begin before this are folded for good."""
-        return self.watermark[0] if self.watermark else None
-
-
-AnyDetector = Detector[Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +43,7 @@ class Told:
     open: tuple[Finding, ...]
     late: tuple[Segment, ...]
     _detectors: Sequence[AnyDetector] = field(compare=False, repr=False)
-    _end: _Tip = field(compare=False, repr=False)
+    _end: Tip = field(compare=False, repr=False)
 
     @property
     def lasting(self) -> tuple[Finding, ...]:
@@ -178,16 +137,16 @@ class StreamFold:
     ) -> None:
         base = checkpoint or Checkpoint()
         self._detectors = detectors
-        self._teller = _Teller(detectors, stream, place)
+        self._teller = Teller(detectors, stream, place)
         self._remembers = remembers
         self._announced = base.announced
-        states = {each.name: _load_state(each, base.detectors.get(each.name)) for each in detectors}
-        self._settled = _Tip(base.watermark, states, {}, [])
+        states = {each.name: load_state(each, base.detectors.get(each.name)) for each in detectors}
+        self._settled = Tip(base.watermark, states, {}, [])
         # A detector that is gone, or started anew, knows nothing of what was open: then it vanishes.
         self._settled.open = {
             f.finding_id: base.open.get(f.finding_id, f) for f in self._teller.list_open(self._settled)
         }
-        self._steps: list[tuple[tuple[str, str, str, int], _Tip]] = []
+        self._steps: list[tuple[Segment, Tip]] = []
 
     @property
     def since(self) -> datetime | None:
@@ -205,7 +164,7 @@ class StreamFold:
         order, late = _sort_segments(segments, self._settled.watermark)
         known = self._find_known(order)
         del self._steps[known:]
-        settling = sum(settle_before is not None and one.first_at < settle_before for one in order)
+        settling = bisect_left(order, settle_before, key=_get_begin) if settle_before is not None else 0
         findings = [finding for _, tip in self._steps for finding in tip.findings]
         if settled := min(settling, known):
             self._settled = self._steps[settled - 1][1]
@@ -218,7 +177,7 @@ class StreamFold:
             if number < settling:
                 self._settled = tip
             elif self._remembers:
-                self._steps.append((segment.identity, tip))
+                self._steps.append((segment, tip))
         end = tip.go_on()
         if now is not None:
             self._teller.close(end, now)
@@ -234,124 +193,46 @@ class StreamFold:
 
     def announce(self, told: Told) -> None:
         """Remember what the world has been told is open: should it vanish, it must be cleared."""
-        self._announced = {name: _shorten(finding) for name, finding in told._end.open.items()}  # noqa: SLF001
+        self._announced = {name: shorten(finding) for name, finding in told._end.open.items()}  # noqa: SLF001
 
     def rest(self) -> Checkpoint:
         """The checkpoint to go on from."""
         settled = self._settled
         return Checkpoint(
             settled.watermark,
-            {each.name: _save_state(each, settled.states[each.name]) for each in self._detectors},
-            {name: _shorten(finding) for name, finding in settled.open.items()},
+            {each.name: save_state(each, settled.states[each.name]) for each in self._detectors},
+            {name: shorten(finding) for name, finding in settled.open.items()},
             self._announced,
         )
 
     def _find_known(self, order: Sequence[Segment]) -> int:
         """How many of the segments are folded already, in just this order."""
         known = 0
-        for segment, (identity, _) in zip(order, self._steps, strict=False):
-            if segment.identity != identity:
+        for segment, (folded, _) in zip(order, self._steps, strict=False):
+            if segment is not folded and segment.identity != folded.identity:
                 break
             known += 1
         return known
 
 
-class _Tip:
-    """How far a fold has come."""
-
-    def __init__(
-        self,
-        watermark: Position | None,
-        states: dict[str, Any],
-        open_findings: dict[str, Finding],
-        findings: list[Finding],
-    ) -> None:
-        self.watermark = watermark
-        self.states = states
-        self.open = open_findings
-        self.findings = findings
-
-    def go_on(self) -> _Tip:
-        """A fold that goes on from here, with nothing found yet."""
-        return _Tip(self.watermark, dict(self.states), dict(self.open), [])
-
-
-class _Teller:
-    """Turns what detectors say of episodes into findings."""
-
-    def __init__(self, detectors: Sequence[AnyDetector], stream: Stream, place: Place) -> None:
-        self._detectors = detectors
-        self._stream = stream
-        self._place = place
-
-    def fold(self, tip: _Tip, segment: Segment) -> None:
-        """Give a segment to every detector."""
-        for detector in self._detectors:
-            tip.states[detector.name], changes = detector.fold(tip.states[detector.name], segment)
-            for change in changes:
-                self._note(tip, detector, change)
-        tip.watermark = segment.position
-
-    def close(self, tip: _Tip, now: datetime) -> None:
-        """Ask every detector what the clock says."""
-        for detector in self._detectors:
-            tip.states[detector.name], changes = detector.close(tip.states[detector.name], now)
-            for change in changes:
-                self._note(tip, detector, change)
-
-    def list_open(self, tip: _Tip) -> tuple[Finding, ...]:
-        """What is open now."""
-        return tuple(
-            self._build(detector, episode, None)
-            for detector in self._detectors
-            for episode in detector.list_open(tip.states[detector.name])
-        )
-
-    def _note(self, tip: _Tip, detector: AnyDetector, change: Change) -> None:
-        finding = self._build(detector, change.episode, change.at if isinstance(change, Cleared) else None)
-        tip.findings.append(finding)
-        if isinstance(change, Raised):
-            tip.open[finding.finding_id] = finding
-        else:
-            tip.open.pop(finding.finding_id, None)
-
-    def _build(self, detector: AnyDetector, episode: Episode, cleared_at: datetime | None) -> Finding:
-        fingerprint = build_fingerprint(self._stream, detector.name, episode.subject)
-        day = episode.onset_at.date().isoformat()
-        return Finding(
-            finding_id=build_content_key(fingerprint, day, str(episode.number)),
-            fingerprint=fingerprint,
-            account=self._place.account,
-            region=self._place.region,
-            endpoint=self._stream.endpoint,
-            variant=self._stream.variant,
-            kind=detector.name,
-            subject=episode.subject,
-            severity=episode.severity,
-            evidence=episode.evidence,
-            window=episode.window,
-            source=episode.source,
-            detector=DetectorRef(detector.name, detector.version, detector.config_hash),
-            raised_at=episode.raised_at,
-            samples=episode.samples,
-            staged=detector.staged,
-            cleared_at=cleared_at,
-            counts=episode.counts,
-            expected_shares=episode.expected_shares,
-        )
+_get_begin = attrgetter("first_at")
 
 
 def _sort_segments(
     segments: Iterable[Segment], watermark: Position | None
 ) -> tuple[list[Segment], tuple[Segment, ...]]:
     """Segments after the watermark in order, each once; and those before it."""
-    distinct = {segment.identity: segment for segment in segments}
-    order = sorted(distinct.values(), key=lambda segment: (segment.position, segment.identity))
+    order = list(segments)
+    places = [segment.position for segment in order]
+    # Mostly they come in order, for that is how they are kept.
+    if not all(before < after for before, after in pairwise(places)):
+        distinct = {segment.identity: segment for segment in order}
+        order = sorted(distinct.values(), key=lambda segment: (segment.position, segment.identity))
+        places = [segment.position for segment in order]
     if watermark is None:
         return order, ()
     # The one at the watermark itself is asked for again by whoever loads by time: it is known, not late.
-    late = tuple(segment for segment in order if segment.position < watermark)
-    return [segment for segment in order if segment.position > watermark], late
+    return order[bisect_right(places, watermark) :], tuple(order[: bisect_left(places, watermark)])
 
 
 def _clear_vanished(
@@ -364,25 +245,3 @@ def _clear_vanished(
         for name, finding in announced.items()
         if name not in told
     ]
-
-
-def _load_state(detector: AnyDetector, record: DetectorRecord | None) -> Any:
-    if record is None:
-        return detector.start()
-    try:
-        state = msgspec.msgpack.decode(zlib.decompress(record.state), type=detector.state_type)
-    except (ValueError, zlib.error):
-        # A state of a version that had other fields: nothing of it can be kept.
-        return detector.start()
-    same = (record.version, record.config_hash) == (detector.version, detector.config_hash)
-    return state if same else detector.adopt(state)
-
-
-def _save_state(detector: AnyDetector, state: Any) -> DetectorRecord:
-    blob = zlib.compress(msgspec.msgpack.encode(state))
-    return DetectorRecord(detector.version, detector.config_hash, blob)
-
-
-def _shorten(finding: Finding) -> Finding:
-    """Enough of a finding to clear it."""
-    return msgspec.structs.replace(finding, samples=(), counts={}, expected_shares={})

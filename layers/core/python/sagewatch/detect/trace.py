@@ -39,13 +39,14 @@ def append_trace(packed: bytes, point: TracePoint) -> bytes:
 
 def read_trace(packed: bytes) -> tuple[TracePoint, ...]:
     """The points, oldest first."""
-    return tuple(
-        TracePoint(datetime.fromtimestamp(seconds, UTC), predictions, excess)
-        for seconds, predictions, excess in _POINT.iter_unpack(packed)
-    )
+    return tuple(_build_point(*values) for values in _POINT.iter_unpack(packed))
 
 
 def read_last(state: msgspec.Struct) -> TracePoint | None:
     """The last point of a detector's state, which keeps its trace in the field ``trace`` if it has one."""
     packed: bytes = getattr(state, "trace", b"")
-    return read_trace(packed[-_POINT.size :])[0] if packed else None
+    return _build_point(*_POINT.unpack_from(packed, len(packed) - _POINT.size)) if packed else None
+
+
+def _build_point(seconds: int, predictions: int, excess: float) -> TracePoint:
+    return TracePoint(datetime.fromtimestamp(seconds, UTC), predictions, excess)

@@ -12,12 +12,14 @@ import msgspec
 from sagewatch import monitors
 from sagewatch.capture import Segment
 from sagewatch.detect.baseline import ClassCounts
+from sagewatch.detect.checkpoint import Checkpoint
 from sagewatch.detect.class_concentration import ClassConcentration, ClassConcentrationConfig
 from sagewatch.detect.confidence import Confidence, ConfidenceConfig
+from sagewatch.detect.detector import AnyDetector
 from sagewatch.detect.fixed_share import FixedShare, FixedShareConfig
 from sagewatch.detect.no_data import NoData, NoDataConfig
 from sagewatch.detect.rejected import Rejected, RejectedConfig
-from sagewatch.detect.stream import AnyDetector, Checkpoint, StreamFold, Told, fold_stream
+from sagewatch.detect.stream import StreamFold, Told, fold_stream
 from sagewatch.finding import Stream
 from sagewatch.monitors import Detectors
 from sagewatch.world import Folds, World
