@@ -15,7 +15,7 @@ from sagewatch.finding import Stream
 from sagewatch.flows.streams import view_stream
 from sagewatch.replay.load import build_player, load_recording
 from sagewatch.replay.outcome import compare, encode, gather
-from sagewatch.replay.recording import iterate_own
+from sagewatch.replay.recording import FolderObjects, find_last_time, iterate_own
 from sagewatch.replay.scene import load_story
 from sagewatch.world import World
 from tests.unit.replay.recordings import MONITORS, write_archive, write_captures
@@ -140,3 +140,24 @@ def test_a_line_that_is_no_event_is_named(tmp_path):
     )
     with pytest.raises(RejectedInputError, match=r"events\.jsonl, line 2"):
         play(path, monitors=tmp_path / "monitors.yml")
+
+
+def test_a_replay_reads_nothing_outside_its_folder(tmp_path):
+    (tmp_path / "secret").write_text("not yours")
+    (tmp_path / "captures").mkdir()
+    (tmp_path / "captures" / "mine").write_text("yours")
+    objects = FolderObjects("bucket", tmp_path / "captures")
+    with objects.open_object("bucket", "mine") as mine:
+        assert mine.read() == b"yours"
+    for key in ("../secret", "mine/../../secret", str(tmp_path / "secret"), "", ".", "mine\0"):
+        assert objects.open_object("bucket", key) is None, key
+    assert objects.open_object("other", "mine") is None
+
+
+def test_the_last_record_is_found_also_behind_broken_and_very_long_lines(tmp_path):
+    line = '{"captureData": {"endpointInput": {"data": "%s"}}, "eventMetadata": {"inferenceTime": "2026-11-20T10:00:0%dZ"}}'
+    path = tmp_path / "one.jsonl"
+    path.write_text("\n".join((line % ("x", 1), line % ("x" * 9000, 2), "{broken" + "x" * 9000, "")))
+    assert find_last_time(path).second == 2
+    path.write_text("nothing")
+    assert find_last_time(path) is None

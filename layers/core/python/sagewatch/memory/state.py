@@ -28,6 +28,17 @@ class MemoryState(State):
         self.before_counting: Callable[[Segment], Segment] = _leave
         self._segments: dict[tuple[str, str, str, int], Segment] = {}
         self._places: dict[Stream, list[_Place]] = {}
+        self._streams: dict[str, list[Stream]] = {}
+
+    def note_stream(self, stream: Stream) -> None:
+        """Remember that the endpoint has this stream."""
+        known = self._streams.setdefault(stream.endpoint, [])
+        if stream not in known:
+            insort(known, stream)
+
+    def list_streams(self, endpoint: str) -> list[Stream]:
+        """The streams of an endpoint that ever had a capture."""
+        return list(self._streams.get(endpoint, ()))
 
     def put_segment(self, segment: Segment, now: datetime) -> bool:
         """Count a capture object; False where it had been counted before."""

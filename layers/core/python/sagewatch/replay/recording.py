@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from sagewatch.capture import parse_key, read_record
 from sagewatch.errors import RejectedInputError
 from sagewatch.memory.world import MemoryObjects
 
-_TAIL_BYTES = 256 * 1024
+_TAILS_BYTES = (4 * 1024, 256 * 1024)
 Event = dict[str, Any]
 
 
@@ -90,13 +91,14 @@ def find_object(event: Event) -> tuple[str, str]:
 def find_last_time(path: Path) -> datetime | None:
     """When the last record of a capture file was answered; None where it does not say."""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
-        lines = file.read().splitlines()
-    for line in reversed(lines):
-        # The time stands at the end of a line: the rest of a long one need not be there.
-        at = _find_time(line)
-        if at is not None:
-            return at
+        size = file.seek(0, os.SEEK_END)
+        for tail in _TAILS_BYTES:
+            file.seek(max(0, size - tail))
+            # The time stands at the end of a line: the rest of a long one need not be there.
+            times = map(_find_time, reversed(file.read().splitlines()))
+            at = next((one for one in times if one is not None), None)
+            if at is not None or size <= tail:
+                return at
     return None
 
 
@@ -133,18 +135,15 @@ class FolderObjects(MemoryObjects):
     def __init__(self, bucket: str, folder: Path | None) -> None:
         super().__init__()
         self._bucket = bucket
-        self._folder = folder.resolve() if folder else None
+        self._folder = str(folder.resolve()) if folder else None
 
     def open_object(self, bucket: str, key: str) -> BinaryIO | None:
         """A stream over the object's bytes, or None."""
-        path = self._find(bucket, key)
-        return path.open("rb") if path is not None else super().open_object(bucket, key)
-
-    def _find(self, bucket: str, key: str) -> Path | None:
-        if self._folder is None or bucket != self._bucket or ".." in key.split("/"):
-            return None
-        path = self._folder / key
-        return path if path.is_file() else None
+        if self._folder is not None and bucket == self._bucket and ".." not in key.split("/"):
+            path = f"{self._folder}/{key}"
+            if os.path.isfile(path):  # noqa: PTH113 (a Path takes longer to build than the file to read)
+                return open(path, "rb")  # noqa: PTH123
+        return super().open_object(bucket, key)
 
 
 def iterate_own(events: Iterable[Event]) -> Iterator[Event]:

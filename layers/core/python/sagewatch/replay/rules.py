@@ -6,7 +6,8 @@ A contract test holds them equal to the compiled stack, so a replay goes the way
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -90,7 +91,7 @@ def build_rules(settings: Settings) -> tuple[Rule, ...]:
     )
 
 
-def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
+def matches(pattern: Pattern, event: dict[str, Any]) -> bool:
     """Whether an event fits a pattern of exact values and wildcards, as EventBridge reads it.
 
     Examples
@@ -100,8 +101,8 @@ def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
     """
     for key, wanted in pattern.items():
         value = event.get(key)
-        if isinstance(wanted, Mapping):
-            if not isinstance(value, Mapping) or not matches(wanted, value):
+        if isinstance(wanted, dict):
+            if not isinstance(value, dict) or not matches(wanted, value):
                 return False
         elif not any(_fits(one, value) for one in wanted):
             return False
@@ -109,7 +110,11 @@ def matches(pattern: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
 
 
 def _fits(wanted: object, value: object) -> bool:
-    if isinstance(wanted, Mapping):
-        parts = map(re.escape, str(wanted["wildcard"]).split("*"))
-        return isinstance(value, str) and re.fullmatch(".*".join(parts), value) is not None
+    if isinstance(wanted, dict):
+        return isinstance(value, str) and _compile_wildcard(wanted["wildcard"])(value) is not None
     return wanted == value
+
+
+@cache
+def _compile_wildcard(wildcard: str) -> Callable[[str], re.Match[str] | None]:
+    return re.compile(".*".join(map(re.escape, wildcard.split("*")))).fullmatch
