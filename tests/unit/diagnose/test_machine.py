@@ -19,7 +19,7 @@ from sagewatch.diagnose.commands import (
     StopJob,
     UpdateEndpoint,
 )
-from sagewatch.diagnose.machine import ATTEMPTS, decide_next, decide_refused, decide_start
+from sagewatch.diagnose.machine import ATTEMPTS, CLAIMS, decide_next, decide_refused, decide_start
 from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
 from sagewatch.diagnose.way_back import note_held_up
 
@@ -127,7 +127,14 @@ def test_the_budget_of_yesterday_is_no_budget_of_today():
         (build(attempts=1), see(HOOKED), "observing", (), "hooked_config_verified"),
         (build(attempts=ATTEMPTS), see(), "restoring", (), "update_rolled_back"),
         (build(attempts=ATTEMPTS, asked=1), see(), "restoring", (), "update_rolled_back"),
-        (build(attempts=ATTEMPTS, asked=0), see(), "restoring", (), "swap_never_made"),
+        (build(attempts=CLAIMS, asked=0), see(), "restoring", (), "swap_never_made"),
+        (
+            build(attempts=CLAIMS - 1, asked=0),
+            see(),
+            "swapping",
+            (EnsureHooked(), UpdateEndpoint(HOOKED)),
+            "swap_asked_for",
+        ),
         (build(due=NOW), see(), "restoring", (), "swap_overdue"),
         (
             build(),

@@ -183,7 +183,7 @@ def test_a_swap_that_aws_was_never_asked_for_is_not_called_rolled_back(asks):
     hosting.update_endpoint = update if asks else killed
     hosting.rolls_back = asks
     handle(manage_incident, build_event(build_finding()), world)
-    for _ in range(6):
+    for _ in range(12):
         with contextlib.suppress(Killed):
             advance_endpoint("signs", world)
         with contextlib.suppress(Killed):

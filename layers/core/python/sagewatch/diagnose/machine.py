@@ -36,6 +36,9 @@ from sagewatch.diagnose.model import IN_SERVICE, Diagnosis, Phase, Policy, Seen
 from sagewatch.diagnose.way_back import go_back
 
 ATTEMPTS = 3
+"""How often AWS is asked for the swap, if it rolls the endpoint back each time."""
+CLAIMS = 4 * ATTEMPTS
+"""How often the swap is claimed while AWS was never asked: workers side by side cross each other's claims, too."""
 MOVING = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 MIXED = "UpdateRollbackFailed"
 UPDATING = "endpoint_is_updating"
@@ -168,9 +171,9 @@ def _swap(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
         return Step(changed, (), "hooked_config_verified")
     if seen.stop:
         return Step(_restoring(d, seen.stop, policy, now), (), seen.stop)
-    if d.attempts >= ATTEMPTS:
-        if d.asked == 0:
-            return Step(_restoring(d, "swap_never_made", policy, now), (), "swap_never_made")
+    if d.asked == 0 and d.attempts >= CLAIMS:
+        return Step(_restoring(d, "swap_never_made", policy, now), (), "swap_never_made")
+    if d.asked != 0 and d.attempts >= ATTEMPTS:
         return Step(_restoring(d, "rolled_back", policy, now), (), "update_rolled_back")
     if now >= d.due:
         return Step(_restoring(d, "swap_overdue", policy, now), (), "swap_overdue")
