@@ -26,8 +26,8 @@ def test_the_example_at_the_root_is_accepted():
 
 
 def test_every_key_that_the_parser_knows_is_documented():
-    package = ROOT / "layers/core/python/sagewatch"
-    source = "".join((package / name).read_text() for name in ("monitors.py", "alerting.py"))
+    parts = (ROOT / "layers/core/python/sagewatch/monitors").glob("*.py")
+    source = "".join(part.read_text() for part in sorted(parts))
     keys = set(re.findall(r'"([\w-]+)"', " ".join(re.findall(r"\.expect\(([^)]*)\)", source))))
     assert len(keys) > 20
     assert {key for key in keys if key not in CONFIGURATION} == set()

@@ -10,11 +10,11 @@ import pytest
 from sagewatch.alert.ledger import Kind
 from sagewatch.alert.pagerduty import render_pagerduty
 from sagewatch.alert.webhook import render_webhook
-from sagewatch.alerting import PagerDutyReceiver, Receiver, WebhookReceiver
 from sagewatch.aws.http import HttpHooks
 from sagewatch.errors import DeliveryError
 from sagewatch.incident.describe import KINDS
 from sagewatch.incident.model import State
+from sagewatch.monitors.receivers import PagerDutyReceiver, Receiver, WebhookReceiver
 from sagewatch.sandbox.hooks import HookServer
 from tests.unit.alert.story import HOSTILE, announce, announce_hostile
 

@@ -126,8 +126,8 @@ def test_a_reply_stands_in_its_thread_and_not_among_the_messages(slack):
 
 def test_heat_maps_are_uploaded_into_the_thread_by_the_product(slack: Slack) -> None:
     from sagewatch.alert.content import Picture
-    from sagewatch.alerting import SlackReceiver
     from sagewatch.aws.slack import SlackChat
+    from sagewatch.monitors.receivers import SlackReceiver
 
     class Tokens:
         def get_secret(self, name: str) -> str:
@@ -147,9 +147,9 @@ def test_heat_maps_are_uploaded_into_the_thread_by_the_product(slack: Slack) -> 
 
 
 def test_a_rotated_token_is_looked_up_once_more(slack: Slack) -> None:
-    from sagewatch.alerting import SlackReceiver
     from sagewatch.aws.slack import SlackChat
     from sagewatch.errors import DeliveryError
+    from sagewatch.monitors.receivers import SlackReceiver
 
     class Tokens:
         fresh = "xoxb-local"
@@ -174,9 +174,9 @@ def test_the_products_webhook_goes_over_http_and_what_slack_says_is_sorted(slack
 
     from sagewatch.alert.outbox import Kind
     from sagewatch.alert.slack import render_slack
-    from sagewatch.alerting import Receiver, SlackWebhookReceiver
     from sagewatch.aws.http import HttpHooks
     from sagewatch.errors import DeliveryError
+    from sagewatch.monitors.receivers import Receiver, SlackWebhookReceiver
     from tests.unit.alert.story import HOSTILE, announce_hostile
 
     addresses = {"good": slack.webhook_url("ml-on-call"), "gone": slack.webhook_url("nowhere")}

@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from sagewatch.alerting import Receiver, SlackReceiver, SlackWebhookReceiver, WebhookReceiver
 from sagewatch.aws.http import HttpHooks
 from sagewatch.aws.replies import SlackReplies
 from sagewatch.aws.slack import SlackChat
 from sagewatch.errors import DeliveryError, RetryError
+from sagewatch.monitors.receivers import Receiver, SlackReceiver, SlackWebhookReceiver, WebhookReceiver
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

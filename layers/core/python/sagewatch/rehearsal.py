@@ -22,7 +22,6 @@ from typing import Any, Final
 
 import msgspec
 
-from sagewatch.alerting import TEST_RECEIVER, Receiver, WebhookReceiver
 from sagewatch.diagnose.model import Policy
 from sagewatch.events import (
     CANARY,
@@ -47,6 +46,7 @@ from sagewatch.marked import (
     RehearsedObjects,
 )
 from sagewatch.monitors import Monitors
+from sagewatch.monitors.receivers import TEST_RECEIVER, Receiver, WebhookReceiver
 from sagewatch.observability import get_logger
 from sagewatch.ports import Metrics
 from sagewatch.state import State

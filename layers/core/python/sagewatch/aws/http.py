@@ -13,8 +13,8 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from sagewatch.alert.webhook import sign
-from sagewatch.alerting import Receiver
 from sagewatch.errors import DeliveryError
+from sagewatch.monitors.receivers import Receiver
 
 TIMEOUT_SECONDS = 5
 """A channel that takes longer is tried again later: the function has others to tell."""

@@ -10,9 +10,9 @@ from typing import Any, Protocol
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from sagewatch.alerting import SlackReceiver
 from sagewatch.aws.http import TIMEOUT_SECONDS, is_perhaps_taken, read_retry_after
 from sagewatch.errors import DeliveryError
+from sagewatch.monitors.receivers import SlackReceiver
 from sagewatch.ports import TitledPicture
 
 _HEALS = frozenset(

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from sagewatch.alerting import TEST_RECEIVER
 from sagewatch.cli.store import open_store, stack_option
 from sagewatch.cli.terminal import say
 from sagewatch.events import FindingReported
 from sagewatch.flows.synthetic_finding import build_synthetic_finding
 from sagewatch.incident.lifecycle import build_incident_id
 from sagewatch.marked import MarkedBus, RehearsedItems
+from sagewatch.monitors.receivers import TEST_RECEIVER
 from sagewatch.rehearsal import build_replay_name
 from sagewatch.state import State
 

@@ -16,11 +16,11 @@ from sagewatch.alert.outbox import Kind, Ledger, Policy, Send
 from sagewatch.alert.pagerduty import render_pagerduty
 from sagewatch.alert.slack import render_reply, render_slack
 from sagewatch.alert.webhook import render_webhook
-from sagewatch.alerting import Receiver
 from sagewatch.errors import DeliveryError
 from sagewatch.finding import build_content_key
 from sagewatch.flows.share_pictures import load_pictures
 from sagewatch.incident.model import State
+from sagewatch.monitors.receivers import Receiver
 from sagewatch.world import World
 
 # Slack's chat.update and chat.postMessage on a message that is there no more, or may not be changed any more.

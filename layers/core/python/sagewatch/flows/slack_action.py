@@ -21,7 +21,7 @@ from sagewatch.events.slack import (
 )
 from sagewatch.incident.amounts import clean_text
 from sagewatch.incident.people import ACTIONS, find_needed_role, may
-from sagewatch.interactivity import SlackApp
+from sagewatch.monitors.slack_app import SlackApp
 from sagewatch.observability import get_logger
 from sagewatch.world import Desk
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from sagewatch.alerting import read_secret
 from sagewatch.incident.people import Role
+from sagewatch.monitors.receivers import read_secret
 from sagewatch.section import Section, read_text
 
 _USER: Final = re.compile("[UW][A-Z0-9]{2,20}")
