@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
+
 from tests.acceptance.conftest import MONITORS
+from tests.acceptance.language import START
 
 HELD = MONITORS + "flapping: {hold: 5m}"
 BUDGET = MONITORS + "flapping: {budget: 3, per: 1d, digest: 6h}"
+PAGED = BUDGET.replace(
+    'slack: {channel: "#ml", token: "secret:sagewatch/slack"}, mail: {}',
+    "pagerduty: {key: 'secret:sagewatch/pagerduty'}",
+)
 
 
 def test_what_comes_back_before_the_hold_is_over_is_one_incident(tell):
@@ -45,6 +53,36 @@ def test_beyond_the_budget_it_is_summed_up(tell):
     story.ends("20h")
 
 
+def test_a_summary_that_a_channel_keeps_open_is_ended_even_if_it_is_silenced_meanwhile(tell):
+    """PagerDuty would page for a summary until somebody closed it by hand."""
+    story = tell(PAGED)
+    for number in range(6):
+        story.at(f"{number * 10}m").raises("stop")
+        story.at(f"{number * 10 + 5}m").clears("stop")
+    story.at("32m").silences("endpoint=signs", length="20m", by="ada", reason="known")
+    story.play_only("20h")
+    keys = [json.loads(one.text)["dedup_key"] for one in story.ears.heard]
+    kinds = [one.kind for one in story.ears.heard]
+    assert kinds == ["trigger", "resolve"] * 5
+    assert keys[6:] == [keys[6]] * 4
+    assert keys[6].endswith("-digest")
+    assert [one.at - START for one in story.ears.heard][6:8] == [timedelta(minutes=30), timedelta(minutes=35)]
+
+
+def test_the_end_of_a_summary_waits_for_a_channel_that_is_down(tell):
+    story = tell(PAGED)
+    for number in range(4):
+        story.at(f"{number * 10}m").raises("stop")
+        story.at(f"{number * 10 + 5}m").clears("stop")
+    story.at("34m").goes_down("on-call/pagerduty", back="3h")
+    for number in range(3):
+        story.expect("on-call/pagerduty", "trigger", f"{number * 10}m")
+        story.expect("on-call/pagerduty", "resolve", f"{number * 10 + 5}m")
+    story.expect("on-call/pagerduty", "trigger", "30m", contains="digest")
+    story.expect("on-call/pagerduty", "resolve", "3h", "3h16m", contains="digest")
+    story.ends("20h")
+
+
 def test_what_stays_open_is_told_even_if_it_flapped_before(tell):
     story = tell(BUDGET)
     for number in range(4):
@@ -62,7 +100,7 @@ def test_what_stays_open_is_told_even_if_it_flapped_before(tell):
 
 def test_the_budget_is_each_fingerprints_own(tell):
     story = tell(BUDGET)
-    for number in range(5):
+    for number in range(6):
         story.at(f"{number * 10}m").raises(f"sign-{number}")
         story.at(f"{number * 10 + 5}m").clears(f"sign-{number}")
         story.expect_all("firing", f"{number * 10}m")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from sagewatch.errors import RejectedInputError
 from tests.acceptance.conftest import MONITORS
+from tests.acceptance.language import START
 
 INHIBITED = (
     MONITORS
@@ -69,6 +72,36 @@ def test_nothing_is_repeated_while_it_is_silenced(tell):
     story.expect_all("firing", "0s")
     story.expect_all("repeated", "10h", "10h1m")
     story.ends("11h")
+
+
+def test_what_is_silenced_is_left_out_of_the_message_that_it_shares(tell):
+    """Neither its news nor a reminder of it comes by way of its company; the end of both is told."""
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("10m").raises("yield", severity="warning")
+    story.at("30m").silences("subject=stop", length="9h", by="ada", reason="known")
+    story.at("40m").diagnoses("stop", "observing")
+    story.at("50m").acknowledges("stop", by="bo")
+    story.at("9h40m").clears("yield")
+    story.at("9h50m").clears("stop")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/mail", "firing", "10m", contains="and 1 more")
+    story.expect("on-call/slack", "updated", "10m", contains="and 1 more")
+    for hour in (4, 8):
+        story.expect("on-call/slack", "repeated", f"{hour}h", contains="Class yield takes")
+        story.expect("on-call/mail", "repeated", f"{hour}h10m", contains="Class yield takes")
+    story.expect("on-call/slack", "updated", "40m", "41m", contains="Class yield takes")
+    story.expect("on-call/slack", "updated", "9h30m", "9h31m", contains="and 1 more")
+    story.expect("on-call/slack", "updated", "9h40m", "9h41m")
+    story.expect_all("resolved", "9h50m", contains="and 1 more")
+    story.ends("11h")
+    told = [
+        one
+        for one in story.ears.heard
+        if timedelta(minutes=30) <= one.at - START < timedelta(hours=9, minutes=30)
+    ]
+    assert told
+    assert not any("stop" in one.text for one in told)
 
 
 def test_a_silence_mutes_only_what_it_matches(tell):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+from datetime import timedelta
 
 import msgspec
 import pytest
 
 from sagewatch.entry import handle
 from sagewatch.errors import DeliveryError
+from sagewatch.flows.act_by_hand import add_silence, end_silence
 from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.memory.world import MemoryLetters
@@ -54,6 +56,26 @@ def test_heat_maps_come_into_the_thread_once_however_often_the_word_comes():
         handle(deliver_alert, event, world)
     assert len(world.chat.pictures) == 1
     assert [one.what for one in world.state.load_entries(incident_id)].count("pictures_shared") == 1
+
+
+def test_no_heat_maps_come_while_it_is_silenced_and_they_do_when_it_ends():
+    world = build_world()
+    silence = add_silence(("kind=~.*",), timedelta(hours=1), by="ada", reason="x", world=world)
+    world.alerts.save_silence(msgspec.structs.replace(silence, matchers=("kind=nothing-yet",)))
+    handle(manage_incident, build_event(build_finding()), world)
+    pump = Pump(world)
+    pump.run()
+    world.alerts.save_silence(silence)
+    (listed,) = world.state.list_incidents()
+    prefix = f"incidents/{listed.incident_id}/explain/"
+    world.objects.bodies["evidence", f"{prefix}overlays/1.png"] = build_png()
+    record_and_settle(world)
+    pump.run()
+    assert world.chat.posted
+    assert world.chat.pictures == []
+    end_silence(silence.silence_id, by="ada", world=world)
+    pump.run()
+    assert len(world.chat.pictures) == 1
 
 
 @pytest.mark.parametrize(("recoverable", "uploads"), [(True, 1), (False, 0)])

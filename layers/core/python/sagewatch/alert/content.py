@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sagewatch.alert.outbox import Kind
+from sagewatch.alert.outbox import PERHAPS_TOLD, Kind
 from sagewatch.finding import SAMPLES_ON_PAGE, Severity
 from sagewatch.incident.amounts import clean_text, format_share, format_time
 from sagewatch.incident.describe import NAME_LIMIT, describe, name_class
@@ -139,6 +139,8 @@ def build_content(announcement: Announcement) -> Content:
     if over:
         lasted = "It was open for" if incident.resolved_by_hand else "It lasted"
         what = f"{ending.what} {lasted} {tell_length(incident)}. {description.what_was}"
+        if announcement.reason == PERHAPS_TOLD:
+            what += " Its beginning may not have been told here: Sagewatch was interrupted while it did."
     headline = ending.headline if over else description.headline
     if announcement.kind is Kind.DIGEST:
         count = 1 + len(announcement.companions)

@@ -32,9 +32,12 @@ class Policy(msgspec.Struct, frozen=True):
         (mail) a receiver hears firing, reminders and resolved, and nothing between.
     every
         At least this much time lies between two changes of a message.
+    keyed
+        What it is told under a key stays open there until it is told of the end, a summary too.
     """
 
     in_place: bool = False
+    keyed: bool = False
     every: timedelta = timedelta(0)
 
 
@@ -119,8 +122,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     waits_until, waits_rank
         Until when the message waits, so that who joins meanwhile need not read the whole group; those of a
         worse rank do not wait.
-    digested_at
-        When what comes and goes was last summed up.
+    digested_at, digest_open
+        When what comes and goes was last summed up, and whether the end of that was told.
     attempts, retry_at
         Tries in vain since the last success, and when to try again.
     refused
@@ -141,6 +144,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     claimed_until: datetime | None = None
     claims: tuple[str, ...] = ()
     digested_at: datetime | None = None
+    digest_open: bool = False
     waits_until: datetime | None = None
     waits_rank: int = 0
     attempts: int = 0

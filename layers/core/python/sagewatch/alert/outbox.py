@@ -41,6 +41,9 @@ LARGE_GROUP_EVERY = timedelta(seconds=30)
 PERHAPS_TOLD = "perhaps_told"
 """Reason of an end that is owed because somebody who died may have told of the beginning."""
 
+DIGEST_OVER = "digest_over"
+"""Reason of the end of a summary, where a channel keeps one open until it is told of the end."""
+
 NEWS_WAITS = "news_waits_for_the_mute"
 """Reason of a ``Hold``: the end was told, and what was found since waits until nobody mutes it."""
 
@@ -92,6 +95,10 @@ def decide_announcement(
         return Send(
             kind=Kind.DIGEST, reason="flapping", content=key, in_place=False, shows=shows, tells=shows
         )
+    if policy.keyed and ledger.digest_open and (summed := _find_ended_summary(members)):
+        return Send(
+            kind=Kind.RESOLVED, reason=DIGEST_OVER, content=_key(summed), in_place=False, shows=_order(summed)
+        )
     if ledger.told != Kind.FIRING and (lost := _find_perhaps_told(ledger, members, mutes)):
         # Told once too often is better than an alert that nobody ever ends.
         tells = _order(lost)
@@ -113,8 +120,8 @@ def decide_announcement(
     if ledger.told is None or not shown:
         return _hold_muted(members, mutes, "nothing_to_tell")
     silent = [mutes[one.incident_id] for one in shown if one.incident_id in mutes]
-    if len(silent) == len(shown):
-        # The end was owed; what a diagnosis found since is not, while it is muted.
+    if silent:
+        # The end was owed; what a diagnosis found since is not, while any of them is muted.
         return Hold(NEWS_WAITS, silent[0].until) if ledger.content != _key(shown) else Hold("already_told")
     return _tell_news(ledger, shown, now, policy, _hold_muted(members, mutes, "already_told"))
 
@@ -129,13 +136,14 @@ def _decide_while_firing(
     timers: Timers,
     policy: Policy,
 ) -> Send | Hold:
-    """What follows a message that says "firing"."""
-    audible = [one for one in shown if not one.over and one.incident_id not in mutes]
+    """What follows a message that says "firing": what is muted is left out of it, but for the end that is owed."""
+    loud = [one for one in shown if one.incident_id not in mutes]
+    audible = [one for one in loud if not one.over]
     worsened = [one for one in audible if one.worsened]
     if worsened:
-        return _tell_worsened(worsened, fresh, shown, policy)
+        return _tell_worsened(worsened, fresh, loud, policy)
     if fresh:
-        return _tell_joined(ledger, fresh, shown, now, timers, policy)
+        return _tell_joined(ledger, fresh, loud, now, timers, policy)
     if all(one.over for one in shown):
         return Send(
             kind=Kind.RESOLVED, reason="resolve_owed", content=_key(shown), in_place=policy.in_place,
@@ -143,11 +151,12 @@ def _decide_while_firing(
         )  # fmt: skip
     if not audible:
         return _hold_muted(members, mutes, "muted")
-    again = _decide_again(ledger, audible, shown, now, timers)
+    again = _decide_again(ledger, audible, loud, now, timers)
     if isinstance(again, Send):
         return again
     rest = _hold_muted(members, mutes, "already_told", again.until)
-    return _tell_news(ledger, shown, now, policy, rest)
+    # That something became muted is no news: the message that shows it stays until there is some.
+    return rest if ledger.content == _key(shown) else _tell_news(ledger, loud, now, policy, rest)
 
 
 def settle(
@@ -167,7 +176,10 @@ def settle(
         ledger, claimed_until=None, claims=left, attempts=0, retry_at=None, refused=None
     )
     if send.kind is Kind.DIGEST:
-        return msgspec.structs.replace(ledger, digested_at=now), _note_told(members, send, "digested", now, 0)
+        summed = msgspec.structs.replace(ledger, digested_at=now, digest_open=True)
+        return summed, _note_told(members, send, "digested", now, 0)
+    if send.reason == DIGEST_OVER:
+        return msgspec.structs.replace(ledger, digest_open=False), []
     if send.reason == PERHAPS_TOLD:
         # Of a message that the books do not know: the one that they know stays as it is.
         return ledger, _note_told(members, send, Kind.RESOLVED.value, now, 0)
@@ -268,6 +280,12 @@ def _find_spare(
         return None
     left = tuple(one.incident_id for one in shown if one.told == Kind.FIRING and one.over)
     return Spare(left, told=Kind.RESOLVED.value, reason="resolved_with_its_group") if left else None
+
+
+def _find_ended_summary(members: Sequence[Member]) -> list[Member]:
+    """All that was summed up, once it is over; nothing before."""
+    summed = [one for one in members if one.told == "digested"]
+    return summed if all(one.over for one in summed) else []
 
 
 def _find_perhaps_told(ledger: Ledger, members: Sequence[Member], mutes: Mapping[str, Mute]) -> list[Member]:

@@ -12,7 +12,7 @@ from sagewatch.alert.buttons import build_buttons
 from sagewatch.alert.content import Announcement
 from sagewatch.alert.html_mail import render_html_mail
 from sagewatch.alert.mail import render_mail
-from sagewatch.alert.outbox import Kind, Ledger, Policy, Send
+from sagewatch.alert.outbox import DIGEST_OVER, Kind, Ledger, Policy, Send
 from sagewatch.alert.pagerduty import render_pagerduty
 from sagewatch.alert.slack import render_reply, render_slack
 from sagewatch.alert.webhook import render_webhook
@@ -36,8 +36,8 @@ _MESSAGE_LOST = frozenset(
 POLICIES = {
     "slack": Policy(in_place=True),
     "mail": Policy(),
-    "pagerduty": Policy(in_place=True),
-    "webhook": Policy(in_place=True),
+    "pagerduty": Policy(in_place=True, keyed=True),
+    "webhook": Policy(in_place=True, keyed=True),
     "slack_webhook": Policy(),
     "html_mail": Policy(),
     "amazon_q": Policy(),
@@ -152,8 +152,8 @@ def _post_event(
     # An end that is not of the message the books know is of the one that would have come next.
     begins = send.kind in {Kind.FIRING, Kind.RESOLVED} and not send.in_place
     key = f"{ledger.group}-{ledger.generation + 1}" if begins or not ledger.thread else ledger.thread
-    if send.kind is Kind.DIGEST:
-        key = f"{ledger.group}-digest-{world.now():%Y%m%dT%H%M}"
+    if send.kind is Kind.DIGEST or send.reason == DIGEST_OVER:
+        key = f"{ledger.group}-digest"
     render = render_pagerduty if channel == "pagerduty" else render_webhook
     world.hooks.post_hook(ledger.receiver, render(announcement, key), world.now())
     if (

@@ -53,7 +53,8 @@ def deliver_alert(fact: Fact, world: World) -> None:
     if not targets and not isinstance(fact, AlertDue):
         # Nobody is told, but whoever looks it up (a rehearsal, a detector on trial) finds its page.
         write_page(incident.incident_id, world)
-    if incident.diagnosis is not None and incident.diagnosis.explained:
+    is_muted = find_mute(incident.incident_id, build_labels(incident), quiet, now) is not None
+    if incident.diagnosis is not None and incident.diagnosis.explained and not is_muted:
         share_pictures(incident, [(target.group, target.name) for target in targets], world)
     due = now + SOON if failures else _find_due(incident, outcomes, quiet, now, world)
     world.alerts.save_due(incident, due, now)

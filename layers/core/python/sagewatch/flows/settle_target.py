@@ -113,36 +113,41 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
             hold = Hold("receiver_is_down", pause)
             break
         try:
-            claimed = _claim(group.ledger, decision, world)
+            claimed = _claim(group.ledger, world)
         except ConflictError:
             continue
         sight = _look_again(incident, claimed, target, quiet, world, forced=forced)
         if sight is None:
             continue
-        if not set(sight.send.tells) <= set(decision.tells):
-            claimed = _claim(claimed, sight.send, world)
-        decision = sight.send
         failed = _send_and_record(incident, claimed, sight, world)
         if failed is not None:
             hold = failed
             break
-        told |= {incident.incident_id, decision.shows[0]}
+        told |= {incident.incident_id, sight.send.shows[0]}
     member = world.alerts.load_member(target.group, target.name, incident.incident_id)
     settled = incident.state is State.RESOLVED and member is not None and member.told in TOLD_TO_THE_END
-    settled = settled and hold.reason != NEWS_WAITS
+    owes_end = POLICIES[target.name.rpartition("/")[2]].keyed and group.ledger.digest_open
+    settled = settled and hold.reason != NEWS_WAITS and not owes_end
     known = member is not None and member.told is not None
     return Outcome(tuple(sorted(told)), hold.until, settled, known)
 
 
-def _claim(ledger: Ledger, send: Send, world: World) -> Ledger:
-    """The ledger to save next, once nobody else sends; the stored one says whom this message is the first word of.
+def _claim(ledger: Ledger, world: World) -> Ledger:
+    """The ledger to save next, once nobody else sends."""
+    return world.alerts.save_ledger(msgspec.structs.replace(ledger, claimed_until=world.now() + CLAIM))
 
-    Whoever dies before the books say more leaves that behind; whoever does not takes it back.
+
+def _note_first_words(claimed: Ledger, send: Send, world: World) -> Ledger:
+    """The ledger to save next; the stored one says whom the message is the first word of, right before it goes out.
+
+    Whoever dies before the books say more leaves that behind; whoever does not takes it back. A summary is the first
+    word of nothing: nobody is owed the end of what it counts.
     """
-    claims = tuple(dict.fromkeys((*ledger.claims, *send.tells)))
-    until = world.now() + CLAIM
-    saved = world.alerts.save_ledger(msgspec.structs.replace(ledger, claimed_until=until, claims=claims))
-    return msgspec.structs.replace(saved, claims=ledger.claims)
+    if not send.tells or send.kind is Kind.DIGEST:
+        return claimed
+    claims = tuple(dict.fromkeys((*claimed.claims, *send.tells)))
+    saved = world.alerts.save_ledger(msgspec.structs.replace(claimed, claims=claims))
+    return msgspec.structs.replace(saved, claims=claimed.claims)
 
 
 def _decide(group: Group, target: Target, quiet: Quiet, world: World, *, forced: bool) -> Send | Spare | Hold:
@@ -243,6 +248,7 @@ def _send_and_record(incident: Incident, claimed: Ledger, sight: _Sight, world: 
             None,
         ),
     )
+    claimed = _note_first_words(claimed, send, world)
     try:
         handle = send_message(announcement, claimed, send, world)
     except (DeliveryError, RetryError, ConfigurationError) as error:

@@ -28,6 +28,7 @@ REASONS = {
     "acknowledged_but_open": "it is acknowledged, still open, and the reminder was due",
     "news": "the incident changed, and the channel can change its message",
     "flapping": "it opens more often than its budget allows, so it is summed up",
+    "digest_over": "what was summed up is over, and the channel keeps a summary open until it hears so",
     "over_while_muted": "it came and went while it was muted",
     "resolved_with_its_group": "the message had said so before a crash kept it from the books",
     "perhaps_told": "it may have been told as firing before a crash kept that from the books, so its end is owed",
