@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 
 import msgspec
 import pytest
 
 from sagewatch.errors import DeliveryError, RetryError
+from sagewatch.flows.alert_waits import ROUNDS_AT_MOST
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance.conftest import MONITORS
 from tests.acceptance.fuse import Fuse
@@ -207,6 +209,36 @@ def test_a_retry_after_without_reason_is_not_waited_for(tell):
     story.expect("on-call/mail", "firing", "1s")
     story.expect("on-call/slack", "firing", "1h1s", "1h2m")
     story.ends("2h")
+
+
+def test_a_retry_after_of_nothing_is_no_leave_to_call_without_end(tell):
+    story = tell()
+    story.at("0s").throttles("on-call/slack", times=200, retry_after=0)
+    story.at("1s").raises("stop")
+    story.play_only("10m")
+    calls = [at for at, target in story.ears.asked if target == "on-call/slack"]
+    assert min(later - earlier for earlier, later in pairwise(calls)) >= timedelta(seconds=1)
+    assert len(calls) <= ROUNDS_AT_MOST + 11  # then once a minute, by the tick
+
+
+@pytest.mark.parametrize("group_by", ["[endpoint, kind]", "[incident]"])
+def test_an_outage_of_hours_is_no_chain_that_lambda_would_stop(tell, group_by):
+    """Lambda calls more than 16 wake-ups, each asked for by the one before, an endless loop, and stops it."""
+    story = tell(MONITORS + f"routes: {{receiver: on-call, group_by: {group_by}, repeat_interval: 1d}}")
+    rounds, wake = [], story.wakeups.wake
+
+    def count(fact, at, after_seconds):
+        rounds.append(fact.rounds)
+        wake(fact, at, after_seconds)
+
+    story.wakeups.wake = count
+    story.at("0s").goes_down("on-call/slack", back="9h")
+    for number in range(3):
+        story.at(f"{number + 1}s").raises(f"sign-{number}")
+    story.play_only("10h")
+    assert max(rounds) == ROUNDS_AT_MOST
+    told = [one.at - START for one in story.ears.heard if one.target == "on-call/slack"]
+    assert timedelta(hours=9) <= told[0] <= timedelta(hours=9, minutes=17)
 
 
 def test_a_resolve_that_is_throttled_is_told_once_later(tell):

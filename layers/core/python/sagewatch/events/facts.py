@@ -169,6 +169,8 @@ class AlertDue(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     forced
         Try again what a receiver refused: somebody says that the cause is mended.
+    rounds
+        Wake-ups in a row that led here, each asked for by the one before: Lambda stops a long chain.
     """
 
     schema: int = SCHEMA
@@ -178,6 +180,7 @@ class AlertDue(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     variant: str
     forced: bool = False
+    rounds: int = 0
 
     @property
     def detail_type(self) -> str:

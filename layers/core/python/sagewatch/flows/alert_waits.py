@@ -18,6 +18,14 @@ from sagewatch.world import World
 BY = "deliver_alert"
 WAKE_AT_MOST = timedelta(minutes=15)  # SQS delays no longer
 WAIT_AT_MOST = 3600.0  # seconds: no receiver's Retry-After keeps an alert for longer
+WAIT_AT_LEAST, WAIT_IN_THE_END = 1.0, 60.0  # seconds: "Retry-After: 0" is no leave to call without end
+ROUNDS_AT_MOST = 12
+"""Wake-ups in a row that ask for the next; after them the minute's tick does.
+
+Lambda stops a function, and its message becomes a dead letter, where one message led to the next through SQS more than
+16 times: a receiver that is down for three hours would be taken for an endless loop. What the tick publishes goes by
+EventBridge, which begins anew. Source: Lambda developer guide, "Recursive loop detection".
+"""
 _BACKOFF = (30, 60, 120, 300, 600, 900)
 
 
@@ -27,6 +35,7 @@ def keep_failure(
     send: Send,
     error: DeliveryError | RetryError | ConfigurationError,
     world: World,
+    rounds: int,
 ) -> Hold:
     """Remember that the receiver did not take it: what can heal is tried again, the rest is a dead letter."""
     now = world.now()
@@ -38,13 +47,14 @@ def keep_failure(
         seconds = error.after_seconds
         if seconds is None:
             seconds = _BACKOFF[min(claimed.attempts, len(_BACKOFF) - 1)]
-        seconds = min(seconds, WAIT_AT_MOST)
+        least = WAIT_AT_LEAST if claimed.attempts < ROUNDS_AT_MOST else WAIT_IN_THE_END
+        seconds = max(min(seconds, WAIT_AT_MOST), least)
         until = now + timedelta(seconds=seconds)
         # Whoever said 429, or hangs, is left alone by all groups, not by this one only.
         pause = seconds if error.after_seconds is not None else min(seconds, _BACKOFF[0])
         world.alerts.save_pause(claimed.receiver, now + timedelta(seconds=pause))
         world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=until))
-        world.wakeups.wake(build_due(incident), now, seconds)
+        _wake(incident, seconds, rounds, world)
         entry = Entry(
             at=now,
             what="alert_delayed",
@@ -68,17 +78,22 @@ def keep_failure(
     return hold
 
 
-def wait_for_receiver(incident: Incident, ledger: Ledger, until: datetime, world: World) -> None:
+def _wake(incident: Incident, after_seconds: float, rounds: int, world: World) -> None:
+    """Ask to be woken to the second; at the end of a long chain the tick does it, which is due in the table anyway."""
+    if rounds < ROUNDS_AT_MOST:
+        world.wakeups.wake(build_due(incident, rounds=rounds + 1), world.now(), after_seconds)
+
+
+def wait_for_receiver(incident: Incident, ledger: Ledger, until: datetime, world: World, rounds: int) -> None:
     """Ask once a group to be woken when its receiver may be called again; the ledger says that somebody did."""
     if ledger.retry_at == until:
         return
     with contextlib.suppress(ConflictError):  # somebody else was faster, with the same or with news
         world.alerts.save_ledger(msgspec.structs.replace(ledger, retry_at=until))
-        left = (until - world.now()).total_seconds()
-        world.wakeups.wake(build_due(incident), world.now(), left)
+        _wake(incident, (until - world.now()).total_seconds(), rounds, world)
 
 
-def wake_later(incident: Incident, group: Group, hold: Hold, world: World) -> None:
+def wake_later(incident: Incident, group: Group, hold: Hold, world: World, rounds: int) -> None:
     """Ask to be woken when a group's wait is over; the first who waits asks for all, and writes it down."""
     waiting = [one for one in group.members if one.told is None]
     if hold.reason not in {"group_wait", "group_interval"} or hold.until is None:
@@ -89,4 +104,4 @@ def wake_later(incident: Incident, group: Group, hold: Hold, world: World) -> No
     first = min(waiting, key=lambda one: (one.joined_at, one.incident_id))
     left = hold.until - world.now()
     if first.incident_id == incident.incident_id and left <= WAKE_AT_MOST:
-        world.wakeups.wake(build_due(incident), world.now(), max(left.total_seconds(), 0))
+        _wake(incident, max(left.total_seconds(), 0), rounds, world)

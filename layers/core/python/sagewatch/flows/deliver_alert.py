@@ -38,9 +38,10 @@ def deliver_alert(fact: Fact, world: World) -> None:
     if incident is None:
         raise RetryError("incident_not_visible_yet")
     forced = isinstance(fact, AlertDue) and fact.forced
+    rounds = fact.rounds if isinstance(fact, AlertDue) else 0
     now = world.now()
     quiet = load_quiet(world, now)
-    targets = [] if incident.staged else list(_list_targets(incident, now, world))
+    targets = [] if incident.staged else list(_list_targets(incident, now, world, rounds))
     _note_why_nobody_hears(incident, quiet, now, world, is_routed=bool(targets))
     results = world.together(
         [partial(_try_to_settle, incident, target, quiet, world, forced=forced) for target in targets]
@@ -99,7 +100,7 @@ def _list_pages(incident: Incident, outcomes: Sequence[Outcome], world: World, *
     return sorted(wanted)
 
 
-def _list_targets(incident: Incident, now: datetime, world: World) -> Iterator[Target]:
+def _list_targets(incident: Incident, now: datetime, world: World, rounds: int) -> Iterator[Target]:
     """Who hears by the routes as they are now, and whoever was told before, by whichever routes."""
     labels, seen = build_labels(incident), set()
     debts = {debt.receiver: debt for debt in world.state.load_debts(incident.incident_id)}
@@ -114,12 +115,12 @@ def _list_targets(incident: Incident, now: datetime, world: World) -> Iterator[T
             group = known or world.alerts.find_room(
                 build_group(routed, labels, incident.incident_id), name, now
             )
-            yield Target(name, group, routed.timers, routed.reason)
+            yield Target(name, group, routed.timers, routed.reason, rounds)
     for name, debt in debts.items():
         receiver, _, channel = name.rpartition("/")
         still = world.monitors.receivers.get(receiver)
         if name not in seen and debt.group and still is not None and channel in list_channels(still):
-            yield Target(name, debt.group, Timers(), debt.route)
+            yield Target(name, debt.group, Timers(), debt.route, rounds)
 
 
 def _find_due(

@@ -44,12 +44,16 @@ _MESSAGES_AT_ONCE = 4  # spared, firing, resolved, and one more look
 
 
 class Target(msgspec.Struct, frozen=True):
-    """A receiver's channel that hears of the incident, in which group, how, and by which way through the routes."""
+    """A receiver's channel that hears of the incident, in which group, how, and by which way through the routes.
+
+    ``rounds`` counts the wake-ups in a row that led here.
+    """
 
     name: str
     group: str
     timers: Timers
     route: str = ""
+    rounds: int = 0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -105,11 +109,11 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
             continue
         if isinstance(decision, Hold):
             hold = decision
-            wake_later(incident, group, hold, world)
+            wake_later(incident, group, hold, world, target.rounds)
             break
         pause = None if forced else world.alerts.load_pause(target.name)
         if pause is not None and world.now() < pause:
-            wait_for_receiver(incident, group.ledger, pause, world)
+            wait_for_receiver(incident, group.ledger, pause, world, target.rounds)
             hold = Hold("receiver_is_down", pause)
             break
         try:
@@ -119,7 +123,7 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
         sight = _look_again(incident, claimed, target, quiet, world, forced=forced)
         if sight is None:
             continue
-        failed = _send_and_record(incident, claimed, sight, world)
+        failed = _send_and_record(incident, claimed, sight, world, target.rounds)
         if failed is not None:
             hold = failed
             break
@@ -230,7 +234,9 @@ def _spare(group: Group, spare: Spare, world: World) -> None:
     world.alerts.record_told(group.ledger, spared, lambda _: entry)
 
 
-def _send_and_record(incident: Incident, claimed: Ledger, sight: _Sight, world: World) -> Hold | None:
+def _send_and_record(
+    incident: Incident, claimed: Ledger, sight: _Sight, world: World, rounds: int
+) -> Hold | None:
     """None where it went out, else when to try again."""
     send, lead, members = sight.send, sight.lead, sight.members
     if send.kind is Kind.FIRING:
@@ -252,7 +258,7 @@ def _send_and_record(incident: Incident, claimed: Ledger, sight: _Sight, world: 
     try:
         handle = send_message(announcement, claimed, send, world)
     except (DeliveryError, RetryError, ConfigurationError) as error:
-        return keep_failure(incident, claimed, send, error, world)
+        return keep_failure(incident, claimed, send, error, world, rounds)
     settled, changed = settle(claimed, members, send, world.now(), thread=handle)
     entry = _build_entry(claimed, send, world.now())
     world.alerts.record_told(settled, changed, lambda _: entry)
