@@ -20,10 +20,10 @@ def list_writes(story: Story) -> list[tuple[object, str]]:
 
 
 class Fuse:
-    """Kills the function after its nth write to the outside."""
+    """Kills the function after its nth write to the outside; ``deaths`` counts."""
 
     def __init__(self, story: Story, limit: int) -> None:
-        self.left, self.blown = limit, False
+        self.left, self.blown, self.deaths = limit, False, 0
         for owner, name in list_writes(story):
             setattr(owner, name, self.watch(getattr(owner, name)))
 
@@ -33,6 +33,7 @@ class Fuse:
             self.left -= 1
             if self.left == 0:
                 self.blown = True
+                self.deaths += 1
                 raise Killed
             return result
 

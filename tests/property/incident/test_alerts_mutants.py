@@ -5,19 +5,23 @@ Each mutant is a mistake that such an outbox is made with: what the state machin
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from sagewatch.alert.outbox import Hold, Kind
+from sagewatch.alert.outbox import Hold, Kind, Send, Spare
 from sagewatch.alert_state import AlertState
 from sagewatch.errors import DeliveryError
 from sagewatch.flows import settle_target
+from sagewatch.incident.muting import Mute
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance import test_faults
 from tests.property.incident.test_alerts_machine import Alerts
 
 send, decide, record = settle_target.send_message, settle_target.decide_announcement, AlertState.record_told
+find = settle_target.find_mute
+FORGOTTEN = set()
 
 
 def take_a_refusal_for_a_yes(announcement, ledger, what, world):
@@ -44,11 +48,45 @@ def speak_while_muted(ledger, members, mutes, *rest):
     return decide(ledger, members, {}, *rest)
 
 
+def explain_nothing(incident_id, labels, quiet, now):
+    """Inhibition is not asked."""
+    return find(incident_id, labels, msgspec.structs.replace(quiet, inhibitions=()), now)
+
+
+def never_come_back(incident_id, labels, quiet, now):
+    """What was explained once stays muted when its explanation is over."""
+    mute = find(incident_id, labels, quiet, now)
+    if mute is not None and mute.reason == "inhibited":
+        FORGOTTEN.add((id(quiet.inhibitions), incident_id))
+    return mute or (Mute("inhibited", "x") if (id(quiet.inhibitions), incident_id) in FORGOTTEN else None)
+
+
+def mute_first_words_alone(ledger, members, mutes, *rest):
+    """Who was told before goes on being spoken of by way of others."""
+    unheard = {one.incident_id for one in members if one.told is None}
+    return decide(ledger, members, {name: mute for name, mute in mutes.items() if name in unheard}, *rest)
+
+
+def end_what_never_began(*arguments, **named):
+    """What came and went while muted is told as over."""
+    decision = decide(*arguments, **named)
+    if not isinstance(decision, Spare) or decision.reason == "perhaps_told":
+        return decision
+    shows = decision.incidents
+    return Send(
+        kind=Kind.RESOLVED, reason="resolve_owed", content="x", in_place=False, shows=shows, tells=shows
+    )
+
+
 MUTANTS = {
     "a refusal is taken for a yes": ("send_message", take_a_refusal_for_a_yes),
     "the end is forgotten": ("decide_announcement", forget_the_end),
     "it is written down and not sent": ("send_message", write_down_without_sending),
     "it speaks while muted": ("decide_announcement", speak_while_muted),
+    "it speaks of what another incident explains": ("find_mute", explain_nothing),
+    "what was explained is never told": ("find_mute", never_come_back),
+    "it speaks of what is muted by way of others": ("decide_announcement", mute_first_words_alone),
+    "an end comes without its beginning": ("decide_announcement", end_what_never_began),
 }
 FIND_ONE = settings(
     max_examples=150,

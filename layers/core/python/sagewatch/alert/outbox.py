@@ -142,12 +142,16 @@ def _decide_while_firing(
     worsened = [one for one in audible if one.worsened]
     if worsened:
         return _tell_worsened(worsened, fresh, loud, policy)
-    if fresh:
+    everyone = [*fresh, *shown]
+    over = all(one.over for one in everyone)
+    if fresh and not (over and policy.in_place and ledger.thread is not None):
         return _tell_joined(ledger, fresh, loud, now, timers, policy)
-    if all(one.over for one in shown):
+    if (
+        over
+    ):  # who joined and is over, too, is in the last word of a message that can change: one end, not two
         return Send(
-            kind=Kind.RESOLVED, reason="resolve_owed", content=_key(shown), in_place=policy.in_place,
-            shows=_order(shown), tells=tuple(one.incident_id for one in shown if one.told == Kind.FIRING),
+            kind=Kind.RESOLVED, reason="resolve_owed", content=_key(everyone), in_place=policy.in_place,
+            shows=_order(everyone), tells=tuple(one.incident_id for one in everyone if one.told != "resolved"),
         )  # fmt: skip
     if not audible:
         return _hold_muted(members, mutes, "muted")

@@ -1,0 +1,69 @@
+"""Who is muted by whom, said a second time and in another way: what the state machine holds the product against.
+
+Nothing of ``incident.muting`` is used: the rows of incidents as they are stored, two rules, and a closure over them.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from sagewatch.incident.model import Incident, State
+
+_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}(?:-[0-9a-f]{4})?")
+INHIBIT = """
+inhibit:
+  - {when: ["kind=rejected"], mutes: ["kind=no-data"], equal: [endpoint]}
+  - {when: ["severity=critical"], mutes: ["severity=warning"], equal: [endpoint]}
+"""
+
+
+def list_unresolved(items):
+    """The incidents that are not over, as they are stored."""
+    rows = [row for row in items.rows.values() if row.pk.startswith("incident#") and row.sk == "meta"]
+    incidents = [msgspec.json.decode(row.body, type=Incident) for row in rows]
+    return {one.incident_id: one for one in incidents if one.state is not State.RESOLVED}
+
+
+def find_inhibited(unresolved):
+    """Ids that the two rules of ``INHIBIT`` mute: those somebody explains, but for the first of a circle of its own."""
+    explains = {
+        name: {
+            other.incident_id
+            for other in unresolved.values()
+            if (one.kind, other.kind) == ("rejected", "no-data")
+            or (one.severity, other.severity) == ("critical", "warning")
+        }
+        for name, one in unresolved.items()
+    }
+    reach = {name: set(explained) for name, explained in explains.items()}
+    for middle, beyond in reach.items():  # Warshall
+        for reached in (one for one in reach.values() if middle in one):
+            reached.update(beyond)
+    muted = set().union(*explains.values()) if explains else set()
+    for name in list(muted):
+        before = {one for one in reach if name in reach[one]}
+        circle = {one for one in reach[name] if one in before}
+        if name in circle and before <= circle and name == min(circle):
+            muted.discard(name)
+    return muted
+
+
+def list_mentioned(text, unresolved):
+    """The unresolved incidents that a message speaks of: by their id, or by their class."""
+    named = set(_ID.findall(text))
+    by_class = {one.incident_id for one in unresolved.values() if f"Class {one.subject} " in text}
+    return (named | by_class) & unresolved.keys()
+
+
+def find_thread(heard, kinds):
+    """What a message belongs to: PagerDuty's key, or the kind of what it is about at a target.
+
+    Parameters
+    ----------
+    kinds
+        By fingerprint.
+    """
+    key = re.search(r'"dedup_key": "([^"]+)"', heard.text)
+    return heard.target, key[1] if key else kinds[_ID.search(heard.text)[0].split("-")[1]]
