@@ -70,6 +70,11 @@ def rows(count=3):
     ]  # fmt: skip
 
 
+def test_one_incident_is_not_called_incidents():
+    assert "<h1>1 incident</h1>" in build_index(rows(1), NOW).decode()
+    assert "<h1>2 incidents</h1>" in build_index(rows(2), NOW).decode()
+
+
 def test_the_index_links_to_every_incidents_page_and_filters_by_endpoint_kind_and_state():
     page = build_index(rows(), NOW).decode()
     for row in rows():

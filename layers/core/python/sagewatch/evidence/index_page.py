@@ -45,7 +45,7 @@ def build_index(
             tag("p", tag("span", f"{open_count:,} open", class_="state"), tag("span", "Sagewatch", class_="brand"),
                 class_="status"),
             build_mark(replay),
-            tag("h1", f"{len(rows):,} incidents"),
+            tag("h1", "1 incident" if len(rows) == 1 else f"{len(rows):,} incidents"),
             tag("p", f"Made {format_time(made_at)}.", f" The {hidden:,} oldest are not listed." if hidden else None,
                 class_="lede"),
         ),
