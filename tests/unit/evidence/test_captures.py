@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from sagewatch.capture import Segment, split_segment
@@ -93,6 +94,16 @@ def test_lines_that_could_not_be_read_are_counted_where_no_class_is_meant():
     assert [one.rejected for one in captured.bins if one.rejected] == [4]
 
 
+def test_a_beginning_that_is_no_longer_kept_is_said_to_be():
+    captured = build_dossier().captured
+    lost = "What was captured before is no longer counted here."
+    assert lost not in build_page(build_dossier()).decode()
+    late = msgspec.structs.replace(captured, whole=False, last_at=captured.last_at + timedelta(days=2))
+    page = build_page(build_dossier(captured=late)).decode()
+    assert lost in page
+    assert "Captures since 21 Nov 20:33:35:" in page
+
+
 def test_nothing_captured_is_no_lane():
     assert count_captures([], at(0), at(10)) is None
     page = build_page(build_dossier(captured=None)).decode()
@@ -113,7 +124,7 @@ def test_the_page_says_how_much_was_captured_when():
     captured = build_dossier().captured
     total = sum(one.predictions for one in captured.bins)
     of_class = sum(one.of_subject for one in captured.bins)
-    assert f"Captures: {total:,} predictions" in page
+    assert f"Captures since 20:33:35: {total:,} predictions" in page
     assert f"{of_class:,} of <bdi>class 14 (Stop)</bdi>" in page
     assert "in 17 files, the last at 20:36:45. A bar is 5\xa0s" in page
     assert page.count('class="captured"') == sum(one.predictions > 0 for one in captured.bins)

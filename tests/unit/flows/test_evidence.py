@@ -202,12 +202,18 @@ def test_the_page_counts_what_was_captured_of_the_incidents_time():
     incident = world.state.load_incident(incident_id)
     segments = world.state.load_segments(incident.latest.stream, None)
     answers = [label for one in segments for label in map(one.labels.__getitem__, one.indexes())]
-    told = re.search(r"Captures: ([\d,]+) predictions.*?([\d,]+) of <bdi>class 14", page)
+    told = re.search(r"Captures since [\d:]+: ([\d,]+) predictions.*?([\d,]+) of <bdi>class 14", page)
     files = {one.key for one in segments}
     assert int(told[1]) == len(answers)
     assert int(told[2]) == answers.count(incident.subject) > 40
     assert f"the last at {max(one.last_at for one in segments):%H:%M:%S}" in page
     assert f"in {len(files)} file" in page
+    world.now.move(timedelta(days=1, hours=23))
+    write_page(incident_id, world)
+    assert "What was captured before is no longer counted here." in read_bundle(world)["index.html"].decode()
+    world.now.move(timedelta(days=3))
+    write_page(incident_id, world)
+    assert "Captures since" not in read_bundle(world)["index.html"].decode(), "nothing of them is kept"
 
 
 def test_clean_inputs_of_a_busy_endpoint_are_found_without_holding_each_prediction():

@@ -80,16 +80,24 @@ def list_captured(dossier: Dossier) -> Markup | None:
     )
     rows = (_build_row(one, named=bool(named), rejected=bool(rejected)) for one in bins)
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
-    bar = hold_amounts(f"A bar is {format_duration(captured.step_seconds)}")
-    last = f"the last at {captured.last_at:%H:%M:%S}. {bar}"
+    last = f"the last at {captured.last_at:%H:%M:%S}. A bar is {format_duration(captured.step_seconds)}"
     told = [
-        f"Captures: {sum(one.predictions for one in bins):,} predictions",
+        f"Captures since {_tell_begin(captured)}: {sum(one.predictions for one in bins):,} predictions",
         (", ", _SWATCH, f"{sum(one.of_subject for one in bins):,} of ", foreign(named)) if named else None,
         (", ", _SWATCH, f"{rejected:,} unreadable lines") if rejected else None,
-        f", in {captured.files:,} {'file' if captured.files == 1 else 'files'}, {last}",
+        hold_amounts(f", in {captured.files:,} {'file' if captured.files == 1 else 'files'}, {last}"),
     ]
-    how = "A file tells its first and its last time: its predictions are spread evenly between the two."
+    how = [
+        "A file tells its first and its last time: its predictions are spread evenly between the two.",
+        "" if captured.whole else " What was captured before is no longer counted here.",
+    ]
     return tag("details", tag("summary", told), tag("p", how, class_="small"), table, class_="captures")
+
+
+def _tell_begin(captured: Captured) -> str:
+    """Without its day where that is the last one's."""
+    start = captured.bins[0].start
+    return f"{start:%H:%M:%S}" if start.date() == captured.last_at.date() else f"{start:%d %b %H:%M:%S}"
 
 
 def _build_row(one: CaptureBin, *, named: bool, rejected: bool) -> Markup:

@@ -209,6 +209,8 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
         Capture objects that the counts come from.
     first_at, last_at
         Their first and their last record.
+    whole
+        False where the captures of the beginning are no longer kept.
     """
 
     step_seconds: int
@@ -216,6 +218,7 @@ class Captured(msgspec.Struct, frozen=True, kw_only=True):
     files: int
     first_at: datetime
     last_at: datetime
+    whole: bool = True
 
 
 class IndexRow(msgspec.Struct, frozen=True, kw_only=True):

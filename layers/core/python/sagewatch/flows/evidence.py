@@ -44,6 +44,7 @@ from sagewatch.flows.samples import get_sensitive, load_clean, load_suspicious, 
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.observability import get_logger
+from sagewatch.state import SEGMENT_KEPT
 from sagewatch.world import World
 
 SHOWN_BEFORE = 0.2
@@ -282,8 +283,12 @@ def _count_captures(
     incident: Incident, entries: Iterable[Entry], segments: Iterable[Segment], now: datetime
 ) -> Captured | None:
     """The captures of the incident's time, and of a while before it to compare with."""
-    start, end = find_stretch(incident, entries, now)
-    return count_captures(segments, start - (end - start) * SHOWN_BEFORE, end, incident.subject)
+    begun, end = find_stretch(incident, entries, now)
+    start, kept_from = begun - (end - begun) * SHOWN_BEFORE, now - SEGMENT_KEPT
+    if end <= kept_from:
+        return None
+    captured = count_captures(segments, max(start, kept_from), end, incident.subject)
+    return captured and msgspec.structs.replace(captured, whole=start >= kept_from)
 
 
 def _list_notes(report: Mapping[str, Any], pictures: Mapping[str, bytes], *, withheld: bool) -> Iterator[str]:
