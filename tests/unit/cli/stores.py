@@ -10,7 +10,7 @@ import msgspec
 from sagewatch.cli.store import Store
 from sagewatch.entry import handle
 from sagewatch.finding import Window
-from sagewatch.flows.evidence import write_page
+from sagewatch.flows.incident_page import write_page
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.incident.muting import build_silence
 from tests.unit.flows.worlds import Pump, build_event, build_finding, build_world

@@ -15,7 +15,8 @@ import pytest
 
 from sagewatch.capture import Segment
 from sagewatch.entry import handle
-from sagewatch.flows.evidence import load_class_names, write_page
+from sagewatch.flows.evidence import load_class_names
+from sagewatch.flows.incident_page import write_page
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.samples import load_clean

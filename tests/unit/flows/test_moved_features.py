@@ -9,8 +9,9 @@ import pytest
 
 from sagewatch.entry import handle
 from sagewatch.evidence.redaction import REDACTED
-from sagewatch.flows.evidence import build_page_key, write_page
+from sagewatch.flows.evidence import build_page_key
 from sagewatch.flows.feature_extremes import load_extremes, read_value
+from sagewatch.flows.incident_page import write_page
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.moved_features import load_moved

@@ -31,8 +31,9 @@ from sagewatch.flows.diagnosis_by_hand import ask_to_stop, note_wish
 from sagewatch.flows.diagnosis_commands import apply_command
 from sagewatch.flows.diagnosis_cost import note_cost
 from sagewatch.flows.diagnosis_sight import find_stop, get_policy, look
-from sagewatch.flows.evidence import load_report, write_page
+from sagewatch.flows.evidence import load_report
 from sagewatch.flows.incident_changes import build_change, build_diagnosis_change
+from sagewatch.flows.incident_page import write_page
 from sagewatch.flows.owed_diagnoses import may_begin
 from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.flows.recorded_requests import link_requests

@@ -16,7 +16,7 @@ from sagewatch.errors import RetryError, SagewatchError
 from sagewatch.events import AlertDue, DiagnosisChanged, Fact, IncidentChanged
 from sagewatch.flows.alert_waits import BY
 from sagewatch.flows.channels import list_channels
-from sagewatch.flows.evidence import owes_page, write_page
+from sagewatch.flows.incident_page import owes_page, write_page
 from sagewatch.flows.quiet import load_quiet
 from sagewatch.flows.settle_target import Outcome, Target, settle_target
 from sagewatch.flows.share_pictures import share_pictures

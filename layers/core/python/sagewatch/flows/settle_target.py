@@ -28,7 +28,8 @@ from sagewatch.alert_state import TOLD_TO_THE_END, Group
 from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
 from sagewatch.flows.alert_waits import BY, keep_failure, wait_for_receiver, wake_later
 from sagewatch.flows.channels import POLICIES, send_message
-from sagewatch.flows.evidence import build_links, get_class_names, hold_page
+from sagewatch.flows.evidence import build_links, get_class_names
+from sagewatch.flows.incident_page import hold_page
 from sagewatch.incident.describe import describe
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Entry, Incident, State

@@ -1,0 +1,263 @@
+"""The incident page, the bundle beside it and the index of all: gathered from the table and from S3, written to S3."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from sagewatch.alert.content import Links
+from sagewatch.capture import Segment
+from sagewatch.diagnose.job import build_explain_prefix
+from sagewatch.diagnose.model import Diagnosis
+from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest, find_media_type
+from sagewatch.evidence.captures import count_captures
+from sagewatch.evidence.index_page import build_index
+from sagewatch.evidence.model import (
+    Captured,
+    Dossier,
+    EndpointConfigs,
+    IndexRow,
+    PageLink,
+    Told,
+    TracePoint,
+)
+from sagewatch.evidence.page import build_page, build_placeholder
+from sagewatch.evidence.timeline import find_stretch
+from sagewatch.finding import Finding
+from sagewatch.flows.evidence import (
+    CONFIGS,
+    INDEX_KEY,
+    build_links,
+    build_object_url,
+    build_page_key,
+    encode_class_names,
+    get_class_names,
+    load_configs,
+    load_file,
+    load_report,
+)
+from sagewatch.flows.explanations import read_explained, read_looked
+from sagewatch.flows.feature_extremes import load_extremes
+from sagewatch.flows.moved_features import load_moved
+from sagewatch.flows.recorded_requests import REQUESTS, load_request_links
+from sagewatch.flows.report_files import list_broken, load_report_files
+from sagewatch.flows.samples import get_sensitive, load_clean, load_suspicious, remember_sensitive
+from sagewatch.flows.streams import view_stream
+from sagewatch.incident.model import Entry, Incident
+from sagewatch.state import SEGMENT_KEPT
+from sagewatch.world import World
+
+SHOWN_BEFORE = 0.2
+"""Traffic of before the incident on its page, as a share of the incident's length."""
+
+
+def hold_page(incident_id: str, world: World) -> None:
+    """Put a placeholder where the page is going to be, so that a link to it opens something at once."""
+    bucket = world.settings.evidence_bucket
+    if world.objects.open_object(bucket, build_page_key(incident_id)) is not None:
+        return
+    body = build_placeholder(incident_id)
+    world.objects.put_object(bucket, build_page_key(incident_id), body, "text/html; charset=utf-8")
+
+
+def owes_page(incident_id: str, world: World) -> bool:
+    """Whether a placeholder still stands where the incident's page should be: the manifest comes last."""
+    bucket, objects = world.settings.evidence_bucket, world.objects
+    begun = objects.open_object(bucket, build_page_key(incident_id)) is not None
+    return begun and objects.open_object(bucket, _build_manifest_key(incident_id)) is None
+
+
+def write_page(incident_id: str, world: World) -> None:
+    """Write the incident's page, and the manifest of all that is kept about it."""
+    incident = world.state.load_incident(incident_id)
+    if incident is None:
+        return
+    now = world.now()
+    remember_sensitive(incident.latest, now, world)
+    # A picture of an input names none of its fields, and a digest of a small one can be guessed.
+    withheld = bool(get_sensitive(incident.latest, world))
+    pictures = {} if withheld else _load_pictures(incident_id, world)
+    requests = {} if withheld else load_file(incident_id, REQUESTS, world)
+    report = load_report_files(incident.latest, world)
+    dossier = _gather(incident, pictures, report, now, world)
+    written = {
+        "index.html": build_page(dossier),
+        "findings.json": json.dumps([_as_json(finding) for finding in incident.findings], indent=2).encode(),
+        "captures.jsonl": _encode_records(dossier),
+        **encode_class_names(dossier.class_names),
+        **{f"report/{name}": body for name, body in report.items()},
+        **_list_tensors(incident_id, world),
+    }
+    for name, body in written.items():
+        _put(incident_id, name, body, world)
+    files = written | {f"explain/{name}": body for name, body in pictures.items()}
+    files |= load_file(incident_id, CONFIGS, world) | requests
+    _put(incident_id, MANIFEST, encode_manifest(build_manifest(incident_id, now, files)), world)
+    write_index(now, world)
+
+
+def _build_manifest_key(incident_id: str) -> str:
+    return f"incidents/{incident_id}/{MANIFEST}"
+
+
+def _put(incident_id: str, name: str, body: bytes, world: World) -> None:
+    key = f"incidents/{incident_id}/{name}"
+    world.objects.put_object(world.settings.evidence_bucket, key, body, find_media_type(name))
+
+
+def _list_tensors(incident_id: str, world: World) -> dict[str, bytes]:
+    """What the hook recorded, listed and not copied: megabytes an input, kept for days and not for ever."""
+    diagnosis = world.state.load_diagnosis_of(incident_id)
+    prefix = diagnosis.tensors_prefix if diagnosis else ""
+    found = world.objects.describe_objects(world.settings.evidence_bucket, prefix) if prefix else []
+    if not found:
+        return {}
+    listing = {
+        "prefix": f"s3://{world.settings.evidence_bucket}/{prefix}",
+        "total_bytes": sum(one.size_bytes for one in found),
+        "objects": msgspec.to_builtins(found),
+    }
+    return {"tensors.json": json.dumps(listing, indent=2).encode()}
+
+
+def write_index(now: datetime, world: World) -> None:
+    """Write the list of all incidents beside their pages."""
+    rows = [
+        IndexRow(**{name: getattr(one, name) for name in IndexRow.__struct_fields__})
+        for one in world.state.list_incidents()
+    ]
+    body = build_index(
+        rows, now, lambda incident_id: build_object_url(build_page_key(incident_id), world), world.replay
+    )
+    world.objects.put_object(world.settings.evidence_bucket, INDEX_KEY, body, "text/html; charset=utf-8")
+
+
+def _gather(
+    incident: Incident,
+    pictures: Mapping[str, bytes],
+    report_files: dict[str, bytes],
+    now: datetime,
+    world: World,
+) -> Dossier:
+    report = load_report(incident.incident_id, world)
+    diagnosis = world.state.load_diagnosis_of(incident.incident_id)
+    links = build_links(incident, now, world)
+    entries = world.state.load_entries(incident.incident_id)
+    moved = load_moved(incident.latest, report_files, world)
+    segments = world.state.load_segments(incident.latest.stream, None)
+    return Dossier(
+        incident=incident,
+        made_at=now,
+        entries=tuple(entries),
+        captured=_count_captures(incident, entries, segments, now),
+        trace=_load_trace(incident.latest, world),
+        class_names=get_class_names(incident.endpoint, world),
+        samples=load_suspicious(incident.latest, segments, world)
+        or load_extremes(incident.latest, moved, report_files, world),
+        clean_samples=load_clean(incident.latest, segments, world),
+        explained=tuple(read_explained(report, pictures, load_request_links(incident.incident_id, world))),
+        looked=read_looked(report, pictures),
+        explain_notes=tuple(
+            _list_notes(report, pictures, withheld=bool(get_sensitive(incident.latest, world)))
+        ),
+        explain_failures=tuple(f"{row['file']}: {row['reason']}" for row in report.get("skipped", [])),
+        configs=_load_configs(incident, diagnosis, world),
+        told=tuple(_list_told(entries)),
+        links=tuple(_list_page_links(links, build_object_url(INDEX_KEY, world))),
+        runbook=f"{links.runbooks}/{incident.kind}.md" if links.runbooks else None,
+        moved=moved,
+        violations=list_broken(report_files, incident.latest),
+        replay=world.replay,
+    )
+
+
+def _count_captures(
+    incident: Incident, entries: Iterable[Entry], segments: Iterable[Segment], now: datetime
+) -> Captured | None:
+    """The captures of the incident's time, and of a while before it to compare with."""
+    begun, end = find_stretch(incident, entries, now)
+    start, kept_from = begun - (end - begun) * SHOWN_BEFORE, now - SEGMENT_KEPT
+    if end <= kept_from:
+        return None
+    captured = count_captures(segments, max(start, kept_from), end, incident.subject)
+    return captured and msgspec.structs.replace(captured, whole=start >= kept_from)
+
+
+def _list_notes(report: Mapping[str, Any], pictures: Mapping[str, bytes], *, withheld: bool) -> Iterator[str]:
+    """What the saliency job noted, unless inputs are withheld: a note may hold what the owner's code said of one."""
+    notes = report.get("notes", [])
+    if withheld and notes:
+        yield "What the saliency job noted is withheld: the endpoint has sensitive fields. It is in explanations.json."
+    elif not withheld:
+        yield from map(str, notes)
+    if report.get("images") and not pictures:
+        yield "Heat maps are withheld: the endpoint has sensitive fields, and a picture of an input names none."
+
+
+def _load_pictures(incident_id: str, world: World) -> dict[str, bytes]:
+    """Every file that the saliency job wrote, by its path below the job's output."""
+    bucket, prefix = world.settings.evidence_bucket, build_explain_prefix(incident_id)
+    found: dict[str, bytes] = {}
+    for key in world.objects.list_objects(bucket, prefix):
+        stream = world.objects.open_object(bucket, key)
+        if stream is not None:
+            found[key.removeprefix(prefix)] = stream.read()
+    return found
+
+
+def _encode_records(dossier: Dossier) -> bytes:
+    """The capture records that made the finding, as the page shows them: redacted, pictures as base64."""
+    rows = [
+        {
+            "where": one.where,
+            "class": one.label,
+            "confidence": one.confidence,
+            "media_type": one.media_type if one.picture else "text/plain",
+            "input": base64.b64encode(one.picture).decode() if one.picture else one.text,
+        }
+        for one in dossier.samples
+    ]
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def _load_trace(finding: Finding, world: World) -> tuple[TracePoint, ...]:
+    view = view_stream(finding.stream, world)
+    if view is None:
+        return ()
+    trace = view.folded.traces.get(finding.kind, ())
+    return tuple(TracePoint(point.at, point.log10_excess) for point in trace)
+
+
+def _load_configs(incident: Incident, diagnosis: Diagnosis | None, world: World) -> EndpointConfigs:
+    if diagnosis is None:
+        return EndpointConfigs()
+    kept = load_configs(incident.incident_id, world)
+    final = {"EndpointConfigName": diagnosis.original_config} if diagnosis.restored_at else None
+    return EndpointConfigs(original=kept.get("original"), hooked=kept.get("hooked"), final=final)
+
+
+def _list_told(entries: Iterable[Entry]) -> Iterator[Told]:
+    for entry in entries:
+        if entry.what == "alert_sent":
+            receiver, _, channel = str(entry.data["receiver"]).rpartition("/")
+            yield Told(entry.at, receiver, channel, str(entry.data["kind"]), entry.reason)
+
+
+def _list_page_links(links: Links, index: str) -> Iterator[PageLink]:
+    for label, url, note in (
+        ("This page in the S3 console", links.page, "works after sign-in"),
+        ("All incidents", index, "in the S3 console, works after sign-in"),
+        ("Dashboard", links.dashboard, ""),
+        ("Metrics", links.metrics, "CloudWatch, namespace Sagewatch"),
+    ):
+        if url is not None:
+            yield PageLink(label, url, note)
+
+
+def _as_json(finding: Finding) -> Any:
+    return msgspec.to_builtins(finding)
