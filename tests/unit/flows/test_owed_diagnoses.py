@@ -193,3 +193,18 @@ def test_a_round_that_is_cut_off_begins_with_another_endpoint_the_next_time(monk
     rounds = [looked[n : n + 3] for n in range(0, 9, 3)]
     assert {one[0] for one in rounds} == set(names)
     assert all(sorted(one) == names for one in rounds)
+
+
+def test_captures_that_come_late_have_their_refusal_told_when_it_was_made_and_once():
+    world = build_world(MONITORS.replace("mode: swap", "mode: 'off'"))
+    world.now.move(timedelta(minutes=7))  # since the traffic of the finding
+    event = build_event(build_finding())
+    for _ in range(2):
+        handle(manage_incident, event, world)
+        Pump(world).run()
+        world.now.move(timedelta(minutes=1))
+    (incident,) = world.state.list_incidents()
+    trail = [(one.what, one.at) for one in world.state.load_entries(incident.incident_id)]
+    (refused,) = [at for what, at in trail if what == "diagnosis_off"]
+    (opened,) = [at for what, at in trail if what == "incident_opened"]
+    assert opened <= refused < NOW + timedelta(minutes=8)

@@ -103,7 +103,7 @@ def _begin(incident_id: str, world: World, *, by_hand: bool = False) -> None:
         _note_waiting(incident, world)
         return
     if isinstance(step, Refuse):
-        _note(incident_id, Progress(stage="off", reason=step.reason, at=incident.opened_at), world)
+        _note_refusal(incident, step.reason, world)
         return
     entry = Entry(at=step.diagnosis.started_at, what="diagnosis_started", reason=step.reason, by=BY)
     diagnosis = world.state.save_diagnosis(step.diagnosis, [entry])
@@ -141,6 +141,13 @@ def _decide_begin(incident: Incident, world: World, *, by_hand: bool) -> Step | 
         return Refuse("endpoint_cannot_be_hooked")
     seen = Seen(wanted.original_config, endpoint["EndpointStatus"], stop=find_stop(wanted, world))
     return decide_start(lease, wanted, seen, policy, now)
+
+
+def _note_refusal(incident: Incident, reason: str, world: World) -> None:
+    """Why there is no diagnosis; once, however often it is asked for."""
+    known = incident.diagnosis
+    if known is None or (known.stage, known.reason) != ("off", reason):
+        _note(incident.incident_id, Progress(stage="off", reason=reason, at=world.now()), world)
 
 
 def _note_waiting(incident: Incident, world: World) -> None:

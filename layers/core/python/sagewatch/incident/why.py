@@ -56,6 +56,9 @@ REASONS = {
 }
 """Reason codes of incidents and alerts, in words."""
 
+_WHERE_MEANT_OTHERWISE = {("incident_opened", "new_incident"): "no incident of that fingerprint was open"}
+"""Codes that say one thing of a message and another of the incident."""
+
 _FACTS = {
     "finding_raised": "A detector raised a finding",
     "finding_cleared": "A finding cleared",
@@ -112,7 +115,7 @@ def _tell_entry(entry: Entry) -> str:
     kind, receiver = entry.data.get("kind"), entry.data.get("receiver")
     said = f" ({kind})" if kind and entry.what.startswith("alert") else ""
     whom = f" to {clean_text(str(receiver), _LIMIT)}" if receiver else ""
-    why = _tell_reason(entry.reason)
+    why = _WHERE_MEANT_OTHERWISE.get((entry.what, entry.reason)) or _tell_reason(entry.reason)
     after = entry.data.get("retry_after_seconds")
     later = f"; next try after {format_duration(float(after))}" if isinstance(after, int | float) else ""
     until = entry.data.get("until")
