@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import click
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sagewatch.cli.archives import Played
 
 
+_SETTLED_AFTER = timedelta(minutes=15)
+
+
 class Told(msgspec.Struct, frozen=True, kw_only=True):
     """A replay and what came of it.
 
@@ -24,6 +27,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     incidents
         Ids of those that it opened, the latest first; None where they are among the real ones (a live replay) or
         gone (a rehearsal is kept for a week).
+    settled
+        Whether the handlers surely are through: EventBridge is when it has given them the events.
     """
 
     replay: str
@@ -33,6 +38,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     end: datetime
     played_at: datetime
     incidents: tuple[str, ...] | None
+    settled: bool = True
 
 
 @click.command(epilog="Example: sagewatch replays --stack sagewatch-prod")
@@ -53,7 +59,7 @@ def replays(stack: str, *, as_json: bool) -> None:
         click.echo(json.dumps(msgspec.to_builtins(found), indent=2))
         return
     for told in found:
-        say(_tell(told))
+        say(tell_replay(told))
     if not found:
         say("No replay.")
 
@@ -69,20 +75,23 @@ def _look(one: Played, stack: str, now: datetime) -> Told:
         incidents = tuple(each.incident_id for each in listed)
     return Told(
         replay=one.name, live=live, state=one.state, start=one.start, end=one.end, played_at=one.played_at,
-        incidents=incidents,
+        incidents=incidents, settled=one.played_at <= now - _SETTLED_AFTER,
     )  # fmt: skip
 
 
-def _tell(told: Told) -> str:
+def tell_replay(told: Told) -> str:
+    """A replay and what came of it, in one line."""
     from sagewatch.incident.amounts import format_time
 
+    stretch = f"{format_time(told.start)} to {format_time(told.end)}"
+    return f"{told.replay}  {told.state.lower()}  {stretch}  {_tell_outcome(told)}"
+
+
+def _tell_outcome(told: Told) -> str:
     if told.live:
-        came = "live: see the real incidents"
-    elif told.incidents is None:
-        came = "gone"
-    else:
-        count = len(told.incidents)
-        came = "no incident" if not count else "1 incident" if count == 1 else f"{count:,} incidents"
-    return (
-        f"{told.replay}  {told.state.lower()}  {format_time(told.start)} to {format_time(told.end)}  {came}"
-    )
+        return "live: see the real incidents"
+    if told.incidents is None:
+        return "gone"
+    if not told.incidents:
+        return "no incident" if told.settled else "no incident so far"
+    return "1 incident" if len(told.incidents) == 1 else f"{len(told.incidents):,} incidents"
