@@ -30,8 +30,10 @@ from sagewatch.replay.page import build_backtest_page
 from tests.unit.alert.story import HOSTILE
 from tests.unit.evidence.runs import build_hostile_runs
 from tests.unit.evidence.story import (
+    ENTRIES,
     HOOKED,
     ORIGINAL,
+    TOLD,
     build_dossier,
     build_explained,
     build_looked,
@@ -317,6 +319,17 @@ def test_of_many_events_the_first_and_the_latest_are_shown():
     page = build_page(build_dossier(entries=entries)).decode()
     shown = re.sub(r"<details>.*?</details>", "", page, flags=re.DOTALL)
     assert [n for n in range(1000) if f"Event {n}<" in shown] == [*range(10), *range(950, 1000)]
+
+
+def test_an_incident_of_several_days_tells_of_each_event_and_message_which_day():
+    day = 86_400
+    entries = (*ENTRIES, Entry(at(day), "severity_rose", "evidence_grew", "x"))
+    told = (*TOLD, msgspec.structs.replace(TOLD[0], at=at(2 * day)))
+    shown = Outline(build_page(build_dossier(entries=entries, told=told))).shown
+    assert shown.index("21 Nov 2026 20:34:50") < shown.index("22 Nov 2026 20:34:05")
+    assert "21 Nov 20:34:52" in shown
+    assert "23 Nov 20:34:05" in shown
+    assert "21 Nov 20:34:52" not in Outline(build_page(build_dossier())).shown
 
 
 def test_large_incident_pages_well():

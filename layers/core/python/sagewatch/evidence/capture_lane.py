@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sagewatch.evidence.markup import Child, Markup, foreign, tag
-from sagewatch.incident.amounts import format_duration, format_time, hold_amounts
+from sagewatch.evidence.trail import build_time
+from sagewatch.incident.amounts import format_duration, hold_amounts
 from sagewatch.incident.describe import name_class
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ def list_captured(dossier: Dossier) -> Markup | None:
             for number, one in enumerate(heads)
         ),
     )
-    rows = (_build_row(one, named=bool(named), rejected=bool(rejected)) for one in bins)
+    dated = bins[0].start.date() != bins[-1].start.date()
+    rows = (_build_row(one, named=bool(named), rejected=bool(rejected), dated=dated) for one in bins)
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
     last = f"the last at {captured.last_at:%H:%M:%S}. A bar is {format_duration(captured.step_seconds)}"
     told = [
@@ -100,11 +102,12 @@ def _tell_begin(captured: Captured) -> str:
     return f"{start:%H:%M:%S}" if start.date() == captured.last_at.date() else f"{start:%d %b %H:%M:%S}"
 
 
-def _build_row(one: CaptureBin, *, named: bool, rejected: bool) -> Markup:
+def _build_row(one: CaptureBin, *, named: bool, rejected: bool, dated: bool) -> Markup:
     counts = [one.predictions, *([one.of_subject] if named else []), *([one.rejected] if rejected else [])]
-    at = tag("time", f"{one.start:%H:%M:%S}", datetime=one.start.isoformat(), title=format_time(one.start))
     return tag(
-        "tr", tag("th", at, scope="row"), (tag("td", f"{count:,}", class_="number") for count in counts)
+        "tr",
+        tag("th", build_time(one.start, dated=dated), scope="row"),
+        (tag("td", f"{count:,}", class_="number") for count in counts),
     )
 
 

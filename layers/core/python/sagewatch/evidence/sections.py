@@ -54,10 +54,11 @@ def build_evidence(dossier: Dossier) -> Markup:
     drawn: Child = None
     trace = [point for point in dossier.trace if math.isfinite(point.log10_excess)]
     if trace:
+        dated = trace[0].at.date() != trace[-1].at.date()
         rows = (
             tag(
                 "tr",
-                tag("td", build_time(point.at)),
+                tag("td", build_time(point.at, dated=dated)),
                 tag("td", f"{point.log10_excess:+.2f}", class_="number"),
             )
             for point in trace[-_TRACE_ROWS:]
@@ -186,7 +187,8 @@ def build_told(dossier: Dossier) -> Markup | None:
     if not dossier.told:
         return None
     head = tag("tr", (tag("th", name, scope="col") for name in ("Receiver", "Message", "Sent")))
-    rows = map(_build_told_row, sorted(dossier.told, key=lambda told: told.at))
+    dated = len({told.at.date() for told in dossier.told}) > 1
+    rows = (_build_told_row(told, dated=dated) for told in sorted(dossier.told, key=lambda told: told.at))
     table = tag("table", tag("thead", head), tag("tbody", rows), class_="plain")
     return build_section("alerts", "Alerts", "One firing and one resolved for each receiver.", table)
 
@@ -257,13 +259,13 @@ def _build_facts(facts: list[tuple[str, str]]) -> Markup:
     )  # fmt: skip
 
 
-def _build_told_row(told: Told) -> Markup:
+def _build_told_row(told: Told, *, dated: bool) -> Markup:
     return tag(
         "tr",
         tag("th", foreign(told.receiver), tag("span", foreign(told.channel), class_="count"), scope="row"),
         tag("td", tag("span", foreign(told.kind), class_=f"pill {_pill(told.kind)}"),
             tag("span", tell_reason(told.reason), class_="reason")),
-        tag("td", build_time(told.at)),
+        tag("td", build_time(told.at, dated=dated)),
     )  # fmt: skip
 
 

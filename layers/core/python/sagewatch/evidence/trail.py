@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from sagewatch.evidence.markup import Markup, foreign, tag
@@ -79,20 +80,31 @@ _UNTOLD = frozenset({"finding_id", "kind", "receiver"})
 def build_trail(entries: Iterable[Entry]) -> list[Markup]:
     """The list of events. Where they are many, those between the first, which say how it began, and the latest are folded away."""
     ordered = order_entries(entries)
+    dated = len({entry.at.date() for entry in ordered}) > 1
     if len(ordered) <= FIRST_SHOWN + LATEST_SHOWN:
-        return [_list_events(ordered)] if ordered else []
+        return [_list_events(ordered, dated=dated)] if ordered else []
     between = ordered[FIRST_SHOWN:-LATEST_SHOWN]
-    folded = tag("details", tag("summary", f"{len(between):,} events between"), _list_events(between))
-    return [_list_events(ordered[:FIRST_SHOWN]), folded, _list_events(ordered[-LATEST_SHOWN:])]
+    folded = tag(
+        "details", tag("summary", f"{len(between):,} events between"), _list_events(between, dated=dated)
+    )
+    first, latest = ordered[:FIRST_SHOWN], ordered[-LATEST_SHOWN:]
+    return [_list_events(first, dated=dated), folded, _list_events(latest, dated=dated)]
 
 
-def _list_events(entries: Sequence[Entry]) -> Markup:
-    return tag("ol", map(_build_entry, entries), class_="events")
+def _list_events(entries: Sequence[Entry], *, dated: bool) -> Markup:
+    """The events in order; where the incident lasted for days, each day by its name."""
+    days = groupby(entries, key=lambda entry: entry.at.date())
+    items = (
+        (tag("li", f"{day:%d %b %Y}", class_="day") if dated else None, [_build_entry(one) for one in each])
+        for day, each in days
+    )
+    return tag("ol", items, class_="events")
 
 
-def build_time(at: datetime) -> Markup:
-    """A time of day; its date is in the element and its title."""
-    return tag("time", f"{at:%H:%M:%S}", datetime=at.isoformat(), title=format_time(at))
+def build_time(at: datetime, *, dated: bool = False) -> Markup:
+    """A time of day; its date is in the element and its title, and where asked for beside it."""
+    shown = f"{at:%d %b %H:%M:%S}" if dated else f"{at:%H:%M:%S}"
+    return tag("time", shown, datetime=at.isoformat(), title=format_time(at))
 
 
 def tell_reason(reason: str) -> str:
