@@ -27,6 +27,13 @@ _KEY: Final = (
     "must be the key's own ARN (…:key/…): roles know no alias",
 )
 _ROLE: Final = r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+"
+
+
+def _list(kind: str, most: int) -> str:
+    one = rf"{kind}-[0-9a-f]{{8,17}}"
+    return rf"({one}(,{one}){{0,{most - 1}}})?"
+
+
 _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "captureBucket": (
         r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]|", "must be a bucket's name alone, without s3:// and without a prefix"
@@ -42,6 +49,9 @@ _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "modelRoleArns": (f"({_ROLE}(,{_ROLE})*)?", "must be ARNs of roles, comma-separated, without spaces"),
     "spokes": (r".*", ""),  # resources/spokes.js says what is wrong, spoke by spoke
     "explainImage": (r"[a-z0-9][\w.:/@-]*|", "must be an image's URI, without https://"),
+    "jobSubnets": (_list("subnet", 16), "must be ids of subnets, comma-separated, without spaces, at most 16"),
+    "jobSecurityGroups": (_list("sg", 5), "must be ids of security groups, comma-separated, without spaces, at most 5"),
+    "jobVolumeKmsKeyArn": _KEY,
     "explainInstanceType": (r"ml\.[a-z0-9-]+\.[a-z0-9]+", "must be an instance type of SageMaker, such as ml.m5.large"),
     "monitorsFile": (r".+\.json", "is written by `make package`; say MONITORS=FILE instead"),
     "runbooksUrl": (r"https?://\S+|", "must be an address, http(s)://..."),
@@ -79,6 +89,10 @@ def find_mistakes(stage: str, params: Sequence[str]) -> list[str]:
     for param in params:
         name, equals, value = param.partition("=")
         mistakes += [f"parameter {name}: {why}" for why in _judge(name, value if equals else None)]
+    given = {name for name, _, value in (param.partition("=") for param in params) if value}
+    for name, other in (("jobSubnets", "jobSecurityGroups"), ("jobSecurityGroups", "jobSubnets")):
+        if name in given and other not in given:
+            mistakes.append(f"parameter {name}: SageMaker takes it only together with {other}")
     return mistakes
 
 

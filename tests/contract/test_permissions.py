@@ -70,7 +70,8 @@ def needed_by(name):
     # Slack calls slack_action itself: it drains no queue.
     beside = set() if name == "slack_action" else set(DRAINING)
     if name in STARTS_JOBS:
-        beside |= BESIDE_CREATING
+        # Of a job's volumes with a key: its caller's right, as of an endpoint's.
+        beside |= BESIDE_CREATING | {"kms:CreateGrant"}
     if "sagemaker:UpdateEndpoint" in derive_actions(name):
         beside |= BESIDE_SWAPPING
     return derive_actions(name) | RUNTIME | beside
@@ -178,6 +179,7 @@ def test_no_statement_allows_all_actions_or_all_resources(of_type):
     without_resources = {
         "xray:PutTraceSegments", "xray:PutTelemetryRecords", "cloudwatch:PutMetricData", "ecr:GetAuthorizationToken",
         "sagemaker:ListMonitoringExecutions", "sagemaker:ListMonitoringSchedules", "cloudwatch:DescribeAlarms",
+        "ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:DescribeDhcpOptions", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
     }  # fmt: skip
     for role in of_type("AWS::IAM::Role").values():
         assert not [action for action in allowed_by(role) if "*" in action]

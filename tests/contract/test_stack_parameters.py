@@ -57,6 +57,9 @@ def test_every_parameter_of_serverless_yml_is_known_and_its_own_values_are_no_mi
         ("explainInstanceType=m5.large", "ml.m5.large"),
         ("architecture=arm64", "ARCHITECTURE=arm64"),
         ("runbooksUrl=wiki/runbooks", "http"),
+        ("jobSubnets=subnet-0123abcd", "together with jobSecurityGroups"),
+        ("jobSecurityGroups=sg-0123abcd", "together with jobSubnets"),
+        ("jobVolumeKmsKeyArn=alias/mine", "no alias"),
         ("alertMail", "needs a value"),
     ],
 )
@@ -77,6 +80,15 @@ def test_a_parameter_that_cannot_be_meant_so_is_named_with_what_to_write(param, 
 )  # fmt: skip
 def test_what_can_be_meant_so_passes(param):
     assert find_mistakes("dev", [param]) == []
+
+
+def test_a_network_is_given_whole_and_without_spaces():
+    assert (
+        find_mistakes("dev", ["jobSubnets=subnet-0123abcd,subnet-0123abce", "jobSecurityGroups=sg-0123abcd"])
+        == []
+    )
+    (mistake,) = find_mistakes("dev", ["jobSubnets=subnet-1, subnet-2", "jobSecurityGroups=sg-0123abcd"])
+    assert "without spaces" in mistake
 
 
 @pytest.mark.parametrize("stage", ["Prod", "eu_west", "-dev", "a" * 17, ""])

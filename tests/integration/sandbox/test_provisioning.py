@@ -16,6 +16,7 @@ from sagemaker.core.utils.utils import SingletonMeta
 from sagewatch.cli import cli
 from sagewatch.cli.aws_calls import CallLog
 from sagewatch.cli.ownership import is_recording
+from sagewatch.errors import ConfigurationError
 from tests.integration.sandbox.conftest import INFERENCE, ROLE
 
 if TYPE_CHECKING:
@@ -143,6 +144,21 @@ def test_the_calls_are_these_and_a_second_run_makes_none(bench: Bench) -> None:
     assert json.loads(again.output)["change"] == "unchanged"
     assert bench.calls() == []
     assert bench.look() == stands
+
+
+def test_an_endpoint_may_stand_in_a_network_and_be_under_keys_of_its_own(bench: Bench) -> None:
+    network = ("--subnets", "subnet-0123abcd,subnet-0123abce", "--security-groups", "sg-0123abcd")
+    told = bench.deploy("--dry-run", *network, "--volume-key", "arn:volume", "--capture-key", "arn:capture")
+    assert told.exit_code == 0, (told.output, told.exception)
+    by_name = {call.operation: call.parameters for call in bench.logs[-1].calls}
+    assert by_name["CreateModel"]["VpcConfig"] == {
+        "Subnets": ["subnet-0123abcd", "subnet-0123abce"], "SecurityGroupIds": ["sg-0123abcd"],
+    }  # fmt: skip
+    assert by_name["CreateEndpointConfig"]["KmsKeyId"] == "arn:volume"
+    assert by_name["CreateEndpointConfig"]["DataCaptureConfig"]["KmsKeyId"] == "arn:capture"
+    half = bench.deploy("--dry-run", *network[:2])
+    assert isinstance(half.exception, ConfigurationError)
+    assert half.exception.key == "--security-groups"
 
 
 def test_a_dry_run_tells_the_calls_and_makes_none_of_them(bench: Bench) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from sagewatch.errors import ConfigurationError
+from sagewatch.job_security import JobSecurity
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Path of the compiled monitors.json, relative to the function's code.
     explain_image_uri, explain_role_arn, explain_instance_type
         How the saliency job is started.
+    job_subnets, job_security_groups, job_volume_key, job_output_key
+        Where the jobs that we start stand, and with whose keys they write (job_security.py).
     dashboard_url
         The CloudWatch dashboard that alerts link to; empty where there is none.
     alert_queue_url, alert_dead_letters_url
@@ -44,6 +47,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     explain_image_uri: str = ""
     explain_role_arn: str = ""
     explain_instance_type: str = "ml.t3.medium"
+    job_subnets: str = ""
+    job_security_groups: str = ""
+    job_volume_key: str = ""
+    job_output_key: str = ""
     dashboard_url: str = ""
     runbooks_url: str = ""
     chat_topic_arn: str = ""
@@ -51,6 +58,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     alert_dead_letters_url: str = ""
     spoke_reader: str = ""
     task_root: str = "."
+
+    @property
+    def job_security(self) -> JobSecurity:
+        """What the account asks of every job."""
+        return JobSecurity(
+            subnets=self.job_subnets,
+            security_groups=self.job_security_groups,
+            volume_key=self.job_volume_key,
+            output_key=self.job_output_key,
+        )
 
 
 _REQUIRED = (
@@ -68,6 +85,10 @@ _OPTIONAL = (
     ("explain_image_uri", "EXPLAIN_IMAGE_URI"),
     ("explain_role_arn", "EXPLAIN_ROLE_ARN"),
     ("explain_instance_type", "EXPLAIN_INSTANCE_TYPE"),
+    ("job_subnets", "JOB_SUBNETS"),
+    ("job_security_groups", "JOB_SECURITY_GROUPS"),
+    ("job_volume_key", "JOB_VOLUME_KEY"),
+    ("job_output_key", "JOB_OUTPUT_KEY"),
     ("dashboard_url", "DASHBOARD_URL"),
     ("runbooks_url", "RUNBOOKS_URL"),
     ("alert_queue_url", "ALERT_QUEUE_URL"),

@@ -12,40 +12,18 @@ import click
 import msgspec
 
 from sagewatch.cli.aws_calls import CallLog, show_dry_run
+from sagewatch.cli.endpoint_parts import EndpointPlan, build_tags, ensure_config, ensure_model, find
 from sagewatch.cli.model_archive import build_model_archive, name_content
 from sagewatch.cli.ownership import OWNED_TAG, NotOursError, is_made_for, open_session
 from sagewatch.cli.terminal import say
-from sagewatch.diagnose.plan import TENSORS_VARIABLE
-from sagewatch.errors import SagewatchError
+from sagewatch.errors import ConfigurationError, SagewatchError
+from sagewatch.job_security import JobSecurity
 
 if TYPE_CHECKING:
     from boto3.session import Session
 
-CSV_TYPES = ["text/csv"]
-JSON_TYPES = ["application/json", "application/jsonlines"]
 LONGEST_SECONDS = 1800
 _BUSY = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack"})
-
-
-class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is to be deployed, and where its captures go.
-
-    Attributes
-    ----------
-    record_to
-        S3 prefix below which the model records its tensors from the first request on; empty for the plain model.
-    """
-
-    name: str
-    bucket: str
-    capture_uri: str
-    sampling_percentage: int
-    role_arn: str
-    image_uri: str
-    instance_type: str
-    instance_count: int
-    workers: int
-    record_to: str = ""
 
 
 class Deployed(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +65,10 @@ class Deployed(msgspec.Struct, frozen=True, kw_only=True):
 @click.option(
     "--record-to", default="", help="Deploy the hooked model: record tensors below this s3:// prefix."
 )
+@click.option("--subnets", default="", help="Subnets of its containers, comma-separated ids.")
+@click.option("--security-groups", default="", help="Security groups of its containers, comma-separated ids.")
+@click.option("--volume-key", default="", help="Key (ARN) of its instances' volumes.")
+@click.option("--capture-key", default="", help="Key (ARN) of its captures.")
 @click.option("--region", help="AWS region; default: that of your AWS configuration.")
 @click.option("--dry-run", is_flag=True, help="Print the calls that would change something, and make none.")
 @click.option("--poll", default=5, show_default=True, help="Seconds between looks at the endpoint.")
@@ -104,6 +86,10 @@ def deploy_endpoint(
     instances: int,
     workers: int,
     record_to: str,
+    subnets: str,
+    security_groups: str,
+    volume_key: str,
+    capture_key: str,
     region: str | None,
     poll: int,
     *,
@@ -111,6 +97,12 @@ def deploy_endpoint(
     as_json: bool,
 ) -> None:
     """Deploy an endpoint whose inputs and outputs are captured. Doing it again changes nothing."""
+    if bool(subnets) != bool(security_groups):
+        raise ConfigurationError(
+            "SageMaker takes subnets and security groups together or not at all",
+            where="command line",
+            key="--subnets" if security_groups else "--security-groups",
+        )
     session = open_session(region)
     log = CallLog(session, dry=dry_run)
     plan = EndpointPlan(
@@ -124,6 +116,9 @@ def deploy_endpoint(
         instance_count=instances,
         workers=workers,
         record_to=record_to,
+        security=JobSecurity(
+            subnets=subnets, security_groups=security_groups, volume_key=volume_key, output_key=capture_key
+        ),
     )
     deployed = deploy(plan, build_model_archive(code, weights), session, poll_seconds=poll)
     if dry_run:
@@ -173,8 +168,8 @@ def deploy(plan: EndpointPlan, archive: bytes, session: Session, *, poll_seconds
         )
     if served is None or served.endpoint_config_name != model_name:
         session.client("s3").put_object(Bucket=plan.bucket, Key=url.split("/", 3)[3], Body=archive)
-    _ensure_model(model_name, url, plan, session)
-    _ensure_config(model_name, plan, session)
+    ensure_model(model_name, url, plan, session)
+    ensure_config(model_name, plan, session)
     change = _ensure_endpoint(model_name, plan, session, poll_seconds)
     endpoint = _wait(Endpoint.get(endpoint_name=plan.name, session=session), poll_seconds)
     if endpoint.endpoint_config_name != model_name:
@@ -193,7 +188,7 @@ def _ensure_endpoint(config: str, plan: EndpointPlan, session: Session, poll_sec
     endpoint = find(Endpoint, session, endpoint_name=plan.name)
     if endpoint is None:
         Endpoint.create(
-            endpoint_name=plan.name, endpoint_config_name=config, tags=_tags(plan), session=session
+            endpoint_name=plan.name, endpoint_config_name=config, tags=build_tags(plan), session=session
         )
         return "created"
     # An earlier run may have been interrupted in the middle of its move: SageMaker takes no other one meanwhile.
@@ -225,81 +220,3 @@ def _wait(endpoint: Any, poll_seconds: int) -> Any:
             f"Remove it (`sagewatch teardown {endpoint.endpoint_name}`) and deploy again."
         )
     return endpoint
-
-
-def _tags(plan: EndpointPlan) -> Any:
-    from sagemaker.core.shapes import Tag
-
-    return [Tag(key=OWNED_TAG, value=plan.name)]
-
-
-def _ensure_model(name: str, url: str, plan: EndpointPlan, session: Session) -> None:
-    from sagemaker.core.resources import Model
-    from sagemaker.core.shapes import ContainerDefinition
-
-    if find(Model, session, model_name=name) is not None:
-        return
-    environment = {
-        "SAGEMAKER_PROGRAM": "inference.py",
-        "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
-        "SAGEMAKER_MODEL_SERVER_WORKERS": str(plan.workers),
-    }
-    if plan.record_to:
-        environment[TENSORS_VARIABLE] = plan.record_to
-    container = ContainerDefinition(image=plan.image_uri, model_data_url=url, environment=environment)
-    Model.create(
-        model_name=name,
-        primary_container=container,
-        execution_role_arn=plan.role_arn,
-        tags=_tags(plan),
-        session=session,
-    )
-
-
-def _ensure_config(name: str, plan: EndpointPlan, session: Session) -> None:
-    from sagemaker.core.resources import EndpointConfig
-    from sagemaker.core.shapes import (
-        CaptureContentTypeHeader,
-        CaptureOption,
-        DataCaptureConfig,
-        ProductionVariant,
-    )
-
-    if find(EndpointConfig, session, endpoint_config_name=name) is not None:
-        return
-    EndpointConfig.create(
-        endpoint_config_name=name,
-        production_variants=[
-            ProductionVariant(
-                variant_name="AllTraffic",
-                model_name=name,
-                initial_instance_count=plan.instance_count,
-                instance_type=plan.instance_type,
-                initial_variant_weight=1.0,
-            )
-        ],
-        data_capture_config=DataCaptureConfig(
-            enable_capture=True,
-            initial_sampling_percentage=plan.sampling_percentage,
-            destination_s3_uri=plan.capture_uri,
-            capture_options=[CaptureOption(capture_mode="Input"), CaptureOption(capture_mode="Output")],
-            # Without these headers everything would be captured as BASE64.
-            capture_content_type_header=CaptureContentTypeHeader(
-                csv_content_types=CSV_TYPES, json_content_types=JSON_TYPES
-            ),
-        ),
-        tags=_tags(plan),
-        session=session,
-    )
-
-
-def find(resource: Any, session: Session, **names: str) -> Any:
-    """The resource, or None where SageMaker could not find it (it says so with a ValidationException)."""
-    from botocore.exceptions import ClientError
-
-    try:
-        return resource.get(session=session, **names)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"ValidationException", "ResourceNotFound"}:
-            return None
-        raise

@@ -16,6 +16,7 @@ from sagewatch.cli.monitor_schedules import Schedules, build_schedules
 from sagewatch.cli.store import read_outputs, stack_option
 from sagewatch.cli.terminal import say
 from sagewatch.errors import ConfigurationError, SagewatchError
+from sagewatch.job_security import JobSecurity
 from sagewatch.monitoring.job import Image
 from sagewatch.monitoring.policy import Quality, name_schedule
 from sagewatch.monitoring.window import Span, choose_span, format_time
@@ -191,6 +192,12 @@ def build_image(outputs: dict[str, str]) -> Image:
         image_uri=outputs["MonitorImageUri"],
         role_arn=outputs["SageMakerRoleArn"],
         instance_type=outputs["MonitorInstanceType"],
+        security=JobSecurity(
+            subnets=outputs.get("JobSubnets", ""),
+            security_groups=outputs.get("JobSecurityGroups", ""),
+            volume_key=outputs.get("JobVolumeKmsKeyArn", ""),
+            output_key=outputs.get("KmsKeyArn", ""),
+        ),
     )
 
 

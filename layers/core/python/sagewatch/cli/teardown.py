@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sagewatch.cli.aws_calls import CallLog, show_dry_run
-from sagewatch.cli.deploy_endpoint import LONGEST_SECONDS, find
+from sagewatch.cli.deploy_endpoint import LONGEST_SECONDS
+from sagewatch.cli.endpoint_parts import find
 from sagewatch.cli.ownership import OWNED_TAG, NotOursError, is_made_for, is_recording, open_session
 from sagewatch.cli.store import read_outputs, stack_option
 from sagewatch.cli.terminal import say

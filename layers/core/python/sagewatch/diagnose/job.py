@@ -8,6 +8,7 @@ import msgspec
 
 from sagewatch.diagnose.model import Diagnosis
 from sagewatch.diagnose.plan import INCIDENT_TAG
+from sagewatch.job_security import JobSecurity, secure_job
 
 
 class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True):
     region: tuple[float, float, float, float] = (0.1, 0.1, 0.9, 0.9)
     share: float | None = None
     model_data_url: str = ""
+    security: JobSecurity = JobSecurity()
 
 
 def build_explain_job(diagnosis: Diagnosis, plan: JobPlan) -> dict[str, Any]:
@@ -61,7 +63,7 @@ def build_explain_job(diagnosis: Diagnosis, plan: JobPlan) -> dict[str, Any]:
         "LocalPath": "/opt/ml/processing/output",
         "S3UploadMode": "EndOfJob",
     }
-    return {
+    request = {
         "ProcessingJobName": diagnosis.job,
         "AppSpecification": {
             "ImageUri": plan.image_uri,
@@ -85,6 +87,7 @@ def build_explain_job(diagnosis: Diagnosis, plan: JobPlan) -> dict[str, Any]:
         "StoppingCondition": {"MaxRuntimeInSeconds": plan.max_runtime_seconds},
         "Tags": [{"Key": INCIDENT_TAG, "Value": diagnosis.incident_id}],
     }
+    return secure_job(request, plan.security)
 
 
 def build_explain_prefix(incident_id: str) -> str:

@@ -154,6 +154,7 @@ def _start_job(diagnosis: Diagnosis, world: World) -> None:
         region=policy.region,
         share=_find_share(diagnosis, policy) if archive and ranks else None,
         model_data_url=archive,
+        security=settings.job_security,
     )
     world.jobs.create_processing_job(build_explain_job(diagnosis, plan))
 

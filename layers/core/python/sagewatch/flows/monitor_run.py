@@ -42,6 +42,7 @@ def build_workshop(world: World) -> Workshop:
         image_uri=settings.explain_image_uri,
         role_arn=settings.explain_role_arn,
         instance_type=settings.explain_instance_type,
+        security=settings.job_security,
     )
     reports = f"{_S3}{settings.evidence_bucket}/reports"
     return Workshop(world.hosting, world.objects, world.jobs, image, reports)

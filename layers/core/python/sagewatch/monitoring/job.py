@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from sagewatch.finding import build_content_key
+from sagewatch.job_security import JobSecurity, secure_job
 from sagewatch.monitoring.policy import Quality, name_schedule
 from sagewatch.monitoring.window import Span, format_time
 
@@ -43,6 +44,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     role_arn: str
     instance_type: str
     volume_gigabytes: int = 20
+    security: JobSecurity = JobSecurity()
 
 
 class MonitoringJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +102,7 @@ def build_monitoring_job(job: MonitoringJob, image: Image) -> dict[str, Any]:
     """
     baseline = job.quality.baseline.rstrip("/")
     folders = choose_folders(job.folders)
-    return {
+    request = {
         "ProcessingJobName": job.name,
         "RoleArn": image.role_arn,
         "AppSpecification": {"ImageUri": image.image_uri, "ContainerEntrypoint": list(ENTRYPOINT)},
@@ -133,6 +135,7 @@ def build_monitoring_job(job: MonitoringJob, image: Image) -> dict[str, Any]:
         "StoppingCondition": {"MaxRuntimeInSeconds": int(_RUNTIME.total_seconds())},
         "Tags": [{"Key": "sagewatch:endpoint", "Value": job.endpoint}],
     }
+    return secure_job(request, image.security)
 
 
 def build_environment(job: MonitoringJob) -> dict[str, str]:

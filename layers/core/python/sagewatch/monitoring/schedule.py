@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from sagewatch.errors import ConfigurationError
+from sagewatch.job_security import secure_job
 from sagewatch.monitoring.job import ENDPOINT_DATA, ENTRYPOINT, MODE, OUTPUT, Image
 from sagewatch.monitoring.policy import DAY, Quality, name_schedule
 from sagewatch.monitoring.window import HOUR, SETTLE
@@ -62,7 +63,7 @@ def build_monitoring_schedule(
         "MonitoringScheduleName": name_schedule(endpoint),
         "MonitoringScheduleConfig": {
             "ScheduleConfig": {"ScheduleExpression": build_sagemaker_cron(quality.every)},
-            "MonitoringJobDefinition": definition,
+            "MonitoringJobDefinition": secure_job(definition, image.security, "Monitoring"),
             "MonitoringType": "DataQuality",
         },
     }
