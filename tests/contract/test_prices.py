@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import sagewatch.cli
-from sagewatch.prices import INSTANCE_USD_AN_HOUR, REGION
+from sagewatch.prices import AS_OF, INSTANCE_USD_AN_HOUR, REGION
 
 TABLES = Path(sagewatch.cli.__file__).parent / "prices"
 
@@ -14,4 +14,5 @@ TABLES = Path(sagewatch.cli.__file__).parent / "prices"
 def test_instances_cost_the_same_in_both_tables():
     table = json.loads((TABLES / f"{REGION}.json").read_text())
     assert table["processing_hour"]
+    assert table["as_of"] == AS_OF, "known at one time"
     assert table["processing_hour"].items() <= INSTANCE_USD_AN_HOUR.items()

@@ -14,6 +14,7 @@ from sagewatch.cli import cli
 from sagewatch.cli.cost import PRICES
 from sagewatch.cli.cost_model import ASSUMPTIONS, FUNCTIONS, Assumption, Traffic, estimate
 from sagewatch.entry import Batch
+from sagewatch.errors import ConfigurationError
 from sagewatch.flows.ingest_capture import ingest_capture
 from tests.unit.flows.captures import draw_clean, put_file
 from tests.unit.flows.worlds import NOW, build_world
@@ -57,7 +58,7 @@ def test_every_assumption_that_is_printed_moves_the_estimate(name):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(TABLE) - {"region", "currency", "as_of", "source", "processing_hour"})
+    "name", sorted(set(TABLE) - {"region", "currency", "as_of", "source", "processing_hour", "quotas"})
 )
 def test_every_price_of_the_table_is_used(name):
     dearer = {**TABLE, name: TABLE[name] * 2}
@@ -131,8 +132,47 @@ def test_the_command_prints_every_line_and_every_assumption_and_json_says_the_sa
     assert "NEAR  SageMaker: ml.m5.large" in told
 
 
-def test_a_table_that_lacks_a_price_is_named(tmp_path):
+def test_a_file_says_what_is_otherwise_and_the_rest_stays_and_is_told(tmp_path):
     file = tmp_path / "prices.json"
-    file.write_text(json.dumps({k: v for k, v in TABLE.items() if k != "xray_traces_million"}))
+    file.write_text(json.dumps({"xray_traces_million": 50.0, "quotas": {"processing_ml.m5.large": 20}}))
+    words = ["cost", "--endpoints", "10", "--prices", str(file)]
+    told = CliRunner().invoke(cli, words).output
+    assert "ok    SageMaker: ml.m5.large for processing job usage: 5 of 20" in told
+    assert f"Here {file} says otherwise: quotas, xray_traces_million." in told
+    own = json.loads(CliRunner().invoke(cli, [*words, "--json"]).output)
+    plain = json.loads(CliRunner().invoke(cli, [*words[:3], "--json"]).output)
+    lines = [{one["service"]: one["month"] for one in whole["lines"]} for whole in (own, plain)]
+    assert {
+        name: lines[0][name] / lines[1][name] for name in lines[0] if lines[0][name] != lines[1][name]
+    } == {"X-Ray": pytest.approx(10)}
+
+
+@pytest.mark.parametrize("number", range(len(month().quotas)))
+def test_every_quota_is_one_of_the_table_or_our_own(number):
+    none = estimate(
+        Traffic(endpoints=1, predictions_per_day=1), {**TABLE, "quotas": dict.fromkeys(TABLE["quotas"], 0.1)}
+    )
+    assert none.quotas[number].default in {0.1, 10}
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("{", "is no JSON"),
+        ("[]", "a JSON object"),
+        ('{"xray_traces": 5}', "xray_traces"),
+        ('{"xray_traces_million": "5"}', "xray_traces_million"),
+        ('{"processing_hour": 0.2}', "processing_hour"),
+    ],
+)
+def test_a_file_of_prices_that_is_none_is_refused_with_what_is_wrong(body, says, tmp_path):
+    file = tmp_path / "prices.json"
+    file.write_text(body)
     result = CliRunner().invoke(cli, ["cost", "--prices", str(file)])
-    assert "xray_traces_million" in str(result.exception)
+    assert isinstance(result.exception, ConfigurationError)
+    assert says in str(result.exception)
+
+
+def test_an_instance_that_the_table_does_not_know_is_named():
+    result = CliRunner().invoke(cli, ["cost", "--job-instance", "ml.p5.48xlarge"])
+    assert "ml.p5.48xlarge" in str(result.exception)

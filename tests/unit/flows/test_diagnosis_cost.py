@@ -27,7 +27,7 @@ def test_the_cost_is_the_hooked_time_the_added_latency_and_the_jobs_instance():
         "job_seconds": 95.0,
         "job_instance": "ml.m5.large",
         "job_usd": 0.003,
-        "prices": "list prices of us-east-1, 2025-10",
+        "prices": "list prices of us-east-1 as the authors knew them, 2025-10",
     }
 
 

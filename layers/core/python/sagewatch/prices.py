@@ -1,7 +1,7 @@
 """What SageMaker instances cost: list prices for figures in words, never a bill.
 
-Source: the on-demand price of hosting and processing instances in us-east-1, as the public AWS price list had it in the
-month of `AS_OF`. Other regions cost some 10 to 20 percent more; savings plans cost less.
+Source: on-demand prices of hosting and processing instances in us-east-1 on AWS's public price pages, as the authors knew
+them in the month of `AS_OF`; no program fetched them. Other regions cost some 10 to 20 percent more; savings plans cost less.
 """
 
 from __future__ import annotations
@@ -34,4 +34,4 @@ def price_instances(instance_type: str, seconds: float, instances: int = 1) -> f
 
 def tell_price_list() -> str:
     """Where the prices come from, in words."""
-    return f"list prices of {REGION}, {AS_OF}"
+    return f"list prices of {REGION} as the authors knew them, {AS_OF}"

@@ -14,6 +14,7 @@ from sagewatch.cli.terminal import say_lines
 from sagewatch.errors import ConfigurationError
 
 PRICES = Path(__file__).parent / "prices" / "us-east-1.json"
+_KINDS: dict[type, tuple[type, ...]] = {str: (str,), float: (float, int), int: (float, int), dict: (dict,)}
 _AT_LEAST_ONE = click.IntRange(min=1)
 
 
@@ -39,8 +40,7 @@ _AT_LEAST_ONE = click.IntRange(min=1)
 @click.option(
     "--prices",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    default=PRICES,
-    help="Another table of prices.",
+    help="What is otherwise for you: a JSON file of some prices and quotas, laid over the table that comes along.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 def cost(
@@ -50,12 +50,12 @@ def cost(
     incidents: int,
     architecture: str,
     job_instance: str,
-    prices: Path,
+    prices: Path | None,
     *,
     as_json: bool,
 ) -> None:
     """Estimate a month's cost by service, and name quotas that come near. Nothing is asked of AWS."""
-    table: dict[str, Any] = json.loads(prices.read_text(encoding="utf-8"))
+    table = read_table(prices)
     traffic = Traffic(
         endpoints=endpoints,
         predictions_per_day=predictions_per_day,
@@ -68,7 +68,7 @@ def cost(
         found = estimate(traffic, table)
     except KeyError as error:
         raise ConfigurationError(
-            "is not in the table of prices", where=str(prices), key=str(error.args[0])
+            "is not in the table of prices", where=str(prices or PRICES), key=str(error.args[0])
         ) from None
     if as_json:
         whole = {
@@ -78,6 +78,35 @@ def cost(
         click.echo(json.dumps(whole | dict(msgspec.to_builtins(found)), indent=2))
         return
     say_lines(tell_estimate(found, traffic, table))
+
+
+def read_table(own: Path | None) -> dict[str, Any]:
+    """The table that comes along, with what a file says otherwise laid over it.
+
+    Raises
+    ------
+    ConfigurationError
+        The file is no table, or names a price that there is none of.
+    """
+    table: dict[str, Any] = json.loads(PRICES.read_text(encoding="utf-8"))
+    table["quotas_as_of"] = f"defaults of a new account as the authors knew them, {table['as_of']}"
+    if own is None:
+        return table
+    try:
+        told = json.loads(own.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigurationError(f"is no JSON: {error}", where=str(own)) from None
+    if not isinstance(told, dict):
+        raise ConfigurationError("must be a JSON object of prices", where=str(own))
+    for key, value in told.items():
+        if key not in table or type(value) not in _KINDS[type(table[key])]:
+            raise ConfigurationError("is no price of the table", where=str(own), key=key)
+        table[key] = {**table[key], **value} if isinstance(value, dict) else value
+    if "source" not in told:
+        table["source"] += f" Here {own} says otherwise: {', '.join(sorted(told))}."
+    if "quotas" in told:
+        table["quotas_as_of"] += f"; of {own}: {', '.join(sorted(told['quotas']))}"
+    return table
 
 
 def tell_estimate(found: Estimate, traffic: Traffic, table: dict[str, Any]) -> str:
@@ -102,7 +131,7 @@ def tell_estimate(found: Estimate, traffic: Traffic, table: dict[str, Any]) -> s
             *rows,
             f"  {'together':26} {found.month:10,.2f}",
             hourly,
-            "Quotas, defaults as the authors knew them:",
+            f"Quotas, {table['quotas_as_of']}:",
             *quotas,
             "Assumed:",
             *assumed,

@@ -155,7 +155,7 @@ def estimate(
     return Estimate(
         lines=lines,
         hourly_job=hourly * prices["processing_hour"][traffic.job_instance],
-        quotas=list_quotas(traffic, files, a),
+        quotas=list_quotas(traffic, files, a, prices["quotas"]),
         assumptions=dict(told),
     )
 
@@ -218,20 +218,30 @@ def _price_cloudwatch(files: float, endpoints: int, prices: dict[str, Any], a: d
     )
 
 
-def list_quotas(traffic: Traffic, files: float, a: dict[str, float]) -> tuple[Quota, ...]:
-    """Limits of a new account that grow with traffic, each with what to do where it is near."""
+def list_quotas(
+    traffic: Traffic, files: float, a: dict[str, float], allowed: dict[str, float]
+) -> tuple[Quota, ...]:
+    """Limits that grow with traffic, each with what to do where it is near.
+
+    Parameters
+    ----------
+    allowed
+        ``quotas`` of the table: defaults of a new account, unless a file says what this one has.
+    """
     files_a_second = files / (DAYS * 86400)
     busy = files_a_second * a["file_seconds"]
     return (
-        Quota("Lambda: concurrent executions (10 in a new account, 1000 usual)", 28, 1000,
+        Quota("Lambda: concurrent executions (10 in a new account, 1000 usual)", 28, allowed["lambda_concurrent_executions"],
               "a new account: Service Quotas, Lambda, before the first deployment"),
         Quota("ingest_capture: maximumConcurrency of its queue", round(busy, 2), 10,
               "raise maximumConcurrency of CaptureQueue in serverless.yml"),
         Quota("DynamoDB: write units a second of one stream's partition",
-              round(files_a_second / max(1, traffic.endpoints) * a["writes_a_file"], 2), 1000,
+              round(files_a_second / max(1, traffic.endpoints) * a["writes_a_file"], 2),
+              allowed["dynamodb_write_units_a_partition"],
               "one endpoint writes too many capture files; fewer instances or a lower sampling percentage"),
-        Quota("SageMaker: ml.m5.large for processing job usage", min(traffic.endpoints, 5), 4,
+        Quota("SageMaker: ml.m5.large for processing job usage", min(traffic.endpoints, 5),
+              allowed["processing_ml.m5.large"],
               "Service Quotas, SageMaker: one for each endpoint that may be explained at once; many accounts begin with 0"),
-        Quota("EventBridge: rules on the default bus", 5, 300, "delete rules that nobody needs"),
-        Quota("CloudWatch: alarms in a dashboard's region", ALARMS, 5000, ""),
+        Quota("EventBridge: rules on the default bus", 5, allowed["eventbridge_rules_a_bus"], "delete rules that nobody needs"),
+        Quota("CloudWatch: alarms in a dashboard's region", ALARMS, allowed["cloudwatch_alarms_a_region"], ""),
     )  # fmt: skip
