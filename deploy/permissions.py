@@ -69,7 +69,9 @@ equal, another derives the actions of each function from its source and fails on
 (`tests/contract/test_permissions.py`). No statement allows `*` as an action. `here` is the stack's own region and account.
 
 Nobody but `AdvanceDiagnosisRole` can change an endpoint. To take that right away as well, deploy with `mode: off` or `replay`
-in monitors.yml: the statement becomes a Deny.
+in monitors.yml: the statement becomes a Deny. Where more endpoints are listed than the role has room for, policies of their own beside it
+(`SwapMorePolicy1`, ...) hold the rest of the same statement. A hub of spokes has two more: `SpokeCapturesPolicy` reads the spokes' buckets (and
+uses their keys), `SpokeJobsPolicy` lets `IngestReportRole` assume each spoke's reader ([hub and spokes](deploy.md#several-accounts-and-regions)).
 """
 
 
