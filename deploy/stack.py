@@ -27,6 +27,7 @@ from sagewatch.cli.ownership import is_recording
 from sagewatch.diagnose.plan import HOOKED_PREFIX
 
 SERVICE = "sagewatch"
+LOCAL = "local"
 Run = Callable[[Sequence[str]], int]
 _NAMED = {"AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
 
@@ -40,6 +41,10 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
         There are no credentials, data of a removed stack are in the way, or an endpoint that records could not be
         put back afterwards; or osls failed.
     """
+    if stage == LOCAL:
+        raise RefusedError(
+            "The stage local is that of the AWS on this machine: its table goes with the stack. Take another STAGE."
+        )
     template = json.loads((package / TEMPLATE).read_text())
     stack = f"{SERVICE}-{stage}"
     try:

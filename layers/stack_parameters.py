@@ -49,6 +49,7 @@ _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "modelRoleArns": (f"({_ROLE}(,{_ROLE})*)?", "must be ARNs of roles, comma-separated, without spaces"),
     "spokes": (r".*", ""),  # resources/spokes.js says what is wrong, spoke by spoke
     "explainImage": (r"[a-z0-9][\w.:/@-]*|", "must be an image's URI, without https://"),
+    "secretPrefix": (r"[\w.-]+(/[\w.-]+)*", "must be the beginning of secrets' names without slashes at its ends, such as sagewatch/prod"),
     "jobSubnets": (_list("subnet", 16), "must be ids of subnets, comma-separated, without spaces, at most 16"),
     "jobSecurityGroups": (_list("sg", 5), "must be ids of security groups, comma-separated, without spaces, at most 5"),
     "jobVolumeKmsKeyArn": _KEY,

@@ -88,6 +88,13 @@ def test_a_deployment_hands_the_package_to_osls_with_its_parameters(aws, package
         deploy(package, "dev", aws, Osls(answer=1), dry_run=False, words=[])
 
 
+def test_the_stage_of_the_local_aws_whose_table_goes_with_it_is_not_for_an_account(aws, package):
+    osls = Osls()
+    with pytest.raises(RefusedError, match="another STAGE"):
+        deploy(package, "local", aws, osls, dry_run=False, words=[])
+    assert osls.commands == []
+
+
 def test_a_dry_run_says_that_the_jobs_image_is_not_there_yet_and_is_quiet_once_it_is(aws, package):
     told = deploy(package, "dev", aws, Osls(), dry_run=True, words=[])
     assert "123456789012.dkr.ecr.eu-west-1.amazonaws.com/sagewatch-monitor:latest: is not there" in told

@@ -59,6 +59,8 @@ def test_every_parameter_of_serverless_yml_is_known_and_its_own_values_are_no_mi
         ("runbooksUrl=wiki/runbooks", "http"),
         ("jobSubnets=subnet-0123abcd", "together with jobSecurityGroups"),
         ("jobSecurityGroups=sg-0123abcd", "together with jobSubnets"),
+        ("secretPrefix=/sagewatch/", "without slashes"),
+        ("secretPrefix=*", "without slashes"),
         ("jobVolumeKmsKeyArn=alias/mine", "no alias"),
         ("alertMail", "needs a value"),
     ],
