@@ -248,13 +248,13 @@ function queries() {
       'sort @timestamp desc',
     ]),
     IncidentQuery: make('one incident (put its id in)', [
-      'fields @timestamp, @log, message, decision, reason, receiver, channel',
+      'fields @timestamp, @log, message, decision, reason, receiver, endpoint',
       'filter incident_id = "20261121T203405Z-d70a35fb2065c43a"',
       'sort @timestamp asc',
     ]),
     DecisionsQuery: make('findings and decisions', [
       'fields @timestamp, endpoint, variant, message, decision, reason, fingerprint',
-      'filter message in ["finding_raised", "finding_cleared", "finding_folded", "diagnosis_step", "alert_sent"]',
+      'filter message in ["finding_raised", "finding_told_on", "finding_cleared", "finding_folded", "diagnosis_step", "alert_sent"]',
       'sort @timestamp desc',
     ]),
   };

@@ -30,6 +30,7 @@ def manage_incident(fact: Fact, world: World) -> None:
         "finding_folded",
         decision=type(decision).__name__,
         reason=decision.reason,
+        incident_id=None if isinstance(decision, Ignore | Note) else decision.incident.incident_id,
         fingerprint=finding.fingerprint,
         endpoint=finding.endpoint,
         variant=finding.variant,
