@@ -73,7 +73,7 @@ def profile_with_pandas(path: Path) -> None:
 
 def profile_with_sagewatch(path: Path, workers: int = 1) -> None:
     """The monitoring job's own way."""
-    analyze(read_dataset([path], SETTINGS, workers))
+    analyze(read_dataset([path], SETTINGS, workers, alone=True))
 
 
 def measure(ways: dict[str, Callable[[], None]], turns: int, clock: Callable[[], float]) -> dict[str, float]:

@@ -26,7 +26,7 @@ from typing import Final
 
 import msgspec
 
-from sagewatch.container import CLASSES, read_class_names, run_to_message, write_whole
+from sagewatch.container import CLASSES, read_class_names, run_to_message, supervise, write_whole
 from sagewatch.quality.analysis import Analysis, Baseline, analyze, build_baseline
 from sagewatch.quality.class_share import count_classes, find_class_violations
 from sagewatch.quality.constraints import parse_constraints
@@ -45,8 +45,8 @@ from sagewatch.quality.workers import read_dataset
 METRICS: Final = "opt/ml/output/metrics/cloudwatch/cloudwatch_metrics.jsonl"
 
 
-def run_job(job: Job, root: Path, now: datetime, workers: int) -> str:
-    """Do the job; the answer is its message.
+def run_job(job: Job, root: Path, now: datetime, workers: int, *, alone: bool = False) -> str:
+    """Do the job; the answer is its message. ``alone``: no thread is at work in this process.
 
     Raises
     ------
@@ -57,12 +57,12 @@ def run_job(job: Job, root: Path, now: datetime, workers: int) -> str:
     """
     if job.is_bystander:
         return f"Completed: {job.host} holds the same data as {job.writer}, which writes the report."
-    readout = _read(job, workers)
+    readout = _read(job, workers, alone=alone)
     if job.is_shard:
         path = job.output / f"{job.host}{PARTIAL_SUFFIX}"
         write_whole(path, encode_shard(Shard(job.host, job.hosts, readout.encode())))
         return f"Completed: {job.host} wrote a partial profile of {readout.tables.rows} rows."
-    if not readout.tables.rows:
+    if readout.tables.is_empty:
         raise NoDataError(f"Job inputs had no data: {describe_nothing(readout)}", where=str(job.source))
     baseline = _read_baseline(job)
     analysis = _analyze(job, readout, baseline, root)
@@ -76,12 +76,14 @@ def run_job(job: Job, root: Path, now: datetime, workers: int) -> str:
     return " ".join(filter(None, [describe_outcome(len(analysis.violations)), describe_rejected(readout)]))
 
 
-def main(root: Path, environment: Mapping[str, str], now: datetime, workers: int) -> int:
+def main(
+    root: Path, environment: Mapping[str, str], now: datetime, workers: int, *, alone: bool = False
+) -> int:
     """Run the job, leave its message, and return the exit code."""
-    return run_to_message(root, lambda: run_job(read_job(root, environment), root, now, workers))
+    return run_to_message(root, lambda: run_job(read_job(root, environment), root, now, workers, alone=alone))
 
 
-def _read(job: Job, workers: int) -> Readout:
+def _read(job: Job, workers: int, *, alone: bool) -> Readout:
     try:
         files = find_files(job.source)
     except NoDataError:
@@ -95,7 +97,8 @@ def _read(job: Job, workers: int) -> Readout:
         # The first notebook's job: what was asked may be images, and is not looked at.
         kind = DatasetFormat(FileKind.CAPTURE, sides=(OUTPUT,))
     script = str(job.preprocessor) if job.preprocessor is not None else None
-    return read_dataset(files, ReadSettings(kind, job.window, job.settings.drift.mode, script), workers)
+    settings = ReadSettings(kind, job.window, job.settings.drift.mode, script)
+    return read_dataset(files, settings, workers, alone=alone)
 
 
 def _read_baseline(job: Job) -> Baseline | None:
@@ -123,4 +126,5 @@ if __name__ == "__main__":
     # The container's own edge: settings.py belongs to the Lambda functions.
     surroundings = dict(os.environ)  # noqa: TID251
     place = Path(surroundings.get("CONTAINER_ROOT") or "/")
-    sys.exit(main(place, surroundings, datetime.now(UTC), os.cpu_count() or 1))  # noqa: TID251
+    cores, started = os.cpu_count() or 1, datetime.now(UTC)  # noqa: TID251
+    sys.exit(supervise(place, lambda: main(place, surroundings, started, cores, alone=True)))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from monitor_image.analyze import main
 from sagewatch.container import ENDED_EARLY, MESSAGE_BYTES
 from sagewatch.quality.constraints import parse_constraints
+from sagewatch.quality.process_start import FORK
 from sagewatch.quality.readout import Readout
 from sagewatch.quality.shards import Shard, encode_shard
 from sagewatch.quality.statistics import parse_statistics
@@ -282,12 +285,40 @@ def put_script(container, body):
     return "/opt/s.py"
 
 
-def test_a_scripts_long_error_leaves_room_for_the_record_it_was_called_with(container):
-    container.captures([capture_line(event_id="e-7")])
-    script = put_script(container, "def preprocess_handler(r):\n    raise ValueError('é' * 4000)\n")
+QUOTES = (
+    "raise ValueError(r.endpoint_input.data)",
+    "{}[r.endpoint_input.data]",
+    "exit(r.endpoint_input.data)",
+)
+
+
+@pytest.mark.parametrize("does", QUOTES)
+def test_a_scripts_error_is_located_and_nothing_of_what_was_captured_is_in_the_message(
+    container, capfd, does
+):
+    container.captures([capture_line("4711,hidden", event_id="e-7")])
+    script = put_script(container, f"def preprocess_handler(r):\n    {does}\n")
     assert container.run(record_preprocessor_script=script) == 1
-    assert container.message.startswith("s.py: line 2: ValueError")
+    assert container.message.startswith("s.py: line ")
     assert container.message.endswith("line 1 (record e-7)")
+    said = capfd.readouterr()
+    assert "4711" not in container.message + said.out + said.err
+
+
+def test_a_postprocessors_error_tells_nothing_of_what_it_read(container):
+    container.captures([capture_line("4711,hidden")])
+    data = container.root / DATA
+    body = f"import pathlib\ndef postprocess_handler():\n    raise ValueError([p.read_text() for p in pathlib.Path({str(data)!r}).rglob('*.jsonl')])\n"
+    assert container.run(post_analytics_processor_script=put_script(container, body)) == 1
+    assert container.message == "s.py: line 3: ValueError"
+
+
+@pytest.mark.parametrize("body", ["import not_there\n", "def preprocess_handler(r):\n    import not_there\n"])
+def test_a_module_that_is_not_in_the_image_is_named(container, body):
+    container.captures([capture_line()])
+    assert container.run(record_preprocessor_script=put_script(container, body)) == 1
+    assert "ModuleNotFoundError" in container.message
+    assert "not_there" in container.message
 
 
 @pytest.mark.parametrize("code", ["0", "3", ""])
@@ -301,15 +332,54 @@ def test_a_script_that_ends_the_program_fails_the_job_and_is_named(container, ki
     assert container.message.startswith("s.py: line 3: it ended the program")
 
 
-def test_a_program_that_is_killed_has_left_a_message(container):
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        ("os._exit(0)", 1, "exit code 0"),
+        ("os._exit(7)", 7, "exit code 7"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 137, "SIGKILL"),
+    ],
+)
+def test_a_program_that_is_ended_has_failed_and_left_a_message(container, end, code, said):
     container.captures([capture_line()])
-    script = put_script(container, "import os\ndef preprocess_handler(r):\n    os._exit(137)\n")
-    done = subprocess.run(
-        [sys.executable, str(Path(__file__).parents[3] / "monitor_image" / "analyze.py")],
-        env={**os.environ, "CONTAINER_ROOT": str(container.root), "record_preprocessor_script": script},  # noqa: TID251  a process's own
-        check=False,
-    )
-    assert (done.returncode, container.message) == (137, ENDED_EARLY)
+    script = put_script(container, f"import os, signal\ndef preprocess_handler(r):\n    {end}\n")
+    done = run_program(container, record_preprocessor_script=script)
+    assert (done.returncode, container.message) == (code, f"{ENDED_EARLY} ({said})")
+
+
+def test_a_postprocessor_that_ends_the_program_as_if_all_was_well_fails_the_job(container):
+    container.captures([capture_line()])
+    script = put_script(container, "import os\ndef postprocess_handler():\n    os._exit(0)\n")
+    done = run_program(container, post_analytics_processor_script=script)
+    assert (done.returncode, container.message) == (1, f"{ENDED_EARLY} (exit code 0)")
+
+
+def test_a_job_that_is_stopped_stops_and_leaves_no_process_behind(container):
+    container.captures([capture_line()])
+    body = "import os, pathlib, time\ndef preprocess_handler(r):\n    pathlib.Path({!r}).write_text(str(os.getpid()))\n    time.sleep(60)\n"
+    place = container.root / "pid"
+    script = put_script(container, body.format(str(place)))
+    for number, code in ((signal.SIGTERM, 143), (signal.SIGKILL, -9)):
+        with start_program(container, record_preprocessor_script=script) as program:
+            wait_until(lambda: place.exists() and place.read_text())
+            program.send_signal(number)
+            assert program.wait(10) == code
+        wait_until(lambda: is_gone(int(place.read_text())))
+        place.unlink()
+
+
+def is_gone(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def wait_until(holds, seconds=10.0):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_record_of_too_many_values_is_refused_at_once(container):
@@ -357,11 +427,20 @@ SHARDED = {"S3Input": {"LocalPath": f"/{DATA}", "S3DataDistributionType": "Shard
 HOSTS = ("algo-1", "algo-2", "algo-3")
 
 
-def run_program(container, **environment):
+def start_program(container, **environment):
     """The image's own program in a process of its own, as an instance runs it."""
     program = Path(__file__).parents[3] / "monitor_image" / "analyze.py"
     given = {"PYTHONPATH": os.pathsep.join(sys.path), "CONTAINER_ROOT": str(container.root), **environment}
-    return subprocess.run([sys.executable, program], env=given, capture_output=True, text=True, check=False)
+    return subprocess.Popen(
+        [sys.executable, program], env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def run_program(container, **environment):
+    """The same, until it ends."""
+    with start_program(container, **environment) as program:
+        said, _ = program.communicate(timeout=60)
+    return subprocess.CompletedProcess(program.args, program.returncode, said)
 
 
 def run_shards(container, parts):
@@ -391,6 +470,35 @@ def test_shards_write_partial_profiles_and_one_merge_makes_the_report(container)
     statistics = parse_statistics(container.output("statistics.json", "opt/merged"))
     assert statistics.dataset.item_count == 300
     assert statistics.features[0].sketch.data == [[float(score) for score, _, _ in table]]
+
+
+def test_a_capture_among_partial_profiles_is_told_of(container):
+    run_shards(container, {host: rows(20, 4) for host in HOSTS})
+    stray = container.root / "opt/ml/processing/output/late.jsonl"
+    stray.write_text(capture_line() + "\n")
+    assert container.run(dataset_source="/opt/ml/processing/output", output_path="/opt/merged") == 0
+    assert "1 of 61 lines were rejected (1 no_partial_profile; first: " in container.message
+    (line,) = container.output("rejected_records.jsonl", "opt/merged").splitlines()
+    assert json.loads(line) == {"where": str(stray), "line": 1, "reason": "no_partial_profile"}
+
+
+def test_a_large_job_is_shared_out_among_copies_of_the_program(container):
+    """And they give the report that one process gives."""
+    lines = [capture_line(f"{number % 1000},{number % 7}", f"{number % 13}") for number in range(30_000)]
+    path = container.captures(lines)
+    assert path.stat().st_size > 2 * FORK.worth
+    done = run_program(container)
+    assert (done.returncode, container.message) == (
+        0,
+        "Completed: Job completed successfully with no violations.",
+    )
+    copied = parse_statistics(container.output("statistics.json"))
+    assert container.run() == 0
+    alone = parse_statistics(container.output("statistics.json"))
+    assert copied.dataset.item_count == alone.dataset.item_count == 30_000
+    for ours, theirs in zip(copied.features, alone.features, strict=True):
+        one, other = ours.numerical_statistics, theirs.numerical_statistics
+        assert (one.common, one.sum, one.min, one.max) == (other.common, other.sum, other.min, other.max)
 
 
 def test_a_shard_that_never_comes_is_named_and_no_report_is_made(container):

@@ -110,10 +110,13 @@ def test_nothing_but_files_that_are_none_is_fatal_and_says_why(tmp_path):
     ("content", "said"),
     [
         (gzip.compress(b"a,b\n1,2\n"), "compressed by gzip: unpack it"),
-        ("a,b\n1,2\n".encode("utf-16"), "text in UTF-16: save it in UTF-8"),
+        ("a,b\n1,2\n".encode("utf-16"), "text in UTF-16 or UTF-32: save it in UTF-8"),
         (b"\x89PNG\r\n\x1a\n\x00", "a picture"),
         (b"PK\x03\x04\x00", "a ZIP archive"),
-        (b"abc\x00\x01", "binary"),
+        ("a,b\n1,2\n".encode("utf-16-le"), "binary"),
+        ("é,b\n1,2\n".encode("latin-1") + bytes(2), "binary"),
+        (b"\n<!DOCTYPE html>\n<p>404</p>\n", "a page of HTML or XML"),
+        (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a page of HTML or XML"),
     ],
 )
 def test_a_stranger_is_called_by_its_name(tmp_path, content, said):
@@ -136,6 +139,28 @@ def test_every_column_of_a_header_keeps_a_name_of_its_own(tmp_path, header, expe
     row = ",".join(map(str, range(header.count(",") + 1)))
     readout = read(write(tmp_path, data_csv=f"{header}\n{row}\n"))
     assert (names(readout), readout.tables.rows) == (expected, 1)
+
+
+def test_a_nul_among_text_is_a_character(tmp_path):
+    readout = read(write(tmp_path, data_csv=b"a,b\n1,2\x00\n3,4\n"))
+    assert (readout.tables.rows, names(readout)) == (2, ["a", "b"])
+
+
+def test_a_page_beside_tables_is_one_bad_line_and_no_column(tmp_path):
+    readout = read(write(tmp_path, a_csv="a,b\n1,2\n", b_csv="<html>\n<p>404</p>\n"))
+    assert (names(readout), readout.counts.rejected) == (["a", "b"], 1)
+
+
+@pytest.mark.parametrize("content", ["[]", "[]\n[]\n"])
+def test_a_list_of_nothing_is_no_record(tmp_path, content):
+    with pytest.raises(RejectedInputError, match="no_values"):
+        read(write(tmp_path, data_jsonl=content))
+
+
+def test_records_without_values_are_no_data_and_beside_others_have_all_missing(tmp_path):
+    assert read(write(tmp_path, data_jsonl="{}\n{}\n")).tables.is_empty
+    (table,) = read(write(tmp_path, data_jsonl='{}\n{"a": 1}\n')).tables.by_shape.values()
+    assert (table.rows, table.columns["a"].missing) == (2, 1)
 
 
 def test_too_many_columns_are_called_so(tmp_path):

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sagewatch.errors import ConfigurationError, RejectedInputError
-from sagewatch.quality import workers
+from sagewatch.quality import process_start, workers
 from sagewatch.quality.align import Mode
 from sagewatch.quality.captures import EncodingMismatchError, Window, read_time
 from sagewatch.quality.dataset_format import INPUT, OUTPUT, DatasetFormat, FileKind, parse_dataset_format
@@ -344,8 +344,12 @@ def test_shares_cut_files_at_any_byte_and_lose_no_line(tmp_path):
     assert ours.moments.std_dev == pytest.approx(theirs.moments.std_dev, rel=1e-14)
 
 
+def worth_a_process(monkeypatch, size):
+    monkeypatch.setattr(process_start, "SPAWN", process_start.SPAWN._replace(worth=size, head_start=0))
+
+
 def test_two_processes_read_what_one_reads_and_tell_their_progress(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "BYTES_WORTH_A_PROCESS", 1000)
+    worth_a_process(monkeypatch, 1000)
     path = write_captures(tmp_path, [capture_line(f"{number},1", "0.5") for number in range(200)])
     seen = []
     settings = ReadSettings(CAPTURE)
@@ -357,17 +361,18 @@ def test_two_processes_read_what_one_reads_and_tell_their_progress(tmp_path, mon
 
 
 def test_a_failure_in_another_process_keeps_its_fields(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "BYTES_WORTH_A_PROCESS", 1000)
+    worth_a_process(monkeypatch, 1000)
     path = write_captures(tmp_path, [capture_line(event_id=f"e-{number}") for number in range(100)])
-    body = "def preprocess_handler(r):\n    if r.event_metadata.event_id == 'e-70': raise ValueError('no')\n    return r\n"
+    body = "def preprocess_handler(r):\n    if r.event_metadata.event_id == 'e-70': raise ValueError('4711')\n    return r\n"
     settings = ReadSettings(CAPTURE, preprocessor=script(tmp_path, body))
     with pytest.raises(ScriptError) as caught:
         read_dataset([path], settings, workers=2)
-    assert (caught.value.record_id, caught.value.cause) == ("e-70", "line 2: ValueError: no")
+    assert (caught.value.record_id, caught.value.cause) == ("e-70", "line 2: ValueError")
+    assert (caught.value.said, "4711" in str(caught.value)) == ("4711", False)
 
 
 def test_where_no_process_can_be_started_this_one_reads(tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "BYTES_WORTH_A_PROCESS", 1000)
+    worth_a_process(monkeypatch, 1000)
     monkeypatch.setattr(workers, "_read_in_processes", fail_as_a_killed_pool)
     path = write_captures(tmp_path, [capture_line()] * 50)
     assert read_dataset([path], ReadSettings(CAPTURE), workers=2).tables.rows == 50

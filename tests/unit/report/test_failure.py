@@ -54,6 +54,7 @@ REAL = Path(__file__).parents[4] / "shared" / "real"
         ),
         ("/opt/ml/c.json: no constraints (Input data was truncated)", "no_baseline"),
         (ENDED_EARLY, "memory"),
+        (f"{ENDED_EARLY} (SIGKILL)", "memory"),
         ("environment, THRESHOLD: 'x' is no number", "configuration"),
         ("dataset_format, sagemakerMergeJson: none of sagemakerCaptureJson", "configuration"),
         ("/d: no partial profile of algo-2 (1 of 2 are here)", "shards_missing"),

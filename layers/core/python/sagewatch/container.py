@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import ctypes
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +29,10 @@ MESSAGE_BYTES: Final = 1024
 ENDED_EARLY: Final = (
     "The program was ended before it was done: killed for want of memory, or by a script of its job."
 )
+
+_PR_SET_PDEATHSIG: Final = 1
+# What a shell adds to the number of the signal that ended a program.
+_SIGNALLED: Final = 128
 
 
 def read_platform_file(path: Path) -> dict[str, Any]:
@@ -103,6 +110,35 @@ def write_whole(path: Path, content: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(content)
     partial.replace(path)
+
+
+def supervise(root: Path, work: Callable[[], int]) -> int:
+    """Do the job in a process of its own: whatever ends it, somebody is left to say so and to fail.
+
+    A script that calls ``os._exit(0)`` would otherwise be a job that completed. Returns twice, as ``os.fork`` does: in the
+    process of the job with the job's exit code, in the first one with what the platform is to be told.
+    """
+    child = os.fork()
+    if not child:
+        end_with_parent()
+        return work()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: os.kill(child, number))
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    message = root / MESSAGE
+    left = message.read_text("utf-8") if message.exists() else ""
+    if left != ENDED_EARLY:
+        return code if code >= 0 else _SIGNALLED - code
+    how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+    print(f"{ENDED_EARLY} ({how})", file=sys.stderr, flush=True)  # noqa: T201
+    write_whole(message, f"{ENDED_EARLY} ({how})".encode())
+    return (code or 1) if code >= 0 else _SIGNALLED - code
+
+
+def end_with_parent() -> None:
+    """No process goes on when the one that began it was killed; where the system is no Linux, it ends with its work."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def run_to_message(root: Path, work: Callable[[], str]) -> int:

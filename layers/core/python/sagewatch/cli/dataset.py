@@ -58,6 +58,7 @@ def read_data(
     from sagewatch.quality.files import NoDataError, find_files, sniff_dataset
     from sagewatch.quality.reading import ReadSettings
     from sagewatch.quality.report import describe_nothing
+    from sagewatch.quality.script import ScriptError
     from sagewatch.quality.workers import read_dataset
 
     files = find_files(source)
@@ -66,11 +67,22 @@ def read_data(
         found = msgspec.structs.replace(found, header=header)
     settings = ReadSettings(found, mode=Mode(mode), preprocessor=str(preprocessor) if preprocessor else None)
     columns = (TextColumn("reading"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True) as bar:
+    # Without a thread of its own, which would keep this process from being copied for the other cores.
+    bar = Progress(*columns, console=Console(stderr=True), disable=quiet, transient=True, auto_refresh=False)
+    with bar:
         task = bar.add_task("reading", total=sum(path.stat().st_size for path in files))
-        workers = os.cpu_count() or 1
-        readout = read_dataset(files, settings, workers, lambda done, _: bar.update(task, completed=done))
-    if not readout.tables.rows:
+
+        def show(done: int, _: int) -> None:
+            bar.update(task, completed=done, refresh=True)
+
+        try:
+            readout = read_dataset(files, settings, os.cpu_count() or 1, show, alone=True)
+        except ScriptError as error:
+            # Whoever runs it here has the data before him.
+            if error.said:
+                say(f"The script said: {error.said}", err=True)
+            raise
+    if readout.tables.is_empty:
         # An empty report would pass for one of unchanged data.
         raise NoDataError(f"no data: {describe_nothing(readout)}", where=str(source))
     if found.kind is FileKind.CSV and (sign := find_other_separator(files[0])):

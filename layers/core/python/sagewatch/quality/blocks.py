@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -61,6 +62,9 @@ def iterate_blocks(
 def _seek_line(file: BinaryIO, start: int) -> int:
     if not start:
         return 0
+    if start == len(codecs.BOM_UTF8) and file.read(start) == codecs.BOM_UTF8:
+        # Behind the mark that some editors put there, a line begins as well.
+        return start
     file.seek(start - 1)
     at = start - 1
     while piece := file.readline(1 << 20):

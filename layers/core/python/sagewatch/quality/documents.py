@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -30,9 +30,22 @@ def decode_document(
         When it is no such file.
     """
     try:
-        return decoder.decode(content)
-    except (ValueError, RecursionError) as error:
+        return decoder.decode(_leave_out_nulls(content))
+    except (ValueError, RecursionError, OverflowError) as error:
         raise RejectedInputError(f"no {what} ({error})", where=where) from error
+
+
+def _leave_out_nulls(content: bytes) -> bytes:
+    """The file without its keys that are null: whoever wrote them meant that there is nothing."""
+    if b"null" not in content:
+        return content
+    return msgspec.json.encode(_drop_nulls(msgspec.json.decode(content)))
+
+
+def _drop_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _drop_nulls(item) for key, item in value.items() if item is not None}
+    return [_drop_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def encode_document(document: msgspec.Struct) -> bytes:

@@ -27,13 +27,16 @@ _STRANGERS: Final = {
     b"PK\x03\x04": "a ZIP archive (or a spreadsheet): unpack it, or save it as CSV",
     b"BZh": "compressed by bzip2: unpack it",
     b"\x28\xb5\x2f\xfd": "compressed by zstd: unpack it",
-    b"\xff\xfe": "text in UTF-16: save it in UTF-8",
+    b"\xff\xfe": "text in UTF-16 or UTF-32: save it in UTF-8",
     b"\xfe\xff": "text in UTF-16: save it in UTF-8",
+    b"\x00\x00\xfe\xff": "text in UTF-32: save it in UTF-8",
     b"\x89PNG": "a picture",
     b"\xff\xd8\xff": "a picture",
     b"ORC": "ORC",
     b"Obj\x01": "Avro",
 }
+_MARKUP: Final = (b"<!doctype", b"<html", b"<?xml", b"<error")
+_MARK_BYTES: Final = 16
 _LARGEST_MANIFEST: Final = 16 << 20
 
 
@@ -120,9 +123,23 @@ def sniff_format(path: Path) -> DatasetFormat:
     text = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if text.startswith((b"{", b"[")):
         return _sniff_json(text, whole=len(head) < _SNIFFED_BYTES)
-    if b"\x00" in head:
+    refuse_markup(path, text)
+    if head.count(0) > len(head) // 4 or (b"\x00" in head and not _is_text(head)):
         raise RejectedInputError(f"binary; {_KNOWN} are read, in UTF-8", where=str(path))
     return DatasetFormat(FileKind.CSV)
+
+
+def refuse_markup(path: Path, head: bytes) -> None:
+    """Take no page for a table: what looks like one may be what a server said in its place.
+
+    Raises
+    ------
+    RejectedInputError
+        When it is HTML or XML.
+    """
+    if head[:_MARK_BYTES].lower().startswith(_MARKUP):
+        reason = f"a page of HTML or XML, such as an error message; {_KNOWN} are read"
+        raise RejectedInputError(reason, where=str(path), line=1)
 
 
 def _sniff_json(text: bytes, *, whole: bool) -> DatasetFormat:
@@ -167,6 +184,15 @@ def _is_json(text: bytes) -> bool:
     try:
         load_json(decode_text(text))
     except UnreadablePayloadError:
+        return False
+    return True
+
+
+def _is_text(head: bytes) -> bool:
+    """True for UTF-8; the last character may be cut."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
         return False
     return True
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import codecs
 import csv
+import io
 import json
 from typing import Any, Final
 
@@ -63,7 +64,7 @@ def parse_csv_text(text: str) -> list[Row]:
     """Rows of CSV without a header; an empty cell is missing."""
     try:
         rows: list[Row] = [
-            [(None, cell or None) for cell in row] for row in csv.reader(text.splitlines()) if row
+            [(None, cell or None) for cell in row] for row in csv.reader(io.StringIO(text, newline="")) if row
         ]
     except csv.Error as error:
         raise UnreadablePayloadError("not_csv") from error
@@ -97,7 +98,7 @@ def list_records(document: Any) -> list[Any]:
         if len(wrapped) == 1 and len(document) == 1:
             return list(document[wrapped[0]])
         return [document]
-    if isinstance(document, list) and document and all(isinstance(item, dict | list) for item in document):
+    if isinstance(document, list) and all(isinstance(item, dict | list) for item in document):
         return document
     return [document]
 

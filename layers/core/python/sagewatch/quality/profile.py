@@ -106,6 +106,11 @@ class Tables:
         """Rows of all shapes."""
         return sum(table.rows for table in self.by_shape.values())
 
+    @property
+    def is_empty(self) -> bool:
+        """True where no row has a value, or so much as a column: there is nothing to tell of such data."""
+        return not any(table.rows and table.columns for table in self.by_shape.values())
+
     def add(self, batch: Batch) -> bool:
         """Take in rows; False where they bring a shape too many or too many columns, and are not counted."""
         table = self.by_shape.get(batch.shape)

@@ -81,4 +81,4 @@ def describe_nothing(readout: Readout) -> str:
         said.append(f"{counts.outside_window} records lie outside the window.")
     if counts.dropped:
         said.append(f"The preprocess script dropped {counts.dropped} records.")
-    return " ".join(filter(None, said)) or "There are only blank lines, or a header."
+    return " ".join(filter(None, said)) or "There are only blank lines, a header, or records without values."

@@ -33,15 +33,25 @@ class ScriptError(SagewatchError):
         What happened, with the script's own line where it has one.
     where, line, record_id
         The record that it was called with.
+    said
+        The error's own text, which is not in the message: it may quote the record. For its author's eyes.
     """
 
     def __init__(
-        self, script: str, cause: str, *, where: str = "", line: int | None = None, record_id: str = ""
+        self,
+        script: str,
+        cause: str,
+        *,
+        where: str = "",
+        line: int | None = None,
+        record_id: str = "",
+        said: str = "",
     ) -> None:
         record = f" at {where}, line {line}" if where else ""
         record += f" (record {record_id})" if record_id else ""
         super().__init__(f"{script}: {cause}{record}")
         self.script, self.cause, self.where, self.line, self.record_id = script, cause, where, line, record_id
+        self.said = said
 
 
 class EventData:
@@ -110,7 +120,9 @@ class Preprocessor:
             given = self._handler(record, _log) if self._wants_logger else self._handler(record)
         except (Exception, SystemExit) as error:
             cause = _describe(error, self._name)
-            raise ScriptError(self._name, cause, where=where, line=line, record_id=record_id) from error
+            raise ScriptError(
+                self._name, cause, where=where, line=line, record_id=record_id, said=str(error)
+            ) from error
         if given is record:
             return None
         rows = given if isinstance(given, list) else [given]
@@ -137,7 +149,7 @@ def run_postprocessor(script: Path) -> None:
     try:
         handler()
     except (Exception, SystemExit) as error:
-        raise ScriptError(script.name, _describe(error, script.name)) from error
+        raise ScriptError(script.name, _describe(error, script.name), said=str(error)) from error
 
 
 def _side(given: Any) -> EventData | None:
@@ -172,7 +184,11 @@ def _load_handler(script: Path, name: str) -> Callable[..., Any]:
     except ScriptError:
         raise
     except (Exception, SystemExit) as error:
-        raise ScriptError(script.name, _describe(error, script.name)) from error
+        # No record was there yet, of which it could say anything.
+        said = f"{_describe(error, script.name)}: {error}"
+        raise ScriptError(
+            script.name, said if len(said) <= _LONGEST_CAUSE else f"{said[:_LONGEST_CAUSE]}..."
+        ) from error
     if not callable(handler):
         raise ScriptError(script.name, f"has no function {name}")
     return handler  # type: ignore[no-any-return]
@@ -188,13 +204,14 @@ def _load(script: Path) -> ModuleType:
 
 
 def _describe(error: BaseException, script: str) -> str:
-    """The error with the line of the script in which it arose, short enough to leave room for the record's place."""
+    """The error's kind and the line of the script in which it arose; its text may quote what the script was given."""
     frames = [
         frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename).name == script
     ]
     line = frames[-1].lineno if frames else getattr(error, "lineno", None)
-    said = f"{type(error).__name__}: {error}"
+    said = type(error).__name__
+    if isinstance(error, ImportError):
+        said = f"{said}: {error.name or error}"
     if isinstance(error, SystemExit):
-        said = f"it ended the program (sys.exit({error.code!r}))"
-    said = said if len(said) <= _LONGEST_CAUSE else f"{said[:_LONGEST_CAUSE]}..."
+        said = "it ended the program (sys.exit)"
     return f"line {line}: {said}" if line else said

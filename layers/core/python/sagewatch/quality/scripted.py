@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from sagewatch.quality.blocks import iterate_blocks
 from sagewatch.quality.columnar import iterate_batches
+from sagewatch.quality.csv_file import CsvLayout, has_quotes
+from sagewatch.quality.csv_records import split_lines, take_record
 from sagewatch.quality.dataset_format import FileKind
 from sagewatch.quality.elements import LARGEST_WHOLE_DOCUMENT, UnendingDocumentError, iterate_document
 from sagewatch.quality.payload import (
@@ -23,9 +25,6 @@ from sagewatch.quality.payload import (
 from sagewatch.quality.readout import Readout
 from sagewatch.quality.rows import RowGatherer
 from sagewatch.quality.script import Preprocessor
-
-if TYPE_CHECKING:
-    from sagewatch.quality.reading import CsvLayout
 
 _BLOCK: Final = 1 << 19
 
@@ -65,17 +64,17 @@ class ScriptedReader:
     def _read_lines(self, path: Path, start: int, end: int, layout: CsvLayout | None) -> int:
         number = 1
         if layout is not None and not start:
-            start, number = layout.begin, 2 if layout.has_names else 1
+            start, number = layout.begin, layout.lines_before + 1
             self._readout.counts.lines += number - 1
-        for block, too_long in iterate_blocks(path, start, end, _BLOCK):
-            lines = [b""] if too_long else block.removesuffix(b"\n").split(b"\n")
-            self._readout.counts.lines += len(lines)
+        quoted = layout is not None and has_quotes(path)
+        for block, too_long in iterate_blocks(path, start, end, _BLOCK, quoted=quoted):
+            lines = max(1, block.count(b"\n") + (not block.endswith(b"\n")))
+            self._readout.counts.lines += lines
             if too_long:
                 self._readout.reject(str(path), number, "line_too_long")
-            for at, line in enumerate(lines, number):
-                if line.strip():
-                    self._try(partial(_read_line, line, layout), layout, str(path), at)
-            number += len(lines)
+            for at, record in _list_records(block, quoted=quoted):
+                self._try(partial(_read_line, record, layout), layout, str(path), number + at)
+            number += lines
             self._progress(len(block))
         return number - 1
 
@@ -122,6 +121,22 @@ class ScriptedReader:
             return
         for record in records:
             yield partial(_keep, record)
+
+
+def _list_records(block: bytes, *, quoted: bool) -> Iterator[tuple[int, bytes]]:
+    """The records of a block, each with the number of its first line, from 0; blank lines are none."""
+    if not quoted:
+        yield from ((at, line) for at, line in enumerate(block.split(b"\n")) if line.strip())
+        return
+    # What is no UTF-8 comes back to the byte, and is refused where its line is read.
+    lines = split_lines(block.decode("utf-8", "surrogateescape"))
+    at = 0
+    while at < len(lines):
+        count = take_record(lines, at).lines
+        record = "".join(lines[at : at + count]).encode("utf-8", "surrogateescape").removesuffix(b"\n")
+        if record.strip():
+            yield at, record
+        at += count
 
 
 def _read_line(line: bytes, layout: CsvLayout | None) -> Any:

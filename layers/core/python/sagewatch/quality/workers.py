@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
@@ -12,16 +13,16 @@ from typing import Any, Final
 
 import msgspec
 
+from sagewatch.container import end_with_parent
 from sagewatch.errors import RejectedInputError, SagewatchError
+from sagewatch.quality.csv_file import has_quotes
 from sagewatch.quality.dataset_format import FileKind
 from sagewatch.quality.files import PARTIAL_SUFFIX
-from sagewatch.quality.reading import DatasetReader, Piece, ReadSettings, has_quotes
+from sagewatch.quality.process_start import Start, choose_start
+from sagewatch.quality.reading import DatasetReader, Piece, ReadSettings
 from sagewatch.quality.readout import Readout, RejectedLine
 from sagewatch.quality.shards import merge_shards
 
-# Starting a process costs what reading so many bytes costs.
-BYTES_WORTH_A_PROCESS: Final = 32 << 20
-HEAD_START: Final = 32 << 20
 _POLL_SECONDS: Final = 0.2
 _SPLIT: Final = frozenset({FileKind.CAPTURE, FileKind.JSON_LINES, FileKind.CSV, FileKind.PARQUET})
 
@@ -34,6 +35,8 @@ def read_dataset(
     settings: ReadSettings,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    alone: bool = False,
 ) -> Readout:
     """Read a whole data set, in memory that does not grow with it.
 
@@ -47,6 +50,8 @@ def read_dataset(
         Processes to use at most; small data sets are read in this one.
     progress
         Called with bytes read and bytes in all.
+    alone
+        True where the program knows of every thread in its process, and none is at work: then it is copied.
 
     Raises
     ------
@@ -56,14 +61,20 @@ def read_dataset(
         When the preprocessor fails.
     """
     if settings.format.kind is FileKind.PARTIAL:
-        return merge_shards([path for path in files if path.name.endswith(PARTIAL_SUFFIX)])
+        readout = merge_shards([path for path in files if path.name.endswith(PARTIAL_SUFFIX)])
+        for path in files:
+            if not path.name.endswith(PARTIAL_SUFFIX):
+                readout.reject(str(path), 1, "no_partial_profile")
+                readout.counts.lines += 1
+        return readout
     total = sum(path.stat().st_size for path in files)
-    shares = plan_shares(files, settings, min(workers, max(1, total // BYTES_WORTH_A_PROCESS)))
+    start = choose_start(alone=alone)
+    shares = plan_shares(files, settings, min(workers, max(1, total // start.worth)), start.head_start)
     if len(shares) == 1:
         parts = [_read_here(shares[0], settings, total, progress)]
     else:
         try:
-            parts = _read_in_processes(shares, settings, total, progress)
+            parts = _read_in_processes(shares, settings, start, total, progress)
         except BrokenProcessPool:
             # A process was killed, for want of memory most likely, or none can be started here: slower, but done.
             shares = plan_shares(files, settings, 1)
@@ -78,14 +89,16 @@ def read_dataset(
     return readout
 
 
-def plan_shares(files: Sequence[Path], settings: ReadSettings, workers: int) -> list[list[Piece]]:
+def plan_shares(
+    files: Sequence[Path], settings: ReadSettings, workers: int, head_start: int = 0
+) -> list[list[Piece]]:
     """Share a data set out: consecutive stretches of about equal size, cut within files where lines allow.
 
-    The first is the largest: whoever asks reads it himself, while the other processes are still starting.
+    The first is larger by the head start: whoever asks reads it himself, while the other processes are still starting.
     """
     sizes = [path.stat().st_size for path in files]
     kind = settings.format.kind
-    start_cost = HEAD_START if workers > 1 and sum(sizes) > HEAD_START else 0
+    start_cost = head_start if workers > 1 and sum(sizes) > head_start else 0
     target = max(1, -(-(sum(sizes) - start_cost) // workers))
     targets = [target + start_cost, *[target] * (workers - 1)]
     shares: list[list[Piece]] = [[]]
@@ -126,11 +139,11 @@ def _read_here(
 def _read_in_processes(
     shares: list[list[Piece]],
     settings: ReadSettings,
+    start: Start,
     total: int,
     progress: Callable[[int, int], None] | None,
 ) -> list[tuple[Readout, list[int]]]:
-    # Not fork: Arrow's threads do not survive it.
-    context = multiprocessing.get_context("spawn")
+    context: Any = multiprocessing.get_context(start.method)
     done = context.Value("q", 0)
     encoded = msgspec.msgpack.encode(settings)
     reported = _Progress(done, total, progress)
@@ -178,6 +191,10 @@ class _Progress:
 
 def _set_shared(value: Any) -> None:
     global _shared  # noqa: PLW0603 - a process's own, handed over when it starts
+    end_with_parent()
+    # A copy of the program has its handlers too; but it only reads, and ends without a word.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     _shared = value
 
 

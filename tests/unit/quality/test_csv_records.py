@@ -1,0 +1,107 @@
+"""CSV with quotes that nobody closed, and with line breaks inside of values: each line is a row or is told of."""
+
+from __future__ import annotations
+
+import pytest
+
+from sagewatch.quality import csv_file
+from sagewatch.quality.csv_records import MOST_LINES, mend_rows
+from sagewatch.quality.dataset_format import DatasetFormat, FileKind
+from sagewatch.quality.profile import Shape
+from sagewatch.quality.reading import ReadSettings
+from sagewatch.quality.workers import read_dataset
+
+
+def read(folder, content, header=True, script=None):
+    path = folder / "data.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    settings = ReadSettings(DatasetFormat(FileKind.CSV, header=header))
+    if script is not None:
+        (folder / "s.py").write_text(script)
+        settings = ReadSettings(settings.format, preprocessor=str(folder / "s.py"))
+    return read_dataset([path], settings)
+
+
+def told(readout):
+    return [(each.line, each.reason) for each in readout.rejected]
+
+
+def values(readout, name):
+    return readout.tables.by_shape[Shape(0)].columns[name].categories
+
+
+@pytest.mark.parametrize("opened", ['"x,1', '1,"x'], ids=["first column", "last column"])
+def test_a_quote_that_nobody_closes_costs_its_own_line_alone(tmp_path, opened):
+    lines = [f"{number},{number}" for number in range(5000)]
+    lines[10] = opened
+    readout = read(tmp_path, "a,b\n" + "\n".join(lines) + "\n")
+    assert (readout.tables.rows, told(readout)) == (4999, [(12, "unclosed_quote")])
+
+
+def test_two_quotes_far_apart_do_not_make_one_value_of_all_between(tmp_path):
+    lines = ['"x,1', *["1,2"] * (2 * MOST_LINES), '"y,1']
+    readout = read(tmp_path, "a,b\n" + "\n".join(lines) + "\n")
+    assert readout.tables.rows == 2 * MOST_LINES
+    assert told(readout) == [(2, "unclosed_quote"), (2 * MOST_LINES + 3, "unclosed_quote")]
+
+
+def test_an_open_quote_in_one_block_harms_no_other(tmp_path, monkeypatch):
+    monkeypatch.setattr(csv_file, "TABLE_BLOCK", 1000)
+    lines = [f'"{number}, x",{number}' for number in range(2000)]
+    lines[700] = 'x,"1'
+    lines[1500] = '"x,1'
+    readout = read(tmp_path, "a,b\n" + "\n".join(lines) + "\n")
+    assert (readout.tables.rows, readout.counts.lines) == (1998, 2001)
+    assert [line for line, _ in told(readout)] == [702, 1502]
+
+
+def test_lines_behind_values_with_line_breaks_are_called_by_their_own_number(tmp_path):
+    readout = read(tmp_path, 'a,b\n"x\ny",1\n"p\nq",2\n\n3\n4,5\n')
+    assert (readout.tables.rows, told(readout)) == (3, [(7, "column_count")])
+    assert values(readout, "a") == {"x\ny": 1, "p\nq": 1, "4": 1}
+
+
+def test_a_quote_in_the_middle_of_a_value_is_a_character(tmp_path):
+    readout = read(tmp_path, 'a,b\n5 1/4" disk,1\n2,3\n"he said ""no""",4\n')
+    assert (values(readout, "a"), told(readout)) == ({'5 1/4" disk': 1, "2": 1, 'he said "no"': 1}, [])
+
+
+def test_every_line_of_a_block_is_kept_or_dropped(tmp_path):
+    block = b'1,2\n"x,1\n\n3,4\n"a\nb",5\n6\n'
+    mended = mend_rows(block, 2)
+    assert (mended.content, mended.starts) == (b'1,2\n3,4\n"a\nb",5\n', [0, 3, 4])
+    assert mended.dropped == [(1, "column_count"), (6, "column_count")]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_script_sees_a_value_with_a_line_break_whole(tmp_path, end):
+    body = "def preprocess_handler(line):\n    return {'n': len(line.splitlines()), 'end': line[-1]}\n"
+    lines = ["a,b", '"x', 'y",1', "", '"open,2', "3,4"]
+    readout = read(tmp_path, end.join(lines) + end, script=body)
+    assert (values(readout, "n"), values(readout, "end")) == ({"2": 1, "1": 2}, {"1": 1, "2": 1, "4": 1})
+    kept = read(tmp_path, end.join(lines) + end, script="def preprocess_handler(line):\n    return line\n")
+    assert (values(kept, "a"), told(kept)) == ({f"x{end}y": 1, "3": 1}, [(5, "column_count")])
+
+
+def test_what_is_no_utf8_among_quoted_lines_reaches_no_script(tmp_path):
+    readout = read(
+        tmp_path, b'a,b\n"x\ny",1\n\xff,2\n3,4\n', script="def preprocess_handler(r):\n    return r\n"
+    )
+    assert (readout.tables.rows, told(readout)) == (2, [(4, "not_utf8")])
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("script", [None, "def preprocess_handler(r):\n    return r\n"])
+def test_blank_lines_and_a_mark_before_the_first_row_are_no_rows(tmp_path, header, mark, script):
+    head = b"a,b\n" if header else b""
+    readout = read(tmp_path, mark + b"\n\r\n" + head + b"1,2\n\n3,4\n5\n", header, script)
+    rows = sum(table.rows for shape, table in readout.tables.by_shape.items() if shape.width != 1)
+    assert (rows, readout.counts.lines) == (2, 6 + header)
+    if header:
+        assert told(readout) == [(7, "column_count")]
+
+
+def test_a_file_whose_lines_end_with_a_carriage_return_alone_is_called_so(tmp_path):
+    with pytest.raises(Exception, match="its lines end with a carriage return alone"):
+        read(tmp_path, "a,b\r1,2\r3,4\r")

@@ -1,0 +1,61 @@
+"""When the program may be copied for another core, and when a process must begin anew."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from sagewatch.quality.process_start import FORK, SPAWN, choose_start
+
+PROGRAM = """
+import os, sys, pathlib
+from sagewatch.quality import process_start
+from sagewatch.quality.dataset_format import DatasetFormat, FileKind
+from sagewatch.quality.reading import ReadSettings
+from sagewatch.quality.workers import read_dataset
+process_start.FORK = process_start.FORK._replace(worth=1000, head_start=0)
+path = pathlib.Path(sys.argv[1])
+settings = ReadSettings(DatasetFormat(FileKind(sys.argv[2]), header=True))
+copies = []
+os.register_at_fork(before=lambda: copies.append(1))
+print(read_dataset([path], settings, 3, alone=True).tables.rows, len(copies))
+"""
+
+
+def test_only_a_program_that_says_it_is_alone_is_copied(monkeypatch):
+    monkeypatch.setattr(threading, "active_count", lambda: 1)
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert choose_start(alone=True) is FORK
+    assert choose_start(alone=False) is SPAWN
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert choose_start(alone=True) is SPAWN
+
+
+def test_where_a_thread_is_at_work_no_copy_is_made_of_it():
+    done = threading.Event()
+    thread = threading.Thread(target=done.wait)
+    thread.start()
+    try:
+        assert choose_start(alone=True) is SPAWN
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_two_copies_of_a_program_read_with_it_what_it_would_read(tmp_path, kind):
+    path = tmp_path / "data"
+    row = "{0},{0}\n" if kind == "csv" else '{{"a": {0}}}\n'
+    path.write_text(("a,b\n" if kind == "csv" else "") + "".join(map(row.format, range(5000))))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, path, kind],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "5000 2\n")
