@@ -228,6 +228,20 @@ def test_what_came_of_a_rehearsal_is_seen_by_its_name_and_has_a_page_without_a_t
     assert "is no rehearsal" in str(live.exception)
 
 
+def test_the_page_of_a_rehearsal_of_last_week_counts_its_captures():
+    world = build_world()
+    world.now.move(timedelta(days=7))
+    name = build_replay_name(world.now(), live=False)
+    replay(world, name)
+    (page,) = [
+        body.decode()
+        for (_, key), body in world.objects.bodies.items()
+        if key.startswith(f"replays/{name}/incidents/2") and key.endswith("/index.html")
+    ]
+    assert "Captures since" in page
+    assert "no longer counted" not in page
+
+
 def test_a_rehearsal_of_an_endpoint_that_was_never_captured_is_refused():
     store = Store(world=build_world(), outputs={"EventBus": "bus"})
     result = CliRunner().invoke(cli, ["replay", "--from", "10m", "--endpoint", "no-such"], obj=store)

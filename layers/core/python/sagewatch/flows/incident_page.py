@@ -154,7 +154,7 @@ def _gather(
         incident=incident,
         made_at=now,
         entries=tuple(entries),
-        captured=_count_captures(incident, entries, segments, now),
+        captured=_count_captures(incident, entries, segments, now, world),
         trace=_load_trace(incident.latest, world),
         class_names=get_class_names(incident.endpoint, world),
         samples=load_suspicious(incident.latest, segments, world)
@@ -177,11 +177,13 @@ def _gather(
 
 
 def _count_captures(
-    incident: Incident, entries: Iterable[Entry], segments: Iterable[Segment], now: datetime
+    incident: Incident, entries: Iterable[Entry], segments: Iterable[Segment], now: datetime, world: World
 ) -> Captured | None:
     """The captures of the incident's time, and of a while before it to compare with."""
     begun, end = find_stretch(incident, entries, now)
-    start, kept_from = begun - (end - begun) * SHOWN_BEFORE, now - SEGMENT_KEPT
+    start = begun - (end - begun) * SHOWN_BEFORE
+    # What a rehearsal counts is as old as its archive, and was written just now.
+    kept_from = start if world.replay else now - SEGMENT_KEPT
     if end <= kept_from:
         return None
     captured = count_captures(segments, max(start, kept_from), end, incident.subject)
