@@ -8,15 +8,15 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
-from sagewatch.diagnose.model import Policy
-from sagewatch.diagnose.plan import (
+from sagewatch.diagnose.clone import (
     DESCRIBED_ONLY,
-    build_deployment,
     build_hooked_config,
     build_hooked_model,
-    check_model,
-    plan_diagnosis,
+    build_restored_model,
+    find_archive,
 )
+from sagewatch.diagnose.model import Policy
+from sagewatch.diagnose.plan import build_deployment, check_model, plan_diagnosis
 from sagewatch.errors import RejectedInputError
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -179,6 +179,51 @@ def test_the_hooked_model_is_the_live_one_and_four_environment_variables():
     }
     assert twin["VpcConfig"] == MODEL["VpcConfig"]
     assert refuses("CreateModel", twin) == ""
+
+
+ARCHIVE = "s3://models/champion.tar.gz"
+PLAIN = {"S3Uri": ARCHIVE, "S3DataType": "S3Object", "CompressionType": "Gzip"}
+UNPACKED = {"S3Uri": "s3://models/champion/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+
+
+@pytest.mark.parametrize(
+    ("source", "kept", "archive"),
+    [
+        (PLAIN, "ModelDataUrl", ARCHIVE),
+        ({**PLAIN, "ModelAccessConfig": {"AcceptEula": True}}, "ModelDataSource", ARCHIVE),
+        (UNPACKED, "ModelDataSource", ""),
+    ],
+    ids=["the-same", "says-more", "unpacked"],
+)
+def test_data_that_sagemaker_describes_by_address_and_by_source_is_named_once_in_every_copy(
+    source, kept, archive
+):
+    described = {"ModelDataUrl": source["S3Uri"], "ModelDataSource": {"S3DataSource": source}}
+    container = {**MODEL["PrimaryContainer"], **described}
+    twin = build_hooked_model({**MODEL, "PrimaryContainer": container}, TAGS, plan(), "evidence", POLICY)
+    back = build_restored_model(
+        {**twin, "PrimaryContainer": {**twin["PrimaryContainer"], **described}}, {}, plan()
+    )
+    for made in (twin, back):
+        assert {"ModelDataUrl", "ModelDataSource"} & made["PrimaryContainer"].keys() == {kept}
+        assert made["PrimaryContainer"][kept] == described[kept]
+        assert refuses("CreateModel", made) == ""
+    assert find_archive(container) == archive
+
+
+def test_a_model_that_names_its_archive_by_source_alone_can_be_replayed():
+    container = {"Image": "image", "ModelDataSource": {"S3DataSource": PLAIN}}
+    check_model({"ModelName": "m", "PrimaryContainer": container}, hooks_live=False)
+    container["ModelDataSource"]["S3DataSource"] = UNPACKED
+    with pytest.raises(RejectedInputError, match=r"has no model\.tar\.gz"):
+        check_model({"ModelName": "m", "PrimaryContainer": container}, hooks_live=False)
+
+
+def test_a_variant_that_is_scaled_in_to_zero_counts_as_it_is():
+    idle = {**LIVE, "ProductionVariants": [{"VariantName": "champion", "CurrentInstanceCount": 0}]}
+    made = plan(endpoint=idle)
+    assert made.fleet == {"champion": 0, "challenger": 2}
+    assert build_deployment(made, Policy(), carefully=True, hooks=True) == {}
 
 
 @pytest.mark.parametrize(

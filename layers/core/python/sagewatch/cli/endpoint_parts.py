@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from sagewatch.cli.ownership import OWNED_TAG
-from sagewatch.diagnose.plan import TENSORS_VARIABLE
+from sagewatch.diagnose.clone import TENSORS_VARIABLE
 from sagewatch.job_security import JobSecurity, build_vpc
 
 if TYPE_CHECKING:

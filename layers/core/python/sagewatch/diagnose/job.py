@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from sagewatch.diagnose.clone import INCIDENT_TAG
 from sagewatch.diagnose.model import Diagnosis
-from sagewatch.diagnose.plan import INCIDENT_TAG
 from sagewatch.job_security import JobSecurity, secure_job
 
 

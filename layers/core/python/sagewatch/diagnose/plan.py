@@ -1,4 +1,4 @@
-"""What a swap would make: names, the clone of the live configuration, the way it is deployed."""
+"""What a diagnosis would be: whether the endpoint can be hooked, the names of what is made, the way it is deployed."""
 
 from __future__ import annotations
 
@@ -6,23 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sagewatch.diagnose.model import MOST_ALARMS, RESTORED_PREFIX, Diagnosis, Phase, Policy
+from sagewatch.diagnose.clone import HOOK_VARIABLES, find_archive
+from sagewatch.diagnose.model import MOST_ALARMS, Diagnosis, Phase, Policy
 from sagewatch.errors import RejectedInputError
 
-TENSORS_VARIABLE = "TENSORS_OUTPUT"
-HOOK_VARIABLES = frozenset({TENSORS_VARIABLE, "TENSORS_EVERY", "TENSORS_MAX_REQUESTS", "TENSORS_MAX_BYTES"})
 JOB_PREFIX = "sagewatch-explain-"
 HOOKED_PREFIX = "sagewatch-hooked-"
-INCIDENT_TAG = "sagewatch:incident"
-WITHHELD = "(withheld)"
-MOST_TAGS = 50
 MOST_VARIABLES = 100
-"""What SageMaker takes of a resource's tags and of a container's variables."""
-_MEGABYTE = 1_000_000
-# What the describe calls answer and the create calls do not take; a contract test holds it against botocore.
-DESCRIBED_ONLY = frozenset(
-    {"EndpointConfigArn", "ModelArn", "CreationTime", "DeploymentRecommendation", "ResponseMetadata"}
-)
+"""What SageMaker takes of a container's variables."""
 _CANARY_BAKES = timedelta(minutes=1)
 _EXECUTION_SECONDS = (600, 28800)
 
@@ -134,94 +125,8 @@ def check_model(model: Mapping[str, Any], *, hooks_live: bool) -> None:
         raise RejectedInputError(f"{reason}; use mode: replay", where=where)
     if hooks_live and model.get("EnableNetworkIsolation"):
         raise RejectedInputError("is isolated from the network: its hook could not write to S3", where=where)
-    if not hooks_live and not str(container.get("ModelDataUrl", "")).endswith(".tar.gz"):
+    if not hooks_live and not find_archive(container):
         raise RejectedInputError("has no model.tar.gz, which the saliency job would need", where=where)
-
-
-def build_hooked_model(
-    model: Mapping[str, Any], tags: Mapping[str, str], diagnosis: Diagnosis, bucket: str, policy: Policy
-) -> dict[str, Any]:
-    """The CreateModel request of the hooked twin: the live model and a few environment variables."""
-    container = dict(model["PrimaryContainer"])
-    container["Environment"] = {
-        **container.get("Environment", {}),
-        TENSORS_VARIABLE: f"s3://{bucket}/{diagnosis.tensors_prefix.rstrip('/')}",
-        "TENSORS_EVERY": str(policy.every),
-        "TENSORS_MAX_REQUESTS": str(policy.requests),
-        "TENSORS_MAX_BYTES": str(policy.megabytes * _MEGABYTE),
-    }
-    return {
-        **_without_described(model),
-        "ModelName": diagnosis.hooked_model,
-        "PrimaryContainer": container,
-        "Tags": _build_tags(tags, diagnosis),
-    }
-
-
-def build_hooked_config(
-    config: Mapping[str, Any], tags: Mapping[str, str], diagnosis: Diagnosis
-) -> dict[str, Any]:
-    """The CreateEndpointConfig request of the clone: everything as it is live but one model's name.
-
-    Variant names stay: RetainAllVariantProperties matches by name. Instance types stay: changing one, or
-    dropping a variant, fails where autoscaling holds it. Data capture stays: a configuration without it
-    would switch capture off.
-    """
-    variants = [
-        {**v, "ModelName": diagnosis.hooked_model} if v["VariantName"] == diagnosis.variant else dict(v)
-        for v in config["ProductionVariants"]
-    ]
-    return {
-        **_without_described(config),
-        "EndpointConfigName": diagnosis.hooked_config,
-        "ProductionVariants": variants,
-        "Tags": _build_tags(tags, diagnosis),
-    }
-
-
-def build_restored_model(
-    hooked: Mapping[str, Any], tags: Mapping[str, str], diagnosis: Diagnosis
-) -> dict[str, Any]:
-    """The CreateModel request of the owner's model as it was: our twin without the hook's variables."""
-    container = dict(hooked["PrimaryContainer"])
-    environment = container.get("Environment", {})
-    container["Environment"] = {k: v for k, v in environment.items() if k not in HOOK_VARIABLES}
-    return {
-        **_without_described(hooked),
-        "ModelName": RESTORED_PREFIX + diagnosis.incident_id,
-        "PrimaryContainer": container,
-        "Tags": _build_tags(tags, diagnosis),
-    }
-
-
-def build_restored_config(
-    hooked: Mapping[str, Any], tags: Mapping[str, str], diagnosis: Diagnosis, model: str
-) -> dict[str, Any]:
-    """The CreateEndpointConfig request of the owner's configuration as it was: our clone with the owner's model."""
-    variants = [
-        {**v, "ModelName": model} if v.get("ModelName") == diagnosis.hooked_model else dict(v)
-        for v in hooked["ProductionVariants"]
-    ]
-    return {
-        **_without_described(hooked),
-        "EndpointConfigName": RESTORED_PREFIX + diagnosis.incident_id,
-        "ProductionVariants": variants,
-        "Tags": _build_tags(tags, diagnosis),
-    }
-
-
-def withhold_environment(value: Any) -> Any:
-    """The same description without the values of containers' variables, but for the hook's: people keep passwords there."""
-    if isinstance(value, list):
-        return [withhold_environment(one) for one in value]
-    if not isinstance(value, Mapping):
-        return value
-    return {
-        key: {name: one if name in HOOK_VARIABLES else WITHHELD for name, one in inside.items()}
-        if key == "Environment" and isinstance(inside, Mapping)
-        else withhold_environment(inside)
-        for key, inside in value.items()
-    }
 
 
 def build_deployment(diagnosis: Diagnosis, policy: Policy, *, carefully: bool, hooks: bool) -> dict[str, Any]:
@@ -282,20 +187,7 @@ def _count_instances(endpoint: Mapping[str, Any], config: Mapping[str, Any]) -> 
     """Instances of each variant, as autoscaling left them: a canary is taken from each, and a second fleet has as many."""
     now = {v["VariantName"]: v.get("CurrentInstanceCount") for v in endpoint.get("ProductionVariants", [])}
     return {
-        v["VariantName"]: int(now.get(v["VariantName"]) or v.get("InitialInstanceCount", 1))
+        v["VariantName"]: int(v.get("InitialInstanceCount", 1) if count is None else count)
         for v in config["ProductionVariants"]
+        for count in [now.get(v["VariantName"])]  # none at all where an idle one was scaled in to zero
     }
-
-
-def _build_tags(tags: Mapping[str, str], diagnosis: Diagnosis) -> list[dict[str, str]]:
-    """The owner's tags, so that costs and rights go by them, and ours. AWS's own cannot be given.
-
-    Of as many as a resource may have the owner's last is left out: a clone without ours could not be found again.
-    """
-    kept = {k: v for k, v in tags.items() if not k.startswith("aws:") and k != INCIDENT_TAG}
-    room = dict(list(kept.items())[: MOST_TAGS - 1])
-    return [{"Key": k, "Value": v} for k, v in {**room, INCIDENT_TAG: diagnosis.incident_id}.items()]
-
-
-def _without_described(described: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in described.items() if key not in DESCRIBED_ONLY}

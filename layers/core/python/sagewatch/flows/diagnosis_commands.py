@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from sagewatch.diagnose.clone import (
+    build_hooked_config,
+    build_hooked_model,
+    build_restored_config,
+    build_restored_model,
+    find_archive,
+)
 from sagewatch.diagnose.commands import (
     Command,
     DeleteHooked,
@@ -15,13 +22,7 @@ from sagewatch.diagnose.commands import (
 )
 from sagewatch.diagnose.job import JobPlan, build_explain_job
 from sagewatch.diagnose.model import IN_SERVICE, Diagnosis, Policy
-from sagewatch.diagnose.plan import (
-    build_deployment,
-    build_hooked_config,
-    build_hooked_model,
-    build_restored_config,
-    build_restored_model,
-)
+from sagewatch.diagnose.plan import build_deployment
 from sagewatch.errors import ConflictError, RefusedError, RetryError
 from sagewatch.flows.diagnosis_sight import get_policy
 from sagewatch.flows.evidence import write_classes, write_configs
@@ -174,7 +175,7 @@ def _prepare_requests(diagnosis: Diagnosis, incident: Incident | None, policy: P
             raise RetryError("original_model_not_visible")
         return ""
     container = model["PrimaryContainer"]
-    url = str(container.get("ModelDataUrl", ""))
+    url = find_archive(container)
     if not replays and not (policy.clean_inputs and _is_readable(url, world)):
         return ""
     chosen: list[Chosen] = []
@@ -205,7 +206,4 @@ def _find_share(diagnosis: Diagnosis, policy: Policy) -> float:
 def _is_readable(url: str, world: World) -> bool:
     """Whether the job's role surely may read a model's archive: an input that it may not would fail the whole job."""
     bucket = url.removeprefix("s3://").partition("/")[0]
-    return url.endswith(".tar.gz") and bucket in {
-        world.settings.capture_bucket,
-        world.settings.evidence_bucket,
-    }
+    return bucket in {world.settings.capture_bucket, world.settings.evidence_bucket}

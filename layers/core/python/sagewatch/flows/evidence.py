@@ -14,8 +14,8 @@ from urllib.parse import quote
 import msgspec
 
 from sagewatch.alert.content import Links
+from sagewatch.diagnose.clone import withhold_environment
 from sagewatch.diagnose.job import build_explain_prefix
-from sagewatch.diagnose.plan import withhold_environment
 from sagewatch.flows.saliency_report import read_report
 from sagewatch.incident.model import Incident
 from sagewatch.observability import get_logger
