@@ -69,7 +69,7 @@ def begin(aws: LocalAws) -> Iterator[Callable[..., Story]]:
         (Fault.THROTTLE, {"operation": "UpdateEndpoint", "times": 5}, "ThrottlingException"),
         (Fault.THROTTLE, {"operation": "CreateProcessingJob", "times": 5}, "ThrottlingException"),
         (Fault.THROTTLE, {"operation": "DeleteModel", "times": 5}, "ThrottlingException"),
-        (Fault.REFUSE_UPDATE, {"times": 3}, "AWS is busy: tried again until it works"),
+        (Fault.REFUSE_UPDATE, {"times": 3}, "Not possible now: tried again until it works"),
         (Fault.SILENT_ROLLBACK, {"times": 1}, "Recording configuration verified"),
         (Fault.LOSE_EVENT, {"times": None}, "Heat maps begin"),
         (Fault.DOUBLE_EVENT, {"times": None}, "Heat maps begin"),

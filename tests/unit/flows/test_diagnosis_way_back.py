@@ -162,7 +162,7 @@ def test_a_way_back_that_is_refused_both_ways_is_told_of_once_each_way_and_works
     world.hosting.endpoints["signs"]["LastDeploymentConfig"] = OWNERS
     world = hook(world)
     update = world.hosting.update_endpoint
-    tried = refuse_updates(world, DeclinedError("update_refused"), lambda _: True)
+    tried = refuse_updates(world, DeclinedError("update_refused", "there is no alarm"), lambda _: True)
     pass_minutes(world, 90)
     assert OWNERS in tried[-2:]
     assert {} in tried[-2:]
@@ -171,10 +171,15 @@ def test_a_way_back_that_is_refused_both_ways_is_told_of_once_each_way_and_works
     assert len([e for e in trail if e.what == "diagnosis_way_back_refused"]) == 2
     page = " ".join(map(str, build_trail(trail)))
     assert "AWS refused the way back" in page
-    assert "AWS is busy" not in page
+    assert "Not possible now" not in page
+    assert page.count("why there is no alarm") == 2, "AWS's own words, in the trail"
+    assert "by hand" in tell_doing(world.state.load_incident(lease.incident_id))
     world.hosting.update_endpoint = update
     pass_minutes(world, 3)
     assert get_live(world) == "signs-config"
+    assert "The original configuration is in place" in tell_doing(
+        world.state.load_incident(lease.incident_id)
+    )
 
 
 @pytest.mark.parametrize("changed", [None, "off", "replay"], ids=["delisted", "off", "replay"])

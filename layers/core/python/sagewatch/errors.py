@@ -32,7 +32,19 @@ class ConflictError(RetryError):
 
 
 class DeclinedError(RetryError):
-    """AWS said no to this very request, with a code that may heal: ask again, in another way where there is one."""
+    """AWS said no to this very request, with a code that may heal: ask again, in another way where there is one.
+
+    Parameters
+    ----------
+    reason
+        Why, as a reason code.
+    message
+        AWS's own words: the code alone does not tell a busy endpoint from an alarm that is gone.
+    """
+
+    def __init__(self, reason: str, message: str = "") -> None:
+        super().__init__(reason)
+        self.message = message
 
 
 class RefusedError(SagewatchError):

@@ -60,11 +60,11 @@ class SageMakerHosting:
             # The API has one code for "busy now", for "config not visible yet" and for a deployment that it will
             # never begin: two heal with time, and what does not heal ends with the diagnosis's own deadline.
             if error.code == "ValidationException":
-                raise DeclinedError("update_refused") from error
+                raise DeclinedError("update_refused", error.message) from error
             raise
         except RetryError as error:
             if error.reason == "ResourceLimitExceeded":  # no room for the fleet that this deployment needs
-                raise DeclinedError(error.reason) from error
+                raise DeclinedError(error.reason, str(error.__cause__ or "")) from error
             raise
 
     def delete_endpoint_config(self, name: str) -> None:

@@ -40,7 +40,7 @@ _FACTS = {
     "diagnosis_impossible": "The endpoint cannot be diagnosed",
     "diagnosis_refused": "AWS refused a step of the diagnosis",
     "diagnosis_way_back_refused": "AWS refused the way back: it is asked again, by the deployment policy and all at once in turn",
-    "diagnosis_held_up": "AWS is busy: tried again until it works",
+    "diagnosis_held_up": "Not possible now: tried again until it works",
     "diagnosis_cost": "What the diagnosis cost",
     "diagnosis_compared": "Where the model looks",
 }

@@ -39,6 +39,7 @@ from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.flows.recorded_requests import link_requests
 from sagewatch.incident.acts import note_progress
 from sagewatch.incident.decision import Ignore
+from sagewatch.incident.doing import WAY_BACK_REFUSED
 from sagewatch.incident.model import Entry, Incident, Progress
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -193,8 +194,7 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
         except ConflictError:
             raise  # decided on what is no longer so: look again; the claim stands, as after a crash
         except RetryError as error:
-            declined = isinstance(error, DeclinedError)
-            _give_back(before, claimed, command, error.reason, world, declined=declined)
+            _give_back(before, claimed, command, error, world)
             raise
     if claimed.phase is Phase.SWAPPING and any(isinstance(one, UpdateEndpoint) for one in step.commands):
         claimed = msgspec.structs.replace(claimed, asked=(claimed.asked or 0) + 1)
@@ -206,18 +206,22 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
 
 
 def _give_back(
-    before: Diagnosis, claimed: Diagnosis, command: Command, reason: str, world: World, *, declined: bool
+    before: Diagnosis, claimed: Diagnosis, command: Command, error: RetryError, world: World
 ) -> None:
     """Undo the claim: nothing was done that the next attempt would not do again."""
-    policy = get_policy(before.endpoint, world)
-    waiting = note_held_up(before, command, reason, policy, world.now(), declined=declined)
+    policy, declined = get_policy(before.endpoint, world), isinstance(error, DeclinedError)
+    waiting = note_held_up(before, command, error.reason, policy, world.now(), declined=declined)
     waiting = msgspec.structs.replace(waiting, version=claimed.version)
+    if before.refused < WAYS <= waiting.refused:
+        # Each way once: the endpoint records on, and perhaps only a person can mend that (a right that is gone).
+        _note(claimed.incident_id, _build_progress(claimed, WAY_BACK_REFUSED, world.now()), world)
     entries = []
     # Of a way back that is refused each way is told of once.
     if before.held_up != waiting.held_up or before.refused < waiting.refused <= WAYS:
         entry = _build_entry(waiting, waiting.held_up, world)
         what = "diagnosis_way_back_refused" if waiting.refused > before.refused else "diagnosis_held_up"
-        entries = [msgspec.structs.replace(entry, what=what)]
+        why = {"why": error.message} if isinstance(error, DeclinedError) and error.message else {}
+        entries = [msgspec.structs.replace(entry, what=what, data=entry.data | why)]
     world.state.save_diagnosis(waiting, entries)
 
 
@@ -229,8 +233,9 @@ def _take_refusal(
     )
     step = decide_refused(claimed, command, get_policy(claimed.endpoint, world), world.now())
     if step is None:
-        _give_back(before, claimed, command, error.code, world, declined=True)
-        raise RetryError(error.code) from error
+        declined = DeclinedError(error.code, error.message)
+        _give_back(before, claimed, command, declined, world)
+        raise declined from error
     entry = _build_entry(claimed, step.reason, world)
     data: dict[str, str | int | float | bool | None] = {"operation": error.operation, "why": error.message}
     refused = msgspec.structs.replace(entry, what="diagnosis_refused", data=data)

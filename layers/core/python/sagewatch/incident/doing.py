@@ -19,6 +19,14 @@ _STAGES = {
     "explaining": "Diagnosing: the original configuration is back; heat maps are being computed.",
 }
 
+WAY_BACK_REFUSED = "way_back_refused"
+"""Reason code of a stage in which AWS said no to each way back."""
+
+_REFUSED_BACK = (
+    "Diagnosing: AWS refuses to let Sagewatch move the endpoint back, and it records on. That is asked again every "
+    "minute; the trail has AWS's own words. Mend what they name, or update the endpoint to its own configuration by hand."
+)
+
 DIAGNOSIS_REASONS = {
     "no_tensors": "no tensors were recorded while it was observed",
     "rolled_back": "SageMaker rolled the swap back",
@@ -83,6 +91,8 @@ def tell_progress(progress: Progress) -> str:
     reason = _tell_reason(progress)
     if progress.stage == "explaining" and progress.reason in _LET_GO:
         return f"Diagnosing: {reason}, and Sagewatch leaves it alone; heat maps are being computed."
+    if progress.stage in _STAGES and progress.reason == WAY_BACK_REFUSED:
+        return _REFUSED_BACK
     if progress.stage in _STAGES:
         return _STAGES[progress.stage]
     if progress.stage == "finished" and progress.explained:
