@@ -108,7 +108,8 @@ class TensorRecorder:
         try:
             if not self._wants_another():
                 return None
-            with self._turn, torch.enable_grad():
+            # The caller's inference mode, which most keep around their prediction, would leave no gradient.
+            with self._turn, torch.inference_mode(mode=False), torch.enable_grad():
                 tensors: dict[str, torch.Tensor] = {}
                 logits = self._forward_and_backward(x, tensors)
             digest = hashlib.sha256(body).digest()
@@ -150,7 +151,7 @@ class TensorRecorder:
         keepers = {name: _GradientKeeper(name, tensors) for name in self._biased}
         handles = [self._biased[name].register_forward_hook(keeper) for name, keeper in keepers.items()]
         try:
-            logits = self.model(image)
+            logits = self.model(image.clone())  # which a model may normalise in its place
         finally:
             for handle in handles:
                 handle.remove()

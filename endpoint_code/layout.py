@@ -6,15 +6,21 @@ the input's and the biases' contributions. Other activations and normalisations 
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import torch
 from torch import nn
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 LAYOUT: Final = "sagewatch.layout"
-_BATCH_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+# SyncBatchNorm is what a model that was trained on several machines keeps; in evaluation it is a plain one.
+_BATCH_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _AFFINE: Final = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
 )  # fmt: skip
+_COARSE: Final = {torch.float16, torch.bfloat16}
 # Piecewise linear through the origin: no bias of their own.
 _BIASLESS: Final = (
     nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d, nn.MaxPool1d,
@@ -54,8 +60,19 @@ def describe_layout(model: nn.Module, last: str | None) -> dict[str, Any]:
             for name, module in named
             if has_bias(module) and name != last
         ],
-        "unsupported": [f"{module._get_name()} {name}" for name, module in named if _breaks(module)],  # noqa: SLF001
+        "unsupported": [
+            *_tell_state(model),
+            *(f"{module._get_name()} {name}" for name, module in named if _breaks(module)),  # noqa: SLF001
+        ],
     }
+
+
+def _tell_state(model: nn.Module) -> Iterator[str]:
+    """What of the whole model breaks completeness: coarse numbers, and statistics that are those of the request."""
+    kinds = {parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()}
+    yield from sorted(str(kind).removeprefix("torch.") + " arithmetic" for kind in kinds & _COARSE)
+    if any(module.training for module in model.modules() if is_batch_norm(module)):
+        yield "training mode"
 
 
 def _tell_kind(module: nn.Module) -> str:

@@ -102,6 +102,61 @@ def test_numbers_of_sixteen_bits_are_written_as_the_format_has_them(endpoint, tm
     assert {str(value.dtype) for value in tensors.values()} == {"float32", "float64", "uint8"}
     assert explain(tensors, "x").saliency.shape == (32, 32)
 
+    assert explain(tensors, "x").unsupported == ("bfloat16 arithmetic",)
+
+
+class _InPlace(torch.nn.Module):
+    """Normalises its input where it stands, as some models do first of all."""
+
+    def __init__(self):
+        super().__init__()
+        self.inside = Vgg()
+
+    def forward(self, x):
+        return self.inside(x.mul_(0.5))
+
+
+def test_a_model_that_changes_its_input_in_place_is_recorded_and_the_callers_input_is_not_changed(
+    endpoint, tmp_path
+):
+    model, x = warm_up(_InPlace(), 7), torch.randn(1, 3, 32, 32)
+    recorder = endpoint.debugger_hook.TensorRecorder(model, str(tmp_path))
+    before = x.clone()
+    logits = recorder.predict(x)
+    assert torch.equal(x, before)
+    with torch.inference_mode():
+        assert torch.equal(logits, model(x))
+    assert recorder.drain(timeout_seconds=30)
+    (step,) = find_steps(tmp_path)
+    assert explain(TrialReader([step]).read(step).tensors, "x").completeness_relative_error <= 1e-5
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
+def test_a_caller_that_wants_no_gradients_is_recorded_all_the_same(endpoint, tmp_path, mode):
+    recorder = endpoint.debugger_hook.TensorRecorder(warm_up(model := Vgg(), 7), str(tmp_path))
+    with mode():
+        x = torch.randn(1, 3, 32, 32)
+        assert torch.equal(recorder.predict(x), model(x))
+    assert recorder.drain(timeout_seconds=30)
+    assert len(find_steps(tmp_path)) == 1
+
+
+def test_a_model_that_was_trained_on_several_machines_adds_up(endpoint, tmp_path):
+    network = torch.nn.SyncBatchNorm.convert_sync_batchnorm(MobileNet())
+    explanation = record_one(endpoint, network, tmp_path)
+    assert explanation.completeness_relative_error <= 1e-5
+    assert explanation.unsupported == ()
+
+
+def test_a_model_that_is_served_in_training_mode_is_named_as_such(endpoint, tmp_path):
+    recorder = endpoint.debugger_hook.TensorRecorder(warm_up(MobileNet(), 7).train(), str(tmp_path))
+    recorder.predict(torch.randn(1, 3, 32, 32))
+    assert recorder.drain(timeout_seconds=30)
+    (step,) = find_steps(tmp_path)
+    explanation = explain(TrialReader([step]).read(step).tensors, "x")
+    assert explanation.unsupported == ("training mode",)
+    assert not explanation.complete
+
 
 class _Far(torch.Tensor):
     """A tensor on another device, as far as writing it goes: numpy gets it from the processor's memory alone."""

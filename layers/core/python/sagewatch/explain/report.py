@@ -226,7 +226,8 @@ def _tell_region(outside: float, even: float, *, past: bool) -> str:
 
 def _caption(file: StepFile, explanation: Explanation, class_name: str, region: str) -> tuple[str, ...]:
     error = f"completeness error {explanation.completeness_relative_error:.1e}"
-    why = f" ({', '.join(explanation.unsupported[:2])} breaks the sum)" if explanation.unsupported else ""
+    broken = ", ".join(explanation.unsupported[:2])
+    why = f" ({broken} breaks the sum)" if broken else " (no layer of the model has the rest)"
     verdict = error if explanation.complete else f"INCOMPLETE, do not trust: {error}{why}"
     return (
         f"{class_name} (class {explanation.class_id}), probability {explanation.probability:.1%}",
