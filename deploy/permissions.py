@@ -51,7 +51,7 @@ REASONS = {
     "WakeTick": "the minute's schedule wakes the tick, the canary's has it send one",
     "WakeStartMonitor": "schedules of endpoints wake start_monitor",
     "ReadEvidence": "jobs read tensors, requests to replay, names of classes, baselines",
-    "WriteTensorsHeatMapsAndReports": "what jobs and recording models leave; no page and no manifest of an incident",
+    "WriteTensorsHeatMapsAndReports": "what jobs and recording models leave; no page and no manifest of an incident, but heat maps of any: a prefix of one is not known when the role is made. A report counts only if it names the incident's job and is, by its digest in the state table, the one that was told of; a picture only as the report lists it",
     "ReadAndWriteCaptures": "models write captures, jobs read them",
     "ListThem": "jobs copy prefixes",
     "LetJobsEncryptVolumes": "only where `jobVolumeKmsKeyArn` is given: SageMaker encrypts the jobs' volumes with it",

@@ -20,11 +20,12 @@ clean ones to compare with, and in place of tensors, for `mode: replay`, the sus
 Without tensors a model that cannot be run fails the job; beside them it is noted, and what was recorded is explained.
 
 Out, below the first output's `LocalPath`: `heatmaps/`, `inputs/`, `overlays/` with a PNG an image, and
-`explanations.json`, written last. Exit code 0, or 1; `opt/ml/output/message` says what was done or what the cause is.
+`explanations.json`, written last, with the job's name and every picture's SHA-256. Exit code 0, or 1; `opt/ml/output/message` says what was done or what the cause is.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import json
 import os
@@ -75,6 +76,7 @@ class Job:
     model: Path
     requests: Path
     replayed: Path
+    name: str = ""
 
 
 class NothingToExplainError(SagewatchError):
@@ -106,6 +108,7 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
         root / MODEL,
         root / REQUESTS,
         root / REPLAYED,
+        str(config.get("ProcessingJobName") or ""),
     )
 
 
@@ -136,7 +139,13 @@ def run_job(job: Job) -> str:
         chosen, reader, job.output, Question(suspicion.class_id, names, requests, job.region)
     )
     report = replace(found, skipped=[*skipped, *found.skipped], notes=notes)
-    content = json.dumps(report.as_json(), indent=1, allow_nan=False)
+    # Whose report it is, and of which pictures: others may write into the bucket.
+    files = {
+        path.relative_to(job.output).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(job.output.rglob("*.png"))
+    }
+    whose = {"job": job.name} if job.name else {}
+    content = json.dumps({**report.as_json(), **whose, "files": files}, indent=1, allow_nan=False)
     write_whole(job.output / "explanations.json", content.encode())
     if not report.images:
         first = report.skipped[0]

@@ -69,6 +69,7 @@ def test_a_diagnosis_that_never_hooked_anything_cost_nothing():
 
 def test_told_twice_it_stands_in_the_trail_once_in_words():
     world = build_world()
+    world.state.save_diagnosis(HOOKED, [])
     key = f"incidents/{HOOKED.incident_id}/explain/explanations.json"
     said = b'{"images": [], "comparison": {"sentence": "the model looks past the sign"}, "added_milliseconds": 12}'
     world.objects.bodies["evidence", key] = said

@@ -164,7 +164,6 @@ def test_heat_maps_are_pictures_of_inputs_too(monitors, shown):
     world = build_world(monitors)
     handle(manage_incident, build_event(build_finding()), world)
     Pump(world).run()
-    record_and_settle(world)
     (row,) = world.state.list_incidents()
     folder = f"incidents/{row.incident_id}/explain/"
     image = {"input": "1.png", "overlay": "2.png", "worker": "w", "step": 0, "class": "14", "probability": 0.9,

@@ -123,6 +123,9 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         Who wants the endpoint back at once; empty while nobody does.
     told
         Whether the end of it has been told.
+    report_digest
+        The SHA-256 in hex of the saliency job's report as it was told of, empty where there was none: who may write
+        into the bucket changes nothing of it afterwards. None until then, and in items of before this was kept.
     used_on, used_today
         The daily budget: the day (UTC) and how many diagnoses began on it.
     """
@@ -164,6 +167,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     explains: bool = False
     job_started: bool = False
     told: bool = False
+    report_digest: str | None = None
     stop_asked_by: str = ""
     version: int = 0
 

@@ -31,12 +31,12 @@ from sagewatch.flows.diagnosis_by_hand import ask_to_stop, note_wish
 from sagewatch.flows.diagnosis_commands import apply_command
 from sagewatch.flows.diagnosis_cost import note_cost
 from sagewatch.flows.diagnosis_sight import find_stop, get_policy, look
-from sagewatch.flows.evidence import load_report
 from sagewatch.flows.incident_changes import build_change, build_diagnosis_change
 from sagewatch.flows.incident_page import write_page
 from sagewatch.flows.owed_diagnoses import may_begin
 from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.flows.recorded_requests import link_requests
+from sagewatch.flows.saliency_files import digest_report, load_report
 from sagewatch.incident.acts import note_progress
 from sagewatch.incident.decision import Ignore
 from sagewatch.incident.doing import WAY_BACK_REFUSED
@@ -266,7 +266,10 @@ def _finish(diagnosis: Diagnosis, world: World) -> Diagnosis:
     _note(diagnosis.incident_id, stage, world)
     write_page(diagnosis.incident_id, world)
     _tell(diagnosis, "abandoned" if diagnosis.phase is Phase.ABANDONED else "finished", world)
-    return world.state.save_diagnosis(msgspec.structs.replace(diagnosis, told=True), [])
+    digest = diagnosis.report_digest
+    if digest is None:
+        digest = digest_report(diagnosis.incident_id, world)
+    return world.state.save_diagnosis(msgspec.structs.replace(diagnosis, told=True, report_digest=digest), [])
 
 
 def _note(incident_id: str, progress: Progress, world: World) -> None:

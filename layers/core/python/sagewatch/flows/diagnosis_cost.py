@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sagewatch.diagnose.model import Diagnosis
-from sagewatch.flows.evidence import load_configs, load_report
+from sagewatch.flows.evidence import load_configs
+from sagewatch.flows.saliency_files import load_report
 from sagewatch.incident.model import Entry
 from sagewatch.prices import price_instances, tell_price_list
 from sagewatch.world import World

@@ -6,8 +6,8 @@ import msgspec
 
 from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
 from sagewatch.errors import RefusedError, RetryError
-from sagewatch.flows.evidence import count_explained
 from sagewatch.flows.quiet import find_reason_to_wait
+from sagewatch.flows.saliency_files import count_explained
 from sagewatch.incident.model import State
 from sagewatch.observability import get_logger
 from sagewatch.world import World

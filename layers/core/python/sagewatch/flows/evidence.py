@@ -15,10 +15,7 @@ import msgspec
 
 from sagewatch.alert.content import Links
 from sagewatch.diagnose.clone import withhold_environment
-from sagewatch.diagnose.job import build_explain_prefix
-from sagewatch.flows.saliency_report import read_report
 from sagewatch.incident.model import Incident
-from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
@@ -75,11 +72,6 @@ def load_file(incident_id: str, name: str, world: World) -> dict[str, bytes]:
     return {name: stream.read()} if stream else {}
 
 
-def count_explained(incident_id: str, world: World) -> int:
-    """How many inputs have a heat map."""
-    return len(load_report(incident_id, world).get("images", []))
-
-
 def write_configs(
     incident_id: str, original: Mapping[str, Any], hooked: Mapping[str, Any], world: World
 ) -> None:
@@ -126,18 +118,6 @@ def write_classes(endpoint: str, world: World) -> str:
     body = f"ClassId,SignName\r\n{rows}".encode()
     world.objects.put_object(world.settings.evidence_bucket, f"{key}classes.csv", body, "text/csv")
     return key
-
-
-def load_report(incident_id: str, world: World) -> dict[str, Any]:
-    """What the saliency job says of its pictures, as far as it can be read; empty where it left nothing."""
-    key = f"{build_explain_prefix(incident_id)}explanations.json"
-    stream = world.objects.open_object(world.settings.evidence_bucket, key)
-    if stream is None:
-        return {}
-    report, left_out = read_report(stream.read())
-    if left_out:
-        get_logger().warning("report_unreadable", incident_id=incident_id, reason=", ".join(left_out[:5]))
-    return report
 
 
 def _encode_query(query: str) -> str:

@@ -12,7 +12,6 @@ import msgspec
 
 from sagewatch.alert.content import Links
 from sagewatch.capture import Segment
-from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.diagnose.model import Diagnosis
 from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest, find_media_type
 from sagewatch.evidence.captures import count_captures
@@ -39,13 +38,13 @@ from sagewatch.flows.evidence import (
     get_class_names,
     load_configs,
     load_file,
-    load_report,
 )
 from sagewatch.flows.explanations import read_explained, read_looked
 from sagewatch.flows.feature_extremes import load_extremes
 from sagewatch.flows.moved_features import load_moved
 from sagewatch.flows.recorded_requests import REQUESTS, load_request_links
 from sagewatch.flows.report_files import list_broken, load_report_files
+from sagewatch.flows.saliency_files import load_pictures, load_report
 from sagewatch.flows.samples import get_sensitive, load_clean, load_suspicious, remember_sensitive
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
@@ -81,10 +80,11 @@ def write_page(incident_id: str, world: World) -> None:
     remember_sensitive(incident.latest, now, world)
     # A picture of an input names none of its fields, and a digest of a small one can be guessed.
     withheld = bool(get_sensitive(incident.latest, world))
-    pictures = {} if withheld else _load_pictures(incident_id, world)
+    saliency = load_report(incident_id, world)
+    pictures = {} if withheld else load_pictures(incident_id, saliency, world)
     requests = {} if withheld else load_file(incident_id, REQUESTS, world)
     report = load_report_files(incident.latest, world)
-    dossier = _gather(incident, pictures, report, now, world)
+    dossier = _gather(incident, saliency, pictures, report, now, world)
     written = {
         "index.html": build_page(dossier),
         "findings.json": json.dumps([_as_json(finding) for finding in incident.findings], indent=2).encode(),
@@ -139,12 +139,12 @@ def write_index(now: datetime, world: World) -> None:
 
 def _gather(
     incident: Incident,
+    report: Mapping[str, Any],
     pictures: Mapping[str, bytes],
     report_files: dict[str, bytes],
     now: datetime,
     world: World,
 ) -> Dossier:
-    report = load_report(incident.incident_id, world)
     diagnosis = world.state.load_diagnosis_of(incident.incident_id)
     links = build_links(incident, now, world)
     entries = world.state.load_entries(incident.incident_id)
@@ -197,19 +197,11 @@ def _list_notes(report: Mapping[str, Any], pictures: Mapping[str, bytes], *, wit
         yield "What the saliency job noted is withheld: the endpoint has sensitive fields. It is in explanations.json."
     elif not withheld:
         yield from map(str, notes)
+    others = report.get("files", {}).keys() - pictures.keys()
+    if pictures and others:
+        yield f"{len(others)} pictures are not, or no longer, as the saliency job listed them: they are not shown."
     if report.get("images") and not pictures:
         yield "Heat maps are withheld: the endpoint has sensitive fields, and a picture of an input names none."
-
-
-def _load_pictures(incident_id: str, world: World) -> dict[str, bytes]:
-    """Every file that the saliency job wrote, by its path below the job's output."""
-    bucket, prefix = world.settings.evidence_bucket, build_explain_prefix(incident_id)
-    found: dict[str, bytes] = {}
-    for key in world.objects.list_objects(bucket, prefix):
-        stream = world.objects.open_object(bucket, key)
-        if stream is not None:
-            found[key.removeprefix(prefix)] = stream.read()
-    return found
 
 
 def _encode_records(dossier: Dossier) -> bytes:

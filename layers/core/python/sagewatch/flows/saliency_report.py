@@ -43,6 +43,8 @@ _FIELDS: Mapping[str, Any] = {
     "means": dict[str, str],
     "notes": list[str | float | None],
     "added_milliseconds": float | None,
+    "job": str,
+    "files": dict[str, str],
 }
 _ROWS: Mapping[str, Any] = {"images": _Image, "skipped": _Skipped}
 

@@ -8,7 +8,8 @@ from typing import Final
 from sagewatch.alert.content import Picture
 from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.errors import ConflictError, DeliveryError, RetryError
-from sagewatch.flows.evidence import get_class_names, load_report
+from sagewatch.flows.evidence import get_class_names
+from sagewatch.flows.saliency_files import is_listed, load_report
 from sagewatch.flows.samples import get_sensitive
 from sagewatch.incident.describe import name_class
 from sagewatch.incident.model import Entry, Incident
@@ -74,10 +75,11 @@ def _share(incident: Incident, name: str, thread: str, pictures: Sequence[Pictur
 def _list_pictures(incident: Incident, world: World) -> Iterator[Picture]:
     bucket, prefix = world.settings.evidence_bucket, build_explain_prefix(incident.incident_id)
     names = get_class_names(incident.endpoint, world)
-    for row in load_report(incident.incident_id, world).get("images", []):
+    report = load_report(incident.incident_id, world)
+    for row in report.get("images", []):
         stream = world.objects.open_object(bucket, f"{prefix}{row['overlay']}")
         png = stream.read(MOST_BYTES + 1) if stream is not None else b""
-        if not png or len(png) > MOST_BYTES:
+        if not png or len(png) > MOST_BYTES or not is_listed(report, row["overlay"], png):
             continue
         label = name_class(str(row.get("class", "")), names)
         probability = row.get("probability")
