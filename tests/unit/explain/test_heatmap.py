@@ -52,3 +52,19 @@ def test_the_sheet_is_a_png_wide_enough_for_its_panels():
     with Image.open(io.BytesIO(data)) as sheet:
         assert sheet.format == "PNG"
         assert sheet.width >= 3 * heatmap.PANEL_SIDE
+
+
+def test_a_caption_that_is_wider_than_its_panels_is_broken_and_ends_inside_the_sheet():
+    panel = heatmap.heat_picture(np.zeros((8, 8)))
+    short = heatmap.side_by_side((panel, panel, panel), ("INCOMPLETE", "step 3"))
+    named = ", ".join(f"SyncBatchNorm backbone.layer4.{n}.downsample.1" for n in range(6))
+    long = heatmap.side_by_side((panel, panel, panel), (f"INCOMPLETE: {named} breaks the sum", "step 3"))
+    assert long.width == short.width
+    assert long.height > short.height
+    right = np.asarray(long)[:, -heatmap._MARGIN :]
+    assert (right == 255).all(), "nothing is written into the margin"
+
+
+def test_a_word_that_is_wider_than_the_sheet_ends_with_it():
+    panel = heatmap.heat_picture(np.zeros((8, 8)))
+    assert heatmap.side_by_side((panel,), ("w" * 400, "")).height > heatmap.PANEL_SIDE

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from sagewatch.explain.region import Region
 
+    Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
 # ImageNet's mean and standard deviation per channel, the normalisation of the notebook's model.
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
@@ -79,10 +81,12 @@ def overlay_picture(picture: Image.Image, heat: Image.Image, share: float = 0.5)
 
 
 def side_by_side(panels: tuple[Image.Image, ...], caption: tuple[str, ...]) -> Image.Image:
-    """Panels in a row, enlarged, above lines of caption."""
+    """Panels in a row, enlarged, above lines of caption, each broken where it is wider than the row."""
     side = PANEL_SIDE
     width = len(panels) * side + (len(panels) + 1) * _MARGIN
-    height = side + 2 * _MARGIN + len(caption) * _CAPTION_LINE + _MARGIN
+    font = ImageFont.load_default(size=15)
+    lines = [part for line in caption for part in _break_line(line, font, width - 2 * _MARGIN)]
+    height = side + 2 * _MARGIN + len(lines) * _CAPTION_LINE + _MARGIN
     sheet = Image.new("RGB", (width, height), _PAPER)
     for number, panel in enumerate(panels):
         sheet.paste(
@@ -90,12 +94,22 @@ def side_by_side(panels: tuple[Image.Image, ...], caption: tuple[str, ...]) -> I
             (_MARGIN + number * (side + _MARGIN), _MARGIN),
         )
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=15)
-    for number, line in enumerate(caption):
-        # One line each, of letters: a recording's names may hold anything that a directory's may.
-        shown = " ".join(line.encode(errors="replace").decode().split())
-        draw.text((_MARGIN, side + 2 * _MARGIN + number * _CAPTION_LINE), shown, fill=_INK, font=font)
+    for number, line in enumerate(lines):
+        draw.text((_MARGIN, side + 2 * _MARGIN + number * _CAPTION_LINE), line, fill=_INK, font=font)
     return sheet
+
+
+def _break_line(text: str, font: Font, width: int) -> list[str]:
+    """A line of caption in lines of so many pixels; a word that is wider stands alone and is cut by the sheet's edge."""
+    # Of letters: a recording's names may hold anything that a directory's may.
+    lines = [""]
+    for word in text.encode(errors="replace").decode().split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def png_bytes(picture: Image.Image) -> bytes:

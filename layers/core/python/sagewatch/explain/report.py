@@ -206,7 +206,7 @@ def _write_pictures(
     even = even_share(explanation.saliency.shape, question.region)
     past = explanation.complete and outside > even
     caption = _caption(file, explanation, class_name, _tell_region(outside, even, past=past))
-    panels = heatmap.side_by_side((picture, overlay, heat), caption)
+    panels = heatmap.side_by_side((picture, heatmap.outline_region(overlay, question.region), heat), caption)
     for room, image in (("heatmaps", panels), ("inputs", picture), ("overlays", overlay)):
         (output / room / base).write_bytes(heatmap.png_bytes(image))
     error = explanation.completeness_relative_error
@@ -233,7 +233,7 @@ def _caption(file: StepFile, explanation: Explanation, class_name: str, region: 
         f"{class_name} (class {explanation.class_id}), probability {explanation.probability:.1%}",
         verdict,
         region,
-        file.name,
+        f"{file.name}: the input, the map over it with the region of interest, the map (red most relevant, blue least)",
     )
 
 
