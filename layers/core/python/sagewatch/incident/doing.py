@@ -28,7 +28,8 @@ _REFUSED_BACK = (
 )
 
 DIAGNOSIS_REASONS = {
-    "no_tensors": "no tensors were recorded while it was observed",
+    "no_tensors": "no tensors were recorded while it was observed: no request came, its code has no hook, or its role "
+    "may not write to the evidence bucket",
     "rolled_back": "SageMaker rolled the swap back",
     "swap_never_made": "each attempt at the swap was cut short before AWS was asked for it",
     "endpoint_is_updating": "the endpoint is being updated; it begins by itself once that is over",
