@@ -19,6 +19,7 @@ from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoin
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
 from sagewatch.incident.doing import tell_doing
+from sagewatch.incident.why import tell_trail
 from sagewatch.monitors import parse_monitors
 from sagewatch.ports import ANY_VERSION, Item, Write
 from tests.unit.flows.worlds import MONITORS, Pump, build_event, build_finding, build_world
@@ -172,6 +173,11 @@ def test_a_way_back_that_is_refused_both_ways_is_told_of_once_each_way_and_works
     page = " ".join(map(str, build_trail(trail)))
     assert "AWS refused the way back" in page
     assert "Not possible now" not in page
+    first, *rest = tell_trail(
+        [e for e in trail if e.what in {"diagnosis_started", "diagnosis_way_back_refused"}], []
+    )
+    assert "original_config signs-config" in first, "where to put it by hand"
+    assert all("original_config signs-config" in one and "there is no alarm" in one for one in rest)
     assert page.count("why there is no alarm") == 2, "AWS's own words, in the trail"
     assert "by hand" in tell_doing(world.state.load_incident(lease.incident_id))
     world.hosting.update_endpoint = update

@@ -106,7 +106,11 @@ def _begin(incident_id: str, world: World, *, by_hand: bool = False) -> None:
     if isinstance(step, Refuse):
         _note_refusal(incident, step.reason, world)
         return
-    entry = Entry(at=step.diagnosis.started_at, what="diagnosis_started", reason=step.reason, by=BY)
+    # Whoever has to put it back by hand, by night, finds where to in `sagewatch explain`.
+    data: dict[str, str | int | float | bool | None] = {"original_config": step.diagnosis.original_config}
+    entry = Entry(
+        at=step.diagnosis.started_at, what="diagnosis_started", reason=step.reason, by=BY, data=data
+    )
     diagnosis = world.state.save_diagnosis(step.diagnosis, [entry])
     _note(incident_id, _build_progress(diagnosis, step.reason, diagnosis.started_at), world)
     _tell(diagnosis, "started", world)
@@ -220,8 +224,10 @@ def _give_back(
     if before.held_up != waiting.held_up or before.refused < waiting.refused <= WAYS:
         entry = _build_entry(waiting, waiting.held_up, world)
         what = "diagnosis_way_back_refused" if waiting.refused > before.refused else "diagnosis_held_up"
-        why = {"why": error.message} if isinstance(error, DeclinedError) and error.message else {}
-        entries = [msgspec.structs.replace(entry, what=what, data=entry.data | why)]
+        said: dict[str, str | int | float | bool | None] = {"original_config": before.original_config}
+        if isinstance(error, DeclinedError) and error.message:
+            said["why"] = error.message
+        entries = [msgspec.structs.replace(entry, what=what, data=entry.data | said)]
     world.state.save_diagnosis(waiting, entries)
 
 

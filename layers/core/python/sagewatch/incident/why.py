@@ -93,6 +93,8 @@ _FACTS = {
     "alert_refused": "A message was refused for good and is a dead letter",
 }
 _LIMIT = 200
+_WORDS = 400
+"""Of what AWS says, or of why an endpoint cannot be hooked."""
 
 
 def tell_trail(entries: Iterable[Entry], debts: Iterable[tuple[Debt, str]]) -> Iterator[str]:
@@ -121,10 +123,14 @@ def _tell_entry(entry: Entry) -> str:
     until = entry.data.get("until")
     if entry.what == "alert_withheld" and until:
         later = f", until {format_time(datetime.fromisoformat(str(until)))}"
+    config = entry.data.get("original_config")
+    where = f" (original_config {clean_text(str(config), _LIMIT)})" if config else ""
+    words = entry.data.get("why")
+    more = f" ({clean_text(str(words), _WORDS)})" if words else ""
     note = entry.data.get("note")
     noted = f' "{clean_text(str(note), _LIMIT)}"' if note else ""
     return (
-        f"{format_time(entry.at)}  {what}{said}{whom}, because {why}{later}{noted}. "
+        f"{format_time(entry.at)}  {what}{where}{said}{whom}, because {why}{more}{later}{noted}. "
         f"[{entry.reason}, by {clean_text(entry.by, _LIMIT)}]"
     )
 
