@@ -14,7 +14,7 @@ from sagewatch.cli.monitor import build_image
 from sagewatch.diagnose.job import JobPlan, build_explain_job
 from sagewatch.flows.diagnosis_commands import _start_job
 from sagewatch.flows.monitor_run import build_workshop
-from sagewatch.job_security import JobSecurity
+from sagewatch.job_security import JobSecurity, read_security
 from sagewatch.monitoring.job import Image, MonitoringJob, build_monitoring_job
 from sagewatch.monitoring.policy import Quality
 from sagewatch.monitoring.schedule import build_monitoring_schedule
@@ -78,6 +78,12 @@ def test_each_request_asks_for_the_network_and_both_keys_and_is_one_that_the_api
 def test_the_saliency_job_stays_without_a_network_of_its_own_inside_the_vpc():
     _, request, _, _ = build_requests(STRICT)["saliency job"]
     assert request["NetworkConfig"] == {"EnableNetworkIsolation": True, "VpcConfig": VPC}
+
+
+@pytest.mark.parametrize("security", [STRICT, JobSecurity(), JobSecurity(volume_key=VOLUME)])
+def test_what_was_asked_for_is_read_back(security):
+    for _, _, part, kind in build_requests(security).values():
+        assert read_security(part, kind) == security
 
 
 def test_where_nothing_is_asked_nothing_is_said():

@@ -92,8 +92,9 @@ def test_a_key_that_is_to_be_deleted_is_no_key():
     assert (line.well, line.found) == (False, "pendingdeletion")
 
 
-def test_of_a_capture_buckets_key_only_the_roles_matter():
-    assert [line.well for line in examine([ROOT], output="CaptureKmsKeyArn")] == [True, True]
+@pytest.mark.parametrize("output", ["CaptureKmsKeyArn", "JobVolumeKmsKeyArn"])
+def test_of_the_other_keys_only_the_roles_matter(output):
+    assert [line.well for line in examine([ROOT], output=output)] == [True, True]
 
 
 def look_at_image(uri, answer=None, error=None):

@@ -9,9 +9,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from sagewatch.cli.monitor_schedules import EventBridgeSchedules
-from sagewatch.monitoring.job import MonitoringJob
+from sagewatch.cli.monitor_schedules import EventBridgeSchedules, SageMakerMonitoringSchedules
+from sagewatch.job_security import JobSecurity
+from sagewatch.monitoring.job import Image, MonitoringJob
 from sagewatch.monitoring.policy import Quality
+from sagewatch.monitoring.schedule import build_monitoring_schedule
 from sagewatch.monitoring.window import Span
 
 NOW = datetime(2026, 11, 22, 5, tzinfo=UTC)
@@ -72,4 +74,50 @@ def test_a_neighbours_run_is_not_taken_for_the_endpoints_own(endpoint, neighbour
         last = EventBridgeSchedules(SimpleNamespace(client=clients.__getitem__), {}).find_last_run(endpoint)
     assert last is not None
     assert (last.job, last.status) == (own.name, "Completed")
+    stub.assert_no_pending_responses()
+
+
+VPC = JobSecurity(subnets="subnet-0123abcd", security_groups="sg-0123abcd")
+
+
+@pytest.mark.parametrize(
+    ("standing", "wanted", "change"),
+    [
+        (VPC, VPC, "unchanged"),
+        (VPC, JobSecurity(), "updated"),
+        (JobSecurity(), VPC, "updated"),
+        (None, JobSecurity(), "updated"),
+    ],
+)
+def test_a_schedule_follows_the_network_that_its_jobs_are_to_have_and_are_no_longer_to_have(
+    standing, wanted, change
+):
+    """What is no longer wanted is no part of the request: only a look at both tells."""
+    quality = Quality(baseline="s3://b/baseline")
+
+    def build_image(security):
+        return Image(image_uri="i", role_arn=ARN, instance_type="ml.m5.large", security=security)
+
+    keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    sagemaker = boto3.client("sagemaker", **keys)
+    stub = Stubber(sagemaker)
+    config = build_monitoring_schedule("churn", quality, build_image(standing or wanted), "s3://e/reports")[
+        "MonitoringScheduleConfig"
+    ]
+    if standing is None:  # somebody made it with a definition apart
+        config = {"MonitoringJobDefinitionName": "theirs", "ScheduleConfig": config["ScheduleConfig"]}
+    stub.add_response(
+        "describe_monitoring_schedule",
+        {
+            "MonitoringScheduleArn": ARN, "MonitoringScheduleName": "churn-data-quality", "CreationTime": NOW,
+            "MonitoringScheduleStatus": "Scheduled", "LastModifiedTime": NOW, "MonitoringScheduleConfig": config,
+        },
+    )  # fmt: skip
+    if change == "updated":
+        request = build_monitoring_schedule("churn", quality, build_image(wanted), "s3://e/reports")
+        stub.add_response("update_monitoring_schedule", {"MonitoringScheduleArn": ARN}, request)
+    session = SimpleNamespace(client=lambda _: sagemaker)
+    with stub:
+        schedules = SageMakerMonitoringSchedules(session, build_image(wanted), "s3://e/reports")
+        assert schedules.put("churn", quality) == change
     stub.assert_no_pending_responses()

@@ -61,6 +61,17 @@ def secure_job(
     return secured
 
 
+def read_security(request: dict[str, Any], kind: Literal["Processing", "Monitoring"]) -> JobSecurity:
+    """What a request, or AWS's description of what it made, asks for: the way back of ``secure_job``."""
+    vpc = (request.get("NetworkConfig") or {}).get("VpcConfig") or {}
+    return JobSecurity(
+        subnets=",".join(vpc.get("Subnets", [])),
+        security_groups=",".join(vpc.get("SecurityGroupIds", [])),
+        volume_key=request[f"{kind}Resources"]["ClusterConfig"].get("VolumeKmsKeyId") or "",
+        output_key=request[f"{kind}OutputConfig"].get("KmsKeyId") or "",
+    )
+
+
 def build_vpc(security: JobSecurity) -> dict[str, list[str]]:
     """SageMaker's VpcConfig."""
     return {"Subnets": security.subnets.split(","), "SecurityGroupIds": security.security_groups.split(",")}

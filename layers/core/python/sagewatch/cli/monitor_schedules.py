@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from sagewatch.job_security import read_security
 from sagewatch.monitoring.job import NAME_PART, OWN_MONITORS, Image
 from sagewatch.monitoring.policy import EVENTBRIDGE, MODEL_MONITOR, Quality, name_schedule
 from sagewatch.monitoring.schedule import build_monitoring_schedule, build_wake_up
@@ -146,7 +147,11 @@ class SageMakerMonitoringSchedules:
         if there is None:
             self._client.create_monitoring_schedule(**wanted)
             return "created"
-        if holds(wanted["MonitoringScheduleConfig"], there["MonitoringScheduleConfig"]):
+        standing = there["MonitoringScheduleConfig"]
+        # What AWS adds by itself is no difference; a network or a key that is no longer wanted is one.
+        inline = standing.get("MonitoringJobDefinition")
+        kept = inline is not None and read_security(inline, "Monitoring") == self._image.security
+        if kept and holds(wanted["MonitoringScheduleConfig"], standing):
             return "unchanged"
         self._client.update_monitoring_schedule(**wanted)
         return "updated"

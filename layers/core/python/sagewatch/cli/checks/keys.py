@@ -19,8 +19,8 @@ _DOCS: Final = 'docs/deploy.md, "A key of your own", has the statement.'
 
 
 def check_keys(patient: Patient) -> Iterator[Line]:
-    """The stack's key and that of an existing capture bucket."""
-    for output, services in (("KmsKeyArn", _SERVICES), ("CaptureKmsKeyArn", {})):
+    """The stack's key, that of an existing capture bucket, and that of the jobs' volumes."""
+    for output, services in (("KmsKeyArn", _SERVICES), ("CaptureKmsKeyArn", {}), ("JobVolumeKmsKeyArn", {})):
         arn = patient.outputs.get(output)
         if arn:
             yield from _check_key(patient, arn, services)
