@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from sagewatch.errors import RejectedInputError
 from sagewatch.quality.align import Mode, align_tables
 from sagewatch.quality.checks import CheckSettings, find_violations
 from sagewatch.quality.constraints import parse_constraints
@@ -15,6 +16,7 @@ from sagewatch.quality.numerals import format_double
 from sagewatch.quality.profile import Shape, Tables
 from sagewatch.quality.readout import Counts
 from sagewatch.quality.sketch import Sketch
+from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.summary import build_statistics, suggest_constraints
 from sagewatch.quality.violation_table import read_finding
 from tests.unit.quality.tables import batch_of, numbers, profile_of
@@ -329,3 +331,35 @@ def test_records_that_could_not_be_used_are_told_of_when_they_are_many(counts, f
 )  # fmt: skip
 def test_doubles_are_printed_as_java_prints_them(number, text):
     assert format_double(number) == text
+
+
+def test_a_key_that_is_null_counts_as_left_out():
+    """Writers in other languages write every key that their type has."""
+    bare = parse_constraints(b'{"features":[{"name":"a","inferred_type":"String"}]}')
+    assert bare == parse_constraints(
+        b'{"features":[{"name":"a","inferred_type":"String","completeness":null,"num_constraints":null,'
+        b'"string_constraints":null,"monitoring_config_overrides":null}],'
+        b'"monitoring_config":{"distribution_constraints":null,"datatype_check_threshold":null}}'
+    )
+    (override,) = parse_constraints(
+        b'{"features":[{"name":"a","inferred_type":"String","monitoring_config_overrides":'
+        b'{"distribution_constraints":{"comparison_threshold":null,"perform_comparison":"Disabled"}}}]}'
+    ).features
+    config = bare.config_of(override)
+    assert config.distribution_constraints.perform_comparison == "Disabled"
+    assert config.distribution_constraints.comparison_threshold == 0.1
+
+
+@pytest.mark.parametrize("nothing", ["null", "NaN", "-Infinity"])
+def test_a_statistic_that_is_no_number_is_not_there(nothing):
+    (feature,) = parse_statistics(
+        b'{"features":[{"name":"NaN","inferred_type":"Fractional","string_statistics":null,"numerical_statistics":'
+        b'{"common":{"num_present":3,"num_missing":0},"mean":%s,"max":2.5}}]}' % nothing.encode()
+    ).features
+    assert (feature.name, feature.numerical_statistics.mean, feature.numerical_statistics.max) == ("NaN", None, 2.5)
+
+
+def test_a_file_that_lacks_what_it_must_have_is_refused_null_or_not():
+    for name in (b"null", b"5"):
+        with pytest.raises(RejectedInputError, match="no constraints"):
+            parse_constraints(b'{"features":[{"name":%s,"inferred_type":"String"}]}' % name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -10,6 +11,7 @@ from sagewatch.errors import RejectedInputError
 
 STATISTICS: Final = "statistics.json"
 CONSTRAINTS: Final = "constraints.json"
+_NOTHING: Final = (b"null", b"NaN", b"Infinity")
 
 Document = TypeVar("Document")
 
@@ -36,16 +38,16 @@ def decode_document(
 
 
 def _leave_out_nulls(content: bytes) -> bytes:
-    """The file without its keys that are null: whoever wrote them meant that there is nothing."""
-    if b"null" not in content:
+    """The file without what is null, or no number (NaN, as Python writes it): whoever wrote it had nothing there."""
+    if not any(word in content for word in _NOTHING):
         return content
-    return msgspec.json.encode(_drop_nulls(msgspec.json.decode(content)))
+    return msgspec.json.encode(_drop_nulls(json.loads(content, parse_constant=lambda _: None)))
 
 
 def _drop_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _drop_nulls(item) for key, item in value.items() if item is not None}
-    return [_drop_nulls(item) for item in value] if isinstance(value, list) else value
+    return [_drop_nulls(item) for item in value if item is not None] if isinstance(value, list) else value
 
 
 def encode_document(document: msgspec.Struct) -> bytes:
