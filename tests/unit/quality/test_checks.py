@@ -356,7 +356,11 @@ def test_a_statistic_that_is_no_number_is_not_there(nothing):
         b'{"features":[{"name":"NaN","inferred_type":"Fractional","string_statistics":null,"numerical_statistics":'
         b'{"common":{"num_present":3,"num_missing":0},"mean":%s,"max":2.5}}]}' % nothing.encode()
     ).features
-    assert (feature.name, feature.numerical_statistics.mean, feature.numerical_statistics.max) == ("NaN", None, 2.5)
+    assert (feature.name, feature.numerical_statistics.mean, feature.numerical_statistics.max) == (
+        "NaN",
+        None,
+        2.5,
+    )
 
 
 def test_a_file_that_lacks_what_it_must_have_is_refused_null_or_not():

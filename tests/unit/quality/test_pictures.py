@@ -18,7 +18,7 @@ from sagewatch.errors import ConfigurationError, RejectedInputError
 from sagewatch.quality.bars import build_bars
 from sagewatch.quality.notebook import show_distributions, show_violations
 from sagewatch.quality.page import render_distributions, render_violations
-from sagewatch.quality.statistics import parse_statistics, render_statistics
+from sagewatch.quality.statistics import Statistics, parse_statistics, render_statistics
 from sagewatch.quality.summary import build_statistics
 from sagewatch.quality.violation_table import build_violation_table, read_finding
 from sagewatch.quality.violations import (
@@ -322,3 +322,18 @@ def test_what_moved_most_is_drawn_first():
     assert "50% moved" in page
     alone = render_distributions(after)
     assert alone.index("<figcaption>still") < alone.index("<figcaption>moved")
+
+
+def test_numbers_further_apart_than_a_double_reaches_are_drawn():
+    wide = build_statistics(profile_of({"a": ["1e308", "-1e308", "1.7e308", "-1.7e308", "0.0"]}))
+    near = build_statistics(profile_of({"a": ["0.5", "1.5", "2.5"]}))
+    bars = build_bars(wide.features[0], near.features[0])
+    assert [bar.current for bar in bars if bar.current] == [0.2] * 5
+    assert [bar.baseline for bar in bars if bar.baseline] == [1.0]
+    assert "inf" not in render_distributions(wide, near)
+
+
+def test_a_long_word_in_what_was_seen_wraps():
+    odd = Violation(feature_name="x", constraint_check_type="odd", description="y" * 500)
+    page = render_violations(build_violation_table(Statistics(), [odd]))
+    assert f'<td class="name">{"y" * 500}</td>' in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_right
 from typing import Final
 
 import msgspec
@@ -61,10 +62,10 @@ def measure_move(bars: list[Bar], *, ordered: bool) -> float | None:
 def share_out(feature: FeatureStatistics, edges: list[float]) -> list[float]:
     """Shares of a number's values between neighbouring edges, from its sketch, else spread over its buckets."""
     counts = [0.0] * (len(edges) - 1)
-    width = (edges[-1] - edges[0]) or 1.0
 
     def place(value: float) -> int:
-        return max(0, min(len(counts) - 1, int((value - edges[0]) / width * len(counts))))
+        # By comparison: the distance of two doubles may be none.
+        return 0 if value <= edges[0] else min(len(counts) - 1, bisect_right(edges, value) - 1)
 
     if feature.sketch is not None and any(feature.sketch.data):
         for level, items in enumerate(feature.sketch.data):
@@ -97,8 +98,8 @@ def _build_buckets(current: FeatureStatistics | None, baseline: FeatureStatistic
         labels = [str(value) for value in values]
         edges = [value - 0.5 for value in (*values, values[-1] + 1)]
     else:
-        edges = [least + (most - least) * at / BUCKETS for at in range(BUCKETS + 1)]
-        labels = [f"{(low + high) / 2:.4g}" for low, high in itertools.pairwise(edges)]
+        edges = [least * (1 - at / BUCKETS) + most * (at / BUCKETS) for at in range(BUCKETS)] + [most]
+        labels = [f"{low / 2 + high / 2:.4g}" for low, high in itertools.pairwise(edges)]
     shares = [None if side is None else share_out(side, edges) for side in (current, baseline)]
     return [
         Bar(label, *(None if side is None else side[at] for side in shares))

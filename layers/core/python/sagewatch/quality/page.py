@@ -105,7 +105,8 @@ def _render_row(row: ViolationRow) -> str:
         cells.append(f'<td class="n{failed}"{span}>{escape(getattr(row, name))}</td>')
     start = '<tr class="hit">' if row.findings else "<tr>"
     findings = [
-        "".join(f"<td>{escape(getattr(each, name))}</td>" for name in ("check", "expected", "seen"))
+        f"<td>{escape(each.check)}</td><td>{escape(each.expected)}</td>"
+        f'<td class="name">{escape(each.seen)}</td>'
         for each in row.findings
     ] or ["<td></td>" * 3]
     others = "".join(f"{start}{finding}</tr>" for finding in findings[1:])
