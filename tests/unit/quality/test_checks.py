@@ -363,6 +363,12 @@ def test_a_statistic_that_is_no_number_is_not_there(nothing):
     )
 
 
+def test_a_file_that_an_editor_marked_is_read():
+    assert parse_constraints(b'\xef\xbb\xbf{"features":[{"name":"a","inferred_type":"String"}]}').names == (
+        "a",
+    )
+
+
 def test_a_file_that_lacks_what_it_must_have_is_refused_null_or_not():
     for name in (b"null", b"5"):
         with pytest.raises(RejectedInputError, match="no constraints"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from typing import Any, Final, TypeVar
 
@@ -32,7 +33,7 @@ def decode_document(
         When it is no such file.
     """
     try:
-        return decoder.decode(_leave_out_nulls(content))
+        return decoder.decode(_leave_out_nulls(content.removeprefix(codecs.BOM_UTF8)))
     except (ValueError, RecursionError, OverflowError) as error:
         raise RejectedInputError(f"no {what} ({error})", where=where) from error
 
