@@ -129,7 +129,7 @@ def show_memory(folder: Path, megabytes: list[int]) -> None:
 def report_peak(path: str) -> None:
     """Print peak memory of this process and of its children, in MB, and the wall seconds."""
     start = time.perf_counter()
-    readout = read_dataset([Path(path)], SETTINGS, 2)
+    readout = read_dataset([Path(path)], SETTINGS, 2, alone=True)
     seconds = time.perf_counter() - start
     # Not getrusage: after an exec it still tells the peak of the process that this one was forked from.
     status = Path("/proc/self/status").read_text()

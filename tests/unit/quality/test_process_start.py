@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import sys
 import threading
 
+import msgspec
 import pytest
 
+from sagewatch.quality import workers
+from sagewatch.quality.dataset_format import DatasetFormat, FileKind
 from sagewatch.quality.process_start import FORK, SPAWN, choose_start
+from sagewatch.quality.reading import Piece, ReadSettings
 
 PROGRAM = """
 import os, sys, pathlib
@@ -59,3 +64,18 @@ def test_two_copies_of_a_program_read_with_it_what_it_would_read(tmp_path, kind)
         timeout=60,
     )
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "5000 2\n")
+
+
+def test_where_one_process_fails_the_others_read_no_further_than_their_next_block(tmp_path, monkeypatch):
+    done = multiprocessing.get_context("spawn").Value("q", 0)
+    monkeypatch.setattr(workers, "_shared", done)
+    path = tmp_path / "data"
+    path.write_text('{"a": 1}\n' * 10)
+    share = [Piece(str(path), 0, path.stat().st_size)]
+    settings = msgspec.msgpack.encode(ReadSettings(DatasetFormat(FileKind.JSON_LINES)))
+    assert (workers._read_share(share, settings).lines, done.value) == ([10], path.stat().st_size)
+    with pytest.raises(SystemExit), workers._stop_others(done):
+        sys.exit(143)
+    part = workers._read_share(share, settings)
+    assert part.failure is not None
+    assert part.failure[0] is workers._StoppedError

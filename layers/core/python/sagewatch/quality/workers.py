@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -24,6 +25,7 @@ from sagewatch.quality.readout import Readout, RejectedLine
 from sagewatch.quality.shards import merge_shards
 
 _POLL_SECONDS: Final = 0.2
+_STOPPED: Final = -1 << 60
 _SPLIT: Final = frozenset({FileKind.CAPTURE, FileKind.JSON_LINES, FileKind.CSV, FileKind.PARQUET})
 
 # Bytes read so far, by all workers; set in each worker when it starts.
@@ -147,15 +149,11 @@ def _read_in_processes(
     done = context.Value("q", 0)
     encoded = msgspec.msgpack.encode(settings)
     reported = _Progress(done, total, progress)
-    with ProcessPoolExecutor(len(shares) - 1, context, _set_shared, (done,)) as pool:
+    with ProcessPoolExecutor(len(shares) - 1, context, _set_shared, (done,)) as pool, _stop_others(done):
         futures = [pool.submit(_read_share, share, encoded) for share in shares[1:]]
-        try:
-            reader = DatasetReader(settings, reported.advance)
-            lines = [reader.read(piece) for piece in shares[0]]
-            here = (reader.finish(), lines)
-        except SagewatchError:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        reader = DatasetReader(settings, reported.advance)
+        lines = [reader.read(piece) for piece in shares[0]]
+        here = (reader.finish(), lines)
         waiting: set[Future[_Part]] = set(futures)
         while waiting:
             finished, waiting = wait(waiting, _POLL_SECONDS, FIRST_EXCEPTION)
@@ -168,6 +166,21 @@ def _read_in_processes(
         if part.failure is not None:
             raise _restore(part.failure)
     return [here, *((Readout.decode(part.content), part.lines) for part in parts)]
+
+
+@contextlib.contextmanager
+def _stop_others(done: Any) -> Iterator[None]:
+    """Where this process fails, or is told to end, the others read no further than their next block."""
+    try:
+        yield
+    except BaseException:
+        with done.get_lock():
+            done.value = _STOPPED
+        raise
+
+
+class _StoppedError(SagewatchError):
+    """Another process failed: what this one reads nobody asks for. Never leaves the module."""
 
 
 class _Progress:
@@ -209,6 +222,8 @@ class _Part(msgspec.Struct):
 def _read_share(share: list[Piece], settings: bytes) -> _Part:
     def advance(count: int) -> None:
         with _shared.get_lock():
+            if _shared.value < 0:
+                raise _StoppedError
             _shared.value += count
 
     try:
