@@ -148,7 +148,9 @@ def test_whoever_was_told_by_somebody_who_died_hears_the_end_also_in_a_silence(t
     number, blown, heard = 0, True, 0
     while blown:
         number += 1
-        story = Story(MemoryItems(), MONITORS.replace("mail: {}", "mail: {}, pagerduty: {key: 'secret:p'}"))
+        story = Story(
+            MemoryItems(), MONITORS.replace("mail: {}", "mail: {}, pagerduty: {key: 'secret:sagewatch/p'}")
+        )
         if known:  # the receiver has another message already, which is over
             story.at("0s").raises("yield")
             story.at("1m").clears("yield")

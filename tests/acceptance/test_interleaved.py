@@ -12,10 +12,10 @@ from tests.acceptance.fuse import Between
 from tests.acceptance.language import START, Story
 
 CHANNELS = {
-    "pagerduty": '{pagerduty: {key: "secret:p"}}',
-    "slack": '{slack: {channel: "#ml", token: "secret:s"}}',
+    "pagerduty": '{pagerduty: {key: "secret:sagewatch/p"}}',
+    "slack": '{slack: {channel: "#ml", token: "secret:sagewatch/s"}}',
     "mail": "{mail: {}}",
-    "webhook": '{webhook: {url: "https://x.example/h", secret: "secret:w"}}',
+    "webhook": '{webhook: {url: "https://x.example/h", secret: "secret:sagewatch/w"}}',
 }
 LAST = {"pagerduty": "resolve"}
 

@@ -17,11 +17,11 @@ from tests.unit.flows.worlds import LISTENERS, MONITORS, build_world
 
 WITH_TEST = MONITORS.replace(
     "receivers:\n",
-    'routes: {receiver: ml-on-call}\nreceivers:\n  test: {slack: {channel: "#t", token: "secret:t"}}\n',
+    'routes: {receiver: ml-on-call}\nreceivers:\n  test: {slack: {channel: "#t", token: "secret:sagewatch/t"}}\n',
 )
-HOOKS = """{pagerduty: {key: "secret:p"}, webhook: {url: "https://example.com/hook", secret: "secret:h"},
-    slack-webhook: {url: "secret:w"}}"""
-WITH_HOOKS = WITH_TEST.replace('{slack: {channel: "#t", token: "secret:t"}}', HOOKS)
+HOOKS = """{pagerduty: {key: "secret:sagewatch/p"}, webhook: {url: "https://example.com/hook", secret: "secret:sagewatch/h"},
+    slack-webhook: {url: "secret:sagewatch/w"}}"""
+WITH_HOOKS = WITH_TEST.replace('{slack: {channel: "#t", token: "secret:sagewatch/t"}}', HOOKS)
 
 
 class Wired(MemoryBus):

@@ -43,3 +43,15 @@ def test_a_label_that_is_none_is_refused(ask):
     done = ask("colour=red")
     assert done.exit_code == 2
     assert "colour=red is no label=value" in done.output
+
+
+def test_a_kind_is_taken_by_the_rule_of_the_matchers(ask):
+    """What may stand in monitors.yml may be tried; what is refused there as misspelt is refused here."""
+    told = ask("endpoint=prod-signs", "kind=endpoint-failing")
+    assert told.exit_code == 0
+    assert "team" in told.output
+    assert "kind=endpoint-failing names a kind that nothing of Sagewatch raises" in told.output
+    done = ask("kind=no_data")
+    assert done.exit_code == 2
+    assert "names no kind" in done.output
+    assert "Is this meant" not in ask("kind=no-data").output

@@ -116,7 +116,7 @@ def test_it_arrives_once_and_nobody_else_hears_and_nothing_stays_open():
 
 
 def test_no_receiver_of_the_real_world_is_reached_not_even_one_called_canary_or_test():
-    hooks = "  {}: {{webhook: {{url: 'https://example.com', secret: 'secret:s'}}, slack: {{channel: '#c', token: 'secret:t'}}}}\n"
+    hooks = "  {}: {{webhook: {{url: 'https://example.com', secret: 'secret:sagewatch/s'}}, slack: {{channel: '#c', token: 'secret:sagewatch/t'}}}}\n"
     world = build_world(
         MONITORS.replace(
             "receivers:\n",

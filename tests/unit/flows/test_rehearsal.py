@@ -33,7 +33,7 @@ slack:
 """
 WITH_TEST = MONITORS.replace(
     "receivers:",
-    "routes: {receiver: ml-on-call}\nreceivers:\n  test: {slack: {channel: '#test', token: 'secret:t'}}",
+    "routes: {receiver: ml-on-call}\nreceivers:\n  test: {slack: {channel: '#test', token: 'secret:sagewatch/t'}}",
 )
 FLOWS = (ingest_capture, manage_incident, advance_diagnosis, deliver_alert)
 
@@ -251,7 +251,9 @@ def test_a_rehearsal_of_an_endpoint_that_was_never_captured_is_refused():
 
 def test_the_test_receiver_is_mailed_at_its_own_addresses_with_every_mail_marked_and_in_a_thread_of_its_own():
     channels = "{html-mail: {sender: a@example.com, to: b@example.com}, mail: {}, amazon-q: {}}"
-    world = build_world(WITH_TEST.replace("{slack: {channel: '#test', token: 'secret:t'}}", channels))
+    world = build_world(
+        WITH_TEST.replace("{slack: {channel: '#test', token: 'secret:sagewatch/t'}}", channels)
+    )
     letters = MemoryLetters()
     object.__setattr__(world, "letters", letters)
     replay(world, build_replay_name(NOW, live=False))

@@ -9,6 +9,7 @@ import click
 
 from sagewatch.cli.terminal import say
 from sagewatch.monitors import read_monitors
+from sagewatch.monitors.doubts import list_doubts
 
 
 @click.command(epilog="Example: sagewatch check monitors.yml")
@@ -17,12 +18,17 @@ from sagewatch.monitors import read_monitors
 )
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 def check(path: Path, *, as_json: bool) -> None:
-    """Check a monitors file; errors name the file, the line and the key (exit code 2)."""
+    """Check a monitors file; errors name the file, the line and the key (exit code 2).
+
+    What is right and may not be meant, such as a kind of findings that nothing here raises, is told and no error.
+    """
     monitors = read_monitors(path)
-    names = sorted(monitors.endpoints)
+    names, doubts = sorted(monitors.endpoints), list(list_doubts(monitors))
     if as_json:
-        click.echo(
-            json.dumps({"file": str(path), "endpoints": names, "receivers": sorted(monitors.receivers)})
-        )
+        receivers = sorted(monitors.receivers)
+        found = {"file": str(path), "endpoints": names, "receivers": receivers, "doubts": doubts}
+        click.echo(json.dumps(found))
         return
     say(f"{path}: right. Watches {', '.join(names) or 'nothing yet'}.")
+    for doubt in doubts:
+        say(f"Is this meant? {doubt}")

@@ -9,12 +9,12 @@ from pathlib import Path
 import click
 
 from sagewatch.cli.terminal import say
-from sagewatch.finding import Severity
 from sagewatch.incident.amounts import format_duration
-from sagewatch.incident.describe import KINDS
 from sagewatch.incident.matching import LABELS, build_family
+from sagewatch.incident.possible import Known, find_foreign_kinds, find_impossible
 from sagewatch.incident.routing import Routed, decide_receivers
 from sagewatch.monitors import read_monitors
+from sagewatch.monitors.doubts import tell_foreign_kind
 
 
 @click.group()
@@ -49,17 +49,19 @@ def test(labels: tuple[str, ...], path: Path, *, as_json: bool) -> None:
         say(_tell(routed))
     if not found:
         say("Nobody hears of it.")
+    for kind in find_foreign_kinds(text for text in labels if text.startswith("kind=")):
+        say(f"Is this meant? {tell_foreign_kind(kind)}")
 
 
 def _read_labels(labels: tuple[str, ...]) -> dict[str, str]:
-    known = {"severity": [one.value for one in Severity], "kind": list(KINDS)}
     given = {}
     for text in labels:
         label, equals, value = text.partition("=")
         if not equals or label not in LABELS:
             raise click.UsageError(f"{text} is no label=value; labels are {', '.join(LABELS)}.")
-        if label in known and value not in known[label]:
-            raise click.UsageError(f"{text}: {label} is one of {', '.join(known[label])}.")
+        # The same rule as for the matchers of monitors.yml; an endpoint may be one that is not watched yet.
+        if impossible := find_impossible([f'{label}="{value}"'], Known()):
+            raise click.UsageError(impossible)
         given[label] = value
     given.setdefault("family", build_family(given.get("subject", "")))
     return given

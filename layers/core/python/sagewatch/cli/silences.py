@@ -76,7 +76,10 @@ def add(
     from sagewatch.flows.act_by_hand import add_silence
     from sagewatch.incident.calendar import parse_recurrence
     from sagewatch.incident.matching import all_hold
+    from sagewatch.incident.possible import Known, find_impossible
 
+    if impossible := find_impossible(matchers, Known()):
+        raise ConfigurationError(impossible, where="command line", key="matchers")
     store = open_store(stack)
     now = store.world.now()
     starts_at, ends_at = read_span(start, length, end, now, recurs=bool(every))

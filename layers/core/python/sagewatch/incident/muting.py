@@ -147,8 +147,8 @@ def build_silence(
         if is_wrong:
             words = "must be after the start" if key == "ends_at" else "must not be empty"
             raise RejectedInputError(words, where="silence", key=key)
-    # Of what is watched a silence knows nothing: it may be older, or younger, than an endpoint.
-    if impossible := find_impossible(matchers, Known()):
+    # Of what is watched a silence knows nothing: it may be older, or younger, than an endpoint, and of anybody's kind.
+    if impossible := find_impossible(matchers, Known(kinds=())):
         raise ConfigurationError(impossible, where="silence", key="matchers")
     again = () if every is None else (format_recurrence(every),)
     return Silence(
