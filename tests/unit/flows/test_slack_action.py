@@ -203,6 +203,13 @@ def test_a_request_outside_the_five_minutes_is_refused_even_if_signed(seconds):
         {"body": None},
         {"headers": {"x-slack-request-timestamp": "-1"}},
         {"body": "%", "isBase64Encoded": True},
+        {
+            "body": "\ud800",
+            "headers": {
+                "x-slack-request-timestamp": str(int(NOW.timestamp())),
+                "x-slack-signature": "\ud800",
+            },
+        },
     ],
 )
 def test_whatever_the_internet_sends_is_answered_with_a_refusal(event):

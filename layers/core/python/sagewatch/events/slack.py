@@ -66,7 +66,7 @@ def parse_slack_request(event: Mapping[str, Any]) -> SlackRequest:
         Its body cannot be read, or is larger than Slack's ever are.
     """
     headers = {str(name).lower(): str(value) for name, value in dict(event.get("headers") or {}).items()}
-    body = str(event.get("body") or "").encode()
+    body = str(event.get("body") or "").encode(errors="replace")
     if event.get("isBase64Encoded"):
         try:
             body = base64.b64decode(body, validate=True)
@@ -103,7 +103,7 @@ def is_signed(request: SlackRequest, secret: str) -> bool:
     if not secret.strip():
         return False
     expected = sign_request(request.body, request.timestamp, secret)
-    return hmac.compare_digest(expected.encode(), request.signature.encode())
+    return hmac.compare_digest(expected.encode(), request.signature.encode(errors="replace"))
 
 
 def parse_click(request: SlackRequest) -> Clicked | None:
