@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
+
+from sagewatch.finding import Window
+from tests.acceptance.language import START
 
 HOOKED = """
 version: 1
@@ -72,3 +76,30 @@ def test_no_two_notifications_of_amazon_q_bear_one_id_and_all_share_a_thread(tel
     assert len(heard) == 6  # each told, one repeated twice
     assert len({one["id"] for one in heard}) == 6
     assert len({one["metadata"]["threadId"] for one in heard}) == 1
+
+
+def test_what_becomes_critical_begins_at_the_receiver_of_what_is_critical(tell):
+    """A service that pages once an incident, whatever its severity, is paged by a key that it does not know."""
+    story = tell(
+        """
+version: 1
+endpoints: {signs: {}}
+receivers:
+  team: {pagerduty: {key: "secret:sagewatch/team"}}
+  night: {pagerduty: {key: "secret:sagewatch/night"}}
+routes:
+  receiver: team
+  routes: [{match: ["severity=critical"], receiver: night}]
+"""
+    )
+    story.at("0s").raises("stop", severity="warning")
+    story.at("5m").raises("stop", severity="critical", window=Window(START, START + timedelta(minutes=5), 50))
+    story.at("10m").clears("stop")
+    story.expect("team/pagerduty", "trigger", "0s", contains="warning")
+    story.expect("team/pagerduty", "trigger", "5m", contains="critical")
+    story.expect("night/pagerduty", "trigger", "5m", contains="critical")
+    story.expect("team/pagerduty", "resolve", "10m")
+    story.expect("night/pagerduty", "resolve", "10m")
+    story.ends("1h")
+    keys = {one.target: json.loads(one.text)["dedup_key"] for one in story.ears.heard}
+    assert len(set(keys.values())) == 2
