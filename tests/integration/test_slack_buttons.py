@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -122,3 +122,26 @@ def test_a_drill_comes_out_at_the_end_marked_and_says_how_long_each_hop_took(sta
     last = stage.slack.messages()[-1]
     assert last["text"].startswith("[REPLAY]")
     assert "RESOLVED" in last["text"]
+
+
+def test_a_canary_goes_the_whole_way_is_counted_and_told_to_nobody(stage):
+    """Fired once by its own schedule as it was deployed: tick, the bus, both queues, and the metric that the alarm misses."""
+    messages, mails = len(stage.slack.messages()), len(stage.inbox.mails())
+    (name,) = [
+        one["Name"]
+        for one in stage.aws.client("scheduler").list_schedules()["Schedules"]
+        if one["Name"].endswith("-canary")
+    ]
+    stage.aws.worker.fire(name)
+    alarm = stage.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix=name)["MetricAlarms"][0]
+
+    def count():
+        now = datetime.now(UTC)  # noqa: TID251 (an edge)
+        found = stage.aws.client("cloudwatch").get_metric_statistics(
+            Namespace=alarm["Namespace"], MetricName=alarm["MetricName"], Dimensions=alarm["Dimensions"],
+            StartTime=now - timedelta(hours=1), EndTime=now + timedelta(minutes=1), Period=60, Statistics=["Sum"],
+        )  # fmt: skip
+        return sum(point["Sum"] for point in found["Datapoints"])
+
+    assert wait_for(count) == 1
+    assert (len(stage.slack.messages()), len(stage.inbox.mails())) == (messages, mails)

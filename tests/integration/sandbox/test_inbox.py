@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagewatch.sandbox.inbox import Inbox
+from sagewatch.sandbox.mail_server import MailServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,13 +18,16 @@ def test_a_published_alert_is_a_mail_to_the_subscribed_address(
     aws: LocalAws, tmp_path: Path, eventually: Callable[..., Any]
 ) -> None:
     topic = aws.deployment.outputs["TopicArn"]
-    inbox = Inbox(aws, topic, tmp_path / "mail")
-    inbox.start()
-    sns = aws.client("sns")
-    sns.publish(TopicArn=topic, Subject="[firing] traffic-signs: Stop", Message="first line\nsecond — line\n")
-    sns.publish(TopicArn=topic, Message="no subject")
-    first, second = eventually(lambda: m if len(m := inbox.mails()) == 2 else None)
-    inbox.stop()
+    with MailServer(tmp_path / "mail") as server:
+        inbox = Inbox(aws, topic, server)
+        inbox.start()
+        sns = aws.client("sns")
+        sns.publish(
+            TopicArn=topic, Subject="[firing] traffic-signs: Stop", Message="first line\nsecond — line\n"
+        )
+        sns.publish(TopicArn=topic, Message="no subject")
+        first, second = eventually(lambda: m if len(m := inbox.mails()) == 2 else None)
+        inbox.stop()
     text = first.read_text(encoding="utf-8")
     headers, _, body = text.partition("\n\n")
     assert headers.splitlines()[:3] == [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sagewatch.sandbox.inbox import build_mail, render_mail
+from sagewatch.sandbox.inbox import build_mail
+from sagewatch.sandbox.mail_server import render_mail
 
 NOTIFICATION = {
     "MessageId": "id",

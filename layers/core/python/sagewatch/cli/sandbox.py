@@ -52,6 +52,7 @@ def up(out: Path, seconds: float | None, *, as_json: bool) -> None:
             say(f"AWS        {variables['AWS_ENDPOINT_URL']}")
             say(f"SageMaker  {variables['AWS_ENDPOINT_URL_SAGEMAKER']}")
             say(f"Slack      {stage.slack.url}")
+            say(f"Mail       smtp://127.0.0.1:{stage.inbox.server.port}, in {out / 'mail'}")
             say(f"Captures   s3://{stage.outputs['CaptureBucket']}/{stage.outputs['CapturePrefix']}/")
             say(f"In another terminal: source {out / 'env.sh'}; sagewatch doctor")
         threading.Event().wait(seconds)

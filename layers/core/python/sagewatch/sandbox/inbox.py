@@ -1,14 +1,15 @@
-"""The mailbox of the local AWS: what the alerts topic would mail, as text files.
+"""The mails of the alerts topic: what SNS would send to its subscribers goes to the local mail server by SMTP.
 
 moto records mails to e-mail subscriptions and sends nothing, so a queue is subscribed beside them and each message
-becomes a file with the headers and the plain text that SNS would send.
+becomes the mail with the headers and the plain text that SNS would send. What the server refuses is a bounce: as with
+SNS, whoever published hears nothing of it, and the log does.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import re
+import smtplib
 import threading
 from datetime import datetime
 from email.message import EmailMessage
@@ -17,13 +18,15 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from sagewatch.sandbox.mail_server import MailServer
     from sagewatch.sandbox.worker import Clients
 
 LOG = logging.getLogger(__name__)
 SENDER = "Sagewatch <no-reply@sns.amazonaws.com>"
+SENDER_ADDRESS = "no-reply@sns.amazonaws.com"
 POLL_SECONDS = 2
 DEFAULT_SUBJECT = "AWS Notification Message"  # what SNS writes where none is given
 
@@ -45,31 +48,14 @@ def build_mail(notification: Mapping[str, Any], recipient: str) -> EmailMessage:
     mail["Date"] = format_datetime(datetime.fromisoformat(notification["Timestamp"]))
     mail["X-SNS-Topic"] = notification["TopicArn"]
     mail["X-SNS-Message-Id"] = notification["MessageId"]
-    mail.set_content(notification["Message"], cte="8bit")
+    mail.set_content(
+        notification["Message"]
+    )  # a link may be longer than a line of SMTP: encoded where it must be
     return mail
 
 
-def render_mail(mail: EmailMessage) -> str:
-    """The mail as a person reads it: the headers that matter, an empty line, the text."""
-    headers = "".join(f"{name}: {mail[name]}\n" for name in ("From", "To", "Subject", "Date"))
-    text: str = mail.get_content()
-    return headers + "\n" + text.replace("\r\n", "\n")
-
-
-def file_name(number: int, subject: str) -> str:
-    """The name of a mail's file: it sorts by arrival and tells the subject.
-
-    Examples
-    --------
-    >>> file_name(3, "[FIRING] traffic-signs: class 14")
-    '0003-firing-traffic-signs-class-14.txt'
-    """
-    words = re.sub(r"[^a-z0-9]+", "-", subject.lower()).strip("-")[:60].rstrip("-")
-    return f"{number:04d}-{words or 'mail'}.txt"
-
-
 class Inbox:
-    """Subscribes to a topic and writes each mail as a file.
+    """Subscribes to a topic and sends each mail.
 
     Parameters
     ----------
@@ -77,29 +63,27 @@ class Inbox:
         Makes clients of the local AWS.
     topic_arn
         The topic.
-    directory
-        Gets the files; made if absent.
+    server
+        Where the mails go.
     recipient
         The address in `To:`. By default that of the topic's e-mail subscription.
     """
 
     def __init__(
-        self, clients: Clients, topic_arn: str, directory: Path, *, recipient: str | None = None
+        self, clients: Clients, topic_arn: str, server: MailServer, *, recipient: str | None = None
     ) -> None:
-        self.directory = directory
+        self.server = server
         self._sns = clients.client("sns")
         self._sqs = clients.client("sqs")
         self._topic_arn = topic_arn
         self._recipient = recipient
-        self._received = 0
         self._seen: set[str] = set()
         self._url = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._poll, name="inbox", daemon=True)
 
     def start(self) -> None:
-        """Subscribe, with the filter of the e-mail subscription if there is one, and begin to write."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        """Subscribe, with the filter of the e-mail subscription if there is one, and begin to send."""
         name = f"local-inbox-{self._topic_arn.rsplit(':', 1)[-1]}"
         self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"][
@@ -113,8 +97,8 @@ class Inbox:
         self._thread.start()
 
     def mails(self) -> list[Path]:
-        """The files, in order of arrival."""
-        return sorted(self.directory.glob("*.txt"))
+        """The files of what arrived, in order of arrival."""
+        return self.server.mails()
 
     def stop(self) -> None:
         """End."""
@@ -135,15 +119,22 @@ class Inbox:
                 QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=POLL_SECONDS
             )
             for message in answer.get("Messages", []):
-                self._write(json.loads(message["Body"]))
+                self._send(json.loads(message["Body"]))
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
 
-    def _write(self, notification: Mapping[str, Any]) -> None:
+    def _send(self, notification: Mapping[str, Any]) -> None:
         if notification["MessageId"] in self._seen:  # the queue delivered it twice: SNS mailed it once
             return
         self._seen.add(notification["MessageId"])
-        self._received += 1
-        mail = build_mail(notification, self._recipient or "inbox@localhost")
-        path = self.directory / file_name(self._received, mail["Subject"])
-        path.write_text(render_mail(mail), encoding="utf-8")
-        LOG.info("mail_received %s", path.name)
+        to = self._recipient or "inbox@localhost"
+        raw = build_mail(notification, to).as_bytes()
+        send_mail(self.server.port, SENDER_ADDRESS, [to], raw)
+
+
+def send_mail(port: int, sender: str, to: Sequence[str], raw: bytes) -> None:
+    """Hand a mail to the local mail server; what it refuses is in the log, as a bounce is in a mailbox nobody reads."""
+    try:
+        with smtplib.SMTP("127.0.0.1", port, local_hostname="localhost", timeout=10) as smtp:
+            smtp.sendmail(sender, list(to), raw, mail_options=("BODY=8BITMIME",))
+    except smtplib.SMTPException as error:
+        LOG.warning("mail_bounced %s", error)

@@ -63,6 +63,8 @@ class LocalAws:
         Pace of the Lambda runtime.
     sagemaker
         Pace of SageMaker, and where processing programs lie.
+    mail_port
+        Where a mail server on this machine takes what SES sends; None: nobody does.
 
     Raises
     ------
@@ -87,7 +89,9 @@ class LocalAws:
         ports: Ports | None = None,
         worker: WorkerSettings | None = None,
         sagemaker: SageMakerSettings | None = None,
+        mail_port: int | None = None,
     ) -> None:
+        self._mail_port = mail_port
         self.directory = directory.resolve()
         self.region = region
         self.logs = self.directory / "logs"
@@ -278,9 +282,10 @@ class LocalAws:
     def _start_moto(self) -> None:
         with bound_socket(self._ports.aws, "the local AWS") as listener:
             self._moto_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            mail = [] if self._mail_port is None else ["--mail-port", str(self._mail_port)]
             self._moto = Child(
                 "moto",
-                ["-m", "sagewatch.sandbox.moto_server", "--fd", str(listener.fileno())],
+                ["-m", "sagewatch.sandbox.moto_server", "--fd", str(listener.fileno()), *mail],
                 environment={
                     "AWS_DEFAULT_REGION": self.region,
                     "MOTO_ACCOUNT_ID": ACCOUNT_ID,

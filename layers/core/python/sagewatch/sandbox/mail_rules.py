@@ -1,4 +1,4 @@
-"""What SNS and SES refuse of a mail: the rules of the local mail services, as pure functions.
+"""What SNS, SES and mail servers refuse of a mail: the rules of the local mail services, as pure functions.
 
 Sources: SNS API reference, Publish (Subject, Message); SES developer guide, "Sending raw email" and quotas; RFC 5322 (998
 characters a line, fields that stand once).
@@ -25,6 +25,11 @@ _ONCE: Final = (
     "MIME-Version",
     "Content-Type",
 )
+_ADDRESS: Final = re.compile(
+    r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)"
+    r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+)
+ADDRESS_LIMIT: Final = 254
 # Begins with a letter, number or punctuation mark; printable ASCII throughout.
 _SUBJECT: Final = re.compile(r"[!-~][ -~]*")
 
@@ -64,3 +69,32 @@ def find_refused_letter(raw: bytes) -> str:
         if len(letter.get_all(name, [])) > 1:
             return f"Duplicate header '{name}'."
     return "" if letter.get("From") else "Missing required header 'From'."
+
+
+def find_refused_address(address: str) -> str:
+    """Why a mail server takes no such address; empty where it does. Source: RFC 5321, 4.1.2 and 4.5.3.1.
+
+    Examples
+    --------
+    >>> find_refused_address("on-call@example.com"), find_refused_address("on call@example.com")
+    ('', 'Must be an address of ASCII letters such as on-call@example.com')
+    """
+    dots = address.startswith(".") or ".." in address or ".@" in address
+    if dots or len(address) > ADDRESS_LIMIT or not _ADDRESS.fullmatch(address):
+        return "Must be an address of ASCII letters such as on-call@example.com"
+    return ""
+
+
+def find_refused_mail(raw: bytes) -> str:
+    r"""Why a mail server does not take a mail's text; empty where it does. Source: RFC 5322, 2.1.1, 2.3 and 3.6.
+
+    Examples
+    --------
+    >>> find_refused_mail(b"From: a@b.example\r\nDate: x\r\n\r\none\ntwo")
+    'A line ends with LF alone.'
+    """
+    if reason := find_refused_letter(raw):
+        return reason
+    if re.search(rb"(?<!\r)\n|\r(?!\n)", raw):
+        return "A line ends with LF alone." if re.search(rb"(?<!\r)\n", raw) else "A line ends with CR alone."
+    return "" if message_from_bytes(raw).get("Date") else "Missing required header 'Date'."

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 ACCOUNT_ID = "123456789012"
 
 
-def serve(listener: socket.socket) -> None:
+def serve(listener: socket.socket, mail_port: int | None = None) -> None:
     """Answer on an already bound socket until the process is ended.
 
-    The socket comes bound from the parent, so that nobody can take the port in between.
+    The socket comes bound from the parent, so that nobody can take the port in between. What SES sends goes to the
+    mail server at ``mail_port``.
     """
     import werkzeug.serving
     from moto.moto_server.werkzeug_app import (
@@ -33,7 +34,7 @@ def serve(listener: socket.socket) -> None:
 
     from sagewatch.sandbox import moto_gaps
 
-    moto_gaps.fill()
+    moto_gaps.fill(mail_port)
 
     class QuietHandler(MotoRequestHandler):  # type: ignore[misc]  # moto is untyped
         """Log failures only: thousands of polls say nothing."""
@@ -61,6 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--port", type=int, help="port on 127.0.0.1")
     where.add_argument("--fd", type=int, help="an inherited socket that is bound already")
+    parser.add_argument("--mail-port", type=int, help="where a mail server takes what SES sends")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
 
@@ -80,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
             sys.stderr.write(f"{error}\n")
             return 2
     listener.listen(256)
-    serve(listener)
+    serve(listener, options.mail_port)
     return 0
 
 

@@ -16,6 +16,7 @@ from sagewatch.sandbox.demo.recorder import Recorder
 from sagewatch.sandbox.errors import PortInUseError, SandboxError
 from sagewatch.sandbox.inbox import Inbox
 from sagewatch.sandbox.local_aws import LocalAws
+from sagewatch.sandbox.mail_server import MailServer
 from sagewatch.sandbox.sagemaker.service import SageMakerSettings
 from sagewatch.sandbox.slack import Slack
 
@@ -122,13 +123,15 @@ def _stand_up(root: Path, out: Path, slack_port: int | None, say: Say, monitors:
         say("packaging serverless.yml with osls")
         package = package_stack(root, work, slack, monitors)
         say("starting the local AWS")
-        aws = stack.enter_context(LocalAws(work, sagemaker=SageMakerSettings(capture_flush_records=10)))
+        mail = stack.enter_context(MailServer(out / "mail"))
+        settings = SageMakerSettings(capture_flush_records=10)
+        aws = stack.enter_context(LocalAws(work, sagemaker=settings, mail_port=mail.port))
         say("deploying the stack")
         outputs = aws.deploy(package / TEMPLATE, package)
         secrets = aws.client("secretsmanager")
         secrets.create_secret(Name=SLACK_SECRET, SecretString=slack.token)
         secrets.create_secret(Name=SLACK_SIGNING_SECRET, SecretString=slack.signing_secret)
-        inbox = Inbox(aws, outputs["AlertsTopicArn"], out / "mail")
+        inbox = Inbox(aws, outputs["AlertsTopicArn"], mail)
         inbox.start()
         stack.callback(inbox.stop)
         recorder = Recorder(aws, outputs["EventBus"], out / "events.jsonl")

@@ -8,8 +8,14 @@ at its border.
 from __future__ import annotations
 
 
-def fill() -> None:
-    """Fill every gap. Once, before the server answers: moto caches its list of CloudFormation types."""
+def fill(mail_port: int | None = None) -> None:
+    """Fill every gap. Once, before the server answers: moto caches its list of CloudFormation types.
+
+    Parameters
+    ----------
+    mail_port
+        Where a mail server takes what SES sends.
+    """
     from sagewatch.sandbox.moto_gaps import (
         archives,
         bucket_events,
@@ -35,6 +41,6 @@ def fill() -> None:
         source_mappings,
         queues,
         transactions,
-        mail_limits,
     ):
         gap.fill()
+    mail_limits.fill(mail_port)

@@ -1,4 +1,4 @@
-"""Mails that SNS and SES refuse: moto takes subjects of any characters, counts no bytes, and reads no raw mail.
+"""Mails that SNS and SES refuse: moto takes subjects of any characters, counts no bytes, reads no raw mail, sends none.
 
 Who is verified, and how many may be written to, moto asks itself.
 """
@@ -6,6 +6,7 @@ Who is verified, and how many may be written to, moto asks itself.
 from __future__ import annotations
 
 from collections.abc import Callable
+from email.utils import formatdate, parseaddr
 from typing import Any
 
 from moto.ses.exceptions import MessageRejectedError
@@ -13,13 +14,30 @@ from moto.ses.models import SESBackend
 from moto.sns.exceptions import InvalidParameterValue
 from moto.sns.models import SNSBackend
 
+from sagewatch.sandbox.inbox import send_mail
 from sagewatch.sandbox.mail_rules import find_refused_letter, find_refused_notification
 
 
-def fill() -> None:
-    """Ask the rules before moto takes a mail."""
+def fill(mail_port: int | None = None) -> None:
+    """Ask the rules before moto takes a mail; hand on what SES took to the mail server, where there is one."""
     SNSBackend.publish = refuse_notifications(SNSBackend.publish)
-    SESBackend.send_raw_email = refuse_letters(SESBackend.send_raw_email)
+    send = SESBackend.send_raw_email
+    SESBackend.send_raw_email = refuse_letters(
+        send if mail_port is None else deliver_letters(send, mail_port)
+    )
+
+
+def deliver_letters(send: Callable[..., Any], mail_port: int) -> Callable[..., Any]:
+    """``send_raw_email`` that sends: with the fields that SES adds, to the addresses that it was given."""
+
+    def call(self: Any, source: str, destinations: list[str], raw_data: str) -> Any:
+        message = send(self, source, destinations, raw_data)
+        added = f"Date: {formatdate()}\r\nMessage-ID: <{message.id}@eu-west-1.amazonses.com>\r\n"
+        to = dict.fromkeys(parseaddr(one)[1] for one in message.destinations)  # moto adds those of the header
+        send_mail(mail_port, parseaddr(source)[1], list(to), (added + raw_data).encode())
+        return message
+
+    return call
 
 
 def refuse_notifications(publish: Callable[..., Any]) -> Callable[..., Any]:
