@@ -22,6 +22,7 @@ from layers.build_core import PLATFORMS, ROOT, alone_in, build_core, hash_of
 from layers.stack_parameters import find_mistakes
 from sagewatch.errors import ConfigurationError
 from sagewatch.monitors import dump_monitors, parse_monitors
+from sagewatch.monitors.doubts import SECRET_PREFIX, list_unreadable
 
 TEMPLATE = "cloudformation-template-update-stack.json"
 NO_STACK = b"""\
@@ -58,10 +59,13 @@ def answering_no_stack() -> Iterator[str]:
         thread.join()
 
 
-def compile_monitors(source: Path, target: Path) -> None:
+def compile_monitors(source: Path, target: Path, secret_prefix: str = SECRET_PREFIX) -> None:
     """Check monitors.yml and write it as the JSON that functions load without YAML."""
     try:
-        body = dump_monitors(parse_monitors(source.read_text(encoding="utf-8"), str(source)))
+        monitors = parse_monitors(source.read_text(encoding="utf-8"), str(source))
+        if unreadable := list(list_unreadable(monitors, secret_prefix)):
+            sys.exit("\n".join(f"package: {source}, {one}" for one in unreadable))
+        body = dump_monitors(monitors)
     except ConfigurationError as error:
         sys.exit(f"{error}")
     except FileNotFoundError:
@@ -128,7 +132,8 @@ def _package_stack(
     root: Path, build: Path, stage: str, architecture: str, monitors: Path, params: list[str]
 ) -> Path:
     compiled, out, stamp = build / "monitors.json", build / "package", build / "package.inputs"
-    compile_monitors(monitors, compiled)
+    given = dict(param.partition("=")[::2] for param in params)
+    compile_monitors(monitors, compiled, given.get("secretPrefix", SECRET_PREFIX))
     layer = build_core(root, architecture, root / ".build" / "layers")
     words = ["--stage", stage, "--param", f"architecture={architecture}"]
     words += [word for param in params for word in ("--param", param)]

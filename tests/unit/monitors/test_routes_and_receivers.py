@@ -72,21 +72,3 @@ def test_a_mistake_is_named_with_its_line_and_key(old, new, line, key):
     with pytest.raises(ConfigurationError) as refused:
         parse_monitors(WHOLE.replace(old, new, 1), "monitors.yml")
     assert (refused.value.line, refused.value.key) == (line, key)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "secret:slack",
-        "secret:sagewatch/",
-        "secret:other/sagewatch/slack",
-        "ssm:sagewatch/slack",
-        "ssm:/slack",
-    ],
-)
-def test_a_secret_that_no_function_may_read_is_refused(name):
-    """The roles read what lies below sagewatch/ (resources/roles.yml), and nothing else."""
-    text = f"version: 1\nendpoints: {{signs: {{}}}}\nreceivers:\n  ml: {{slack-webhook: {{url: '{name}'}}}}\n"
-    with pytest.raises(ConfigurationError, match="may read no other secret") as refused:
-        parse_monitors(text, "monitors.yml")
-    assert (refused.value.line, refused.value.key) == (4, "receivers.ml.slack-webhook.url")

@@ -9,21 +9,25 @@ import click
 
 from sagewatch.cli.terminal import say
 from sagewatch.monitors import read_monitors
-from sagewatch.monitors.doubts import list_doubts
+from sagewatch.monitors.doubts import SECRET_PREFIX, list_doubts
 
 
 @click.command(epilog="Example: sagewatch check monitors.yml")
 @click.argument(
     "path", type=click.Path(exists=True, dir_okay=False, path_type=Path), default=Path("monitors.yml")
 )
+@click.option(
+    "--secret-prefix", default=SECRET_PREFIX, show_default=True, help="The stack's parameter secretPrefix."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
-def check(path: Path, *, as_json: bool) -> None:
+def check(path: Path, secret_prefix: str, *, as_json: bool) -> None:
     """Check a monitors file; errors name the file, the line and the key (exit code 2).
 
-    What is right and may not be meant, such as a kind of findings that nothing here raises, is told and no error.
+    What is right and may not be meant (a kind of findings that nothing here raises, a secret that no function may read)
+    is told and no error; packaging refuses the secret.
     """
     monitors = read_monitors(path)
-    names, doubts = sorted(monitors.endpoints), list(list_doubts(monitors))
+    names, doubts = sorted(monitors.endpoints), list(list_doubts(monitors, secret_prefix))
     if as_json:
         receivers = sorted(monitors.receivers)
         found = {"file": str(path), "endpoints": names, "receivers": receivers, "doubts": doubts}

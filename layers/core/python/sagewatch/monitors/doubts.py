@@ -1,23 +1,60 @@
-"""What a right monitors.yml says that may not be meant: told by ``sagewatch check``, refused by nobody."""
+"""What a right monitors.yml says that may not be meant, or not work in this stack: told by ``sagewatch check``.
+
+Packaging, which knows the stack's parameters, refuses a secret that no function of it may read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sagewatch.incident.describe import KINDS
 from sagewatch.incident.possible import find_foreign_kinds
+from sagewatch.monitors.receivers import PARAMETER_SCHEME, SECRET_SCHEME
 
 if TYPE_CHECKING:
     from sagewatch.incident.routing import Route
     from sagewatch.monitors.reading import Monitors
 
 
-def list_doubts(monitors: Monitors) -> Iterator[str]:
+SECRET_PREFIX: Final = "sagewatch"  # noqa: S105 (the beginning of names)
+"""Below which names a stack reads secrets where its parameter ``secretPrefix`` says nothing else."""
+
+
+def list_doubts(monitors: Monitors, secret_prefix: str = SECRET_PREFIX) -> Iterator[str]:
     """One sentence for each, with the key that it is about."""
+    yield from list_unreadable(monitors, secret_prefix)
     for key, matchers in _list_matchers(monitors):
         for text in find_foreign_kinds(matchers):
             yield f"{key}: {tell_foreign_kind(text)}"
+
+
+def list_unreadable(monitors: Monitors, secret_prefix: str) -> Iterator[str]:
+    """The secrets that no function may read: the roles name what lies below the prefix (resources/roles.yml)."""
+    for key, name in _list_secrets(monitors):
+        parameter = name.startswith(PARAMETER_SCHEME)
+        bare = name.removeprefix(PARAMETER_SCHEME)
+        readable = f"/{secret_prefix}/" if parameter else f"{secret_prefix}/"
+        if not bare.startswith(readable) or bare == readable:
+            scheme = PARAMETER_SCHEME if parameter else SECRET_SCHEME
+            yield (
+                f"{key}: {scheme}{bare} is not below {scheme}{readable}: the stack's functions may read no other "
+                "(its parameter secretPrefix)."
+            )
+
+
+def _list_secrets(monitors: Monitors) -> Iterator[tuple[str, str]]:
+    """Key and name of each secret, as they are kept: a name of Secrets Manager has no scheme."""
+    for name, receiver in monitors.receivers.items():
+        named = {
+            "slack.token": receiver.slack and receiver.slack.token,
+            "pagerduty.key": receiver.pagerduty and receiver.pagerduty.key,
+            "webhook.secret": receiver.webhook and receiver.webhook.secret,
+            "slack-webhook.url": receiver.slack_webhook and receiver.slack_webhook.url,
+        }
+        yield from ((f"receivers.{name}.{key}", secret) for key, secret in named.items() if secret)
+    if monitors.slack is not None:
+        yield "slack.signing", monitors.slack.signing
 
 
 def tell_foreign_kind(text: str) -> str:

@@ -16,8 +16,6 @@ from sagewatch.section import (
 
 SECRET_SCHEME: Final = "secret:"  # noqa: S105 (it marks a name)
 PARAMETER_SCHEME: Final = "ssm:"
-READABLE: Final = {SECRET_SCHEME: "sagewatch/", PARAMETER_SCHEME: "/sagewatch/"}
-"""What the names of secrets begin with that the functions' roles may read (resources/roles.yml)."""
 MAIL_TOPIC: Final = "alerts"
 CHAT_TOPIC: Final = "chat"
 TEST_RECEIVER: Final = "test"
@@ -201,17 +199,11 @@ def _read_api(value: Any) -> str:
 
 
 def read_secret(value: Any) -> str:
-    """The NAME of a secret in Secrets Manager, or ``ssm:`` and the name of a parameter, which the functions may read."""
+    """The NAME of a secret in Secrets Manager, or ``ssm:`` and the name of a parameter."""
     text = read_text(value)
-    for scheme, readable in READABLE.items():
-        name = text.removeprefix(scheme)
-        if name == text or not name:
-            continue
-        if not name.startswith(readable) or name == readable:
-            raise ValueError(
-                f"must begin with {scheme}{readable}: the functions may read no other secret than those below it"
-            )
-        return text if scheme == PARAMETER_SCHEME else name
+    for scheme in (SECRET_SCHEME, PARAMETER_SCHEME):
+        if text.startswith(scheme) and text != scheme:
+            return text if scheme == PARAMETER_SCHEME else text.removeprefix(scheme)
     raise ValueError(
         "must name a secret as secret:NAME or ssm:NAME; the token itself never stands in this file"
     )
