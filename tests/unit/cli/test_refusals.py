@@ -129,8 +129,8 @@ def test_a_recording_that_cannot_be_right_is_named_with_what_is_wrong(
         (["silences", "add", "endpoint=x", "--reason", ""], "--reason"),
         (["backtest", ".", "--config", "file", "--max-alerts", "-1"], "--max-alerts"),
         (["trigger", "capture", "--set", "=1"], "must be path=value"),
-        (["routes", "test", "--file", "file", "severity=hot"], "severity is one of info, warning, critical"),
-        (["routes", "test", "--file", "file", "kind=nope"], "kind is one of "),
+        (["routes", "test", "--file", "file", "severity=hot"], "names no severity; there are info, warning, critical"),
+        (["routes", "test", "--file", "file", "kind=no_data"], "names no kind; there are "),
     ],
 )  # fmt: skip
 def test_a_wrong_command_is_exit_code_2_and_says_which_option(arguments, told, tmp_path, monkeypatch, capsys):
