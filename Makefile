@@ -13,6 +13,7 @@ IMAGES ?=
 # More words for pytest, such as TESTS=tests/unit or TESTS="-k outbox".
 TESTS ?=
 BENCH ?=
+FILES ?= benchmarks/*.py
 # For package, deploy, remove and image: the region, parameters of the stack (PARAMS="alertMail=a@b.c logLevel=DEBUG"), a look only.
 REGION ?=
 PARAMS ?=
@@ -45,8 +46,8 @@ lint: setup ## Style, types, who imports whom, the template
 	@$(BIN)/python -m layers.package_stack --stage dev
 	@$(BIN)/cfn-lint .build/dev/package/cloudformation-template-update-stack.json
 
-bench: setup ## Measure what is promised to be fast (BENCH=--quick for minutes instead of half an hour)
-	@for file in benchmarks/*.py; do printf '\n%s\n' "$$file"; PYTHONPATH=. $(BIN)/python $$file $(BENCH); done
+bench: setup ## Measure what is promised to be fast (BENCH=--quick for minutes, not half an hour; FILES=benchmarks/replay.py)
+	@for file in $(FILES); do printf '\n%s\n' "$$file"; PYTHONPATH=. $(BIN)/python $$file $(BENCH); done
 
 layers: setup ## The core layer for Lambda, in .build/layers (ARCHITECTURE=x86_64|arm64)
 	@$(BIN)/python -m layers.build_core --architecture $(ARCHITECTURE)

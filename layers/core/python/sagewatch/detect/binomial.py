@@ -76,10 +76,11 @@ def _sum_tail(successes: int, trials: int, share: float) -> float:
     """P(so many or fewer) over P(just so many): beyond the mean the terms fall like a geometric series."""
     odds = (1 - share) / share
     term = total = 1.0
-    for count in range(successes, 0, -1):
-        term *= count * odds / (trials - count + 1)
+    fewer, last = trials - successes + 1, _LAST_TERM
+    for count, rest in zip(range(successes, 0, -1), range(fewer, trials + 1), strict=True):
+        term *= count * odds / rest
         total += term
-        if term < _LAST_TERM * total:
+        if term < last * total:
             break
     return total
 

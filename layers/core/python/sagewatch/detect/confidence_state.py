@@ -99,9 +99,9 @@ def sum_up(levels: bytes) -> Moments:
 @lru_cache(maxsize=64)
 def tabulate_bets(mean_low: float) -> list[Bet]:
     """What each level of confidence does to each bet."""
-    stakes = [bet / (1 - mean_low) for bet in BETS]
-    levels = [level / CONFIDENCE_STEPS for level in range(CONFIDENCE_STEPS + 1)]
-    return [tuple(1 + stake * (mean_low - x) for stake in stakes) for x in levels]  # type: ignore[misc]
+    a, b, c, d, e, f = (bet / (1 - mean_low) for bet in BETS)
+    gaps = [mean_low - level / CONFIDENCE_STEPS for level in range(CONFIDENCE_STEPS + 1)]
+    return [(1 + a * x, 1 + b * x, 1 + c * x, 1 + d * x, 1 + e * x, 1 + f * x) for x in gaps]
 
 
 def place_bets(

@@ -61,19 +61,21 @@ class Rhythm(msgspec.Struct, frozen=True):
         pause = max(0.0, (first_at - self.last_at).total_seconds())
         day = first_at.date().isoformat()
         usual, outages = self.longest, self.outages
-        if pause > self.find_allowed().total_seconds():
-            usual, outages = _note(usual, day, 0.0), _note(outages, day, pause)
-        else:
-            usual = _note(usual, day, pause)
-        since = (first_at - OUTAGES_KEPT).date().isoformat()
-        kept = dict(sorted(usual.items())[-DAYS_KEPT:])
+        # Nearly every pause is shorter than the day's longest, and then nothing is to be noted.
+        if pause > usual.get(day, -1.0):
+            is_outage = pause > self.find_allowed().total_seconds()
+            usual = dict(sorted(_note(usual, day, 0.0 if is_outage else pause).items())[-DAYS_KEPT:])
+            outages = _note(outages, day, pause) if is_outage else outages
+        if outages:
+            since = (first_at - OUTAGES_KEPT).date().isoformat()
+            outages = {when: seconds for when, seconds in outages.items() if when >= since}
         return Rhythm(
             self.first_at,
             max(last_at, self.last_at),
-            kept,
+            usual,
             self.files + 1,
             self.total_seconds + pause,
-            {when: seconds for when, seconds in outages.items() if when >= since},
+            outages,
         )
 
     def find_allowed(self) -> timedelta:
