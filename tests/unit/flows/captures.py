@@ -61,10 +61,14 @@ def put_file(
 
 
 def put_files(
-    world, predictions: list[str], start: datetime, *, per_file: int = 10, first: int = 0
+    world,
+    predictions: list[str],
+    start: datetime,
+    *,
+    per_file: int = 10,
+    first: int = 0,
+    every: timedelta = timedelta(seconds=1),
 ) -> list[dict]:
     """Put predictions into files of a few each, a second apart; their events in order."""
     files = [predictions[n : n + per_file] for n in range(0, len(predictions), per_file)]
-    return [
-        put_file(world, file, start + timedelta(seconds=n), number=first + n) for n, file in enumerate(files)
-    ]
+    return [put_file(world, file, start + every * n, number=first + n) for n, file in enumerate(files)]

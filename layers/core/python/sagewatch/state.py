@@ -117,7 +117,7 @@ class State:
         The segment is the marker: one conditional write makes counting exactly-once.
         """
         expires = int((now + SEGMENT_KEPT).timestamp())
-        parts = encode_segment(segment)
+        parts = encode_segment(msgspec.structs.replace(segment, counted_at=now))
         writes = [
             Write(Item(_stream_pk(segment.stream), f"{_segment_sk(segment)}#{n:04d}", part, 1, expires))
             for n, part in enumerate(parts)

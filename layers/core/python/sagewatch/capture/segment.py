@@ -52,6 +52,8 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         The first of them by number, at most ``REJECTED_LINES_NAMED``.
     errors
         Lines whose output has a null content type: the endpoint answered with an error.
+    counted_at
+        When it was counted; None before, and for what was counted before this was noted.
     """
 
     bucket: str
@@ -71,6 +73,7 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: int = 0
     part: int = 0
     parts: int = 1
+    counted_at: datetime | None = None
 
     @property
     def width(self) -> int:

@@ -68,14 +68,14 @@ def view_stream(stream: Stream, world: World, *, settles: bool = False) -> View 
         return _view_kept(stream, watched, world.folds, world, settles=settles)
     checkpoint, version = world.state.load_checkpoint(stream)
     segments = world.state.load_segments(stream, checkpoint.since if checkpoint else None)
-    now = _read_clock(segments, world)
+    now, settled = read_times(segments, world.now(), rehearsal=bool(world.replay))
     folded = fold_stream(
         build_detectors(watched.detectors, tuple(watched.capture.classes)),
         checkpoint,
         segments,
         stream=stream,
         place=world.find_place(stream.endpoint),
-        settle_before=_find_settled(now) if settles else None,
+        settle_before=settled if settles else None,
         now=now,
     )
     return View(folded=folded, checkpoint=folded.checkpoint, before=checkpoint, version=version)
@@ -91,25 +91,36 @@ def _view_kept(
         place = world.find_place(stream.endpoint)
         fold = folds[stream] = StreamFold(detectors, None, stream=stream, place=place)
     segments = world.state.load_segments(stream, fold.since)
-    now = _read_clock(segments, world)
-    told = fold.take_in(segments, settle_before=_find_settled(now) if settles else None, now=now)
+    now, settled = read_times(segments, world.now(), rehearsal=bool(world.replay))
+    told = fold.take_in(segments, settle_before=settled if settles else None, now=now)
     if settles:
         fold.announce(told)
     return View(folded=told, checkpoint=None, before=None, version=0)
 
 
-def _read_clock(segments: Sequence[Segment], world: World) -> datetime:
-    """What time it is to a stream's detectors: in a rehearsal, that of the latest capture that was played.
+def read_times(segments: Sequence[Segment], now: datetime, *, rehearsal: bool) -> tuple[datetime, datetime]:
+    """What time it is to a stream's detectors, and before when its captures are settled.
 
-    By the clock on the wall an archive's captures would all be late, and the stream silent between them.
+    After an outage captures come that are hours old, in any order: by the clock on the wall the first of them would
+    settle what the others belong before, and the stream would be silent between any two. So while such come, and in a
+    rehearsal of an archive, the latest capture tells the time. Nothing is settled that begins less than ``LATENESS``
+    before the latest capture, nor behind what was counted less than ``LATENESS`` ago.
     """
-    now = world.now()
-    return min(now, max(one.last_at for one in segments)) if world.replay and segments else now
+    if not segments:
+        return now, _floor(now - LATENESS)
+    latest = min(now, max(one.last_at for one in segments))
+    if rehearsal:
+        return latest, _floor(latest - LATENESS)
+    since = now - LATENESS
+    recent = [one for one in segments if one.counted_at is not None and one.counted_at > since]
+    overdue = any(one.counted_at - one.last_at > LATENESS for one in recent if one.counted_at is not None)
+    settled = min((one.first_at for one in recent), default=now)
+    return (latest if overdue else now), _floor(min(settled, latest - LATENESS))
 
 
-def _find_settled(now: datetime) -> datetime:
+def _floor(at: datetime) -> datetime:
     # By whole minutes: so the checkpoint moves, and writers cross each other, once a minute and not with every file.
-    return (now - LATENESS).replace(second=0, microsecond=0)
+    return at.replace(second=0, microsecond=0)
 
 
 def build_detectors(settings: Detectors, classes: tuple[str, ...]) -> list[AnyDetector]:

@@ -6,6 +6,8 @@ from bisect import bisect_left, insort
 from collections.abc import Callable
 from datetime import datetime
 
+import msgspec
+
 from sagewatch.capture import Segment
 from sagewatch.finding import Stream
 from sagewatch.memory.items import MemoryItems
@@ -42,10 +44,10 @@ class MemoryState(State):
 
     def put_segment(self, segment: Segment, now: datetime) -> bool:
         """Count a capture object; False where it had been counted before."""
-        del now
         if segment.identity in self._segments:
             return False
-        self._segments[segment.identity] = self.before_counting(segment)
+        counted = msgspec.structs.replace(segment, counted_at=now)
+        self._segments[segment.identity] = self.before_counting(counted)
         insort(self._places.setdefault(segment.stream, []), (segment.first_at, segment.identity))
         return True
 
