@@ -58,7 +58,8 @@ class ConcentrationFold:
             self._load_mixture(self._state.mixture)
             rows_of = {label: row for row, label in enumerate(self._state.labels)}
             unknown = -1 if len(self._state.labels) < len(self._state.probabilities) else 0
-            self._rows = [rows_of.get(label, unknown) for label in self._labels[at:]]
+            known = [rows_of.get(label, unknown) for label in self._segment.labels]
+            self._rows = [known[index] for index in self._segment.indexes()[at:]]
             while at < end:
                 at = self._walk(at)
             self._change(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import msgspec
 
@@ -39,8 +40,11 @@ class ConfidenceFold:
         self._state = state
         self._segment = segment
         given = segment.confidences
-        self._positions = [at for at in range(len(given)) if given[at] != NO_CONFIDENCE]
-        self._levels = bytes(given[at] for at in self._positions)
+        self._positions: Sequence[int] = range(len(given))
+        self._levels = given
+        if NO_CONFIDENCE in given:
+            self._positions = [at for at in self._positions if given[at] != NO_CONFIDENCE]
+            self._levels = bytes(given[at] for at in self._positions)
         self._changes: list[Change] = []
         self._kept_from = 0
 

@@ -19,7 +19,6 @@ import struct
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import chain
-from operator import mul
 
 import msgspec
 
@@ -196,10 +195,12 @@ class Mixture:
     def _sum_deviations(self) -> list[float]:
         decays = _tabulate_decays()
         steps = self.steps
-        return [
-            sum(map(mul, row, decays[steps - touched] if steps - touched < _DECAY_STEPS else _GONE))
-            for row, touched in zip(self._rows, self._touched, strict=True)
-        ]
+        totals = []
+        for (d0, d1, d2, d3, d4, d5), touched in zip(self._rows, self._touched, strict=True):
+            gap = steps - touched
+            p0, p1, p2, p3, p4, p5 = decays[gap] if gap < _DECAY_STEPS else _GONE
+            totals.append(d0 * p0 + d1 * p1 + d2 * p2 + d3 * p3 + d4 * p4 + d5 * p5)
+        return totals
 
 
 def _pack_rows(rows: Sequence[Row]) -> bytes:

@@ -161,8 +161,7 @@ class StreamFold:
         now: datetime | None = None,
     ) -> Told:
         """Fold what is new among the segments since the watermark; parameters as in ``fold_stream``."""
-        order, late = _sort_segments(segments, self._settled.watermark)
-        known = self._find_known(order)
+        order, late, known = self._place(list(segments))
         del self._steps[known:]
         settling = bisect_left(order, settle_before, key=_get_begin) if settle_before is not None else 0
         findings = [finding for _, tip in self._steps for finding in tip.findings]
@@ -204,6 +203,20 @@ class StreamFold:
             {name: shorten(finding) for name, finding in settled.open.items()},
             self._announced,
         )
+
+    def _place(self, given: list[Segment]) -> tuple[list[Segment], tuple[Segment, ...], int]:
+        """The segments after the watermark in order, those before it, and how many of the first are folded."""
+        new = given[1:]
+        # At most of the ticks nothing has come: the one at the watermark and, as they are, those after it.
+        if (
+            len(new) == len(self._steps)
+            and given
+            and given[0].position == self._settled.watermark
+            and all(one is folded for one, (folded, _) in zip(new, self._steps, strict=True))
+        ):
+            return new, (), len(new)
+        order, late = _sort_segments(given, self._settled.watermark)
+        return order, late, self._find_known(order)
 
     def _find_known(self, order: Sequence[Segment]) -> int:
         """How many of the segments are folded already, in just this order."""
