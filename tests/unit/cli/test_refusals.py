@@ -89,6 +89,8 @@ HOSTED = {"config": {"EndpointConfigName": "c"}, "model": {"ModelName": "m"}}
         ({"evidence": {"k": "../monitors.yml"}}, EVENT, "../monitors.yml: must lie beside the scene"),
         ({"evidence": {"k": "gone.json"}}, EVENT, "gone.json: cannot be read"),
         ({"stories": ["../monitors.yml"]}, EVENT, "../monitors.yml: must lie beside the scene"),
+        ({"captures": "../elsewhere"}, EVENT, "../elsewhere: must lie beside the scene"),
+        ({"monitors": "/etc/passwd"}, EVENT, "/etc/passwd: must lie beside the scene"),
         ({}, {**EVENT, "source": "sagewatch", "detail-type": "Finding Raised", "detail": {"x": 1}},
          "Finding Raised of 2026-11-21T12:00:00Z, detail: is no finding"),
     ],

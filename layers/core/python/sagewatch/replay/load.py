@@ -21,6 +21,7 @@ from sagewatch.replay.scene import (
     HostedEndpoint,
     Scene,
     Story,
+    find_beside,
     load_scene,
     load_story,
     read_beside,
@@ -82,7 +83,9 @@ def load_recording(
     beside = next((path.parent for path in files if (path.parent / SCENE_FILE).is_file()), None)
     events = load_events(files)
     scene = load_scene(beside / SCENE_FILE) if beside else build_scene(events, prefix or "capture")
-    folder = captures or (beside / scene.captures if beside else next(iter(bare), None))
+    folder = captures or (find_beside(beside, scene.captures) if beside else next(iter(bare), None))
+    if beside and monitors is None:
+        find_beside(beside, scene.monitors)
     file = monitors or _find_monitors(
         scene, [*([beside] if beside else []), *(path.parent for path in files), *bare]
     )

@@ -77,17 +77,29 @@ def load_scene(path: Path) -> Scene:
     return scene
 
 
+def find_beside(folder: Path, name: str) -> Path:
+    """Where a file or folder lies that a scene names beside itself.
+
+    Raises
+    ------
+    RejectedInputError
+        It lies outside: a scene may come from anybody, and what it names is read and shown.
+    """
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise RejectedInputError("must lie beside the scene", where=str(folder / SCENE_FILE), key=name)
+    return path
+
+
 def read_beside(folder: Path, name: str) -> bytes:
     """A file that a scene names beside itself.
 
     Raises
     ------
     RejectedInputError
-        It cannot be read, or lies outside: a scene may come from anybody, and what it names is shown.
+        It cannot be read, or lies outside.
     """
-    path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise RejectedInputError("must lie beside the scene", where=str(folder / SCENE_FILE), key=name)
+    path = find_beside(folder, name)
     try:
         return path.read_bytes()
     except OSError as error:
