@@ -12,6 +12,7 @@ from sagewatch.entry import handle
 from sagewatch.errors import RefusedError, RetryError
 from sagewatch.flows.ingest_report import ingest_report
 from sagewatch.memory.world import MemoryObjects
+from sagewatch.monitoring.policy import name_schedule
 from tests.unit.flows.worlds import NOW, build_world
 
 HOURLY = "hourly-data-quality"
@@ -171,6 +172,93 @@ def test_a_job_that_cannot_be_described_yet_comes_again():
         handle(ingest_report, event, world)
 
 
+def test_an_event_that_is_ahead_of_the_description_comes_again():
+    world = build_world()
+    event = finish(world, 0, violations=["a"])
+    job = world.jobs.jobs[event["detail"]["ProcessingJobName"]]
+    job["ProcessingJobStatus"] = "InProgress"
+    with pytest.raises(RetryError, match="job_not_ended_yet"):
+        handle(ingest_report, event, world)
+    handle(ingest_report, event | {"detail": event["detail"] | {"ProcessingJobStatus": "InProgress"}}, world)
+    assert told(world) == []
+    job["ProcessingJobStatus"] = "Completed"
+    handle(ingest_report, event, world)
+    assert told(world) == [("Finding Raised", "data-quality")]
+
+
+def test_shares_of_a_report_clear_nothing():
+    world = build_world()
+    handle(ingest_report, finish(world, 0, violations=["a"]), world)
+    event = finish(world, 1)
+    world.jobs.jobs[event["detail"]["ProcessingJobName"]] |= {
+        "ExitMessage": "Completed: algo-1 wrote a partial profile of 10 rows.",
+        "ProcessingResources": {"ClusterConfig": {"InstanceCount": 2}},
+        "ProcessingInputs": [{"S3Input": {"S3DataDistributionType": "ShardedByS3Key"}}],
+    }
+    handle(ingest_report, event, world)
+    assert told(world) == [("Finding Raised", "data-quality")]
+    assert [value for name, value, _, _ in world.metrics.values if name == "violation_count"] == [1.0]
+
+
+def test_what_nobody_looked_at_has_no_number_of_violations():
+    world = build_world()
+    handle(ingest_report, finish(world, 0, failure="Job inputs had no data"), world)
+    handle(ingest_report, finish(world, 1, kind="groundtruth-merge"), world)
+    assert [(name, value) for name, value, _, _ in world.metrics.values] == [
+        ("failed_runs", 1.0), ("failed_runs", 0.0)
+    ]  # fmt: skip
+
+
+HOURS = """
+version: 1
+endpoints:
+  signs: {quality: {every: 1h, baseline: "s3://captures/baseline"}}
+receivers:
+  ml-on-call: {mail: {}}
+"""
+OWN = name_schedule("signs")
+
+
+def look(world, ended, start, end, **found):
+    """A run of the endpoint's own schedule, or one that somebody started by hand: they have the same names."""
+    event = finish(world, ended, kind="sagewatch-monitor-signs", **found)
+    job = world.jobs.jobs[event["detail"]["ProcessingJobName"]]
+    window = {"start_time": start, "end_time": end}
+    job["Environment"] |= {"sagemaker_monitoring_schedule_name": OWN} | {
+        name: (NOW + timedelta(hours=hours)).isoformat() for name, hours in window.items()
+    }
+    handle(ingest_report, event, world)
+
+
+def test_an_old_window_that_somebody_looks_at_says_nothing_of_now():
+    world = build_world(HOURS)
+    look(world, 0.2, -1, 0, violations=["a"])
+    look(world, 0.5, -25, -24)  # yesterday's was clean
+    assert told(world) == [("Finding Raised", "data-quality")]
+    look(world, 1.2, 0, 1)
+    assert [kind for kind, _ in told(world)] == ["Finding Raised", "Finding Cleared"]
+
+
+def test_a_clean_look_at_the_hour_that_goes_on_does_not_keep_the_hour_before_from_being_judged():
+    world = build_world(HOURS)
+    look(world, 0.1, 0, 0.05)  # by hand, before the schedule's own run for the hour that ended at 0
+    look(world, 0.2, -1, 0, violations=["a"])
+    assert told(world) == [("Finding Raised", "data-quality")]
+
+
+def test_a_short_window_is_no_collapse_and_no_measure_and_its_failure_wakes_nobody():
+    world = build_world(HOURS)
+    for hour in range(27):
+        look(world, hour + 0.2, hour - 1, hour, rows=1000)
+    look(world, 26.5, 26.4, 26.45, rows=50)
+    look(world, 26.6, 26.5, 26.51, failure="Job inputs had no data")
+    look(world, 26.7, 26.5, 26.55, rows=150)
+    assert told(world) == []
+    look(world, 27.2, 26, 27, rows=20)
+    assert told(world) == [("Finding Raised", "data-quality")]
+    assert world.bus.events[0]["detail"]["counts"] == {"Rows": 1}
+
+
 def test_a_merge_without_ground_truth_is_a_failure_of_the_model_quality_monitor():
     world = build_world()
     reason = 'No S3 objects found under S3 URL "s3://b/ground_truth_data/x"'
@@ -192,7 +280,7 @@ def test_a_window_with_far_fewer_rows_than_any_of_the_last_day_is_told_once_and_
     handle(ingest_report, event, world)
     handle(ingest_report, event, world)
     counted = [value for name, value, _, _ in world.metrics.values if name == "violation_count"]
-    assert counted[-3:] == [0.0, 1.0, 1.0]
+    assert counted[-2:] == [0.0, 1.0]  # the second event is the same run
     handle(ingest_report, finish(world, len(DAY) + 1, rows=40), world)
     assert [kind for kind, _ in told(world)] == ["Finding Raised", "Finding Raised", "Finding Cleared"]
     assert world.bus.events[0]["detail"]["counts"] == {"Rows": 1}

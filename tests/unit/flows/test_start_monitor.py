@@ -12,6 +12,7 @@ from sagewatch.entry import handle
 from sagewatch.errors import RefusedError
 from sagewatch.flows.start_monitor import start_monitor
 from sagewatch.flows.tick import tick
+from sagewatch.memory.world import MemoryObjects
 from sagewatch.monitoring.job import MODE
 from tests.unit.flows.worlds import NOW, build_world
 
@@ -128,6 +129,16 @@ def test_a_role_that_lacks_a_right_is_told_as_such():
 
     world = build()
     wake(dataclasses.replace(world, jobs=Refusing()))
+    assert findings(world) == [("Finding Raised", "job-failed", ["permission"])]
+
+
+def test_a_bucket_that_may_not_be_listed_is_told_as_such():
+    class Closed(MemoryObjects):
+        def list_objects(self, bucket, prefix):
+            raise RefusedError("ListObjectsV2", "AccessDenied", "not authorized to perform s3:ListBucket")
+
+    world = build()
+    wake(dataclasses.replace(world, objects=Closed()))
     assert findings(world) == [("Finding Raised", "job-failed", ["permission"])]
 
 

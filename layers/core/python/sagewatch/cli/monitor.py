@@ -136,6 +136,8 @@ def run(
     """Look at an endpoint's data now, in the window given; one job a window, however often it is asked for."""
     from sagewatch.wiring import read_clock
 
+    if fail_on_violation and not wait:
+        raise click.UsageError("--fail-on-violation needs --wait: nothing is known before the end.")
     quality = read_quality(monitors_file).get(endpoint)
     if quality is None:
         raise _not_monitored(endpoint, monitors_file)
@@ -212,6 +214,9 @@ def read_span(
         They contradict each other, or name none.
     """
     if last is not None:
+        if start is not None or end is not None:
+            reason = "names a window of its own: leave --from and --to out"
+            raise ConfigurationError(reason, where="command line", key="--last")
         try:
             length: timedelta = read_duration(last)
         except ValueError as error:

@@ -13,13 +13,14 @@ from sagewatch.datapoints import Datapoints
 from sagewatch.errors import RefusedError, RejectedInputError, RetryError
 from sagewatch.events import Fact, FindingReported, JobChanged
 from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.monitoring.job import OWN_MONITORS
 from sagewatch.observability import get_logger
 from sagewatch.place import Place
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.violations import FILE_NAMES, Violation, parse_violations
 from sagewatch.report.failure import Failure, classify_failure, describe_missing_report
 from sagewatch.report.judge import Judged, judge_run
-from sagewatch.report.run import NoRun, Run, recognise_run
+from sagewatch.report.run import ENDED, STILL_RUNNING, NoRun, Run, recognise_run
 from sagewatch.world import World
 
 _S3 = "s3://"
@@ -38,15 +39,18 @@ def ingest_report(fact: Fact, world: World) -> None:
     if job is None:
         raise RetryError("job_not_visible_yet")
     run = _name_by_place(recognise_run(job), fact.place, world)
+    if run == STILL_RUNNING and fact.status in ENDED:
+        raise RetryError("job_not_ended_yet")  # the description lags behind the event
     if isinstance(run, NoRun) or run.endpoint not in world.monitors.endpoints:
         reason = run.reason if isinstance(run, NoRun) else "endpoint_not_watched"
         get_logger().info("job_ignored", job=fact.job, reason=reason)
         return
     outcome = load_outcome(run, world)
+    if outcome is None:
+        get_logger().info("job_ignored", job=fact.job, reason="partial_profiles")
+        return
     rows = load_rows(run, world)
     judged = retry_conflicts(lambda: judge_and_tell(run, outcome, world, rows))
-    violations = 0 if isinstance(outcome, Failure) else len(outcome) + judged.collapsed
-    _measure(run, violations, isinstance(outcome, Failure), world)
     get_logger().info(
         "run_judged",
         job=run.job,
@@ -55,7 +59,7 @@ def ingest_report(fact: Fact, world: World) -> None:
         kind=run.kind,
         decision=outcome.code if isinstance(outcome, Failure) else run.status,
         reason=judged.reason,
-        count=violations,
+        count=0 if isinstance(outcome, Failure) else len(outcome) + judged.collapsed,
     )
 
 
@@ -84,8 +88,8 @@ def _name_by_place(run: Run | NoRun, place: Place | None, world: World) -> Run |
     return msgspec.structs.replace(run, **names)
 
 
-def load_outcome(run: Run, world: World) -> list[Violation] | Failure:
-    """The violations of a run that completed, or why it failed."""
+def load_outcome(run: Run, world: World) -> list[Violation] | Failure | None:
+    """The violations of a run that completed, or why it failed; None where it left shares of a report, and no report."""
     if run.status != "Completed":
         return classify_failure(run.status, run.message)
     try:
@@ -99,6 +103,8 @@ def load_outcome(run: Run, world: World) -> list[Violation] | Failure:
     if found is None and run.message.startswith(WITH_VIOLATIONS):
         get_logger().warning("report_missing", where=run.report_uri)
         return describe_missing_report(run.report_uri or "no place at all", "there is no violations file")
+    if found is None and run.sharded:
+        return None
     # AWS writes no file where nothing is violated.
     return found or []
 
@@ -138,15 +144,23 @@ def judge_and_tell(
     """Fold a run into what is known of its schedule, and say on the bus what it changes."""
     state = world.state.load_schedule(run.schedule)
     watched = world.monitors.endpoints.get(run.endpoint)
-    patience = watched.quality.patience if watched and watched.quality else Datapoints()
-    judged = judge_run(run, outcome, state, world.find_place(run.endpoint), patience, rows)
+    quality = watched.quality if watched else None
+    patience = quality.patience if quality else Datapoints()
+    # Ours looks at whole windows: another length is somebody's own. SageMaker's schedules have their own lengths.
+    every = quality.every if quality and run.job.startswith(OWN_MONITORS) else None
+    judged = judge_run(run, outcome, state, world.find_place(run.endpoint), patience, rows, every)
     # Told before it is remembered: a crash repeats the telling, and hearers know repetitions.
     world.bus.publish([FindingReported(finding) for finding in judged.findings], world.now())
+    if judged.is_new:
+        _measure(run, outcome, judged, world)
     if judged.state != state:
         world.state.save_schedule(judged.state)
     return judged
 
 
-def _measure(run: Run, violations: int, failed: bool, world: World) -> None:
-    values = {"violation_count": float(violations), "failed_runs": float(failed)}
+def _measure(run: Run, outcome: list[Violation] | Failure, judged: Judged, world: World) -> None:
+    """Once a run; how many violations only where somebody looked, for 0 says that all is well."""
+    values = {"failed_runs": float(isinstance(outcome, Failure))}
+    if not isinstance(outcome, Failure) and not run.merge:
+        values["violation_count"] = float(len(outcome) + judged.collapsed)
     world.metrics.put(values, "Count", Endpoint=run.endpoint, MonitoringSchedule=run.schedule, Kind=run.kind)

@@ -58,6 +58,15 @@ def start_run(
     attempt
         Tells a repetition from the first run of the same window.
     """
+    try:
+        return _start(endpoint, quality, span, workshop, attempt)
+    except RefusedError as error:
+        return classify_failure("Failed", str(error))
+
+
+def _start(
+    endpoint: str, quality: Quality, span: Span, workshop: Workshop, attempt: str
+) -> Started | Failure:
     described = workshop.hosting.describe_endpoint(endpoint)
     if described is None:
         return Failure("no_endpoint", f"There is no endpoint {endpoint}: take it out of monitors.yml.")
@@ -77,10 +86,7 @@ def start_run(
         reports_uri=workshop.reports_uri,
         attempt=attempt,
     )
-    try:
-        workshop.jobs.create_processing_job(build_monitoring_job(job, workshop.image))
-    except RefusedError as error:
-        return classify_failure("Failed", str(error))
+    workshop.jobs.create_processing_job(build_monitoring_job(job, workshop.image))
     return Started(job.name, job.report_uri)
 
 

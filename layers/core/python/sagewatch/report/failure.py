@@ -42,6 +42,16 @@ _CAUSES = (
         ),
     ),
     (
+        "preprocess_script",
+        r"ended before it was done.*\(exit code \d+\)",
+        "A script of the job ended the program itself: take os._exit and its like out of it.",
+    ),
+    (
+        "stopped",
+        r"ended before it was done.*\(SIG(?:TERM|INT)\)",
+        "Somebody stopped it, or it ran into its time limit; the next run will tell.",
+    ),
+    (
         "error_responses",
         r"\d+ records are error responses",
         "The endpoint answered every request of the window with an error: see the model's log.",
@@ -78,12 +88,12 @@ _CAUSES = (
     ),
     (
         "permission",
-        r"AccessDenied|Access Denied|[Pp]ermission denied|not authorized|Forbidden|\b403\b|KMS\.\w*AccessDenied",
+        r"AccessDenied|Access Denied|[Pp]ermission denied|not authorized|Forbidden|(?:[Ss]tatus|[Ee]rror) ?[Cc]ode:? ?403\b|KMS\.\w*AccessDenied",
         "Give the job's role the right that the message names; with an encrypted bucket also kms:Decrypt.",
     ),
     (
         "preprocess_script",
-        r"preprocess|record_preprocessor|postprocess|invoking .*script",
+        r"(?<![/\w-])(?:record_)?(?:pre|post)process(?:or|ing)?\b(?![-/])|record_preprocessor|invoking .*script",
         (
             "Run the script on a capture line by hand: `sagewatch analyze CAPTURE --preprocessor SCRIPT` shows the "
             "line and the record at which it stops."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -44,7 +44,10 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     last_job, last_ended_at
-        The latest run that was judged; older ones that come late change nothing.
+        The run that was judged last.
+    last_end
+        End of the latest window of the schedule's own that was judged; runs of older windows change nothing, however
+        late somebody starts them.
     open
         Findings that hold, by kind.
     recent
@@ -56,6 +59,7 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
     schedule: str
     last_job: str = ""
     last_ended_at: datetime | None = None
+    last_end: datetime | None = None
     open: dict[str, Finding] = {}
     recent: dict[str, tuple[bool, ...]] = {}
     rows: RowHistory = RowHistory()
@@ -66,12 +70,14 @@ class Judged(msgspec.Struct, frozen=True):
     """The state after a run, and the findings to publish.
 
     ``collapsed`` is true where the run's rows were far fewer than such runs' are: one more violation than its report has.
+    ``is_new`` is false where the run was judged before, and the event came again.
     """
 
     state: ScheduleState
     findings: tuple[Finding, ...]
     reason: str
     collapsed: bool = False
+    is_new: bool = True
 
 
 def judge_run(
@@ -81,6 +87,7 @@ def judge_run(
     place: Place,
     patience: Datapoints = _AT_ONCE,
     rows: int | None = None,
+    every: timedelta | None = None,
 ) -> Judged:
     """Fold one run into what is known of its schedule.
 
@@ -92,13 +99,19 @@ def judge_run(
         How many runs must find violations before that is told. That a job failed is told at once.
     rows
         How many rows the run saw; None where its report does not tell.
+    every
+        The length of the schedule's own windows; None where it is not known. A window of another length was looked at
+        by hand: what is found in it is told, but its rows are no measure, and its failure is seen by who started it.
     """
-    if state.last_ended_at is not None and run.ended_at < state.last_ended_at:
+    if _is_older(run, state):
         return Judged(state, (), "older_run")
+    is_own = every is None or run.start is None or run.end is None or run.end - run.start == every
+    if not is_own and isinstance(outcome, Failure):
+        return Judged(state, (), "failed_by_hand")
     if run.merge and not isinstance(outcome, Failure):
         return Judged(state, (), "merge_went_well")
     reported = outcome
-    outcome, history = _look_at_rows(run, outcome, state, rows)
+    outcome, history = _look_at_rows(run, outcome, state, rows if is_own else None)
     open_ = dict(state.open)
     told: list[Finding] = []
     broken = _build(run, outcome, place)
@@ -121,11 +134,28 @@ def judge_run(
             del open_[kind]
             recent[kind] = ()  # it must be bad anew as often as the first time
     after = msgspec.structs.replace(
-        state, last_job=run.job, last_ended_at=run.ended_at, open=open_, recent=recent, rows=history
+        state,
+        last_job=run.job,
+        last_ended_at=run.ended_at,
+        last_end=run.end if is_own and run.end is not None else state.last_end,
+        open=open_,
+        recent=recent,
+        rows=history,
     )
     return Judged(
-        after, tuple(told), "violations" if broken else "no_violations", collapsed=outcome is not reported
+        after,
+        tuple(told),
+        "violations" if broken else "no_violations",
+        collapsed=outcome is not reported,
+        is_new=run.job != state.last_job,
     )
+
+
+def _is_older(run: Run, state: ScheduleState) -> bool:
+    """Whether newer traffic was judged already: that counts, and not when somebody had it looked at."""
+    if run.end is not None and state.last_end is not None and run.end != state.last_end:
+        return run.end < state.last_end
+    return state.last_ended_at is not None and run.ended_at < state.last_ended_at
 
 
 def _look_at_rows(

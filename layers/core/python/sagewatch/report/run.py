@@ -46,6 +46,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         Where the report lies in S3.
     merge
         True for the job that only joins ground truth to captures: its failure matters, its success does not.
+    sharded
+        True where each instance saw a share of the data: without a report what they left waits for a merge.
     """
 
     job: str
@@ -60,12 +62,17 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     start: datetime | None = None
     end: datetime | None = None
     merge: bool = False
+    sharded: bool = False
 
 
 class NoRun(msgspec.Struct, frozen=True):
     """A processing job that is no monitor's, and why we think so."""
 
     reason: str
+
+
+ENDED = frozenset({"Completed", "Failed", "Stopped"})
+STILL_RUNNING = NoRun("still_running")
 
 
 def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
@@ -85,8 +92,8 @@ def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
     environment: Mapping[str, str] = job.get("Environment") or {}
     if name.startswith(OWN_JOBS):
         return NoRun("saliency_job")
-    if job.get("ProcessingJobStatus") not in {"Completed", "Failed", "Stopped"}:
-        return NoRun("still_running")
+    if job.get("ProcessingJobStatus") not in ENDED:
+        return STILL_RUNNING
     schedule = _find_schedule(job, environment)
     if schedule is None and not {"baseline_constraints", "THRESHOLD"} & environment.keys():
         return NoRun("baselining" if "dataset_format" in environment else "no_monitor")
@@ -107,6 +114,15 @@ def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
         start=_read_time(environment.get("start_time")),
         end=_read_time(environment.get("end_time")),
         merge=bool(_MERGE.match(name)),
+        sharded=_is_sharded(job),
+    )
+
+
+def _is_sharded(job: Mapping[str, Any]) -> bool:
+    cluster = (job.get("ProcessingResources") or {}).get("ClusterConfig") or {}
+    inputs = [one.get("S3Input") or {} for one in job.get("ProcessingInputs") or []]
+    return cluster.get("InstanceCount", 1) > 1 and any(
+        one.get("S3DataDistributionType") == "ShardedByS3Key" for one in inputs
     )
 
 
