@@ -69,8 +69,8 @@ def replay(
     """Play recorded events and captures again, as the stack would take them. Nothing is sent.
 
     FILE is a file of events (one JSON object a line), a folder with events.jsonl such as the demo leaves, or a
-    folder of captures. Where the recording tells how its incidents went, exit code 1 says that the replay came
-    to something else, and to what.
+    folder of captures. Monitoring jobs are judged again from what `record` kept of them. Where the recording tells
+    how its incidents went, exit code 1 says that the replay came to something else, and to what.
 
     With --from, EventBridge plays the stack's archive to the stack's own functions. That is a rehearsal, in rows
     of its own, told to the receiver `test` alone, unless --live is given.

@@ -66,7 +66,7 @@ def load_recording(
     ----------
     paths
         Files of events, or folders that hold ``events.jsonl``; what lies beside them (scene, captures,
-        monitors.yml) is taken too. A folder without events is a folder of captures.
+        monitors.yml, jobs) is taken too. A folder without events is a folder of captures.
     captures, monitors
         In place of those beside the events.
     prefix
