@@ -11,6 +11,7 @@ import boto3
 import msgspec
 import pytest
 from click.testing import CliRunner
+from moto.sagemaker.models import sagemaker_backends
 
 from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.cli import cli
@@ -100,6 +101,87 @@ def test_a_recording_is_replayed_to_its_incident_by_what_the_docs_say(stack, opt
     assert run(f"{example} --json").output == played.output
 
 
+def make_state_table():
+    boto3.client("dynamodb").create_table(
+        TableName="state", BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )  # fmt: skip
+
+
+def run_job(name: str) -> None:
+    """A monitoring job in SageMaker, its report in S3, and the event that tells of its end."""
+    folder = "reports/signs/signs-hourly/2026/11/21/12"
+    output = {"S3Uri": f"s3://{EVIDENCE}/{folder}", "LocalPath": "/x", "S3UploadMode": "EndOfJob"}
+    boto3.client("sagemaker").create_processing_job(
+        ProcessingJobName=name, AppSpecification={"ImageUri": "image-of-ada"},
+        RoleArn="arn:aws:iam::123456789012:role/ada",
+        ProcessingResources={"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
+        ProcessingOutputConfig={"Outputs": [{"OutputName": "result", "S3Output": output}]},
+    )  # fmt: skip
+    # moto forgets what the job was started with.
+    sagemaker_backends["123456789012"]["eu-west-1"].processing_jobs[name].environment = {
+        "baseline_constraints": "x", "sagemaker_endpoint_name": "signs",
+        "sagemaker_monitoring_schedule_name": "signs-hourly",
+    }  # fmt: skip
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=EVIDENCE, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    rows = [
+        {
+            "feature_name": feature,
+            "constraint_check_type": "data_type_check",
+            "description": f"{feature}: 79098",
+        }
+        for feature in ("age", "zip")
+    ]
+    s3.put_object(
+        Bucket=EVIDENCE, Key=f"{folder}/constraint_violations.json", Body=json.dumps({"violations": rows})
+    )
+    detail = {
+        "ProcessingJobName": name, "ProcessingJobStatus": "Completed", "ExitMessage": "79098",
+        "ProcessingJobArn": f"arn:aws:sagemaker:eu-west-1:123456789012:processing-job/{name}",
+    }  # fmt: skip
+    boto3.client("events").put_events(
+        Entries=[{"Source": "aws.sagemaker", "DetailType": "SageMaker Processing Job State Change",
+                  "Time": "2026-11-21T12:30:00Z", "Detail": json.dumps(detail)}]
+    )  # fmt: skip
+
+
+def test_a_recorded_monitoring_job_is_judged_again_without_what_is_sensitive(stack, tmp_path):
+    make_state_table()
+    name = "data-quality-monitoring-202611211200-259fee1f"
+    run_job(name)
+    watched = MONITORS.replace("  signs:\n", "  signs:\n    sensitive: [zip]\n")
+    (tmp_path / "monitors.yml").write_text(watched)
+    told = json.loads(record("--json").output)
+    assert (told["jobs"], told["unplayed"]) == (1, {})
+    kept = "".join(path.read_text() for path in (tmp_path / "jobs").rglob("*.json"))
+    assert "age: 79098" in kept
+    for hidden in ("zip: 79098", "ada", "123456789012"):
+        assert hidden not in kept, hidden
+    assert '"ExitMessage": "redacted"' in (tmp_path / "events.jsonl").read_text()
+    (tmp_path / "bucket").rename(tmp_path / "captures")
+    played = run("sagewatch replay events.jsonl --json")
+    outcome = json.loads(played.output)
+    assert (outcome["jobs"], outcome["unplayed"]) == ([name], [])
+    found = {one["incident"]["kind"]: one["incident"] for one in outcome["incidents"]}
+    assert found["data-quality"]["subject"] == "signs-hourly"
+    assert found["data-quality"]["findings"][0]["counts"] == {"age": 1, "zip": 1}
+    assert run("sagewatch replay events.jsonl --json").output == played.output
+    assert "1 processing job played." in run("sagewatch replay events.jsonl").output
+
+
+def test_a_job_that_is_gone_is_named_as_not_to_be_played(stack, tmp_path):
+    make_state_table()
+    name = "data-quality-monitoring-202611211200-259fee1f"
+    run_job(name)
+    del sagemaker_backends["123456789012"]["eu-west-1"].processing_jobs[name]
+    assert f"{name} cannot be played: SageMaker does not know it any more." in record().output
+    (tmp_path / "bucket").rename(tmp_path / "captures")
+    told = run("sagewatch replay events.jsonl").output
+    assert f"1 processing job not played: SageMaker does not know it any more ({name})." in told
+
+
 def test_a_replay_without_the_captures_says_how_to_get_them(stack):
     record()
     result = run("sagewatch replay events.jsonl")
@@ -164,11 +246,7 @@ def test_neither_or_both_sources_of_events_are_refused(stack, tmp_path):
 
 
 def test_replays_are_listed_with_what_came_of_them_and_only_those_of_this_stack(stack):
-    boto3.client("dynamodb").create_table(
-        TableName="state", BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )  # fmt: skip
+    make_state_table()
     assert CliRunner().invoke(cli, ["replays"]).output == "No replay.\n"
     events = boto3.client("events")
     events.create_archive(

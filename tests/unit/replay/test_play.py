@@ -13,6 +13,7 @@ from sagewatch.cli import cli
 from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Stream
 from sagewatch.flows.streams import view_stream
+from sagewatch.replay.jobs import NOT_KEPT
 from sagewatch.replay.load import build_player, load_recording
 from sagewatch.replay.outcome import compare, encode, gather
 from sagewatch.replay.recording import FolderObjects, find_last_time, iterate_own
@@ -82,7 +83,7 @@ def test_a_monitoring_job_is_said_to_be_not_played_and_what_it_found_is_no_diffe
     }
     (tmp_path / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in (job, job, drift)))
     played, _, outcome = play(tmp_path / "events.jsonl", monitors=tmp_path / "monitors.yml")
-    assert outcome.unplayed == (name,)
+    assert outcome.unplayed == ((name, NOT_KEPT),)
     assert outcome.given_up == ()
     story = load_story(archive, "incident.json")
     incident = msgspec.structs.replace(story.incident.latest, kind="data-quality")
@@ -92,7 +93,7 @@ def test_a_monitoring_job_is_said_to_be_not_played_and_what_it_found_is_no_diffe
     assert compare(outcome, iterate_own(played.events), [drifted]) == []
     result = CliRunner().invoke(cli, ["replay", str(tmp_path / "events.jsonl")])
     assert result.exit_code == 0, result.output
-    assert "1 processing job could not be played: its report is no part of a recording." in result.output
+    assert f"1 processing job not played: {NOT_KEPT} ({name})." in result.output
 
 
 def test_captures_alone_are_a_recording(tmp_path):

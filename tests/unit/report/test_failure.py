@@ -9,7 +9,7 @@ import pytest
 
 from sagewatch.container import ENDED_EARLY
 from sagewatch.incident.describe_report import CAUSES
-from sagewatch.report.failure import CODES, classify_failure
+from sagewatch.report.failure import CAUSE_WORDS, CODES, classify_failure, name_cause
 
 REAL = Path(__file__).parents[4] / "shared" / "real"
 
@@ -84,6 +84,18 @@ def test_no_real_failure_message_is_unknown():
         message = json.loads(line)["message"]
         if not message.startswith("Completed"):
             assert classify_failure("Failed", message).code in {"no_data", "no_ground_truth"}, message
+
+
+@pytest.mark.parametrize("code", sorted(set(CODES) - {"stopped", "no_report", "unknown"}))
+def test_the_bare_word_of_a_cause_has_the_same_cause(code):
+    assert classify_failure("Failed", CAUSE_WORDS[code]).code == code
+    assert name_cause("Failed", CAUSE_WORDS[code]) == CAUSE_WORDS[code]
+
+
+def test_the_bare_word_of_a_message_quotes_nothing_of_it():
+    assert name_cause("Failed", "AlgorithmError: cannot parse 79098 as Integral") == "malformed"
+    assert name_cause("Failed", "79098") == ""
+    assert name_cause("Stopped", "79098") == ""
 
 
 def test_every_cause_can_be_told_in_an_alert():

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sagewatch.replay.outcome import Difference, Outcome
     from sagewatch.replay.play import Player
 
+_NAMED = 3
 _PATH = click.Path(exists=True, path_type=Path)
 
 
@@ -68,8 +69,8 @@ def replay(
     """Play recorded events and captures again, as the stack would take them. Nothing is sent.
 
     FILE is a file of events (one JSON object a line), a folder with events.jsonl such as the demo leaves, or a
-    folder of captures. Where the recording tells how its incidents went, exit code 1 says that the replay came
-    to something else, and to what.
+    folder of captures. Monitoring jobs are judged again from what `record` kept of them. Where the recording tells
+    how its incidents went, exit code 1 says that the replay came to something else, and to what.
 
     With --from, EventBridge plays the stack's archive to the stack's own functions. That is a rehearsal, in rows
     of its own, told to the receiver `test` alone, unless --live is given.
@@ -96,16 +97,16 @@ def replay(
     if as_json:
         click.echo(encode(outcome), nl=False)
     else:
-        show_outcome(outcome, reproduced=is_reproduced(recording, differences))
+        show_outcome(outcome, reproduced=is_reproduced(recording, outcome, differences))
     if differences:
         raise NotReproducedError(differences)
 
 
-def is_reproduced(recording: Recording, differences: list[Difference]) -> bool:
+def is_reproduced(recording: Recording, outcome: Outcome, differences: list[Difference]) -> bool:
     """Whether the recording told of an incident that can be played, and the replay came to it."""
-    from sagewatch.report.judge import KINDS
+    from sagewatch.replay.outcome import is_played
 
-    return not differences and any(story.incident.kind not in KINDS for story in recording.stories)
+    return not differences and any(is_played(story.incident.findings, outcome) for story in recording.stories)
 
 
 def refuse_unwatched(recording: Recording) -> None:
@@ -249,12 +250,28 @@ def show_outcome(outcome: Outcome, *, reproduced: bool) -> None:
         say(f"{told_when}  {message.kind} to {message.receiver} ({message.reason})")
     for function, reason in outcome.given_up:
         say(f"given up by {function}: {reason}")
-    if outcome.unplayed:
-        count = len(outcome.unplayed)
-        jobs, reports = (
-            ("1 processing job", "its report is")
-            if count == 1
-            else (f"{count} processing jobs", "their reports are")
-        )
-        say(f"{jobs} could not be played: {reports} no part of a recording.")
+    show_jobs(outcome)
     say("Nothing was sent." + (" The recorded incident is reproduced." if reproduced else ""))
+
+
+def show_jobs(outcome: Outcome) -> None:
+    """Which monitoring jobs were played, and which were not, by reason."""
+    if outcome.jobs:
+        say(f"{count_jobs(len(outcome.jobs))} played.")
+    reasons: dict[str, list[str]] = {}
+    for job, reason in outcome.unplayed:
+        reasons.setdefault(reason, []).append(job)
+    for reason, jobs in reasons.items():
+        more = f" and {len(jobs) - _NAMED} more" if len(jobs) > _NAMED else ""
+        say(f"{count_jobs(len(jobs))} not played: {reason} ({', '.join(jobs[:_NAMED])}{more}).")
+
+
+def count_jobs(count: int) -> str:
+    """How many processing jobs.
+
+    Examples
+    --------
+    >>> count_jobs(1)
+    '1 processing job'
+    """
+    return f"{count:,} processing job{'' if count == 1 else 's'}"

@@ -114,7 +114,7 @@ def _at(event: Mapping[str, Any]) -> datetime:
     return parse_time(_need(event, "time"), where=_where(event), key="time")
 
 
-def _place(event: Mapping[str, Any]) -> Place | None:
+def read_place(event: Mapping[str, Any]) -> Place | None:
     """Where it happened. EventBridge writes both itself, and keeps them when a bus forwards the event."""
     account, region = event.get("account"), event.get("region")
     return Place(str(account), str(region)) if account and region else None
@@ -132,7 +132,7 @@ def _object_created(event: Mapping[str, Any]) -> Fact:
     size = _need(event, "detail", "object", "size")
     if not isinstance(size, int):
         raise RejectedInputError(f"not a size: {size!r}", where=_where(event), key="detail.object.size")
-    return CaptureLanded(bucket, key, etag, size, _at(event), _place(event))
+    return CaptureLanded(bucket, key, etag, size, _at(event), read_place(event))
 
 
 def _spell(status: str) -> str:
@@ -143,7 +143,7 @@ def _spell(status: str) -> str:
 def _endpoint_changed(event: Mapping[str, Any]) -> Fact:
     name = str(_need(event, "detail", "EndpointName"))
     status = _spell(str(_need(event, "detail", "EndpointStatus")))
-    return EndpointChanged(name, status, _at(event), _place(event))
+    return EndpointChanged(name, status, _at(event), read_place(event))
 
 
 def _job_changed(event: Mapping[str, Any]) -> Fact:
@@ -152,7 +152,7 @@ def _job_changed(event: Mapping[str, Any]) -> Fact:
         str(_need(event, "detail", "ProcessingJobArn")),
         _spell(str(_need(event, "detail", "ProcessingJobStatus"))),
         _at(event),
-        _place(event),
+        read_place(event),
     )
 
 

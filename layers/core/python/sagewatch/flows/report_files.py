@@ -17,7 +17,7 @@ from sagewatch.world import World
 
 KEPT_AT_MOST = 8 * 2**20
 """Bytes of one file; a report of 2,000 features has 5 MB."""
-_UNDERSTOOD = {STATISTICS, CONSTRAINTS, *FILE_NAMES}
+UNDERSTOOD = {STATISTICS, CONSTRAINTS, *FILE_NAMES}
 """Files of which it is known where the names of fields stand."""
 _WITHHELD = "Withheld: the endpoint's owner calls this field, or one that it could be, sensitive."
 
@@ -38,7 +38,7 @@ def load_report_files(finding: Finding, world: World) -> dict[str, bytes]:
         name = one.key.removeprefix(folder)
         if "/" in name or not name.endswith(".json"):
             continue
-        if sensitive and name not in _UNDERSTOOD:
+        if sensitive and name not in UNDERSTOOD:
             get_logger().info("report_file_withheld", key=one.key)
             continue
         document = _read(bucket, one.key, world) if one.size_bytes <= KEPT_AT_MOST else None

@@ -109,9 +109,14 @@ def get_sensitive(finding: Finding, world: World) -> tuple[str, ...]:
     What was withheld once stays so when a name is taken out of monitors.yml; of an endpoint that left it
     everything is withheld, for nobody is there to say what may be shown.
     """
-    since = finding.window.start - CLEAN_FROM_WITHIN
-    kept = {name for name, until in world.state.load_sensitive(finding.endpoint).items() if since <= until}
-    watched = world.monitors.endpoints.get(finding.endpoint)
+    return list_sensitive(finding.endpoint, finding.window.start, world)
+
+
+def list_sensitive(endpoint: str, start: datetime, world: World) -> tuple[str, ...]:
+    """Fields of an endpoint that nobody is shown of what happened since ``start``, as ``get_sensitive`` has it."""
+    since = start - CLEAN_FROM_WITHIN
+    kept = {name for name, until in world.state.load_sensitive(endpoint).items() if since <= until}
+    watched = world.monitors.endpoints.get(endpoint)
     return tuple(sorted(kept.union(watched.sensitive if watched else (EVERYTHING,))))
 
 

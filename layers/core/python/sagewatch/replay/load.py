@@ -13,6 +13,7 @@ from sagewatch.capture.location import parse_key
 from sagewatch.diagnose.plan import HOOKED_PREFIX
 from sagewatch.errors import RejectedInputError
 from sagewatch.monitors import Monitors, read_monitors
+from sagewatch.replay.jobs import KeptJob, load_jobs
 from sagewatch.replay.play import Player
 from sagewatch.replay.recording import Event, FolderObjects, find_object, list_landings, load_events
 from sagewatch.replay.redaction import ACCOUNT
@@ -43,6 +44,8 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
         The folder of captures; None where there is none.
     stories
         How its incidents went.
+    jobs
+        Its monitoring jobs, with their reports.
     """
 
     scene: Scene
@@ -51,6 +54,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path | None = None
     captures: Path | None = None
     stories: tuple[Story, ...] = ()
+    jobs: tuple[KeptJob, ...] = ()
 
 
 def load_recording(
@@ -62,7 +66,7 @@ def load_recording(
     ----------
     paths
         Files of events, or folders that hold ``events.jsonl``; what lies beside them (scene, captures,
-        monitors.yml) is taken too. A folder without events is a folder of captures.
+        monitors.yml, jobs) is taken too. A folder without events is a folder of captures.
     captures, monitors
         In place of those beside the events.
     prefix
@@ -108,6 +112,11 @@ def load_recording(
         folder=beside,
         captures=folder,
         stories=tuple(load_story(beside, name) for name in scene.stories) if beside else (),
+        jobs=tuple(
+            job
+            for near in dict.fromkeys(file.parent for file in files)
+            for job in load_jobs(near, scene.jobs)
+        ),
     )
 
 
@@ -119,7 +128,7 @@ def build_player(recording: Recording, monitors: Monitors | None = None) -> Play
         for key, name in scene.evidence.items():
             body = read_beside(recording.folder, name)
             objects.put_object(scene.evidence_bucket, key, body, "application/json")
-    return Player(monitors or recording.monitors, scene, objects)
+    return Player(monitors or recording.monitors, scene, objects, jobs=recording.jobs)
 
 
 def build_scene(events: Iterable[Event], prefix: str) -> Scene:

@@ -9,7 +9,7 @@ from datetime import datetime
 import msgspec
 
 from sagewatch.errors import RejectedInputError
-from sagewatch.finding import Finding
+from sagewatch.finding import Finding, build_content_key
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.replay.play import Player
 from sagewatch.replay.recording import Event
@@ -45,8 +45,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         As they were raised, in order; cleared ones once more at their clearing.
     given_up
         Messages that would be dead letters, with function and reason.
+    jobs
+        Processing jobs that were judged as they were then.
     unplayed
-        Processing jobs that could not be played: their reports are no part of a recording.
+        Processing jobs that could not be played, each with the reason.
     """
 
     schema: int = 1
@@ -58,7 +60,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     incidents: tuple[Told, ...]
     messages: tuple[Message, ...]
     given_up: tuple[tuple[str, str], ...] = ()
-    unplayed: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
+    unplayed: tuple[tuple[str, str], ...] = ()
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -89,7 +92,8 @@ def gather(player: Player, events: int) -> Outcome:
         incidents=incidents,
         messages=tuple(sorted(messages, key=lambda one: (one.at, one.incident_id, one.receiver))),
         given_up=tuple(player.given_up),
-        unplayed=tuple(dict.fromkeys(player.unplayed)),
+        jobs=tuple(player.played),
+        unplayed=tuple(player.unplayed.items()),
     )
 
 
@@ -118,7 +122,8 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
 
     Compared are findings (identity, kind, severity), incidents (identity, fingerprint, state) and the reasons in
     the trail of each; not times, and not how often a message was changed in place, which depends on the
-    minute's luck. What monitoring jobs found is left out: their reports are no part of a recording.
+    minute's luck. Of what monitoring jobs found, the episodes are compared that a played job began; none where a job
+    could not be played, for it may have been the one that ended or began any of them.
 
     Raises
     ------
@@ -127,14 +132,23 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
     """
     differences = []
     facts = [event for event in recorded if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
-    findings = map(_read_finding, facts)
-    before = sorted({_tell_finding(finding) for finding in findings if finding.kind not in MONITORED})
-    after = sorted({_tell_finding(finding) for finding in outcome.findings if finding.kind not in MONITORED})
+    findings = [_read_finding(fact) for fact in facts]
+    foreign = {finding.fingerprint for finding in findings if not is_played([finding], outcome)}
+    before, after = (
+        sorted(
+            {
+                _tell_finding(one)
+                for one in some
+                if one.fingerprint not in foreign and is_played([one], outcome)
+            }
+        )
+        for some in (findings, outcome.findings)
+    )
     if facts and before != after:
         differences.append(Difference("findings", "; ".join(before), "; ".join(after)))
     played = {told.incident.incident_id: told for told in outcome.incidents}
     for story in stories:
-        if story.incident.kind in MONITORED:
+        if not is_played(story.incident.findings, outcome):
             continue
         name = story.incident.incident_id
         told = played.pop(name, None)
@@ -143,6 +157,21 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
             continue
         differences += _compare_trails(story, told)
     return differences
+
+
+def is_played(findings: Iterable[Finding], outcome: Outcome) -> bool:
+    """Whether a play could come to these findings: detectors' it always can, a monitoring job's if it has the job.
+
+    A finding is named after the job that began it: what began before the recording, or without a job, is told apart.
+    """
+    return all(
+        one.kind not in MONITORED
+        or (
+            not outcome.unplayed
+            and any(one.finding_id == build_content_key(one.fingerprint, job) for job in outcome.jobs)
+        )
+        for one in findings
+    )
 
 
 def _read_finding(event: Event) -> Finding:

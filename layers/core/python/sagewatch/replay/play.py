@@ -22,6 +22,7 @@ from sagewatch.memory.world import MemoryBus, MemoryChat, MemoryClock, MemoryMai
 from sagewatch.monitors import Monitors
 from sagewatch.place import Place
 from sagewatch.ports import OutgoingEvent
+from sagewatch.replay.jobs import ELSEWHERE, NOT_KEPT, KeptJob, stage_jobs
 from sagewatch.replay.metrics import LastMetrics
 from sagewatch.replay.recording import Event, FolderObjects, find_object
 from sagewatch.replay.rules import FLOWS, Rule, build_rules, matches
@@ -57,6 +58,8 @@ class Player:
         The captures.
     pace
         How long SageMaker takes where the recording does not say.
+    jobs
+        The monitoring jobs of the recording, with their reports.
 
     Attributes
     ----------
@@ -66,14 +69,21 @@ class Player:
         Messages by function.
     given_up
         Messages that would be dead letters: function and reason.
+    played
+        Processing jobs of the recording that were judged as they were then.
     unplayed
-        Processing jobs of the recording that say nothing here: what they were, and their reports, are no part of it.
+        Those that say nothing here, and why.
     began
         The first event's time; None before it.
     """
 
     def __init__(
-        self, monitors: Monitors, scene: Scene, objects: FolderObjects, pace: Pace | None = None
+        self,
+        monitors: Monitors,
+        scene: Scene,
+        objects: FolderObjects,
+        pace: Pace | None = None,
+        jobs: Iterable[KeptJob] = (),
     ) -> None:
         self.clock = MemoryClock(EPOCH)
         self.bus = MemoryBus(scene.account, scene.region)
@@ -82,7 +92,8 @@ class Player:
         self.sagemaker = VirtualSageMaker(self.clock, self._schedule, self._awaits, pace or Pace())
         self.delivered: Counter[str] = Counter()
         self.given_up: list[tuple[str, str]] = []
-        self.unplayed: list[str] = []
+        self.played: dict[str, None] = {}
+        self.unplayed: dict[str, str] = {}
         self._later: list[tuple[datetime, int, str, Event, int]] = []
         self.began: datetime | None = None
         self._number = 0
@@ -96,6 +107,7 @@ class Player:
                     self._rules.setdefault((source, kind), []).append(rule)
         for name, hosted in scene.hosting.items():
             self.sagemaker.host(name, hosted)
+        self._unplayable = stage_jobs(jobs, self.sagemaker, objects)
         self.world = World(
             state=self.state,
             objects=objects,
@@ -198,9 +210,9 @@ class Player:
         self.delivered[function] += 1
         try:
             fact = parse_event(event)
-            if function == "ingest_report" and isinstance(fact, JobChanged) and self._is_unknown(fact.job):
-                self.unplayed.append(fact.job)
-            elif not isinstance(fact, Ignored):
+            if function == "ingest_report" and isinstance(fact, JobChanged) and self._is_unplayed(fact):
+                return
+            if not isinstance(fact, Ignored):
                 run_through(FLOWS[function], fact, self.world)
         except RetryError as error:
             if attempt >= ATTEMPTS:
@@ -211,8 +223,20 @@ class Player:
         except RejectedInputError as error:
             self.given_up.append((function, error.reason))
 
-    def _is_unknown(self, job: str) -> bool:
-        return not job.startswith(OWN_JOBS) and self.sagemaker.describe_processing_job(job) is None
+    def _is_unplayed(self, fact: JobChanged) -> bool:
+        """Whether nothing is known of a job by which it could be judged; notes it, or that it can be."""
+        if fact.job.startswith(OWN_JOBS):
+            return False
+        reason = self._unplayable.get(fact.job, "")
+        if fact.place not in (None, self.world.place):
+            reason = ELSEWHERE
+        elif not reason and self.sagemaker.describe_processing_job(fact.job) is None:
+            reason = NOT_KEPT
+        if reason:
+            self.unplayed.setdefault(fact.job, reason)
+        else:
+            self.played.setdefault(fact.job)
+        return bool(reason)
 
     def _note_object(self, event: Event) -> None:
         """An object that the hooked endpoint or the saliency job wrote is there from now on."""

@@ -7,19 +7,22 @@ from typing import Any
 
 import msgspec
 
+from sagewatch.replay.jobs import JobRecord, KeptJob
 from sagewatch.replay.scene import Scene
 
 ACCOUNT = "111122223333"
 ELSEWHERE = "444455556666"
 _HIDDEN = frozenset(
     {"requester", "source-ip-address", "request-id", "sequencer", "RoleArn", "ExecutionRoleArn", "by"}
+    # What a container says of its end may quote what it read.
+    | {"ExitMessage", "FailureReason"}
 )
 _VALUES_HIDDEN = frozenset({"Environment", "Tags"})
 REDACTED = "redacted"
 
 
 def redact(event: dict[str, Any], home: str) -> dict[str, Any]:
-    """The event without account, callers, people, roles, environment and tags.
+    """The event without account, callers, people, roles, environment, tags and what jobs said of their end.
 
     Parameters
     ----------
@@ -51,6 +54,18 @@ def redact_scene(scene: Scene) -> Scene:
         return msgspec.structs.replace(scene, account=ACCOUNT)
     text = msgspec.json.encode(scene).decode().replace(scene.account, ACCOUNT)
     return msgspec.json.decode(text, type=Scene)
+
+
+def redact_job(job: KeptJob, home: str) -> KeptJob:
+    """A monitoring job with the account taken out of it and of its report, as ``redact`` takes it out of the events."""
+    if not home:
+        return job
+    record = msgspec.json.encode(job.record).decode().replace(home, ACCOUNT)
+    files = {
+        name.replace(home, ACCOUNT): body.replace(home.encode(), ACCOUNT.encode())
+        for name, body in job.files.items()
+    }
+    return KeptJob(msgspec.json.decode(record, type=JobRecord), files)
 
 
 def _walk(value: Any) -> Any:

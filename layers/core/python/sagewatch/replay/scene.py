@@ -37,6 +37,8 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     monitors, captures
         File and folder beside the scene; captures lie in it as in S3.
+    jobs
+        Folder beside the scene: its monitoring jobs and their reports (``replay.jobs``).
     hosting
         Endpoints that a diagnosis may touch.
     evidence
@@ -53,6 +55,7 @@ class Scene(msgspec.Struct, frozen=True, kw_only=True):
     evidence_bucket: str = "evidence"
     monitors: str = "monitors.yml"
     captures: str = "captures"
+    jobs: str = "jobs"
     hosting: dict[str, HostedEndpoint] = {}
     evidence: dict[str, str] = {}
     stories: tuple[str, ...] = ()

@@ -146,6 +146,25 @@ _CAUSES = (
         ),
     ),
 )
+# The bare word of each cause: what a message is read for, without what it may quote.
+CAUSE_WORDS: Final = {
+    "no_ground_truth": 'No S3 objects found under S3 URL "ground-truth',
+    "preprocess_script": "preprocess",
+    "error_responses": "1 records are error responses",
+    "shards_missing": "partial profiles of different jobs",
+    "no_baseline": ": no constraints (",
+    "configuration": "resourceconfig.json",
+    "no_data": "no data",
+    "permission": "AccessDenied",
+    "encoding": "Encoding mismatch",
+    "memory": "OutOfMemory",
+    "disk": "No space left on device",
+    "timeout": "MaxRuntime",
+    "capacity": "CapacityError",
+    "image": "manifest unknown",
+    "aws": "InternalServerError",
+    "parse": "malformed",
+}
 # What no message tells: a run that somebody stopped, a report that cannot be had, and what has no name yet.
 CODES: Final = (*dict.fromkeys(code for code, _, _ in _CAUSES), "stopped", "no_report", "unknown")
 
@@ -168,6 +187,17 @@ def classify_failure(status: str, message: str) -> Failure:
     return Failure(
         "unknown", "Read the job's log in /aws/sagemaker/ProcessingJobs; its first error names the cause."
     )
+
+
+def name_cause(status: str, message: str) -> str:
+    """A message that has the same cause and quotes nothing; empty where the message tells none.
+
+    Examples
+    --------
+    >>> name_cause("Failed", "Encoding mismatch: ada@example.com")
+    'Encoding mismatch'
+    """
+    return CAUSE_WORDS.get(classify_failure(status, message).code, "")
 
 
 def describe_missing_report(place: str, why: str) -> Failure:
