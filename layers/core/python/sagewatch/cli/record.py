@@ -17,7 +17,7 @@ from sagewatch.incident.amounts import format_time
 @click.option("--to", "end", default="1s", help="Until when; default: now.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
 @click.option(
-    "--keep-names", is_flag=True, help="Do not redact account, callers, people, roles and environment."
+    "--keep-names", is_flag=True, help="Do not redact accounts, callers, people, roles and environment."
 )
 @stack_option
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
@@ -30,7 +30,7 @@ def record(start: str, end: str, out: Path, stack: str, *, keep_names: bool, as_
     from sagewatch.cli.archives import read_archives
     from sagewatch.cli.when import read_window
     from sagewatch.replay.keep import build_scene, check_place, order_events, write_recording
-    from sagewatch.replay.redaction import redact, redact_scene
+    from sagewatch.replay.redaction import find_stand_ins, redact, redact_scene
 
     store = open_store(stack)
     since, until = read_window(start, end, store.now())
@@ -39,7 +39,8 @@ def record(start: str, end: str, out: Path, stack: str, *, keep_names: bool, as_
     kept = scene if keep_names else redact_scene(scene)
     check_place(out, kept)
     found = read_archives(stack, store.outputs["EventBus"], store.now(), since, until)
-    events = order_events(event if keep_names else redact(event, scene.account) for event in found)
+    stand_ins = find_stand_ins(scene, found)
+    events = order_events(event if keep_names else redact(event, stand_ins) for event in found)
     beside = write_recording(out, events, kept)
     captures = out.parent / kept.captures
     if as_json:

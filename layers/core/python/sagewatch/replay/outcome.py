@@ -11,6 +11,7 @@ import msgspec
 from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Finding
 from sagewatch.incident.model import Entry, Incident
+from sagewatch.place import is_elsewhere
 from sagewatch.replay.play import Player
 from sagewatch.replay.recording import Event
 from sagewatch.replay.scene import Story
@@ -118,7 +119,8 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
 
     Compared are findings (identity, kind, severity), incidents (identity, fingerprint, state) and the reasons in
     the trail of each; not times, and not how often a message was changed in place, which depends on the
-    minute's luck. What monitoring jobs found is left out: their reports are no part of a recording.
+    minute's luck. What monitoring jobs found is left out: their reports are no part of a recording. So is what is
+    elsewhere: a hub's archives hold nothing that a spoke forwarded.
 
     Raises
     ------
@@ -128,13 +130,13 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
     differences = []
     facts = [event for event in recorded if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
     findings = map(_read_finding, facts)
-    before = sorted({_tell_finding(finding) for finding in findings if finding.kind not in MONITORED})
-    after = sorted({_tell_finding(finding) for finding in outcome.findings if finding.kind not in MONITORED})
+    before = sorted({_tell_finding(finding) for finding in findings if _is_comparable(finding)})
+    after = sorted({_tell_finding(finding) for finding in outcome.findings if _is_comparable(finding)})
     if facts and before != after:
         differences.append(Difference("findings", "; ".join(before), "; ".join(after)))
     played = {told.incident.incident_id: told for told in outcome.incidents}
     for story in stories:
-        if story.incident.kind in MONITORED:
+        if not _is_comparable(story.incident):
             continue
         name = story.incident.incident_id
         told = played.pop(name, None)
@@ -143,6 +145,10 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
             continue
         differences += _compare_trails(story, told)
     return differences
+
+
+def _is_comparable(about: Finding | Incident) -> bool:
+    return about.kind not in MONITORED and not is_elsewhere(about.endpoint)
 
 
 def _read_finding(event: Event) -> Finding:
