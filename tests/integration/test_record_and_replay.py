@@ -84,10 +84,19 @@ def record(*options: str):
 
 @pytest.mark.parametrize("options", [(), ("--keep-names",)])
 def test_a_recording_is_replayed_to_its_incident_by_what_the_docs_say(stack, options, tmp_path):
+    spoke = "210987654321"
+    ended = {"ProcessingJobStatus": "Failed", "ProcessingJobName": "x", "FailureReason": "customer ann",
+             "ProcessingJobArn": f"arn:aws:sagemaker:eu-west-1:{spoke}:processing-job/x"}  # fmt: skip
+    boto3.client("events").put_events(Entries=[
+        {"Source": "aws.sagemaker", "DetailType": "SageMaker Processing Job State Change",
+         "Time": "2026-11-21T12:00:00Z", "Detail": json.dumps(ended)}
+    ])  # fmt: skip
     told = record(*options)
     assert f"aws s3 sync s3://{BUCKET} captures" in told.output
     text = (tmp_path / "events.jsonl").read_text()
     assert ("123456789012" in text + (tmp_path / "scene.json").read_text()) == bool(options)
+    assert (spoke in text) == bool(options)
+    assert ("FailureReason" in text, "ann" in text) == (True, False)
     # The docs' `aws s3 sync`, then the docs' replay.
     assert "aws s3 sync s3://BUCKET captures" in OPERATIONS.read_text()
     (tmp_path / "bucket").rename(tmp_path / "captures")

@@ -9,7 +9,7 @@ import msgspec
 from sagewatch.replay.load import build_player, build_scene, load_recording
 from sagewatch.replay.outcome import compare, gather
 from sagewatch.replay.recording import iterate_own
-from sagewatch.replay.redaction import ACCOUNT, ELSEWHERE, find_stand_ins, redact, redact_scene
+from sagewatch.replay.redaction import ACCOUNT, ELSEWHERE, find_stand_ins, hide_texts, redact, redact_scene
 from sagewatch.replay.scene import SCENE_FILE, Scene
 from tests.unit.replay.recordings import write_archive
 
@@ -46,6 +46,27 @@ def test_who_pressed_a_button_is_not_in_a_recording():
     asked = {"action": "resolve", "incident_id": "i", "by": "ada.lovelace (Slack U024BE7LH)"}
     event = {**build("222222222222", "eu-west-1", "sagewatch"), "detail": asked}
     assert keep(event)[0]["detail"] == {**asked, "by": "redacted"}
+
+
+def test_what_a_job_said_and_was_called_with_is_in_no_recording():
+    said = {
+        "ProcessingJobName": "x",
+        "ExitMessage": "row 5: customer_id=c-7",
+        "FailureReason": "AlgorithmError: customer_id=c-7",
+        "AppSpecification": {
+            "ImageUri": "image",
+            "ContainerEntrypoint": ["sh", "c-7"],
+            "ContainerArguments": ["--token", "c-7"],
+        },
+        "ProcessingInputs": [{"FailureReason": "c-7"}, {"ExitMessage": None}],
+    }
+    event = {**build(HOME, "eu-west-1", "aws.sagemaker"), "detail": said}
+    (redacted,), named = keep(event), hide_texts(event)
+    assert redacted["detail"] == named["detail"]
+    assert "c-7" not in json.dumps(named)
+    assert (named["account"], named["detail"]["ProcessingJobName"]) == (HOME, "x")
+    assert named["detail"]["AppSpecification"]["ImageUri"] == "image"
+    assert named["detail"]["ProcessingInputs"][1] == {"ExitMessage": None}
 
 
 def test_redacted_events_of_other_accounts_stay_told_apart_from_ours_and_from_each_other():

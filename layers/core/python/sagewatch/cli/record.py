@@ -26,11 +26,12 @@ def record(start: str, end: str, out: Path, stack: str, *, keep_names: bool, as_
 
     scene.json beside it says whose buckets the events speak of. Captures are not fetched: payloads stay where they
     are until somebody syncs them into the folder `captures` beside the file. monitors.yml is taken from there, too.
+    What jobs say when they end, and are called with, is left out even with --keep-names: it may quote a payload.
     """
     from sagewatch.cli.archives import read_archives
     from sagewatch.cli.when import read_window
     from sagewatch.replay.keep import build_scene, check_place, order_events, write_recording
-    from sagewatch.replay.redaction import find_stand_ins, redact, redact_scene
+    from sagewatch.replay.redaction import find_stand_ins, hide_texts, redact, redact_scene
 
     store = open_store(stack)
     since, until = read_window(start, end, store.now())
@@ -40,7 +41,7 @@ def record(start: str, end: str, out: Path, stack: str, *, keep_names: bool, as_
     check_place(out, kept)
     found = read_archives(stack, store.outputs["EventBus"], store.now(), since, until)
     stand_ins = find_stand_ins(scene, found)
-    events = order_events(event if keep_names else redact(event, stand_ins) for event in found)
+    events = order_events(hide_texts(event) if keep_names else redact(event, stand_ins) for event in found)
     beside = write_recording(out, events, kept)
     captures = out.parent / kept.captures
     if as_json:

@@ -18,6 +18,8 @@ _HIDDEN = frozenset(
 )
 _VALUES_HIDDEN = frozenset({"Environment", "Tags"})
 REDACTED = "redacted"
+# What a job says may quote a captured record, and what it is called with a password: in no recording, whatever is asked.
+_TEXTS = frozenset({"ExitMessage", "FailureReason", "ContainerArguments", "ContainerEntrypoint"})
 
 
 # Written as JSON: the envelope's and our own facts' field, ARNs, endpoints of elsewhere by their names here, images.
@@ -33,6 +35,8 @@ _NUMBER = re.compile(r"(?<!\d)\d{12}(?!\d)")
 def redact(event: dict[str, Any], stand_ins: Mapping[str, str]) -> dict[str, Any]:
     """The event without account, callers, people, roles, environment and tags.
 
+    What jobs say and are called with is hidden as well (``hide_texts``).
+
     Parameters
     ----------
     stand_ins
@@ -43,7 +47,7 @@ def redact(event: dict[str, Any], stand_ins: Mapping[str, str]) -> dict[str, Any
     >>> redact({"account": "210987654321", "detail": {"by": "ann"}}, {"210987654321": "444455556666"})
     {'account': '444455556666', 'detail': {'by': 'redacted'}}
     """
-    return dict(_walk(json.loads(replace_accounts(json.dumps(event), stand_ins))))
+    return dict(_walk(json.loads(replace_accounts(json.dumps(hide_texts(event)), stand_ins))))
 
 
 def redact_scene(scene: Scene) -> Scene:
@@ -81,6 +85,25 @@ def replace_accounts(text: str, stand_ins: Mapping[str, str]) -> str:
     if not stand_ins:
         return text
     return re.sub("|".join(map(re.escape, stand_ins)), lambda found: stand_ins[found[0]], text)
+
+
+def hide_texts(value: Any) -> Any:
+    """An event, or a part of it, without what jobs say and are called with; ``redact`` hides that, too.
+
+    Examples
+    --------
+    >>> hide_texts({"ExitMessage": "row 5: ann", "AppSpecification": {"ContainerArguments": ["--key", "x"]}})
+    {'ExitMessage': 'redacted', 'AppSpecification': {'ContainerArguments': ['redacted', 'redacted']}}
+    """
+    if isinstance(value, dict):
+        return {
+            key: _hide_text(inside) if key in _TEXTS else hide_texts(inside) for key, inside in value.items()
+        }
+    return [hide_texts(one) for one in value] if isinstance(value, list) else value
+
+
+def _hide_text(value: Any) -> Any:
+    return [REDACTED] * len(value) if isinstance(value, list) else value and REDACTED
 
 
 def _walk(value: Any) -> Any:
