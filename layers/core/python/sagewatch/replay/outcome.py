@@ -120,7 +120,8 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
     Compared are findings (identity, kind, severity), incidents (identity, fingerprint, state) and the reasons in
     the trail of each; not times, and not how often a message was changed in place, which depends on the
     minute's luck. What monitoring jobs found is left out: their reports are no part of a recording. So is what is
-    elsewhere: a hub's archives hold nothing that a spoke forwarded.
+    elsewhere: a hub's archives hold nothing that a spoke forwarded. Where nothing of Sagewatch's own was recorded,
+    nothing is compared.
 
     Raises
     ------
@@ -128,12 +129,13 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
         What was recorded as a finding is none.
     """
     differences = []
-    facts = [event for event in recorded if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
+    own, stories = list(recorded), list(stories)
+    facts = [event for event in own if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
     findings = map(_read_finding, facts)
     before = sorted({_tell_finding(finding) for finding in findings if _is_comparable(finding)})
     after = sorted({_tell_finding(finding) for finding in outcome.findings if _is_comparable(finding)})
-    if facts and before != after:
-        differences.append(Difference("findings", "; ".join(before), "; ".join(after)))
+    if own and before != after:
+        differences.append(Difference("findings", "; ".join(before) or "none", "; ".join(after) or "none"))
     played = {told.incident.incident_id: told for told in outcome.incidents}
     for story in stories:
         if not _is_comparable(story.incident):
@@ -144,6 +146,16 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
             differences.append(Difference(f"incident {name}", "opened", "not opened"))
             continue
         differences += _compare_trails(story, told)
+    opened = {
+        event["detail"].get("incident_id") for event in own if event["detail-type"] == "Incident Opened"
+    }
+    # A folder of captures, or events without our own facts, tell of nothing that could be missing.
+    unknown = played.keys() - opened if own or stories else set()
+    differences += [
+        Difference(f"incident {name}", "not opened", "opened")
+        for name in sorted(unknown)
+        if _is_comparable(played[name].incident)
+    ]
     return differences
 
 
