@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
 import msgspec
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner
 
 from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.cli import cli
+from sagewatch.cli.archives import Archives
 from sagewatch.incident.model import OpenRecord
 from sagewatch.marked import RehearsedItems
 from sagewatch.replay.recording import list_landings
@@ -164,6 +167,24 @@ def test_events_are_listed_shown_and_sent_again_from_the_archives(stack):
     assert json.loads(message["Body"])["detail"] == listed[2]["detail"]
     left = boto3.client("events").list_rules(EventBusName="default")["Rules"]
     assert [rule["Name"] for rule in left if rule["Name"].startswith("record")] == []
+
+
+@pytest.mark.parametrize(
+    "call", ["sqs.GetQueueAttributes", "events.PutRule", "sqs.SetQueueAttributes", "events.PutTargets"]
+)
+def test_a_reader_of_which_a_part_cannot_be_made_leaves_nothing_behind(stack, call):
+    def fail(**_):
+        raise EndpointConnectionError(endpoint_url="https://nowhere")
+
+    archives = Archives(STACK, "facts")
+    service = call.partition(".")[0]
+    getattr(archives, f"_{service}").meta.events.register(f"before-call.{call}", fail)
+    start = datetime(2026, 11, 21, tzinfo=UTC)
+    with pytest.raises(EndpointConnectionError):
+        list(archives.read("CaptureArchive", "record.now.capturearchive", start, start + timedelta(days=1)))
+    rules = boto3.client("events").list_rules(EventBusName="default")["Rules"]
+    assert [rule["Name"] for rule in rules if rule["Name"].startswith("record")] == []
+    assert boto3.client("sqs").list_queues()["QueueUrls"] == [stack]
 
 
 def test_neither_or_both_sources_of_events_are_refused(stack, tmp_path):
