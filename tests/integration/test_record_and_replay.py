@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
 import msgspec
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from click.testing import CliRunner
 from moto.sagemaker.models import sagemaker_backends
 
 from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.cli import cli
+from sagewatch.cli.archives import Archives
 from sagewatch.incident.model import OpenRecord
 from sagewatch.marked import RehearsedItems
 from sagewatch.replay.recording import list_landings
@@ -85,10 +88,19 @@ def record(*options: str):
 
 @pytest.mark.parametrize("options", [(), ("--keep-names",)])
 def test_a_recording_is_replayed_to_its_incident_by_what_the_docs_say(stack, options, tmp_path):
+    spoke = "210987654321"
+    ended = {"ProcessingJobStatus": "Failed", "ProcessingJobName": "x", "FailureReason": "customer ann",
+             "ProcessingJobArn": f"arn:aws:sagemaker:eu-west-1:{spoke}:processing-job/x"}  # fmt: skip
+    boto3.client("events").put_events(Entries=[
+        {"Source": "aws.sagemaker", "DetailType": "SageMaker Processing Job State Change",
+         "Time": "2026-11-21T12:00:00Z", "Detail": json.dumps(ended)}
+    ])  # fmt: skip
     told = record(*options)
     assert f"aws s3 sync s3://{BUCKET} captures" in told.output
     text = (tmp_path / "events.jsonl").read_text()
     assert ("123456789012" in text + (tmp_path / "scene.json").read_text()) == bool(options)
+    assert (spoke in text) == bool(options)
+    assert ("FailureReason" in text, "ann" in text) == (True, False)
     # The docs' `aws s3 sync`, then the docs' replay.
     assert "aws s3 sync s3://BUCKET captures" in OPERATIONS.read_text()
     (tmp_path / "bucket").rename(tmp_path / "captures")
@@ -237,6 +249,24 @@ def test_events_are_listed_shown_and_sent_again_from_the_archives(stack):
     assert json.loads(message["Body"])["detail"] == listed[2]["detail"]
     left = boto3.client("events").list_rules(EventBusName="default")["Rules"]
     assert [rule["Name"] for rule in left if rule["Name"].startswith("record")] == []
+
+
+@pytest.mark.parametrize(
+    "call", ["sqs.GetQueueAttributes", "events.PutRule", "sqs.SetQueueAttributes", "events.PutTargets"]
+)
+def test_a_reader_of_which_a_part_cannot_be_made_leaves_nothing_behind(stack, call):
+    def fail(**_):
+        raise EndpointConnectionError(endpoint_url="https://nowhere")
+
+    archives = Archives(STACK, "facts")
+    service = call.partition(".")[0]
+    getattr(archives, f"_{service}").meta.events.register(f"before-call.{call}", fail)
+    start = datetime(2026, 11, 21, tzinfo=UTC)
+    with pytest.raises(EndpointConnectionError):
+        list(archives.read("CaptureArchive", "record.now.capturearchive", start, start + timedelta(days=1)))
+    rules = boto3.client("events").list_rules(EventBusName="default")["Rules"]
+    assert [rule["Name"] for rule in rules if rule["Name"].startswith("record")] == []
+    assert boto3.client("sqs").list_queues()["QueueUrls"] == [stack]
 
 
 def test_neither_or_both_sources_of_events_are_refused(stack, tmp_path):

@@ -83,6 +83,29 @@ def test_an_attack_too_small_to_be_seen_is_missed_and_said_so(folder):
     assert judge(folder, "clean", injection=injection).missed
 
 
+@pytest.mark.parametrize(
+    ("share", "kinds", "wanted", "alerts"),
+    [
+        ("0.01", ["no-data"], [False], 1),
+        ("0.9", ["class-concentration", "no-data"], [True, False], 2),
+    ],
+)
+def test_a_pause_in_the_attack_is_not_the_attack(folder, tmp_path, share, kinds, wanted, alerts):
+    """It changes classes: silence was there without it, and is a false alarm whether or not the attack is found."""
+    shutil.copytree(folder / "clean", tmp_path / "paused")
+    files = sorted((tmp_path / "paused").rglob("*.jsonl"))  # one a minute
+    paused = files[55:90]
+    for path in paused:
+        path.unlink()
+    monitors = MONITORS.replace("detectors: {", "detectors: {no-data: {after: 20m}, ")
+    injection = parse_injection(f"class=2,share={share},from=2026-11-21T12:40Z")
+    recording = load_captures(tmp_path / "paused", folder / "monitors.yml", "capture")
+    run = backtest(recording, parse_monitors(monitors, "a.yml"), "a.yml", injection)
+    assert [one.kind for one in run.found] == kinds
+    assert [one.wanted for one in run.found] == wanted
+    assert (len(paused), run.alerts, run.false_alarms, run.missed) == (35, alerts, 1, not any(wanted))
+
+
 def test_the_same_injection_changes_the_same_predictions(folder):
     injection = parse_injection("class=2,share=0.6,from=2026-11-21T12:40Z")
     assert judge(folder, "clean", injection=injection) == judge(folder, "clean", injection=injection)

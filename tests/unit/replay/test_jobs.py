@@ -25,7 +25,7 @@ from sagewatch.replay.keep_jobs import keep_jobs, pick_description
 from sagewatch.replay.load import build_player, load_recording
 from sagewatch.replay.outcome import compare, encode, gather, list_reasons
 from sagewatch.replay.recording import iterate_own
-from sagewatch.replay.redaction import redact, redact_job, redact_scene
+from sagewatch.replay.redaction import find_stand_ins, redact, redact_job, redact_scene
 from sagewatch.replay.scene import Story
 from sagewatch.report.failure import classify_failure
 from sagewatch.report.run import Run, recognise_run
@@ -122,9 +122,10 @@ def keep(folder, world, events, monitors=MONITORS):
     """What `record` does, with the archives' events given."""
     known = dataclasses.replace(world, monitors=parse_monitors(monitors, "monitors.yml"))
     found = [*events, *world.bus.events]
-    scene = redact_scene(build_scene(world.settings, HOME))
-    write_recording(folder / "events.jsonl", order_events(redact(one, HOME) for one in found), scene)
-    write_jobs(folder / scene.jobs, [redact_job(job, HOME) for job in keep_jobs(found, known)])
+    told = build_scene(world.settings, HOME)
+    scene, stand_ins = redact_scene(told), find_stand_ins(told, found)
+    write_recording(folder / "events.jsonl", order_events(redact(one, stand_ins) for one in found), scene)
+    write_jobs(folder / scene.jobs, [redact_job(job, stand_ins) for job in keep_jobs(found, known)])
     (folder / "monitors.yml").write_text(monitors)
     return {job.record.name: job for job in load_jobs(folder, scene.jobs)}
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import subprocess
+import sys
 
 import msgspec
 import pytest
@@ -15,7 +18,7 @@ from sagewatch.finding import Stream
 from sagewatch.flows.streams import view_stream
 from sagewatch.replay.jobs import NOT_KEPT
 from sagewatch.replay.load import build_player, load_recording
-from sagewatch.replay.outcome import compare, encode, gather
+from sagewatch.replay.outcome import Difference, Told, compare, encode, gather
 from sagewatch.replay.recording import FolderObjects, find_last_time, iterate_own
 from sagewatch.replay.scene import load_story
 from sagewatch.world import World
@@ -43,8 +46,26 @@ def list_outside(world):
     ]
 
 
-def test_the_same_recording_gives_the_same_bytes(archive):
-    assert encode(play(archive)[2]) == encode(play(archive)[2])
+def test_the_same_recording_gives_the_same_bytes_in_every_process(archive):
+    """Neither the order of sets, which each process draws anew, nor the clock's zone is in it."""
+    command = [
+        sys.executable,
+        "-c",
+        "from sagewatch.cli import main; main()",
+        "replay",
+        str(archive),
+        "--json",
+    ]
+    first, second = (
+        subprocess.run(
+            command,
+            env={"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONHASHSEED": seed, "TZ": zone},
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed, zone in (("1", "UTC"), ("2", "Pacific/Auckland"))
+    )
+    assert first == second == encode(play(archive)[2])
 
 
 def test_a_recorded_incident_is_reproduced_with_its_fingerprint_and_reasons_and_nothing_is_sent(archive):
@@ -63,6 +84,26 @@ def test_another_recorded_story_is_told_apart(archive):
     assert [one.what for one in compare(outcome, [], [other])] == [
         f"fingerprint of {story.incident.incident_id}"
     ]
+
+
+def test_what_was_played_and_never_recorded_is_a_difference(archive):
+    recording, _, outcome = play(archive)
+    own = list(iterate_own(recording.events))
+    name = outcome.incidents[0].incident.incident_id
+    silent = [event for event in own if not event["detail-type"].startswith(("Finding", "Incident"))]
+    assert silent != []
+    found, opened = compare(outcome, silent, [])
+    assert (found.what, found.recorded) == ("findings", "none")
+    assert opened == Difference(f"incident {name}", "not opened", "opened")
+    other = msgspec.structs.replace(outcome.incidents[0].incident, incident_id="another")
+    told = (*outcome.incidents, Told(incident=other, entries=()))
+    more = msgspec.structs.replace(outcome, incidents=told)
+    unknown = [Difference("incident another", "not opened", "opened")]
+    assert compare(more, own, recording.stories) == compare(more, [], recording.stories) == unknown
+    # An incident of which no story was kept, but that was opened then, too, is none.
+    assert compare(outcome, own, []) == []
+    # Captures alone tell of nothing.
+    assert compare(outcome, [], []) == []
 
 
 def test_a_monitoring_job_is_said_to_be_not_played_and_what_it_found_is_no_difference(archive, tmp_path):

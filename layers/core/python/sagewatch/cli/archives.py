@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -164,28 +164,29 @@ class Archives:
     def _listen(self, name: str, bus: str) -> Iterator[tuple[str, str]]:
         """A queue of our own behind a rule that takes only this replay's events."""
         plain = name.replace(".", "-")
-        url = self._sqs.create_queue(QueueName=plain)["QueueUrl"]
-        queue_arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
-            "QueueArn"
-        ]
-        pattern = json.dumps({"replay-name": [name]})
-        rule_arn = self._events.put_rule(Name=plain, EventBusName=bus, EventPattern=pattern)["RuleArn"]
-        allowed = {
-            "Effect": "Allow",
-            "Principal": {"Service": "events.amazonaws.com"},
-            "Action": "sqs:SendMessage",
-            "Resource": queue_arn,
-            "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
-        }
-        policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
-        self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
-        self._events.put_targets(Rule=plain, EventBusName=bus, Targets=[{"Id": "reader", "Arn": queue_arn}])
-        try:
+        # Each is removed again from when it is there on, whatever goes wrong with the next one.
+        with ExitStack() as made:
+            url = self._sqs.create_queue(QueueName=plain)["QueueUrl"]
+            made.callback(self._sqs.delete_queue, QueueUrl=url)
+            queue_arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])[
+                "Attributes"
+            ]["QueueArn"]
+            pattern = json.dumps({"replay-name": [name]})
+            rule_arn = self._events.put_rule(Name=plain, EventBusName=bus, EventPattern=pattern)["RuleArn"]
+            made.callback(self._events.delete_rule, Name=plain, EventBusName=bus)
+            allowed = {
+                "Effect": "Allow",
+                "Principal": {"Service": "events.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": queue_arn,
+                "Condition": {"ArnEquals": {"aws:SourceArn": rule_arn}},
+            }
+            policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+            self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+            target = {"Id": "reader", "Arn": queue_arn}
+            self._events.put_targets(Rule=plain, EventBusName=bus, Targets=[target])
+            made.callback(self._events.remove_targets, Rule=plain, EventBusName=bus, Ids=["reader"])
             yield rule_arn, url
-        finally:
-            self._events.remove_targets(Rule=plain, EventBusName=bus, Ids=["reader"])
-            self._events.delete_rule(Name=plain, EventBusName=bus)
-            self._sqs.delete_queue(QueueUrl=url)
 
     def _describe_archive(self, logical: str) -> dict[str, Any]:
         return dict(self._events.describe_archive(ArchiveName=self._find_archive(logical)))

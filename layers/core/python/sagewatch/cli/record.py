@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 @click.option("--to", "end", default="1s", help="Until when; default: now.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
 @click.option(
-    "--keep-names",
-    is_flag=True,
-    help="Do not redact account, callers, people, roles, environment, and in events what jobs said of their end.",
+    "--keep-names", is_flag=True, help="Do not redact accounts, callers, people, roles and environment."
 )
 @click.option(
     "--monitors",
@@ -44,6 +42,7 @@ def record(
 
     scene.json beside it says whose buckets the events speak of. Captures are not fetched: payloads stay where they
     are until somebody syncs them into the folder `captures` beside the file. monitors.yml is taken from there, too.
+    What jobs say when they end, and are called with, is left out even with --keep-names: it may quote a payload.
 
     The monitoring jobs of the window are described, and the JSON files of their reports fetched (up to 8 MB each), into
     the folder `jobs`. What pages withhold of sensitive fields is withheld there, too: of an endpoint that monitors.yml
@@ -54,7 +53,7 @@ def record(
     from sagewatch.replay.jobs import write_jobs
     from sagewatch.replay.keep import build_scene, check_place, order_events, write_recording
     from sagewatch.replay.keep_jobs import keep_jobs
-    from sagewatch.replay.redaction import redact, redact_job, redact_scene
+    from sagewatch.replay.redaction import find_stand_ins, hide_texts, redact, redact_job, redact_scene
 
     store = open_store(stack)
     since, until = read_window(start, end, store.now())
@@ -64,8 +63,9 @@ def record(
     check_place(out, kept)
     looking = open_jobs(store.world, out, monitors)
     found = read_archives(stack, store.outputs["EventBus"], store.now(), since, until)
-    events = order_events(event if keep_names else redact(event, scene.account) for event in found)
-    jobs = [job if keep_names else redact_job(job, scene.account) for job in keep_jobs(found, looking)]
+    stand_ins = find_stand_ins(scene, found)
+    events = order_events(hide_texts(event) if keep_names else redact(event, stand_ins) for event in found)
+    jobs = [job if keep_names else redact_job(job, stand_ins) for job in keep_jobs(found, looking)]
     beside = write_recording(out, events, kept)
     write_jobs(out.parent / kept.jobs, jobs)
     captures = out.parent / kept.captures

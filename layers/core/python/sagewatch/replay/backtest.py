@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from sagewatch.capture import Segment
+from sagewatch.detect.class_concentration import ClassConcentration
+from sagewatch.detect.fixed_share import FixedShare
 from sagewatch.diagnose.model import Policy
 from sagewatch.finding import Finding, Stream
 from sagewatch.monitors import Monitors
@@ -18,6 +20,7 @@ from sagewatch.replay.outcome import gather
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)
+_OF_A_CLASS = frozenset({ClassConcentration.name, FixedShare.name})
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -267,11 +270,16 @@ def _pair(findings: Iterable[Finding]) -> list[tuple[Finding, datetime | None]]:
 
 
 def _is_wanted(finding: Finding, injection: Injection) -> bool:
-    """Whether a finding is of the injected attack; one that is raised after its end still is, if it began within."""
+    """Whether a finding is of the injected attack; one that is raised after its end still is, if it began within.
+
+    An injection changes classes alone, neither silence nor confidences nor what can be read: only a detector of
+    classes that names the injected one has found it.
+    """
     return (
-        injection.overlaps(finding.endpoint, finding.window.start, finding.raised_at)
+        finding.kind in _OF_A_CLASS
+        and finding.subject == injection.class_
+        and injection.overlaps(finding.endpoint, finding.window.start, finding.raised_at)
         and injection.start <= finding.raised_at
-        and finding.subject in {injection.class_, ""}
     )
 
 

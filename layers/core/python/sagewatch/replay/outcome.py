@@ -11,6 +11,7 @@ import msgspec
 from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Finding, build_content_key
 from sagewatch.incident.model import Entry, Incident
+from sagewatch.place import is_elsewhere
 from sagewatch.replay.play import Player
 from sagewatch.replay.recording import Event
 from sagewatch.replay.scene import Story
@@ -123,7 +124,8 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
     Compared are findings (identity, kind, severity), incidents (identity, fingerprint, state) and the reasons in
     the trail of each; not times, and not how often a message was changed in place, which depends on the
     minute's luck. Of what monitoring jobs found, the episodes are compared that a played job began; none where a job
-    could not be played, for it may have been the one that ended or began any of them.
+    could not be played, for it may have been the one that ended or began any of them. What is elsewhere is left out: a hub's
+    archives hold nothing that a spoke forwarded. Where nothing of Sagewatch's own was recorded, nothing is compared.
 
     Raises
     ------
@@ -131,7 +133,8 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
         What was recorded as a finding is none.
     """
     differences = []
-    facts = [event for event in recorded if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
+    own, stories = list(recorded), list(stories)
+    facts = [event for event in own if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
     findings = [_read_finding(fact) for fact in facts]
     foreign = {finding.fingerprint for finding in findings if not is_played([finding], outcome)}
     before, after = (
@@ -144,8 +147,8 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
         )
         for some in (findings, outcome.findings)
     )
-    if facts and before != after:
-        differences.append(Difference("findings", "; ".join(before), "; ".join(after)))
+    if own and before != after:
+        differences.append(Difference("findings", "; ".join(before) or "none", "; ".join(after) or "none"))
     played = {told.incident.incident_id: told for told in outcome.incidents}
     for story in stories:
         if not is_played(story.incident.findings, outcome):
@@ -156,6 +159,16 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
             differences.append(Difference(f"incident {name}", "opened", "not opened"))
             continue
         differences += _compare_trails(story, told)
+    opened = {
+        event["detail"].get("incident_id") for event in own if event["detail-type"] == "Incident Opened"
+    }
+    # A folder of captures, or events without our own facts, tell of nothing that could be missing.
+    unknown = played.keys() - opened if own or stories else set()
+    differences += [
+        Difference(f"incident {name}", "not opened", "opened")
+        for name in sorted(unknown)
+        if is_played(played[name].incident.findings, outcome)
+    ]
     return differences
 
 
@@ -165,10 +178,13 @@ def is_played(findings: Iterable[Finding], outcome: Outcome) -> bool:
     A finding is named after the job that began it: what began before the recording, or without a job, is told apart.
     """
     return all(
-        one.kind not in MONITORED
-        or (
-            not outcome.unplayed
-            and any(one.finding_id == build_content_key(one.fingerprint, job) for job in outcome.jobs)
+        not is_elsewhere(one.endpoint)
+        and (
+            one.kind not in MONITORED
+            or (
+                not outcome.unplayed
+                and any(one.finding_id == build_content_key(one.fingerprint, job) for job in outcome.jobs)
+            )
         )
         for one in findings
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,32 +16,39 @@ ACCOUNT = "111122223333"
 ELSEWHERE = "444455556666"
 _HIDDEN = frozenset(
     {"requester", "source-ip-address", "request-id", "sequencer", "RoleArn", "ExecutionRoleArn", "by"}
-    # What a container says of its end may quote what it read.
-    | {"ExitMessage", "FailureReason"}
 )
 _VALUES_HIDDEN = frozenset({"Environment", "Tags"})
 REDACTED = "redacted"
+# What a job says may quote a captured record, and what it is called with a password: in no recording, whatever is asked.
+_TEXTS = frozenset({"ExitMessage", "FailureReason", "ContainerArguments", "ContainerEntrypoint"})
 
 
-def redact(event: dict[str, Any], home: str) -> dict[str, Any]:
-    """The event without account, callers, people, roles, environment, tags and what jobs said of their end.
+# Written as JSON: the envelope's and our own facts' field, ARNs, endpoints of elsewhere by their names here, images.
+_NUMBERS = re.compile(
+    r'"account": "(\d{12})"|'
+    r"\barn:[a-z-]+:[a-z0-9-]*:[a-z0-9-]*:(\d{12}):|"
+    r"\.(\d{12})\.[a-z]{2,4}(?:-[a-z]+)+-\d|"
+    r"(?<!\d)(\d{12})\.dkr\.ecr\."
+)
+_NUMBER = re.compile(r"(?<!\d)\d{12}(?!\d)")
+
+
+def redact(event: dict[str, Any], stand_ins: Mapping[str, str]) -> dict[str, Any]:
+    """The event without account, callers, people, roles, environment and tags.
+
+    What jobs say and are called with is hidden as well (``hide_texts``).
 
     Parameters
     ----------
-    home
-        The account that recorded: events that another one forwarded to it stay told apart from its own.
+    stand_ins
+        Of every account of the recording (``find_stand_ins``): what is of another one than home stays told apart.
 
     Examples
     --------
-    >>> redact({"account": "123456789012", "detail": {"requester": "ann", "arn": "a:123456789012:b"}}, "123456789012")
-    {'account': '111122223333', 'detail': {'requester': 'redacted', 'arn': 'a:111122223333:b'}}
+    >>> redact({"account": "210987654321", "detail": {"by": "ann"}}, {"210987654321": "444455556666"})
+    {'account': '444455556666', 'detail': {'by': 'redacted'}}
     """
-    account = str(event.get("account", ""))
-    text = json.dumps(event)
-    for known, standing_in in ((account, ELSEWHERE if account != home else ACCOUNT), (home, ACCOUNT)):
-        if known:
-            text = text.replace(known, standing_in)
-    return dict(_walk(json.loads(text)))
+    return dict(_walk(json.loads(replace_accounts(json.dumps(hide_texts(event)), stand_ins))))
 
 
 def redact_scene(scene: Scene) -> Scene:
@@ -50,19 +59,59 @@ def redact_scene(scene: Scene) -> Scene:
     >>> redact_scene(Scene(account="123456789012", capture_bucket="captures-123456789012")).capture_bucket
     'captures-111122223333'
     """
-    if not scene.account:
-        return msgspec.structs.replace(scene, account=ACCOUNT)
-    text = msgspec.json.encode(scene).decode().replace(scene.account, ACCOUNT)
-    return msgspec.json.decode(text, type=Scene)
+    text = replace_accounts(msgspec.json.encode(scene).decode(), find_stand_ins(scene))
+    kept = msgspec.json.decode(text, type=Scene)
+    return kept if scene.account else msgspec.structs.replace(kept, account=ACCOUNT)
 
 
-def redact_job(job: KeptJob, home: str) -> KeptJob:
-    """A monitoring job with the account taken out of it and of its report, as ``redact`` takes it out of the events."""
-    if not home:
-        return job
-    record = msgspec.json.encode(job.record).decode().replace(home, ACCOUNT)
+def find_stand_ins(scene: Scene, events: Iterable[dict[str, Any]] = ()) -> dict[str, str]:
+    """A number in place of each account that the recording names: the same for equal ones, another for others.
+
+    Home's is always ``ACCOUNT``; those of the scene do not hang on the events.
+
+    Examples
+    --------
+    >>> find_stand_ins(Scene(account="123456789012"), [{"endpoint": "signs.210987654321.eu-west-1"}])
+    {'123456789012': '111122223333', '210987654321': '444455556666'}
+    """
+    home = {scene.account: ACCOUNT} if scene.account else {}
+    ours = _NUMBER.findall(f"{scene.capture_bucket} {scene.evidence_bucket}")
+    named = {max(found) for event in events for found in _NUMBERS.findall(json.dumps(event))}
+    others = [one for one in dict.fromkeys([*ours, *sorted(named)]) if one not in home]
+    return home | {one: str(int(ELSEWHERE) + number) for number, one in enumerate(others)}
+
+
+def replace_accounts(text: str, stand_ins: Mapping[str, str]) -> str:
+    """The text with every account's stand-in in its place; in one pass, for one may be another's stand-in."""
+    if not stand_ins:
+        return text
+    return re.sub("|".join(map(re.escape, stand_ins)), lambda found: stand_ins[found[0]], text)
+
+
+def hide_texts(value: Any) -> Any:
+    """An event, or a part of it, without what jobs say and are called with; ``redact`` hides that, too.
+
+    Examples
+    --------
+    >>> hide_texts({"ExitMessage": "row 5: ann", "AppSpecification": {"ContainerArguments": ["--key", "x"]}})
+    {'ExitMessage': 'redacted', 'AppSpecification': {'ContainerArguments': ['redacted', 'redacted']}}
+    """
+    if isinstance(value, dict):
+        return {
+            key: _hide_text(inside) if key in _TEXTS else hide_texts(inside) for key, inside in value.items()
+        }
+    return [hide_texts(one) for one in value] if isinstance(value, list) else value
+
+
+def _hide_text(value: Any) -> Any:
+    return [REDACTED] * len(value) if isinstance(value, list) else value and REDACTED
+
+
+def redact_job(job: KeptJob, stand_ins: Mapping[str, str]) -> KeptJob:
+    """A monitoring job with the accounts taken out of it and of its report, as ``redact`` takes them out of the events."""
+    record = replace_accounts(msgspec.json.encode(job.record).decode(), stand_ins)
     files = {
-        name.replace(home, ACCOUNT): body.replace(home.encode(), ACCOUNT.encode())
+        replace_accounts(name, stand_ins): replace_accounts(body.decode(), stand_ins).encode()
         for name, body in job.files.items()
     }
     return KeptJob(msgspec.json.decode(record, type=JobRecord), files)

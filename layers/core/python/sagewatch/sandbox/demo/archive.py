@@ -16,7 +16,7 @@ from sagewatch.state import State
 
 CAPTURES = "captures"
 STORY_FILE = "incident.json"
-_REPORT = "explain/explanations.json"
+_EXPLAIN = "explain"
 
 
 def keep_archive(stage: Stage, endpoint: str, incident_id: str, state: State) -> Path:
@@ -30,7 +30,6 @@ def keep_archive(stage: Stage, endpoint: str, incident_id: str, state: State) ->
         story = Story(incident=incident, entries=tuple(state.load_entries(incident_id)))
         (stage.out / STORY_FILE).write_bytes(_format(story))
         stories = (STORY_FILE,)
-    report_key = f"{build_explain_prefix(incident_id)}explanations.json"
     scene = Scene(
         account=ACCOUNT_ID,
         region=stage.aws.region,
@@ -39,12 +38,25 @@ def keep_archive(stage: Stage, endpoint: str, incident_id: str, state: State) ->
         evidence_bucket=stage.outputs["EvidenceBucket"],
         captures=CAPTURES,
         hosting={endpoint: _describe(stage, endpoint)},
-        evidence={report_key: _REPORT} if (stage.out / _REPORT).is_file() else {},
+        evidence=list_explained(stage.out, incident_id),
         stories=stories,
     )
     path = stage.out / SCENE_FILE
     path.write_bytes(_format(scene))
     return path
+
+
+def list_explained(folder: Path, incident_id: str) -> dict[str, str]:
+    """What the saliency job left: the key of each object, and its file below the folder.
+
+    Pictures, too: they are told of only where they are those that the report lists by their digests.
+    """
+    prefix, explain = build_explain_prefix(incident_id), folder / _EXPLAIN
+    files = sorted(path for path in explain.rglob("*") if path.is_file())
+    return {
+        f"{prefix}{path.relative_to(explain).as_posix()}": path.relative_to(folder).as_posix()
+        for path in files
+    }
 
 
 def _keep_captures(stage: Stage) -> None:
