@@ -137,6 +137,8 @@ def _policies(template: Mapping[str, Any]) -> Rows:
         yield from _statements("assumed", row["AssumeRolePolicyDocument"])
         for policy in row.get("Policies", []):
             yield from _statements(policy["PolicyName"], policy["PolicyDocument"])
+        for managed, more in list_attached(template, name):
+            yield from _statements(managed, more["PolicyDocument"])
     for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy"):
         for name, row in _of_type(template, kind):
             yield name
@@ -144,6 +146,15 @@ def _policies(template: Mapping[str, Any]) -> Rows:
     for name, row in _of_type(template, "AWS::Events::EventBusPolicy"):
         yield name
         yield from _statements("policy", {"Statement": [row["Statement"]]})
+
+
+def list_attached(template: Mapping[str, Any], role: str) -> list[tuple[str, dict[str, Any]]]:
+    """Managed policies of the template that hang on a role, each with its logical id: what they allow, the role may."""
+    return [
+        (name, row)
+        for name, row in _of_type(template, "AWS::IAM::ManagedPolicy")
+        if {"Ref": role} in row["Roles"]
+    ]
 
 
 def _statements(policy: str, document: Mapping[str, Any]) -> Rows:
