@@ -28,6 +28,7 @@ from sagewatch.diagnose.plan import HOOKED_PREFIX
 
 SERVICE = "sagewatch"
 LOCAL = "local"
+NO_MONITORS = "resources/no_monitors.json"
 Run = Callable[[Sequence[str]], int]
 _NAMED = {"AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
 
@@ -129,7 +130,9 @@ def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry
         return "Dry run: nothing was changed."
     if ask(f"Type {stack} to remove it: ").strip() != stack:
         raise RefusedError("That was another name; nothing was changed.")
+    # osls reads all of serverless.yml even to remove, and what `make package` wrote may never have been here.
     command = [str(ROOT / "node_modules" / ".bin" / "osls"), "remove", "--stage", stage]
+    command += ["--param", f"monitorsFile={NO_MONITORS}"]
     if run([*command, "--region", session.region_name]):
         raise RefusedError(f"osls failed: aws cloudformation describe-stack-events --stack-name {stack}")
     return f"{stack} is gone; kept: {', '.join(kept)}."
