@@ -231,7 +231,11 @@ def test_an_image_is_built_signed_in_for_and_pushed_with_the_password_on_standar
     docker = Osls()
     push_image(aws, docker, build_steps(registry, "latest", platform="linux/amd64", replay=True))
     verbs = [command[0] for command, _ in docker.commands]
-    assert verbs == ["build", "login", "push"]
+    assert verbs == ["buildx", "login", "push"]
+    words = " ".join(docker.commands[0][0])  # or SageMaker says "Unsupported manifest media type"
+    assert words.startswith(
+        "buildx build --platform linux/amd64 --provenance=false --sbom=false --output type=docker "
+    )
     ((password,),) = [[told for _, told in docker.commands if told]]
     token = aws.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
     assert password == base64.b64decode(token).decode().partition(":")[2]

@@ -127,5 +127,22 @@ def test_an_image_that_is_there_says_since_when():
     assert (line.well, line.found) == (True, "pushed 2026-11-01")
 
 
+@pytest.mark.parametrize(
+    ("kind", "well"),
+    [
+        ("application/vnd.docker.distribution.manifest.v2+json", True),
+        ("application/vnd.oci.image.index.v1+json", False),
+        ("application/vnd.docker.distribution.manifest.list.v2+json", False),
+        ("application/vnd.oci.image.manifest.v1+json", None),
+    ],
+)
+def test_an_image_in_a_form_that_sagemaker_refuses_is_told_with_what_to_do(kind, well):
+    answer = {"imagePushedAt": datetime(2026, 11, 1, tzinfo=UTC), "imageManifestMediaType": kind}
+    line = look_at_image(IMAGE, answer)
+    assert line.well is well
+    assert ("make image" in line.fix) is (well is not True)
+    assert (kind in line.found) is not (well is True)
+
+
 def test_an_image_elsewhere_is_not_looked_for():
     assert look_at_image("sagewatch-monitor:local").well is None
