@@ -70,7 +70,11 @@ _FUNCTIONS: Mapping[str, Callable[[Any], str]] = {
     "Ref": lambda inner: "nothing" if inner == "AWS::NoValue" else str(inner),
     "Fn::GetAtt": lambda inner: ".".join(inner) if isinstance(inner, list) else str(inner),
     "Fn::Sub": _sub,
-    "Fn::Join": lambda inner: str(inner[0]).join(show(part) for part in inner[1]),
+    "Fn::Join": lambda inner: (
+        str(inner[0]).join(show(part) for part in inner[1])
+        if isinstance(inner[1], list)
+        else f"{show(inner[1])}, joined by {inner[0]!r}"
+    ),
     "Fn::Split": lambda inner: f"{show(inner[1])} split at {inner[0]!r}",
     "Fn::If": lambda inner: f"{inner[0]} ? {show(inner[1])} : {show(inner[2])}",
 }
