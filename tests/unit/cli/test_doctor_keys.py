@@ -72,12 +72,34 @@ OURS = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
             [True, None, True, True],
         ),
         ([{**let(), "Effect": "Deny"}, ROOT], [True, True, False, False]),
+        ([ROOT, {**let(), "Resource": KEY}], [True, True, True, True]),
+        ([ROOT, {**let(), "Resource": [f"{KEY}-another"]}], [True, True, False, False]),
     ],
 )
 def test_a_keys_policy_is_read_as_aws_would(policy, well):
     lines = examine(policy)
     assert [line.well for line in lines] == well
     assert all(line.fix for line in lines if not line.well)
+
+
+def test_a_key_of_another_account_is_not_looked_at_and_hinders_no_look_at_the_others():
+    theirs = KEY.replace(ACCOUNT, "999999999999")
+    kms = boto3.client("kms", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    stub = Stubber(kms)
+    stub.add_response(
+        "describe_key", {"KeyMetadata": {"KeyId": "1234abcd", "KeyState": "Enabled"}}, {"KeyId": KEY}
+    )
+    stub.add_response("get_key_policy", {"Policy": json.dumps({"Statement": [ROOT]})})
+    outputs = {
+        "KmsKeyArn": theirs,
+        "CaptureKmsKeyArn": KEY,
+        "OperationsTopicArn": f"arn:aws:sns:eu-west-1:{ACCOUNT}:operations",
+    }
+    with stub:
+        lines = list(check_keys(Patient(lambda _: kms, outputs, "s", None, NOW)))
+    assert [line.well for line in lines] == [None, True, True]
+    assert lines[0].found == "is of account 999999999999, and cannot be looked at from here"
+    stub.assert_no_pending_responses()
 
 
 def test_the_policy_that_the_guide_gives_is_well():
