@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from layers.package_stack import TEMPLATE
-from layers.summarize_stack import show
+from layers.summarize_stack import list_attached, show
 
 REASONS = {
     "DrainItsQueue": "Lambda takes the function's messages with the function's own role",
@@ -33,6 +33,10 @@ REASONS = {
     "KeepEvidence": "pages, bundles, recorded tensors; a presigned link carries the rights of the role that signed it",
     "LookAtEndpoints": "what is live, before anything is decided; the clone carries its original's tags",
     "SwapListedEndpoints": "the only right to change an endpoint: those listed, and to any configuration, for the way back is the owner's own",
+    "ReadSpokes": "predictions of a hub's spokes to count, and captured inputs for pages, in the listed buckets",
+    "MissInSpokes": 'without it S3 answers "forbidden" for an object of a spoke that is merely gone',
+    "UseSpokesKeys": "only where a spoke is listed with its bucket's key",
+    "LookAtSpokesJobs": "the reader that deploy/spoke.yml makes in each spoke; it describes jobs there and may nothing else",
     "SwapNothing": "no endpoint is listed, so it is denied outright",
     "LetItEncryptVolumes": "UpdateEndpoint asks for it in the caller's name where the endpoint's volumes have a key; only for SageMaker's resources",
     "WatchRollbackAlarms": "UpdateEndpoint looks at the alarms of a deployment in the caller's name; composite alarms need all",
@@ -71,7 +75,8 @@ equal, another derives the actions of each function from its source and fails on
 Nobody but `AdvanceDiagnosisRole` can change an endpoint. To take that right away as well, deploy with `mode: off` or `replay`
 in monitors.yml: the statement becomes a Deny. Where more endpoints are listed than the role has room for, policies of their own beside it
 (`SwapMorePolicy1`, ...) hold the rest of the same statement. A hub of spokes has two more: `SpokeCapturesPolicy` reads the spokes' buckets (and
-uses their keys), `SpokeJobsPolicy` lets `IngestReportRole` assume each spoke's reader ([hub and spokes](deploy.md#several-accounts-and-regions)).
+uses their keys), `SpokeJobsPolicy` lets `IngestReportRole` assume each spoke's reader ([hub and spokes](deploy.md#several-accounts-and-regions)). The page of such a stack,
+`python -m deploy.permissions .build/STAGE/package`, lists them with the roles that they are attached to.
 """
 
 
@@ -88,7 +93,8 @@ def list_sids(template: Mapping[str, Any]) -> set[str]:
 def _list_roles(template: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name, row in sorted(template["Resources"].items()):
         if row["Type"] == "AWS::IAM::Role":
-            yield name, row["Properties"]
+            attached = [policy for _, policy in list_attached(template, name)]
+            yield name, {**row["Properties"], "Policies": [*row["Properties"]["Policies"], *attached]}
 
 
 def _list_statements(role: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

@@ -11,7 +11,7 @@ import difflib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from sagewatch.diagnose.plan import HOOKED_PREFIX
 
 SERVICE = "sagewatch"
 LOCAL = "local"
+NO_MONITORS = "resources/no_monitors.json"
 Run = Callable[[Sequence[str]], int]
 _NAMED = {"AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
 
@@ -62,7 +63,7 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
             f"The stack {stack} does not have them, but data of an earlier one are there: {', '.join(left)}. Take another STAGE, import them "
             '(docs/deploy.md, "After a removal"), or delete them yourself if nobody needs them.'
         )
-    stranded = find_stranded(template, session) if standing else []
+    stranded = find_stranded(standing or {}, template, session)
     if stranded:
         raise RefusedError(
             f"{', '.join(stranded)} is being diagnosed, and this deployment takes away the right to put it back "
@@ -88,7 +89,7 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
             f"aws cloudformation describe-stack-events --stack-name {stack}"
         )
     # A swap may have begun after the look above, with the role that was there until now.
-    stranded = find_stranded(template, session) if standing else []
+    stranded = find_stranded(standing or {}, template, session)
     if stranded:
         raise RefusedError(
             f"{stack} stands, but while it was deployed {', '.join(stranded)} began to record, and its role cannot put that back. "
@@ -110,7 +111,7 @@ def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry
     standing = find_template(session, stack)
     if standing is None:
         raise RefusedError(f"There is no stack {stack} in {session.region_name}.")
-    hooked = find_hooked(session)
+    hooked = find_hooked(find_movable(standing), session)
     if hooked:
         raise RefusedError(
             f"A diagnosis is under way on {', '.join(hooked)}, and nobody would put the endpoint back. "
@@ -129,7 +130,9 @@ def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry
         return "Dry run: nothing was changed."
     if ask(f"Type {stack} to remove it: ").strip() != stack:
         raise RefusedError("That was another name; nothing was changed.")
+    # osls reads all of serverless.yml even to remove, and what `make package` wrote may never have been here.
     command = [str(ROOT / "node_modules" / ".bin" / "osls"), "remove", "--stage", stage]
+    command += ["--param", f"monitorsFile={NO_MONITORS}"]
     if run([*command, "--region", session.region_name]):
         raise RefusedError(f"osls failed: aws cloudformation describe-stack-events --stack-name {stack}")
     return f"{stack} is gone; kept: {', '.join(kept)}."
@@ -193,31 +196,34 @@ def look_at_image(template: Mapping[str, Any], account: str, session: Any) -> li
     return [] if state.well in {True, None} else [f"WARNING: {state.what}: {state.found}. {state.fix}"]
 
 
-def find_hooked(session: Any) -> list[str]:
-    """Endpoints that are on a recording configuration of ours right now."""
+def find_hooked(movable: Collection[str], session: Any) -> list[str]:
+    """Which of these endpoints (names in lower case) are on a recording configuration of ours right now."""
     sagemaker = session.client("sagemaker")
     pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=HOOKED_PREFIX)
-    if not any(page["EndpointConfigs"] for page in pages):
+    if not movable or not any(page["EndpointConfigs"] for page in pages):
         return []
     names = [
         row["EndpointName"]
         for page in sagemaker.get_paginator("list_endpoints").paginate()
         for row in page["Endpoints"]
+        if row["EndpointName"].lower() in movable
     ]
     return [name for name in names if is_recording(sagemaker.describe_endpoint(EndpointName=name))]
 
 
-def find_stranded(template: Mapping[str, Any], session: Any) -> list[str]:
-    """Endpoints that record right now and that the new template's role could not put back."""
-    allowed = find_movable(template)
-    return [name for name in find_hooked(session) if name.lower() not in allowed]
+def find_stranded(standing: Mapping[str, Any], template: Mapping[str, Any], session: Any) -> list[str]:
+    """Endpoints that record right now, that the standing stack could put back and the new template's role could not.
+
+    What another stack of the account records is that stack's own affair.
+    """
+    return find_hooked(find_movable(standing) - find_movable(template), session)
 
 
 def find_movable(template: Mapping[str, Any]) -> set[str]:
     """Names, in lower case, of the endpoints that some role of the template may update."""
     policies = [
         policy["PolicyDocument"]
-        for row in template["Resources"].values()
+        for row in template.get("Resources", {}).values()
         if row["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
         # Where many are listed, the rest of them stand in policies of their own.
         for policy in (*row["Properties"].get("Policies", []), row["Properties"])

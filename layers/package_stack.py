@@ -19,7 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from layers.build_core import PLATFORMS, ROOT, alone_in, build_core, hash_of
-from layers.stack_parameters import find_mistakes
+from layers.stack_parameters import find_mistakes, is_written, resolve_params
 from sagewatch.errors import ConfigurationError
 from sagewatch.monitors import dump_monitors, parse_monitors
 from sagewatch.monitors.doubts import SECRET_PREFIX, list_unreadable
@@ -63,7 +63,8 @@ def compile_monitors(source: Path, target: Path, secret_prefix: str = SECRET_PRE
     """Check monitors.yml and write it as the JSON that functions load without YAML."""
     try:
         monitors = parse_monitors(source.read_text(encoding="utf-8"), str(source))
-        if unreadable := list(list_unreadable(monitors, secret_prefix)):
+        # A prefix that only osls can resolve is not known here.
+        if is_written(secret_prefix) and (unreadable := list(list_unreadable(monitors, secret_prefix))):
             sys.exit("\n".join(f"package: {source}, {one}" for one in unreadable))
         body = dump_monitors(monitors)
     except ConfigurationError as error:
@@ -119,21 +120,20 @@ def package_stack(
     root: Path, stage: str, architecture: str, monitors: Path, params: list[str], label: str = ""
 ) -> Path:
     """Template and zips of the stage, fresh or from before; the folder they lie in, which a label sets apart."""
-    if mistakes := find_mistakes(stage, params):
+    resolved = resolve_params((root / "serverless.yml").read_text(encoding="utf-8"), stage, params)
+    if mistakes := find_mistakes(stage, resolved):
         sys.exit("\n".join(f"package: {one}" for one in mistakes))
+    prefix = dict(param.partition("=")[::2] for param in resolved).get("secretPrefix", SECRET_PREFIX)
     build = root / ".build" / (label or stage)
     if label:
         params = [*params, f"monitorsFile=.build/{label}/monitors.json"]
     with alone_in(build):
-        return _package_stack(root, build, stage, architecture, monitors, params)
+        compile_monitors(monitors, build / "monitors.json", prefix)
+        return _package_stack(root, build, stage, architecture, params)
 
 
-def _package_stack(
-    root: Path, build: Path, stage: str, architecture: str, monitors: Path, params: list[str]
-) -> Path:
+def _package_stack(root: Path, build: Path, stage: str, architecture: str, params: list[str]) -> Path:
     compiled, out, stamp = build / "monitors.json", build / "package", build / "package.inputs"
-    given = dict(param.partition("=")[::2] for param in params)
-    compile_monitors(monitors, compiled, given.get("secretPrefix", SECRET_PREFIX))
     layer = build_core(root, architecture, root / ".build" / "layers")
     words = ["--stage", stage, "--param", f"architecture={architecture}"]
     words += [word for param in params for word in ("--param", param)]

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
+import yaml
+
 LONGEST_STAGE: Final = 16
 """The longest bucket name, ``sagewatch-STAGE-evidence-ACCOUNT-REGION``, has 63 letters in the longest region."""
 _STAGE: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -69,6 +71,51 @@ _FORMS: Final[Mapping[str, tuple[str, str]]] = {
 }  # fmt: skip
 
 
+def resolve_params(text: str, stage: str, given: Sequence[str]) -> list[str]:
+    """``name=value`` of each parameter as osls resolves it: the command line before the stage before the default.
+
+    Parameters
+    ----------
+    text
+        Of serverless.yml. What a variable of osls brings there (``${env:...}``) stays as it is written.
+    given
+        ``name=value`` each, of the command line; one without a value stays for ``find_mistakes`` to refuse.
+
+    Examples
+    --------
+    >>> resolve_params("params: {default: {a: x, b: 1}, dev: {a: y}}", "dev", ["b=2"])
+    ['b=2', 'a=y']
+    """
+    params = yaml.load(text, Loader=_Loader).get("params") or {}  # noqa: S506 (a safe one)
+    resolved: dict[str, str] = {}
+    for section in ("default", stage):
+        rows = params.get(section)
+        for name, value in rows.items() if isinstance(rows, dict) else ():
+            resolved[name] = f"{name}={_spell(value).replace('${sls:stage}', stage)}"
+    # `make package ARCHITECTURE=...` says it always, over whatever stands there.
+    resolved.pop("architecture", None)
+    said = {param.partition("=")[0]: param for param in given}
+    return [*said.values(), *(param for name, param in resolved.items() if name not in said)]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML whose tags are CloudFormation's, which hold no parameter."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, _tag, _node: None)
+
+
+def _spell(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def is_written(value: str) -> bool:
+    """Whether a value is written out, rather than a variable of osls' that only osls resolves."""
+    return "${" not in value
+
+
 def find_mistakes(stage: str, params: Sequence[str]) -> list[str]:
     """A sentence for each parameter that cannot be meant so; none where all is well.
 
@@ -114,4 +161,4 @@ def _judge(name: str, value: str | None) -> list[str]:
     if value is None:
         return [f"needs a value: {name}=..."]
     form, why = _FORMS[name]
-    return [] if re.fullmatch(form, value) else [f"{why} (it is {value!r})"]
+    return [] if not is_written(value) or re.fullmatch(form, value) else [f"{why} (it is {value!r})"]

@@ -70,7 +70,11 @@ _FUNCTIONS: Mapping[str, Callable[[Any], str]] = {
     "Ref": lambda inner: "nothing" if inner == "AWS::NoValue" else str(inner),
     "Fn::GetAtt": lambda inner: ".".join(inner) if isinstance(inner, list) else str(inner),
     "Fn::Sub": _sub,
-    "Fn::Join": lambda inner: str(inner[0]).join(show(part) for part in inner[1]),
+    "Fn::Join": lambda inner: (
+        str(inner[0]).join(show(part) for part in inner[1])
+        if isinstance(inner[1], list)
+        else f"{show(inner[1])}, joined by {inner[0]!r}"
+    ),
     "Fn::Split": lambda inner: f"{show(inner[1])} split at {inner[0]!r}",
     "Fn::If": lambda inner: f"{inner[0]} ? {show(inner[1])} : {show(inner[2])}",
 }
@@ -137,6 +141,8 @@ def _policies(template: Mapping[str, Any]) -> Rows:
         yield from _statements("assumed", row["AssumeRolePolicyDocument"])
         for policy in row.get("Policies", []):
             yield from _statements(policy["PolicyName"], policy["PolicyDocument"])
+        for managed, more in list_attached(template, name):
+            yield from _statements(managed, more["PolicyDocument"])
     for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy"):
         for name, row in _of_type(template, kind):
             yield name
@@ -144,6 +150,15 @@ def _policies(template: Mapping[str, Any]) -> Rows:
     for name, row in _of_type(template, "AWS::Events::EventBusPolicy"):
         yield name
         yield from _statements("policy", {"Statement": [row["Statement"]]})
+
+
+def list_attached(template: Mapping[str, Any], role: str) -> list[tuple[str, dict[str, Any]]]:
+    """Managed policies of the template that hang on a role, each with its logical id: what they allow, the role may."""
+    return [
+        (name, row)
+        for name, row in _of_type(template, "AWS::IAM::ManagedPolicy")
+        if {"Ref": role} in row["Roles"]
+    ]
 
 
 def _statements(policy: str, document: Mapping[str, Any]) -> Rows:

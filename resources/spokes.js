@@ -14,6 +14,10 @@ const ref = (id) => ({ Ref: id });
 const attribute = (id, name) => ({ 'Fn::GetAtt': [id, name] });
 // The backtick keeps osls from reading CloudFormation's own variables.
 const arn = (rest) => ({ 'Fn::Sub': `arn:$\{AWS::Partition}:${rest}` });
+// deploy/spoke.yml names its reader by the hub's region without hyphens, and by its own.
+const inThisRegion = (rest) => ({
+  'Fn::Sub': [arn(rest)['Fn::Sub'], { Region: { 'Fn::Join': ['', { 'Fn::Split': ['-', ref('AWS::Region')] }] } }],
+});
 const unique = (values) => [...new Set(values)].sort();
 
 async function readSpokes(resolveVariable) {
@@ -45,7 +49,7 @@ function build(spokes, bus, prefix) {
   const accounts = unique(spokes.map((one) => one.account));
   const buckets = unique(spokes.map((one) => one.bucket));
   const keys = unique(spokes.filter((one) => one.key).map((one) => `kms:${one.region}:${one.account}:key/${one.key}`));
-  const readers = unique(spokes.map((one) => `iam::${one.account}:role/${STACK}-reader-$\{AWS::AccountId}-${one.region}`));
+  const readers = unique(spokes.map((one) => `iam::${one.account}:role/${STACK}-$\{AWS::AccountId}$\{Region}-${one.region.replace(/-/g, '')}`));
   const mayRead = [
     { Sid: 'ReadSpokes', Effect: 'Allow', Action: 's3:GetObject', Resource: buckets.map((one) => arn(`s3:::${one}/*`)) },
     { Sid: 'MissInSpokes', Effect: 'Allow', Action: 's3:ListBucket', Resource: buckets.map((one) => arn(`s3:::${one}`)) },
@@ -88,7 +92,7 @@ function build(spokes, bus, prefix) {
     ),
     SpokeCapturesPolicy: policy(LAMBDAS, mayRead),
     SpokeJobsPolicy: policy(['IngestReportRole'], [
-      { Sid: 'LookAtSpokesJobs', Effect: 'Allow', Action: 'sts:AssumeRole', Resource: readers.map(arn) },
+      { Sid: 'LookAtSpokesJobs', Effect: 'Allow', Action: 'sts:AssumeRole', Resource: readers.map(inThisRegion) },
     ]),
   };
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,10 @@ endpoints:
 receivers:
   ml-on-call: {mail: {topic: alerts}}
 """
+MANY = "".join(f"  fraud-detector-{n:02d}: {{diagnosis: {{mode: swap}}}}\n" for n in range(20))
+SPOKES = (
+    "210987654321/eu-west-1/captures-there, 333333333333/us-east-1/other/1234abcd-12ab-34cd-56ef-1234567890ab"
+)
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +42,19 @@ def packaged(tmp_path_factory):
 def template(packaged):
     """The CloudFormation template."""
     return json.loads((packaged / "cloudformation-template-update-stack.json").read_text())
+
+
+@pytest.fixture(scope="session")
+def hub_template(packaged, tmp_path_factory):
+    """The template of a hub of two spokes that swaps more endpoints than its role's own policy has room for."""
+    from layers.package_stack import package_stack
+
+    monitors = tmp_path_factory.mktemp("hub") / "monitors.yml"
+    monitors.write_text(MONITORS.replace("  churn: {}\n", f"  churn: {{}}\n{MANY}"))
+    folder = package_stack(ROOT, packaged.parent.name + "hub", "x86_64", monitors, [f"spokes={SPOKES}"])
+    text = (folder / "cloudformation-template-update-stack.json").read_text()
+    # A parallel worker's stage has a name of its own.
+    return json.loads(re.sub(r"contractgw\d+hub", "contracthub", text))
 
 
 @pytest.fixture(scope="session")

@@ -128,7 +128,7 @@ def test_a_right_that_the_deployer_lacks_is_a_sentence_with_the_call(
 ):
     """Never a traceback, and never data said to be in the way because nobody may look."""
     if service == "sagemaker":
-        stand(aws, small())
+        stand(aws, swapping("signs"))
     refused = ClientError({"Error": {"Code": "AccessDeniedException", "Message": REFUSED}}, operation)
 
     def refuse(params, **_):
@@ -202,7 +202,7 @@ def test_a_removal_asks_for_the_stacks_name_and_names_what_stays(aws, capsys):
 
 
 def test_a_stack_is_not_removed_while_an_endpoint_is_on_its_recording_configuration(aws):
-    stand(aws, small())
+    stand(aws, swapping("signs"))
     sagemaker = aws.client("sagemaker")
     sagemaker.create_model(
         ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn="arn:aws:iam::1:role/r"
@@ -231,7 +231,11 @@ def test_an_image_is_built_signed_in_for_and_pushed_with_the_password_on_standar
     docker = Osls()
     push_image(aws, docker, build_steps(registry, "latest", platform="linux/amd64", replay=True))
     verbs = [command[0] for command, _ in docker.commands]
-    assert verbs == ["build", "login", "push"]
+    assert verbs == ["buildx", "login", "push"]
+    words = " ".join(docker.commands[0][0])  # or SageMaker says "Unsupported manifest media type"
+    assert words.startswith(
+        "buildx build --platform linux/amd64 --provenance=false --sbom=false --output type=docker "
+    )
     ((password,),) = [[told for _, told in docker.commands if told]]
     token = aws.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
     assert password == base64.b64decode(token).decode().partition(":")[2]
@@ -285,7 +289,7 @@ def hook_endpoint(aws):
 @pytest.mark.parametrize(("left", "refused"), [((), True), (("other",), True), (("signs", "other"), False)])
 def test_a_deployment_that_would_strand_a_recording_endpoint_is_refused(aws, package, left, refused):
     hook_endpoint(aws)
-    stand(aws, small())
+    stand(aws, swapping("Signs", "signs"))
     (package / "cloudformation-template-update-stack.json").write_text(json.dumps(swapping(*left)))
     osls = Osls()
     if refused:
@@ -297,12 +301,22 @@ def test_a_deployment_that_would_strand_a_recording_endpoint_is_refused(aws, pac
         assert len(osls.commands) == 1
 
 
+def test_what_another_stage_of_the_account_records_hinders_neither_a_deployment_nor_a_removal(aws, package):
+    hook_endpoint(aws)  # prod's
+    stand(aws, swapping("other"))
+    (package / "cloudformation-template-update-stack.json").write_text(json.dumps(swapping()))
+    osls = Osls()
+    assert "stands" in deploy(package, "dev", aws, osls, dry_run=False, words=[])
+    assert "is gone" in remove("dev", aws, osls, lambda _: "sagewatch-dev", dry_run=False)
+    assert [command[0] for command, _ in osls.commands] == ["deploy", "remove"]
+
+
 @pytest.mark.parametrize(("listed", "told"), [((), True), (("signs",), False)])
 def test_an_endpoint_that_begins_to_record_while_its_right_is_taken_away_is_told_of(
     aws, package, listed, told
 ):
     """The look comes before CloudFormation changes the role, and a diagnosis may begin in between."""
-    stand(aws, small())
+    stand(aws, swapping("Signs", "signs"))
     (package / "cloudformation-template-update-stack.json").write_text(json.dumps(swapping(*listed)))
 
     def osls(_command):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
+import subprocess
+from pathlib import Path
 
 import boto3
 import pytest
 
-from deploy.stack import deploy, find_movable, remove
+from deploy.stack import deploy, find_movable, find_template, remove
 from sagewatch.sandbox.local_aws import LocalAws
 
+ROOT = Path(__file__).resolve().parents[2]
 STAGE = "contract"
 
 
@@ -71,3 +75,22 @@ def test_a_removal_names_what_goes_and_what_stays(standing, capsys):
 
 def test_the_packaged_stack_says_which_endpoints_may_be_moved(template):
     assert find_movable(template) == {"traffic-signs"}
+
+
+def test_osls_itself_removes_the_stack_from_a_clone_in_which_nothing_was_ever_packaged(standing, tmp_path):
+    """Last of all, for the stack is gone then."""
+    for name in ("serverless.yml", "package.json"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name in ("resources", "functions"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "node_modules").symlink_to(ROOT / "node_modules")
+    said = []
+
+    def run(command):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        said.append(done.stdout + done.stderr)
+        return done.returncode
+
+    told = remove(STAGE, standing, run, lambda _: f"sagewatch-{STAGE}", dry_run=False)
+    assert told == f"sagewatch-{STAGE} is gone; kept: CaptureBucket, EvidenceBucket, StateTable.", said
+    assert find_template(standing, f"sagewatch-{STAGE}") is None

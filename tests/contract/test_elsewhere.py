@@ -10,7 +10,7 @@ from sagewatch.aws.sagemaker import SageMakerJobs
 from sagewatch.place import Place
 from tests.aws_in_process import empty_aws
 
-READER = "sagewatch-prod-reader-123456789012"
+READER = "sagewatch-prod-123456789012eucentral1"
 THERE = Place("210987654321", "eu-north-1")
 JOB = {
     "ProcessingResources": {

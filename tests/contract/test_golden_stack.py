@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import difflib
 import os
 import re
 from pathlib import Path
 
 import pytest
 
+from deploy.stack import compare, find_movable
 from layers.summarize_stack import summarize_stack
 
 GOLDEN = Path(__file__).parent / "golden" / "stack.txt"
+HUB = GOLDEN.with_name("hub.txt")
 
 
 def summarize(template):
@@ -19,14 +22,26 @@ def summarize(template):
     return re.sub(r"contractgw\d+", "contract", summarize_stack(template))
 
 
-def test_the_stack_is_the_one_that_was_read_and_kept(template):
-    text = summarize(template)
+def hold(text, golden):
     if os.environ.get("UPDATE_GOLDEN"):  # noqa: TID251 - a switch of the tests, not of the product
-        GOLDEN.parent.mkdir(exist_ok=True)
-        GOLDEN.write_text(text)
-    assert text == GOLDEN.read_text(), (
+        golden.parent.mkdir(exist_ok=True)
+        golden.write_text(text)
+    assert text == golden.read_text(), (
         "UPDATE_GOLDEN=1 pytest tests/contract/test_golden_stack.py, then read the diff"
     )
+
+
+def test_the_stack_is_the_one_that_was_read_and_kept(template):
+    hold(summarize(template), GOLDEN)
+
+
+def test_a_hub_that_swaps_many_endpoints_has_beside_it_what_was_read_and_kept(template, hub_template):
+    """As lines that go and come, which are what `make deploy DRY_RUN=1` prints."""
+    before, after = (
+        summarize(one).replace("contracthub", "contract").splitlines() for one in (template, hub_template)
+    )
+    lines = difflib.unified_diff(before, after, lineterm="", n=0)
+    hold("".join(f"{line}\n" for line in lines if not line.startswith(("---", "+++", "@@"))), HUB)
 
 
 @pytest.mark.parametrize(
@@ -38,21 +53,35 @@ def test_the_stack_is_the_one_that_was_read_and_kept(template):
         ("TickLambdaFunction", lambda function: function.update(Timeout=3)),
         ("StateTable", lambda table: table["PointInTimeRecoverySpecification"].update(PointInTimeRecoveryEnabled=False)),
         ("TickRole", lambda role: role["Policies"][0]["PolicyDocument"]["Statement"][0].update(Resource="*")),
+        ("SwapMorePolicy1", lambda policy: policy["PolicyDocument"]["Statement"][0]["Resource"].pop()),
+        ("SpokeJobsPolicy", lambda policy: policy["Roles"].append({"Ref": "TickRole"})),
         ("AlertsAtRiskAlarm", lambda alarm: alarm["AlarmRule"]["Fn::Join"][1].pop()),
     ],
 )  # fmt: skip
-def test_no_change_that_matters_hides_from_the_summary(template, logical_id, change):
-    changed = copy.deepcopy(template)
+def test_no_change_that_matters_hides_from_the_summary(hub_template, logical_id, change):
+    changed = copy.deepcopy(hub_template)
     change(changed["Resources"][logical_id]["Properties"])
-    assert summarize(changed) != summarize(template)
+    assert summarize(changed) != summarize(hub_template)
 
 
-def test_every_type_of_resource_is_more_than_a_name_in_the_summary(template):
+def test_a_right_that_is_granted_or_taken_beside_the_role_is_told_before_a_deployment(hub_template):
+    """The 21st endpoint's right stands in no role but in a policy attached to it: it is no change of code alone."""
+    less = copy.deepcopy(hub_template)
+    (swap,) = less["Resources"]["SwapMorePolicy1"]["Properties"]["PolicyDocument"]["Statement"]
+    (last,) = [arn for arn in swap["Resource"] if arn["Fn::Sub"].endswith("endpoint/fraud-detector-19")]
+    swap["Resource"].remove(last)
+    arn = "    on arn:*:sagemaker:here:endpoint/fraud-detector-19"
+    assert f"+{arn}" in compare(less, hub_template).splitlines()
+    assert f"-{arn}" in compare(hub_template, less).splitlines()
+    assert find_movable(hub_template) - find_movable(less) == {"fraud-detector-19"}
+
+
+def test_every_type_of_resource_is_more_than_a_name_in_the_summary(hub_template):
     """What is neither shown in a section nor known to hold nothing that matters is a hole in the golden file."""
     source = (Path(__file__).parents[2] / "layers" / "summarize_stack.py").read_text()
     only_named = {"AWS::Lambda::LayerVersion", "AWS::CloudWatch::Dashboard", "AWS::Logs::QueryDefinition",
                   "AWS::Events::EventBus", "AWS::Scheduler::ScheduleGroup", "AWS::SNS::Subscription"}  # fmt: skip
-    types = {resource["Type"] for resource in template["Resources"].values()}
+    types = {resource["Type"] for resource in hub_template["Resources"].values()}
     assert {kind for kind in types - only_named if f'"{kind}"' not in source} == set()
 
 

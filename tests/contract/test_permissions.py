@@ -216,3 +216,14 @@ def test_the_page_of_permissions_is_what_the_template_says_with_a_reason_for_eac
         "python -m deploy.permissions .build/contract/package > docs/permissions.md"
     )
     assert list_sids(template) - set(REASONS) == set()
+
+
+def test_the_page_of_a_hub_has_what_hangs_on_a_role_beside_its_own_policy(template, hub_template):
+    assert list_sids(hub_template) - set(REASONS) == set()
+    more = list_sids(hub_template) - list_sids(template)
+    assert more == {"ReadSpokes", "MissInSpokes", "UseSpokesKeys", "LookAtSpokesJobs"}
+    sections = {part.split("\n")[0]: part for part in build_page(hub_template).split("\n## ")}
+    assert sections["AdvanceDiagnosisRole"].count("`sagemaker:UpdateEndpoint`") == 2
+    assert "captures-there/*" in sections["IngestCaptureRole"]
+    assert "sts:AssumeRole" in sections["IngestReportRole"]
+    assert "sts:AssumeRole" not in sections["TickRole"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import re
 import subprocess
 from pathlib import Path
 
@@ -15,26 +14,20 @@ from layers.stack_parameters import LONGEST_STAGE
 from sagewatch.aws.elsewhere import name_reader
 from sagewatch.place import Place
 from sagewatch.replay.rules import matches
-from tests.contract.conftest import MONITORS
 
 ROOT = Path(__file__).resolve().parents[2]
 HUB, THERE, BUCKET = "123456789012", Place("210987654321", "eu-west-1"), "captures-there"
-SPOKES = f"{THERE.account}/{THERE.region}/{BUCKET}, 333333333333/us-east-1/other/1234abcd-12ab-34cd-56ef-1234567890ab"
 STACK = "sagewatch-contracthub"
-READER = f"{STACK}-reader-{HUB}"
+HUB_REGION = "us-east-2"
+READER = f"{STACK}-{HUB}useast2"
+
+IN_HUB = {"AWS::Partition": "aws", "AWS::AccountId": HUB, "AWS::Region": HUB_REGION}
 
 
 @pytest.fixture(scope="module")
-def hub(packaged, tmp_path_factory):
+def hub(hub_template):
     """The resources of a stack that is told of two spokes."""
-    from layers.package_stack import package_stack
-
-    monitors = tmp_path_factory.mktemp("hub") / "monitors.yml"
-    monitors.write_text(MONITORS)
-    folder = package_stack(ROOT, packaged.parent.name + "hub", "x86_64", monitors, [f"spokes={SPOKES}"])
-    text = (folder / "cloudformation-template-update-stack.json").read_text()
-    # A parallel worker's stage has a name of its own.
-    return json.loads(re.sub(r"contractgw\d+hub", "contracthub", text))["Resources"]
+    return hub_template["Resources"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +37,7 @@ def spoke():
     assert not errors
     values = {
         "AWS::AccountId": THERE.account, "AWS::Region": THERE.region, "AWS::Partition": "aws", "HubAccount": HUB,
-        "HubStack": STACK, "CaptureBucket": BUCKET, "CapturePrefix": "capture",
+        "HubBusArn": f"arn:aws:events:{HUB_REGION}:{HUB}:event-bus/sagewatch-spokes", "HubStack": STACK, "CaptureBucket": BUCKET, "CapturePrefix": "capture",
     }  # fmt: skip
     return fill(json.loads(json.dumps(template))["Resources"], values)
 
@@ -57,11 +50,20 @@ def fill(value, names):
         return value
     if set(value) == {"Ref"} and value["Ref"] in names:
         return names[value["Ref"]]
-    if set(value) == {"Fn::Sub"} and isinstance(value["Fn::Sub"], str):
-        text = value["Fn::Sub"]
-        for name, to in names.items():
+    if set(value) == {"Fn::Sub"}:
+        text, own = value["Fn::Sub"] if isinstance(value["Fn::Sub"], list) else (value["Fn::Sub"], {})
+        for name, to in {**names, **fill(own, names)}.items():
             text = text.replace(f"${{{name}}}", to)
         return text
+    if set(value) == {"Fn::Split"}:
+        mark, text = fill(value["Fn::Split"], names)
+        return text.split(mark)
+    if set(value) == {"Fn::Select"}:
+        place, rows = fill(value["Fn::Select"], names)
+        return rows[int(place)]
+    if set(value) == {"Fn::Join"}:
+        mark, rows = fill(value["Fn::Join"], names)
+        return mark.join(rows)
     return {key: fill(inner, names) for key, inner in value.items()}
 
 
@@ -152,7 +154,7 @@ def statements_of(hub, role):
 
 def test_the_hub_may_read_the_spokes_captures_and_look_at_their_jobs_and_nothing_more(hub):
     actions = {
-        role: sorted(statement["Action"] for statement in statements_of(hub, role))
+        role: sorted(row["Action"] for row in statements_of(hub, role) if row["Sid"] != "SwapListedEndpoints")
         for role, row in hub.items()
         if row["Type"] == "AWS::IAM::Role"
     }
@@ -162,16 +164,15 @@ def test_the_hub_may_read_the_spokes_captures_and_look_at_their_jobs_and_nothing
         **dict.fromkeys(readers, reads),
         "IngestReportRole": sorted([*reads, "sts:AssumeRole"]),
     }
-    resources = [one["Fn::Sub"] for row in statements_of(hub, "IngestReportRole") for one in row["Resource"]]
+    resources = [
+        fill(one, IN_HUB) for row in statements_of(hub, "IngestReportRole") for one in row["Resource"]
+    ]
     assert all(one.rsplit(":", 1)[1] not in {"*", "role/*"} for one in resources)
 
 
 def test_the_role_that_the_hub_assumes_is_the_one_that_the_spoke_makes(hub, spoke):
     (assume,) = [row for row in statements_of(hub, "IngestReportRole") if row["Action"] == "sts:AssumeRole"]
-    allowed = [
-        arn["Fn::Sub"].replace("${AWS::Partition}", "aws").replace("${AWS::AccountId}", HUB)
-        for arn in assume["Resource"]
-    ]
+    allowed = fill(assume["Resource"], IN_HUB)
     reader = spoke["ReaderRole"]["Properties"]
     assert name_reader(THERE, "aws", READER) == f"arn:aws:iam::{THERE.account}:role/{reader['RoleName']}"
     assert name_reader(THERE, "aws", READER) in allowed
@@ -184,25 +185,44 @@ def test_the_role_that_the_hub_assumes_is_the_one_that_the_spoke_makes(hub, spok
 
 def test_the_function_that_assumes_it_is_told_its_name(hub):
     variables = hub["IngestUnderscorereportLambdaFunction"]["Properties"]["Environment"]["Variables"]
-    assert variables["SPOKE_READER"]["Fn::Sub"].replace("${AWS::AccountId}", HUB) == READER
+    assert fill(variables["SPOKE_READER"], IN_HUB) == READER
+
+
+def read_spoke():
+    template, _ = decode(str(ROOT / "deploy" / "spoke.yml"))
+    return json.loads(json.dumps(template))["Resources"]
+
+
+def name_reader_of(stack, region, *, hub_region, account=HUB):
+    """The role's name in a spoke, as CloudFormation would fill it in."""
+    bus = f"arn:aws:events:{hub_region}:{account}:event-bus/sagewatch-spokes"
+    names = {"HubStack": stack, "HubAccount": account, "HubBusArn": bus, "AWS::Region": region}
+    return fill(read_spoke()["ReaderRole"]["Properties"]["RoleName"], names)
 
 
 def test_spokes_of_one_account_and_region_stand_side_by_side(spoke):
     """The one name that is given says which hub it is for; the second bucket of a hub makes no second reader."""
-    template, _ = decode(str(ROOT / "deploy" / "spoke.yml"))
     named = {
-        logical_id: row["Properties"][key]
-        for logical_id, row in json.loads(json.dumps(template))["Resources"].items()
+        (logical_id, key)
+        for logical_id, row in read_spoke().items()
         for key in ("RoleName", "QueueName", "Name", "AlarmName")
         if key in row["Properties"]
     }
-    assert named == {"ReaderRole": {"Fn::Sub": "${HubStack}-reader-${HubAccount}-${AWS::Region}"}}
+    assert named == {("ReaderRole", "RoleName")}
     assert {spoke[one].get("Condition") for one in ("ReaderRole", "JobRule")} == {"ForwardsJobs"}
+    hubs = [("sagewatch-prod", "eu-west-1", HUB), ("sagewatch-prod", "us-east-1", HUB),
+            ("sagewatch-dev", "eu-west-1", HUB), ("sagewatch-prod", "eu-west-1", "999999999999")]  # fmt: skip
+    names = {
+        name_reader_of(stack, region, hub_region=hub_region, account=account)
+        for stack, hub_region, account in hubs
+        for region in ("eu-west-1", "us-east-1")
+    }
+    assert len(names) == 2 * len(hubs)
 
 
 def test_the_longest_readers_name_is_one_that_iam_takes():
-    stack = f"sagewatch-{'a' * LONGEST_STAGE}"
-    assert len(f"{stack}-reader-{HUB}-ap-southeast-1") <= 64
+    longest = "ap-southeast-1"
+    assert len(name_reader_of(f"sagewatch-{'a' * LONGEST_STAGE}", longest, hub_region=longest)) <= 64
 
 
 def test_a_spoke_lets_the_hub_change_nothing(spoke):

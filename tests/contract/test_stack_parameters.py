@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from layers.stack_parameters import find_mistakes
+from layers.package_stack import package_stack
+from layers.stack_parameters import find_mistakes, resolve_params
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -91,6 +92,57 @@ def test_a_network_is_given_whole_and_without_spaces():
     )
     (mistake,) = find_mistakes("dev", ["jobSubnets=subnet-1, subnet-2", "jobSecurityGroups=sg-0123abcd"])
     assert "without spaces" in mistake
+
+
+GIVEN = """\
+params:
+  default: {captureBucket: '', jobSubnets: '', jobSecurityGroups: '', deletionProtection: false, architecture: x86_64}
+  prod: {jobSubnets: subnet-0123abcd, deletionProtection: true, logRetentionDays: 31}
+provider: {layers: [!Ref CoreLambdaLayer]}
+"""
+
+
+def test_what_serverless_yml_gives_a_stage_is_judged_as_what_the_command_line_gives():
+    assert find_mistakes("dev", resolve_params(GIVEN, "dev", [])) == []
+    network, days = sorted(find_mistakes("prod", resolve_params(GIVEN, "prod", [])))
+    assert network.startswith("parameter jobSubnets: SageMaker takes it only together with jobSecurityGroups")
+    assert days.startswith("parameter logRetentionDays: must be one of CloudWatch's")
+    mended = ["jobSecurityGroups=sg-0123abcd", "logRetentionDays=30"]
+    assert find_mistakes("prod", resolve_params(GIVEN, "prod", mended)) == []
+
+
+def test_a_parameter_of_the_product_is_resolved_as_osls_does(params):
+    resolved = dict(
+        one.split("=", 1)
+        for one in resolve_params((ROOT / "serverless.yml").read_text(), "dev", ["logLevel=DEBUG"])
+    )
+    assert resolved.keys() == params["default"].keys() - {"architecture"}
+    assert (resolved["eventBus"], resolved["logLevel"], resolved["deletionProtection"]) == (
+        "sagewatch-dev",
+        "DEBUG",
+        "false",
+    )
+
+
+def test_what_only_osls_can_resolve_is_left_to_it():
+    text = "params: {default: {jobSubnets: '${env:SUBNETS}', jobSecurityGroups: sg-0123abcd}}"
+    assert find_mistakes("dev", resolve_params(text, "dev", [])) == []
+
+
+def test_a_secret_is_held_against_the_prefix_that_serverless_yml_gives_the_stage(tmp_path):
+    """Packaged from a copy, for its serverless.yml is another one."""
+    text = (ROOT / "serverless.yml").read_text()
+    assert "    secretPrefix: sagewatch\n" in text
+    (tmp_path / "serverless.yml").write_text(
+        text.replace("secretPrefix: sagewatch\n", "secretPrefix: acme/ml\n")
+    )
+    monitors = tmp_path / "monitors.yml"
+    monitors.write_text(
+        "version: 1\nendpoints: {churn: {}}\nroutes: {receiver: r}\n"
+        'receivers: {r: {slack: {channel: "#x", token: "secret:sagewatch/slack"}}}\n'
+    )
+    with pytest.raises(SystemExit, match="acme/ml"):
+        package_stack(tmp_path, "dev", "x86_64", monitors, [])
 
 
 @pytest.mark.parametrize("stage", ["Prod", "eu_west", "-dev", "a" * 17, ""])

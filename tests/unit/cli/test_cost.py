@@ -163,6 +163,16 @@ def test_every_quota_is_one_of_the_table_or_our_own(number):
         ('{"xray_traces": 5}', "xray_traces"),
         ('{"xray_traces_million": "5"}', "xray_traces_million"),
         ('{"processing_hour": 0.2}', "processing_hour"),
+        ('{"processing_hour": {"ml.m5.xlarge": "0.2"}}', "processing_hour.ml.m5.xlarge"),
+        ('{"processing_hour": {"ml.m5.xlarge": null}}', "processing_hour.ml.m5.xlarge"),
+        ('{"quotas": {"processing_ml.m5.large": "20"}}', "quotas.processing_ml.m5.large"),
+        ('{"quotas": {"processing_ml.m5.lrage": 20}}', "quotas.processing_ml.m5.lrage"),
+        ('{"quotas": {"processing_ml.m5.large": true}}', "quotas.processing_ml.m5.large"),
+        ('{"quotas_as_of": "yesterday"}', "quotas_as_of"),
+        ('{"s3_gb_month": -1}', "s3_gb_month"),
+        ('{"s3_gb_month": NaN}', "s3_gb_month"),
+        ('{"s3_gb_month": Infinity}', "s3_gb_month"),
+        ('{"s3_gb_month": null}', "s3_gb_month"),
     ],
 )
 def test_a_file_of_prices_that_is_none_is_refused_with_what_is_wrong(body, says, tmp_path):

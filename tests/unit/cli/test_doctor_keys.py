@@ -72,12 +72,34 @@ OURS = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
             [True, None, True, True],
         ),
         ([{**let(), "Effect": "Deny"}, ROOT], [True, True, False, False]),
+        ([ROOT, {**let(), "Resource": KEY}], [True, True, True, True]),
+        ([ROOT, {**let(), "Resource": [f"{KEY}-another"]}], [True, True, False, False]),
     ],
 )
 def test_a_keys_policy_is_read_as_aws_would(policy, well):
     lines = examine(policy)
     assert [line.well for line in lines] == well
     assert all(line.fix for line in lines if not line.well)
+
+
+def test_a_key_of_another_account_is_not_looked_at_and_hinders_no_look_at_the_others():
+    theirs = KEY.replace(ACCOUNT, "999999999999")
+    kms = boto3.client("kms", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    stub = Stubber(kms)
+    stub.add_response(
+        "describe_key", {"KeyMetadata": {"KeyId": "1234abcd", "KeyState": "Enabled"}}, {"KeyId": KEY}
+    )
+    stub.add_response("get_key_policy", {"Policy": json.dumps({"Statement": [ROOT]})})
+    outputs = {
+        "KmsKeyArn": theirs,
+        "CaptureKmsKeyArn": KEY,
+        "OperationsTopicArn": f"arn:aws:sns:eu-west-1:{ACCOUNT}:operations",
+    }
+    with stub:
+        lines = list(check_keys(Patient(lambda _: kms, outputs, "s", None, NOW)))
+    assert [line.well for line in lines] == [None, True, True]
+    assert lines[0].found == "is of account 999999999999, and cannot be looked at from here"
+    stub.assert_no_pending_responses()
 
 
 def test_the_policy_that_the_guide_gives_is_well():
@@ -125,6 +147,23 @@ def test_an_image_that_nobody_pushed_is_found_before_the_first_night(error):
 def test_an_image_that_is_there_says_since_when():
     line = look_at_image(IMAGE.removesuffix(":latest"), {"imagePushedAt": datetime(2026, 11, 1, tzinfo=UTC)})
     assert (line.well, line.found) == (True, "pushed 2026-11-01")
+
+
+@pytest.mark.parametrize(
+    ("kind", "well"),
+    [
+        ("application/vnd.docker.distribution.manifest.v2+json", True),
+        ("application/vnd.oci.image.index.v1+json", False),
+        ("application/vnd.docker.distribution.manifest.list.v2+json", False),
+        ("application/vnd.oci.image.manifest.v1+json", None),
+    ],
+)
+def test_an_image_in_a_form_that_sagemaker_refuses_is_told_with_what_to_do(kind, well):
+    answer = {"imagePushedAt": datetime(2026, 11, 1, tzinfo=UTC), "imageManifestMediaType": kind}
+    line = look_at_image(IMAGE, answer)
+    assert line.well is well
+    assert ("make image" in line.fix) is (well is not True)
+    assert (kind in line.found) is not (well is True)
 
 
 def test_an_image_elsewhere_is_not_looked_for():

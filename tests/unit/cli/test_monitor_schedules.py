@@ -12,9 +12,10 @@ from botocore.stub import Stubber
 from sagewatch.cli.monitor_schedules import EventBridgeSchedules, SageMakerMonitoringSchedules
 from sagewatch.job_security import JobSecurity
 from sagewatch.monitoring.job import Image, MonitoringJob
-from sagewatch.monitoring.policy import Quality
-from sagewatch.monitoring.schedule import build_monitoring_schedule
+from sagewatch.monitoring.policy import Quality, name_schedule
+from sagewatch.monitoring.schedule import build_monitoring_schedule, build_wake_up
 from sagewatch.monitoring.window import Span
+from tests.aws_in_process import empty_aws
 
 NOW = datetime(2026, 11, 22, 5, tzinfo=UTC)
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:processing-job/x"
@@ -120,4 +121,84 @@ def test_a_schedule_follows_the_network_that_its_jobs_are_to_have_and_are_no_lon
     with stub:
         schedules = SageMakerMonitoringSchedules(session, build_image(wanted), "s3://e/reports")
         assert schedules.put("churn", quality) == change
+    stub.assert_no_pending_responses()
+
+
+LONG = "team-perception-traffic-signs-detector-europe-production"
+NEIGHBOUR = "team-perception-traffic-signs-detector-europe-production-b"
+LEGACY = "team-perception-traffic-signs-detector-europe-prod-data-quality"
+OUTPUTS = {"MonitorScheduleGroup": "g", "MonitorQueueArn": "arn:aws:sqs:eu-west-1:123456789012:q",
+           "MonitorScheduleRoleArn": "arn:aws:iam::123456789012:role/r"}  # fmt: skip
+HOURLY = Quality(baseline="s3://b/baseline")
+
+
+def stand_legacy(client, endpoint):
+    """The schedule that a version before would have made for the endpoint."""
+    places = {
+        "group": "g",
+        "queue_arn": OUTPUTS["MonitorQueueArn"],
+        "role_arn": OUTPUTS["MonitorScheduleRoleArn"],
+    }
+    client.create_schedule(**{**build_wake_up(endpoint, HOURLY, **places), "Name": LEGACY})
+
+
+@pytest.fixture
+def scheduler():
+    """EventBridge Scheduler with the stack's group, and the schedules in it."""
+    with empty_aws():
+        client = boto3.client("scheduler", region_name="eu-west-1")
+        client.create_schedule_group(Name="g")
+        yield client
+
+
+def list_names(client):
+    return [row["Name"] for row in client.list_schedules(GroupName="g")["Schedules"]]
+
+
+@pytest.mark.parametrize("endpoint", [LONG, NEIGHBOUR])
+def test_a_schedule_by_the_cut_name_of_before_is_found_and_replaced_if_it_is_the_endpoints_own(
+    endpoint, scheduler
+):
+    stand_legacy(scheduler, endpoint)
+    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS)
+    own, other = name_schedule(LONG), endpoint != LONG
+    assert (schedules.find(LONG) is None) is other
+    assert schedules.put(LONG, HOURLY) == ("created" if other else "updated")
+    assert list_names(scheduler) == sorted([own, LEGACY] if other else [own])
+    assert schedules.put(LONG, HOURLY) == "unchanged"
+    assert schedules.remove(LONG) is True
+    assert list_names(scheduler) == ([LEGACY] if other else [])
+
+
+@pytest.mark.parametrize("endpoint", [LONG, NEIGHBOUR])
+def test_a_schedule_by_the_cut_name_of_before_is_removed_if_it_is_the_endpoints_own(endpoint, scheduler):
+    stand_legacy(scheduler, endpoint)
+    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS)
+    assert schedules.remove(LONG) is (endpoint == LONG)
+    assert list_names(scheduler) == ([] if endpoint == LONG else [LEGACY])
+
+
+@pytest.mark.parametrize("theirs", [False, True])
+def test_a_monitoring_schedule_by_the_cut_name_is_removed_only_if_its_job_looks_at_the_endpoint(theirs):
+    image = Image(image_uri="i", role_arn=ARN, instance_type="ml.m5.large")
+    keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    sagemaker = boto3.client("sagemaker", **keys)
+    stub = Stubber(sagemaker)
+    request = build_monitoring_schedule(NEIGHBOUR if theirs else LONG, HOURLY, image, "s3://e/reports")
+    stub.add_response(
+        "describe_monitoring_schedule",
+        {
+            "MonitoringScheduleArn": ARN, "MonitoringScheduleName": LEGACY, "CreationTime": NOW, "LastModifiedTime": NOW,
+            "MonitoringScheduleStatus": "Scheduled", "MonitoringScheduleConfig": request["MonitoringScheduleConfig"],
+        },
+        {"MonitoringScheduleName": LEGACY},
+    )  # fmt: skip
+    if not theirs:
+        stub.add_response("delete_monitoring_schedule", {}, {"MonitoringScheduleName": LEGACY})
+    stub.add_client_error("describe_monitoring_schedule", "ResourceNotFound")
+    with stub:
+        schedules = SageMakerMonitoringSchedules(
+            SimpleNamespace(client=lambda _: sagemaker), image, "s3://e/reports"
+        )
+        assert schedules.remove(LONG) is not theirs
     stub.assert_no_pending_responses()

@@ -32,7 +32,7 @@ class SageMakerElsewhere:
     ----------
     reader
         The role's name in every spoke, before its region: roles are an account's, spokes a region's. It names the hub's
-        stack and account, so that one account can be the spoke of several.
+        stack, account and region, so that one account can be the spoke of several.
     """
 
     def __init__(self, reader: str) -> None:
@@ -47,7 +47,7 @@ class SageMakerElsewhere:
             return self._jobs[place].describe_processing_job(name)
         except ClientError as error:
             if read_code(error) in _DENIED:
-                role = f"{self._reader}-{place.region}"
+                role = name_reader(place, "aws", self._reader).rpartition("/")[2]
                 raise RetryError(f"{role} of {place.account} may not be assumed") from error
             raise
 
@@ -57,10 +57,11 @@ def name_reader(place: Place, partition: str, reader: str) -> str:
 
     Examples
     --------
-    >>> name_reader(Place("210987654321", "eu-west-1"), "aws", "sagewatch-prod-reader-123456789012")
-    'arn:aws:iam::210987654321:role/sagewatch-prod-reader-123456789012-eu-west-1'
+    >>> name_reader(Place("210987654321", "eu-west-1"), "aws", "sagewatch-prod-123456789012useast1")
+    'arn:aws:iam::210987654321:role/sagewatch-prod-123456789012useast1-euwest1'
     """
-    return f"arn:{partition}:iam::{place.account}:role/{reader}-{place.region}"
+    # A name holds 64 letters at most: regions are spelled without their hyphens (deploy/spoke.yml).
+    return f"arn:{partition}:iam::{place.account}:role/{reader}-{place.region.replace('-', '')}"
 
 
 class _Reader(CredentialProvider):  # type: ignore[misc]  # botocore has no types

@@ -15,6 +15,7 @@ from sagewatch.errors import ConfigurationError
 
 PRICES = Path(__file__).parent / "prices" / "us-east-1.json"
 _KINDS: dict[type, tuple[type, ...]] = {str: (str,), float: (float, int), int: (float, int), dict: (dict,)}
+_OURS = frozenset({"quotas_as_of"})  # put together here: no line of a file
 _AT_LEAST_ONE = click.IntRange(min=1)
 
 
@@ -99,14 +100,30 @@ def read_table(own: Path | None) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise ConfigurationError("must be a JSON object of prices", where=str(own))
     for key, value in told.items():
-        if key not in table or type(value) not in _KINDS[type(table[key])]:
+        if key not in table or type(value) not in _KINDS[type(table[key])] or key in _OURS:
             raise ConfigurationError("is no price of the table", where=str(own), key=key)
+        rows = value if isinstance(value, dict) else {key: value}
+        for name, one in rows.items():
+            _check_number(one, str(own), name if rows is not value else f"{key}.{name}")
+        if key == "quotas" and (unknown := sorted(value.keys() - table[key].keys())):
+            known = ", ".join(sorted(table[key]))
+            raise ConfigurationError(
+                f"is none of the quotas: {known}", where=str(own), key=f"quotas.{unknown[0]}"
+            )
         table[key] = {**table[key], **value} if isinstance(value, dict) else value
     if "source" not in told:
         table["source"] += f" Here {own} says otherwise: {', '.join(sorted(told))}."
     if "quotas" in told:
         table["quotas_as_of"] += f"; of {own}: {', '.join(sorted(told['quotas']))}"
     return table
+
+
+def _check_number(value: object, where: str, key: str) -> None:
+    if isinstance(value, str) and "." not in key:
+        return  # region, currency, source
+    # NaN is smaller than nothing and greater than nothing.
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
+        raise ConfigurationError("must be a number, 0 or more", where=where, key=key)
 
 
 def tell_estimate(found: Estimate, traffic: Traffic, table: dict[str, Any]) -> str:
@@ -124,6 +141,7 @@ def tell_estimate(found: Estimate, traffic: Traffic, table: dict[str, Any]) -> s
         f"An hourly monitoring job on {traffic.job_instance} for each: {found.hourly_job:,.2f}, {ratio:.1f} times as much; "
         "captures in S3 are needed for both."
     )
+    own = "The sum counts no data quality jobs of our own (`quality:` in monitors.yml): each run costs what one run of that job costs."
     return "\n".join(
         [
             f"{traffic.endpoints} endpoints, {traffic.predictions_per_day:,} predictions a day each; {unit} a month of 30 days,",
@@ -131,6 +149,7 @@ def tell_estimate(found: Estimate, traffic: Traffic, table: dict[str, Any]) -> s
             *rows,
             f"  {'together':26} {found.month:10,.2f}",
             hourly,
+            own,
             f"Quotas, {table['quotas_as_of']}:",
             *quotas,
             "Assumed:",

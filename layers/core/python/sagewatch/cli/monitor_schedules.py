@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -9,9 +10,15 @@ from typing import Any, Protocol
 import msgspec
 
 from sagewatch.job_security import read_security
-from sagewatch.monitoring.job import NAME_PART, OWN_MONITORS, Image
-from sagewatch.monitoring.policy import EVENTBRIDGE, MODEL_MONITOR, Quality, name_schedule
-from sagewatch.monitoring.schedule import build_monitoring_schedule, build_wake_up
+from sagewatch.monitoring.job import ENTRYPOINT, NAME_PART, OWN_MONITORS, Image
+from sagewatch.monitoring.policy import (
+    EVENTBRIDGE,
+    MODEL_MONITOR,
+    Quality,
+    name_legacy_schedule,
+    name_schedule,
+)
+from sagewatch.monitoring.schedule import DUE, build_monitoring_schedule, build_wake_up
 
 _GONE = frozenset({"ResourceNotFound", "ResourceNotFoundException", "ValidationException"})
 _WAKE_UP_KEYS = ("ScheduleExpression", "State", "Target")
@@ -78,10 +85,12 @@ class EventBridgeSchedules:
             queue_arn=self._outputs["MonitorQueueArn"],
             role_arn=self._outputs["MonitorScheduleRoleArn"],
         )
-        there = self._get(endpoint)
+        there = self._get(name_schedule(endpoint))
         if there is None:
             self._client.create_schedule(**wanted)
-            return "created"
+            # Not before: between the two calls the endpoint is looked at twice rather than not at all.
+            return "updated" if self._remove_legacy(endpoint) else "created"
+        self._remove_legacy(endpoint)
         if holds({key: wanted[key] for key in _WAKE_UP_KEYS}, there):
             return "unchanged"
         self._client.update_schedule(**wanted)
@@ -89,13 +98,14 @@ class EventBridgeSchedules:
 
     def find(self, endpoint: str) -> Found | None:
         """As EventBridge Scheduler has it."""
-        there = self._get(endpoint)
+        there = self._get(name_schedule(endpoint)) or self._get_legacy(endpoint)
         return Found(there.get("State", "ENABLED"), there["ScheduleExpression"]) if there else None
 
     def remove(self, endpoint: str) -> bool:
         """Delete the schedule; runs that are under way end by themselves."""
-        if self._get(endpoint) is None:
-            return False
+        legacy = self._remove_legacy(endpoint)
+        if self._get(name_schedule(endpoint)) is None:
+            return legacy
         self._client.delete_schedule(GroupName=self._group, Name=name_schedule(endpoint))
         return True
 
@@ -128,8 +138,20 @@ class EventBridgeSchedules:
     def _group(self) -> str:
         return self._outputs["MonitorScheduleGroup"]
 
-    def _get(self, endpoint: str) -> dict[str, Any] | None:
-        return _find(self._client.get_schedule, GroupName=self._group, Name=name_schedule(endpoint))
+    def _get(self, name: str) -> dict[str, Any] | None:
+        return _find(self._client.get_schedule, GroupName=self._group, Name=name)
+
+    def _get_legacy(self, endpoint: str) -> dict[str, Any] | None:
+        """The schedule under the name of before, where what it sends names this very endpoint."""
+        name = name_legacy_schedule(endpoint)
+        there = self._get(name) if name else None
+        return there if there and _is_told_of(there["Target"].get("Input", ""), endpoint) else None
+
+    def _remove_legacy(self, endpoint: str) -> bool:
+        there = self._get_legacy(endpoint)
+        if there is not None:
+            self._client.delete_schedule(GroupName=self._group, Name=there["Name"])
+        return there is not None
 
 
 class SageMakerMonitoringSchedules:
@@ -143,10 +165,11 @@ class SageMakerMonitoringSchedules:
     def put(self, endpoint: str, quality: Quality) -> str:
         """Create the schedule, or update it."""
         wanted = build_monitoring_schedule(endpoint, quality, self._image, self._reports_uri)
-        there = self._get(endpoint)
+        there = self._get(name_schedule(endpoint))
         if there is None:
             self._client.create_monitoring_schedule(**wanted)
-            return "created"
+            return "updated" if self._remove_legacy(endpoint) else "created"
+        self._remove_legacy(endpoint)
         standing = there["MonitoringScheduleConfig"]
         # What AWS adds by itself is no difference; a network or a key that is no longer wanted is one.
         inline = standing.get("MonitoringJobDefinition")
@@ -158,7 +181,7 @@ class SageMakerMonitoringSchedules:
 
     def find(self, endpoint: str) -> Found | None:
         """As SageMaker has it."""
-        there = self._get(endpoint)
+        there = self._get(name_schedule(endpoint)) or self._get_legacy(endpoint)
         if there is None:
             return None
         schedule = there["MonitoringScheduleConfig"].get("ScheduleConfig", {})
@@ -166,14 +189,16 @@ class SageMakerMonitoringSchedules:
 
     def remove(self, endpoint: str) -> bool:
         """Delete the schedule; what it found before stays."""
-        if self._get(endpoint) is None:
-            return False
+        legacy = self._remove_legacy(endpoint)
+        if self._get(name_schedule(endpoint)) is None:
+            return legacy
         self._client.delete_monitoring_schedule(MonitoringScheduleName=name_schedule(endpoint))
         return True
 
     def find_last_run(self, endpoint: str) -> LastRun | None:
         """The latest execution."""
-        last = (self._get(endpoint) or {}).get("LastMonitoringExecutionSummary")
+        there = self._get(name_schedule(endpoint)) or self._get_legacy(endpoint) or {}
+        last = there.get("LastMonitoringExecutionSummary")
         if last is None:
             return None
         job = str(last.get("ProcessingJobArn", "")).rpartition("/")[2]
@@ -184,9 +209,25 @@ class SageMakerMonitoringSchedules:
             job,
         )
 
-    def _get(self, endpoint: str) -> dict[str, Any] | None:
-        name = name_schedule(endpoint)
+    def _get(self, name: str) -> dict[str, Any] | None:
         return _find(self._client.describe_monitoring_schedule, MonitoringScheduleName=name)
+
+    def _get_legacy(self, endpoint: str) -> dict[str, Any] | None:
+        """The schedule under the name of before, where its job looks at this very endpoint with our program."""
+        name = name_legacy_schedule(endpoint)
+        there = self._get(name) if name else None
+        job = (there or {}).get("MonitoringScheduleConfig", {}).get("MonitoringJobDefinition", {})
+        watched = [
+            one.get("EndpointInput", {}).get("EndpointName") for one in job.get("MonitoringInputs", [])
+        ]
+        program = job.get("MonitoringAppSpecification", {}).get("ContainerEntrypoint")
+        return there if watched == [endpoint] and program == list(ENTRYPOINT) else None
+
+    def _remove_legacy(self, endpoint: str) -> bool:
+        there = self._get_legacy(endpoint)
+        if there is not None:
+            self._client.delete_monitoring_schedule(MonitoringScheduleName=there["MonitoringScheduleName"])
+        return there is not None
 
 
 def build_schedules(session: Any, outputs: Mapping[str, str], image: Image) -> dict[str, Schedules]:
@@ -214,6 +255,15 @@ def holds(wanted: Any, there: Any) -> bool:
         same = isinstance(there, list) and len(wanted) == len(there)
         return same and all(holds(*pair) for pair in zip(wanted, there, strict=True))
     return bool(wanted == there)
+
+
+def _is_told_of(message: str, endpoint: str) -> bool:
+    """Whether a schedule's message is ours, about that endpoint."""
+    try:
+        told = json.loads(message)
+        return bool(told["detail-type"] == DUE and told["detail"]["endpoint"] == endpoint)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _find(describe: Any, **names: str) -> dict[str, Any] | None:

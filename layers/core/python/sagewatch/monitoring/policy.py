@@ -61,3 +61,17 @@ def name_schedule(endpoint: str) -> str:
         return endpoint + _SUFFIX
     digest = build_content_key(endpoint)[:8]
     return f"{endpoint[: room - 9].rstrip('-')}-{digest}{_SUFFIX}"
+
+
+def name_legacy_schedule(endpoint: str) -> str | None:
+    """The name that a schedule of a cut endpoint's name had without a digest; None where nothing is cut.
+
+    Endpoints with the same first 50 letters had that one in common: whose it is, its content tells.
+
+    Examples
+    --------
+    >>> name_legacy_schedule("churn") is None, name_legacy_schedule("a" * 63)
+    (True, 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-data-quality')
+    """
+    room = _NAME_LIMIT - len(_SUFFIX)
+    return None if len(endpoint) <= room else endpoint[:room].rstrip("-") + _SUFFIX

@@ -12,6 +12,7 @@ _ECR: Final = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[a-z0-9][a-z0-9._/-]*)"
     r"(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
+_REFUSED: Final = re.compile(r"vnd\.oci\.image\.(?:index|(?P<single>manifest))\.|manifest\.list\.")
 _ABSENT: Final = frozenset({"RepositoryNotFoundException", "ImageNotFoundException"})
 
 
@@ -60,4 +61,13 @@ def find_image(client: Callable[..., Any], uri: str) -> Line:
             raise
         fix = "No saliency or monitoring job can start. Push it with `make image`, or name another by the parameter explainImage."
         return Line(False, what, "is not there", fix)
-    return Line(True, what, f"pushed {row['imagePushedAt']:%Y-%m-%d}")
+    kind = row.get("imageManifestMediaType", "")
+    refused = _REFUSED.search(kind)
+    # An index (or list) is refused by whatever starts it; of a single OCI manifest that is known of models alone.
+    well = None if refused and refused["single"] else not refused
+    fix = (
+        f"SageMaker says `Unsupported manifest media type {kind}`: push it with `make image`, or build it with "
+        "`docker buildx build --provenance=false --sbom=false --output type=docker`."
+    )
+    told = f", as {kind}" if refused else ""
+    return Line(well, what, f"pushed {row['imagePushedAt']:%Y-%m-%d}{told}", fix if refused else "")

@@ -27,14 +27,23 @@ def check_keys(patient: Patient) -> Iterator[Line]:
 
 
 def _check_key(patient: Patient, arn: str, services: Mapping[str, str]) -> Iterator[Line]:
-    kms = patient.client("kms")
     name = arn.rpartition("/")[2]
+    owner, account = (one.split(":")[4] for one in (arn, patient.outputs["OperationsTopicArn"]))
+    if owner != account:  # a key's policy is shown to its own account alone
+        fix = (
+            f"Let its owner see that it is enabled and that its policy lets account {account} use it. {_DOCS}"
+        )
+        yield Line(None, f"key {name}", f"is of account {owner}, and cannot be looked at from here", fix)
+        return
+    kms = patient.client("kms")
     state = kms.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]
     fix = "Nothing under it can be read or written: enable it (KMS console), or cancel its deletion."
     yield Line(state == "Enabled", f"key {name}", state.lower(), fix)
     policy = json.loads(kms.get_key_policy(KeyId=arn, PolicyName="default")["Policy"])
     rows = policy["Statement"] if isinstance(policy["Statement"], list) else [policy["Statement"]]
-    account = patient.outputs["OperationsTopicArn"].split(":")[4]
+    rows = [
+        row for row in rows if any(fnmatchcase(arn, str(one)) for one in _as_list(row.get("Resource", "*")))
+    ]
     leaves = any(_lets_iam_decide(row, account) for row in rows)
     yield Line(
         leaves or None,
