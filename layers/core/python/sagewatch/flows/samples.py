@@ -93,7 +93,7 @@ def load_inputs(
         if stream is None:
             get_logger().info("sample_is_gone", key=key)
             continue
-        for number, line in pick_lines(stream, lines.keys()).items():
+        for number, line in pick_lines(stream, lines.keys()):
             try:
                 record = read_record(line, where=key)
             except RejectedInputError as error:
