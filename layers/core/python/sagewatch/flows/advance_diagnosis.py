@@ -274,9 +274,8 @@ def _finish(diagnosis: Diagnosis, world: World) -> Diagnosis:
         note_cost(diagnosis, BY, world)
         link_requests(diagnosis, report, world)
     else:
-        get_logger().error(
-            "diagnosis_ends_without_its_page", incident_id=diagnosis.incident_id, count=ENDINGS
-        )
+        # Each was begun and cut short, by a kill or an error; or done, and crossed before it was told.
+        get_logger().warning("diagnosis_told_as_it_is", incident_id=diagnosis.incident_id, count=ENDINGS)
     _note(diagnosis.incident_id, stage, world)
     if tries:
         write_page(diagnosis.incident_id, world)
