@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from datetime import UTC, datetime
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_payload_that_is_not_base64_is_rejected_with_its_side() -> None:
 
 def test_lines_are_picked_by_number() -> None:
     lines = [capture_line([[sign]], image=b"x" * 100_000) for sign in range(1, 9)]
-    picked = pick_lines(io.BytesIO(b"".join(lines)), [1, 5, 8, 99])
+    picked = dict(pick_lines(io.BytesIO(b"".join(lines)), [1, 5, 8, 99]))
     assert picked == {1: lines[0].rstrip(b"\n"), 5: lines[4].rstrip(b"\n"), 8: lines[7].rstrip(b"\n")}
 
 
@@ -58,4 +59,15 @@ def test_picking_stops_reading_after_the_last_line_wanted() -> None:
         yield b"first\nsecond\n" + b"x" * (1 << 20) + b"\n"
         raise AssertionError("read on")
 
-    assert pick_lines(chunks(), [2]) == {2: b"second"}
+    assert dict(pick_lines(chunks(), [2])) == {2: b"second"}
+
+
+def test_all_lines_of_a_large_file_are_picked_in_memory_of_a_few_of_them() -> None:
+    line = capture_line([[14]], image=b"x" * 300_000)
+    file = io.BytesIO(line * 100)
+    tracemalloc.start()
+    count = sum(1 for _ in pick_lines(file, range(1, 101)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 100
+    assert peak < 8 * len(line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from sagewatch.explain import heatmap
@@ -68,3 +69,14 @@ def test_a_caption_that_is_wider_than_its_panels_is_broken_and_ends_inside_the_s
 def test_a_word_that_is_wider_than_the_sheet_ends_with_it():
     panel = heatmap.heat_picture(np.zeros((8, 8)))
     assert heatmap.side_by_side((panel,), ("w" * 400, "")).height > heatmap.PANEL_SIDE
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [((64, 48), (64, 48)), ((320, 320), (320, 320)), ((1280, 640), (320, 160))]
+)
+def test_a_pages_copy_of_a_picture_is_no_larger_than_a_page_needs(size, shown):
+    picture = Image.new("RGB", size, (200, 10, 10))
+    copy = heatmap.page_copy(picture)
+    assert copy.size == shown
+    assert picture.size == size
+    assert copy.getpixel((5, 5)) == (200, 10, 10)

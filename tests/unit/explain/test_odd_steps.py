@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sagewatch.explain.report import Question, explain_steps
 from sagewatch.explain.selection import Chosen, Suspicion, choose_steps
@@ -109,3 +110,16 @@ def test_a_worker_may_be_called_anything_that_a_directory_may(endpoint, recorded
     report = explain_steps([Chosen(step)], TrialReader([step]), tmp_path / "out", Question())
     (image,) = report.images
     assert (tmp_path / "out" / image.heatmap).is_file()
+
+
+def test_a_picture_that_a_page_shows_smaller_is_kept_in_full_beside_it(recording, tmp_path, monkeypatch):
+    (step, *_) = find_steps(recording)
+    explain_steps([Chosen(step)], TrialReader([step]), tmp_path / "small", Question())
+    assert not (tmp_path / "small/full").exists()
+    monkeypatch.setattr("sagewatch.explain.heatmap.PAGE_SIDE", 20)
+    (row,) = explain_steps([Chosen(step)], TrialReader([step]), tmp_path / "large", Question()).images
+    for path in (row.input, row.overlay):
+        with Image.open(tmp_path / "large" / path) as shown:
+            assert max(shown.size) == 20
+        whole = (tmp_path / "small" / path).read_bytes()
+        assert (tmp_path / "large/full" / path).read_bytes() == whole

@@ -11,10 +11,12 @@ from sagewatch.entry import handle
 from sagewatch.errors import ConflictError, RefusedError, RetryError
 from sagewatch.events import Ticked
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
+from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
 from tests.unit.flows.captures import put_file
+from tests.unit.flows.test_diagnosis_leases import finding_on
 from tests.unit.flows.worlds import (
     MONITORS,
     NOW,
@@ -192,3 +194,42 @@ def test_a_swap_that_aws_was_never_asked_for_is_not_called_rolled_back(asks):
     diagnosis = world.state.load_diagnosis("signs")
     assert diagnosis.outcome == ("rolled_back" if asks else "swap_never_made")
     assert diagnosis.asked == (3 if asks else 0)
+
+
+@pytest.mark.parametrize("step", ["write_page", "link_requests", "note_cost"])
+@pytest.mark.parametrize("error", [Killed(), RefusedError("GetObject", "AccessDenied", "no")])
+def test_an_end_whose_page_kills_the_function_every_time_is_told_all_the_same(step, error, monkeypatch):
+    """Out of memory, or its time is up: whatever it may be, the lease is another's afterwards."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(f"sagewatch.flows.advance_diagnosis.{step}", fail)
+    world = build_world(MONITORS.replace("at_most: 20m}", "at_most: 20m}, cooldown: 1s"))
+    handle(manage_incident, build_event(build_finding()), world)
+    for _ in range(10):
+        with contextlib.suppress(Killed, RefusedError):
+            Pump(world).run()
+            record_and_settle(world, 2)
+    first = world.state.load_diagnosis("signs")
+    assert (first.phase, first.outcome, first.told) == ("finished", "explained", True)
+    assert world.state.load_incident(first.incident_id).diagnosis.stage == "finished"
+    assert [one["detail-type"] for one in world.bus.events].count("Diagnosis Finished") == 1
+    world.now.move(timedelta(minutes=1))
+    handle(manage_incident, build_event(finding_on("signs", "2", raised_at=world.now())), world)
+    Pump(world).run()
+    assert world.state.load_diagnosis("signs").incident_id != first.incident_id
+
+
+def test_an_alert_whose_page_kills_the_function_has_its_next_look_all_the_same(monkeypatch):
+    def killed(*_):
+        raise Killed
+
+    world = build_world()
+    handle(manage_incident, build_event(build_finding()), world)
+    monkeypatch.setattr("sagewatch.flows.deliver_alert.write_page", killed)
+    (before,) = world.alerts.list_due()
+    with pytest.raises(Killed):
+        handle(deliver_alert, world.bus.events[0], world)
+    (after,) = world.alerts.list_due()
+    assert after.due_at > before.due_at

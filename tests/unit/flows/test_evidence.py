@@ -146,6 +146,15 @@ def test_pictures_are_no_fields_and_are_withheld_where_fields_are_sensitive():
         assert (picture.encode() in read_bundle(world)["captures.jsonl"]) is shown
 
 
+def test_of_pictures_that_are_too_many_bytes_for_the_page_it_says_how_large_they_are(monkeypatch):
+    monkeypatch.setattr("sagewatch.flows.samples.MOST_BYTES", 2 * len(GREY) + 1)
+    world, _ = tell_of_named_inputs(MONITORS, base64.b64encode(GREY).decode(), "BASE64")
+    rows = [json.loads(line) for line in read_bundle(world)["captures.jsonl"].splitlines()]
+    told = [row["input"] for row in rows if row["media_type"] == "text/plain"]
+    assert len(rows) - len(told) == 2
+    assert set(told) == {f"a picture of {len(GREY):,} bytes, not shown here"}
+
+
 @pytest.mark.parametrize(("monitors", "shown"), [(MONITORS, True), (SENSITIVE, False)])
 def test_what_the_saliency_job_noted_is_withheld_where_fields_are_sensitive(monitors, shown):
     """A job of an older image notes the words of the owner's code, and these may quote a request."""

@@ -273,6 +273,18 @@ def test_of_many_captures_only_those_of_the_hooked_time_are_read(monkeypatch):
     ]
 
 
+def test_captures_are_looked_through_for_so_many_bytes_and_no_more(monkeypatch):
+    """The line that the budget cuts is none; what comes before it is linked, what comes after it is not read."""
+    world = build_captured()
+    diagnosis = build(hooked_at=NOW - timedelta(seconds=5), restored_at=NOW + timedelta(minutes=1))
+    rows = [{"request_digest": hashlib.sha256(b"input %d" % number).hexdigest()} for number in (1, 5)]
+    place = max(place for place in world.objects.bodies if place[1].startswith("capture/"))
+    lines = world.objects.bodies[place].splitlines(keepends=True)
+    monkeypatch.setattr("sagewatch.flows.recorded_requests.MOST_BYTES", sum(map(len, lines[:3])) + 10)
+    link_requests(diagnosis, {"images": rows}, world)
+    assert list(load_request_links(diagnosis.incident_id, world)) == [rows[0]["request_digest"]]
+
+
 def test_an_input_without_its_pictures_is_left_out_and_a_comparison_without_them_too():
     row = {
         "worker": "w", "step": 1, "class": 14, "probability": 0.9, "completeness_relative_error": 1e-7,

@@ -111,6 +111,7 @@ def test_a_baseline_comes_from_a_file_beside_monitors_yml(folder):
         ),
         ("threshold: 0.6", "treshold: 0.6", 8, "fixed-share.treshold", "did you mean threshold?"),
         ("no-data:", "no-date:", 11, "detectors.no-date", "did you mean no-data?"),
+        ("requests: 25", "requests: 501", 12, "observe.requests", "must be at most 500, not 501"),
         ("at_most: 10m", "megabyte: 10", 12, "observe.megabyte", "did you mean megabytes?"),
         ("requests: 25", "request: 25", 12, "observe.request", "did you mean requests?"),
         ("match:", "matches:", 16, "routes[0].matches", "did you mean match?"),

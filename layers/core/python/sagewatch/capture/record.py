@@ -15,7 +15,7 @@ from sagewatch.capture.spec import MEBIBYTE
 from sagewatch.errors import RejectedInputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 
 class Payload(msgspec.Struct, frozen=True):
@@ -91,8 +91,8 @@ def read_record(line: bytes, *, where: str = "capture line") -> Record:
 
 def pick_lines(
     source: Source, numbers: Collection[int], *, longest_line_bytes: int = 64 * MEBIBYTE
-) -> dict[int, bytes]:
-    """Take certain lines out of a capture file, in memory of those lines and one buffer.
+) -> Iterator[tuple[int, bytes]]:
+    """Take certain lines out of a capture file, one at a time, in memory of one line and one buffer.
 
     Parameters
     ----------
@@ -102,18 +102,16 @@ def pick_lines(
         Line numbers, counted from 1. Numbers beyond the end are left out of the answer.
     """
     wanted = set(numbers)
-    picked: dict[int, bytes] = {}
+    last = max(wanted, default=0)
     before = 0
-    for block in iterate_blocks(source, longest_line_bytes):
-        count = len(block.ends)
-        here = wanted.intersection(range(before + 1, before + count + 1))
-        if here and not block.too_long:
-            lines = list(block.split())
-            picked.update((number, lines[number - before - 1].rstrip(b"\n")) for number in sorted(here))
-        before += count
-        if not any(number > before for number in wanted):
+    for block in iterate_blocks(source, longest_line_bytes) if wanted else ():
+        if not block.too_long:
+            for number, line in enumerate(block.split(), before + 1):
+                if number in wanted:
+                    yield number, line.rstrip(b"\n")
+        before += len(block.ends)
+        if before >= last:
             break
-    return picked
 
 
 def _read_payload(side: Output | None, where: str, key: str) -> Payload | None:

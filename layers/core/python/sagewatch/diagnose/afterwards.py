@@ -52,6 +52,7 @@ def go_back_again(d: Diagnosis, policy: Policy, now: datetime) -> Step:
         restored_at=None,
         let_go_at=None,
         finished_at=None,
+        endings=0,
         told=False,
         explains=d.phase is Phase.EXPLAINING,
     )

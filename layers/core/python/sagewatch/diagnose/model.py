@@ -121,6 +121,8 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         Why the last attempt of a step could not be made (throttled, endpoint busy); empty where it could.
     stop_asked_by
         Who wants the endpoint back at once; empty while nobody does.
+    endings
+        How often telling the end was begun with all that belongs to it; it is told without, once that was tried in vain.
     told
         Whether the end of it has been told.
     report_digest
@@ -166,6 +168,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
     recorded: int = 0
     explains: bool = False
     job_started: bool = False
+    endings: int = 0
     told: bool = False
     report_digest: str | None = None
     stop_asked_by: str = ""

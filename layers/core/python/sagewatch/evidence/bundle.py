@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
 MANIFEST = "manifest.json"
@@ -53,20 +53,25 @@ _MEDIA_TYPES = {
 }
 
 
-def build_manifest(incident_id: str, made_at: datetime, files: Mapping[str, bytes]) -> Manifest:
+def build_manifest(
+    incident_id: str, made_at: datetime, files: Mapping[str, bytes], listed: Iterable[BundledFile] = ()
+) -> Manifest:
     """The manifest of these files.
 
     Parameters
     ----------
     files
         Content by path, relative to the bundle, with ``/`` between folders.
+    listed
+        Files that nobody has in memory, as they were described.
 
     Raises
     ------
     ValueError
         A path that leaves the bundle, or that is the manifest's own.
     """
-    bundled = tuple(_describe(path, files[path]) for path in sorted(files))
+    described = [_describe(path, body) for path, body in files.items()]
+    bundled = tuple(sorted([*described, *listed], key=lambda one: one.path))
     return Manifest(
         incident_id=incident_id,
         made_at=made_at.isoformat(),
@@ -120,15 +125,21 @@ def find_media_type(path: str) -> str:
     return _MEDIA_TYPES.get(path.rpartition(".")[2].lower(), "application/octet-stream")
 
 
-def _describe(path: str, content: bytes) -> BundledFile:
+def describe_file(path: str, size_bytes: int, sha256: str) -> BundledFile:
+    """The entry of a file that is known by its size and its fingerprint alone.
+
+    Raises
+    ------
+    ValueError
+        A path that leaves the bundle, or that is the manifest's own.
+    """
     if path == MANIFEST or not _is_within(path):
         raise ValueError(f"not a path within the bundle: {path!r}")
-    return BundledFile(
-        path=path,
-        media_type=find_media_type(path),
-        size_bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
-    )
+    return BundledFile(path, find_media_type(path), size_bytes, sha256)
+
+
+def _describe(path: str, content: bytes) -> BundledFile:
+    return describe_file(path, len(content), hashlib.sha256(content).hexdigest())
 
 
 def _is_within(path: str) -> bool:

@@ -70,7 +70,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     looks_past
         Whether that is more than a map without any preference has there.
     input_png, overlay_png
-        The picture, and the picture under its heat map, of equal shape.
+        The picture, and the picture under its heat map, of equal shape; empty where the page has no room for them.
     role
         ``suspicious``, ``clean`` (of before the incident), ``other``, or nothing known.
     event_id, where

@@ -68,6 +68,7 @@ def build_heat_maps(dossier: Dossier) -> Markup | None:
         tag("label", tag("span", "All pictures"), _build_range("all", "Input or heat map, all pictures"),
             class_="all-pictures"),
         _build_groups(dossier),
+        _tell_left_out(dossier),
         notes,
         _build_requests(dossier),
         failures,
@@ -112,7 +113,7 @@ def _count_pictures(count: int) -> str:
 
 def _build_groups(dossier: Dossier) -> list[Child]:
     """The pairs by what they are in the incident; a heading only where there is more than one kind."""
-    numbered = list(enumerate(dossier.explained, 1))
+    numbered = [pair for pair in enumerate(dossier.explained, 1) if pair[1].input_png]
     groups = {
         role: [pair for pair in numbered if (pair[1].role if pair[1].role in _TITLES else "") == role]
         for role in _TITLES
@@ -125,6 +126,19 @@ def _build_groups(dossier: Dossier) -> list[Child]:
             built.append(tag("h3", f"{title} ", tag("small", f"{len(group)}, {told}")))
         built.append(tag("ul", (_build_pair(one, number, dossier) for number, one in group), class_="pairs"))
     return built
+
+
+def _tell_left_out(dossier: Dossier) -> Markup | None:
+    left_out = sum(not one.input_png for one in dossier.explained)
+    if not left_out:
+        return None
+    shown = len(dossier.explained) - left_out
+    return tag(
+        "p",
+        f"{shown} of {len(dossier.explained)} inputs are shown: a page holds so much. The other {left_out} lie in "
+        "explain/ beside this page, as explanations.json lists them.",
+        class_="small from",
+    )
 
 
 def _build_sum(dossier: Dossier, doubtful: int) -> Markup:

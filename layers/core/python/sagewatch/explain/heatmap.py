@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 PANEL_SIDE: Final = 256
+PAGE_SIDE: Final = 320
 _MARGIN: Final = 8
 _CAPTION_LINE: Final = 22
 _INK: Final = (28, 32, 38)
@@ -78,6 +79,15 @@ def outline_region(picture: Image.Image, region: Region) -> Image.Image:
 def overlay_picture(picture: Image.Image, heat: Image.Image, share: float = 0.5) -> Image.Image:
     """The heat map laid over the input; `share` is how much of the heat map shows, 0 to 1."""
     return Image.blend(picture, heat, share)
+
+
+def page_copy(picture: Image.Image) -> Image.Image:
+    """The picture as a page shows it: its longest side ``PAGE_SIDE`` at most; a smaller one is itself."""
+    if max(picture.size) <= PAGE_SIDE:
+        return picture
+    copy = picture.copy()
+    copy.thumbnail((PAGE_SIDE, PAGE_SIDE), Image.Resampling.LANCZOS)
+    return copy
 
 
 def side_by_side(panels: tuple[Image.Image, ...], caption: tuple[str, ...]) -> Image.Image:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sagewatch.explain.trial import StepFile, TrialReader
 
 SCHEMA: Final = 1
+FULL: Final = "full"  # pictures that a page shows smaller, as the model saw them
 _LONGEST_NAME: Final = 80  # of a worker in a file's name, which may have 255 bytes
 
 
@@ -138,7 +139,7 @@ class ExplanationReport:
 def explain_steps(
     chosen: Sequence[Chosen], reader: TrialReader, output: Path, question: Question
 ) -> ExplanationReport:
-    """Explain each step and write its three pictures; a step that cannot be explained is skipped with the reason.
+    """Explain each step and write its three pictures, for a page and where that is smaller in full; a step that cannot be explained is skipped with the reason.
 
     Where there are suspicious inputs and others, their mean maps are compared, and drawn in `means/`.
 
@@ -207,8 +208,13 @@ def _write_pictures(
     past = explanation.complete and outside > even
     caption = _caption(file, explanation, class_name, _tell_region(outside, even, past=past))
     panels = heatmap.side_by_side((picture, heatmap.outline_region(overlay, question.region), heat), caption)
-    for room, image in (("heatmaps", panels), ("inputs", picture), ("overlays", overlay)):
-        (output / room / base).write_bytes(heatmap.png_bytes(image))
+    (output / "heatmaps" / base).write_bytes(heatmap.png_bytes(panels))
+    for room, image in (("inputs", picture), ("overlays", overlay)):
+        copy = heatmap.page_copy(image)
+        (output / room / base).write_bytes(heatmap.png_bytes(copy))
+        if copy is not image:
+            (output / FULL / room).mkdir(parents=True, exist_ok=True)
+            (output / FULL / room / base).write_bytes(heatmap.png_bytes(image))
     error = explanation.completeness_relative_error
     return ExplainedImage(
         file.worker, file.step, explanation.class_id, class_name, explanation.probability, explanation.logit,

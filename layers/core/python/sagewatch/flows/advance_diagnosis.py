@@ -45,6 +45,8 @@ from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 BY = "advance_diagnosis"
+ENDINGS = 3
+"""How often cost, links and page are tried before an end is told without them: the alert writes its page again."""
 _STEPS_AT_ONCE = 12  # more than a diagnosis has; a bound against a loop that a wrong table would make
 
 
@@ -265,17 +267,28 @@ def _finish(diagnosis: Diagnosis, world: World) -> Diagnosis:
     """Tell the end: progress, page, bus; and only then write down that it was told."""
     at = diagnosis.finished_at or world.now()
     report = load_report(diagnosis.incident_id, world)
-    explained = len(report.get("images", []))
-    stage = _build_progress(diagnosis, diagnosis.outcome, at, explained)
-    link_requests(diagnosis, report, world)
-    note_cost(diagnosis, BY, world)
+    stage = _build_progress(diagnosis, diagnosis.outcome, at, len(report.get("images", [])))
+    tries = diagnosis.endings < ENDINGS
+    if tries:
+        diagnosis = _count_ending(diagnosis, world)
+        note_cost(diagnosis, BY, world)
+        link_requests(diagnosis, report, world)
+    else:
+        # Each was begun and cut short, by a kill or an error; or done, and crossed before it was told.
+        get_logger().warning("diagnosis_told_as_it_is", incident_id=diagnosis.incident_id, count=ENDINGS)
     _note(diagnosis.incident_id, stage, world)
-    write_page(diagnosis.incident_id, world)
+    if tries:
+        write_page(diagnosis.incident_id, world)
     _tell(diagnosis, "abandoned" if diagnosis.phase is Phase.ABANDONED else "finished", world)
     digest = diagnosis.report_digest
     if digest is None:
         digest = digest_report(diagnosis.incident_id, world)
     return world.state.save_diagnosis(msgspec.structs.replace(diagnosis, told=True, report_digest=digest), [])
+
+
+def _count_ending(diagnosis: Diagnosis, world: World) -> Diagnosis:
+    """Claimed before it is tried: what kills the function (its memory, its time) must not keep the lease for ever."""
+    return world.state.save_diagnosis(msgspec.structs.replace(diagnosis, endings=diagnosis.endings + 1), [])
 
 
 def _note(incident_id: str, progress: Progress, world: World) -> None:

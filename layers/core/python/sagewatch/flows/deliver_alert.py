@@ -48,17 +48,20 @@ def deliver_alert(fact: Fact, world: World) -> None:
     )
     outcomes = [one for one in results if isinstance(one, Outcome)]
     failures = [one for one in results if isinstance(one, SagewatchError)]
-    grew = isinstance(fact, IncidentChanged) and fact.change == "updated"
-    for incident_id in _list_pages(incident, outcomes, world, grew=grew):
-        write_page(incident_id, world)
+    try:
+        is_muted = find_mute(incident.incident_id, build_labels(incident), quiet, now) is not None
+        due = now + SOON if failures else _find_due(incident, outcomes, quiet, now, world)
+        world.alerts.save_due(incident, due, now)
+        if incident.diagnosis is not None and incident.diagnosis.explained and not is_muted:
+            share_pictures(incident, [(target.group, target.name) for target in targets], world)
+    finally:
+        # Last, and whatever became of the rest: it is the only step whose size the incident sets.
+        grew = isinstance(fact, IncidentChanged) and fact.change == "updated"
+        for incident_id in _list_pages(incident, outcomes, world, grew=grew):
+            write_page(incident_id, world)
     if not targets and not isinstance(fact, AlertDue):
         # Nobody is told, but whoever looks it up (a rehearsal, a detector on trial) finds its page.
         write_page(incident.incident_id, world)
-    is_muted = find_mute(incident.incident_id, build_labels(incident), quiet, now) is not None
-    if incident.diagnosis is not None and incident.diagnosis.explained and not is_muted:
-        share_pictures(incident, [(target.group, target.name) for target in targets], world)
-    due = now + SOON if failures else _find_due(incident, outcomes, quiet, now, world)
-    world.alerts.save_due(incident, due, now)
     if failures:
         raise failures[0]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sagewatch.evidence.model import Explained, Looked
@@ -17,9 +17,12 @@ _COMPARED = frozenset({"sentence", "verdict", "suspicious", "others", "others_ar
 
 
 def read_explained(
-    report: Mapping[str, Any], pictures: Mapping[str, bytes], links: Mapping[str, Sequence[Mapping[str, str]]]
+    report: Mapping[str, Any],
+    pictures: Mapping[str, bytes],
+    links: Mapping[str, Sequence[Mapping[str, str]]],
+    kept: Collection[str] = (),
 ) -> Iterable[Explained]:
-    """Every explained input whose pictures are there.
+    """Every explained input whose pictures are there; without them where they are ``kept`` and not shown.
 
     Parameters
     ----------
@@ -30,7 +33,9 @@ def read_explained(
     """
     left = {digest: iter(each) for digest, each in links.items()}
     for row in report.get("images", []):
-        if not row.keys() >= _TOLD or row["input"] not in pictures or row["overlay"] not in pictures:
+        pair = (row["input"], row["overlay"])
+        drawn = all(path in pictures for path in pair)
+        if not row.keys() >= _TOLD or not (drawn or all(path in pictures or path in kept for path in pair)):
             continue
         link = next(left.get(row.get("request_digest", ""), _NO_LINKS), _NOBODY)
         yield Explained(
@@ -41,8 +46,8 @@ def read_explained(
             completeness_error=row["completeness_relative_error"],
             outside_share=row["outside_roi_share"],
             looks_past=row.get("looks_past_region", False),  # reports of an older job do not say
-            input_png=pictures[row["input"]],
-            overlay_png=pictures[row["overlay"]],
+            input_png=pictures[row["input"]] if drawn else b"",
+            overlay_png=pictures[row["overlay"]] if drawn else b"",
             role=row.get("role", ""),
             event_id=row.get("request_id") or link.get("id", ""),
             where=row.get("request_where") or link.get("where", ""),

@@ -80,7 +80,7 @@ def _read_values(
             continue
         answers = {one.sample.line: one for one in iterate_predictions(segment)}
         looked += len(answers)
-        for number, line in pick_lines(stream, answers.keys()).items():
+        for number, line in pick_lines(stream, answers.keys()):
             try:
                 record = read_record(line, where=segment.key)
                 text = record.input.content.decode() if record.input else ""

@@ -44,7 +44,7 @@ from sagewatch.flows.feature_extremes import load_extremes
 from sagewatch.flows.moved_features import load_moved
 from sagewatch.flows.recorded_requests import REQUESTS, load_request_links
 from sagewatch.flows.report_files import list_broken, load_report_files
-from sagewatch.flows.saliency_files import load_pictures, load_report
+from sagewatch.flows.saliency_files import FULL, Pictures, load_pictures, load_report
 from sagewatch.flows.samples import get_sensitive, load_clean, load_suspicious, remember_sensitive
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
@@ -81,7 +81,7 @@ def write_page(incident_id: str, world: World) -> None:
     # A picture of an input names none of its fields, and a digest of a small one can be guessed.
     withheld = bool(get_sensitive(incident.latest, world))
     saliency = load_report(incident_id, world)
-    pictures = {} if withheld else load_pictures(incident_id, saliency, world)
+    pictures = Pictures() if withheld else load_pictures(incident_id, saliency, world)
     requests = {} if withheld else load_file(incident_id, REQUESTS, world)
     report = load_report_files(incident.latest, world)
     dossier = _gather(incident, saliency, pictures, report, now, world)
@@ -95,9 +95,10 @@ def write_page(incident_id: str, world: World) -> None:
     }
     for name, body in written.items():
         _put(incident_id, name, body, world)
-    files = written | {f"explain/{name}": body for name, body in pictures.items()}
+    files = written | {f"explain/{name}": body for name, body in pictures.shown.items()}
     files |= load_file(incident_id, CONFIGS, world) | requests
-    _put(incident_id, MANIFEST, encode_manifest(build_manifest(incident_id, now, files)), world)
+    kept = [msgspec.structs.replace(one, path=f"explain/{one.path}") for one in pictures.kept]
+    _put(incident_id, MANIFEST, encode_manifest(build_manifest(incident_id, now, files, kept)), world)
     write_index(now, world)
 
 
@@ -140,7 +141,7 @@ def write_index(now: datetime, world: World) -> None:
 def _gather(
     incident: Incident,
     report: Mapping[str, Any],
-    pictures: Mapping[str, bytes],
+    pictures: Pictures,
     report_files: dict[str, bytes],
     now: datetime,
     world: World,
@@ -160,8 +161,15 @@ def _gather(
         samples=load_suspicious(incident.latest, segments, world)
         or load_extremes(incident.latest, moved, report_files, world),
         clean_samples=load_clean(incident.latest, segments, world),
-        explained=tuple(read_explained(report, pictures, load_request_links(incident.incident_id, world))),
-        looked=read_looked(report, pictures),
+        explained=tuple(
+            read_explained(
+                report,
+                pictures.shown,
+                load_request_links(incident.incident_id, world),
+                {one.path for one in pictures.kept},
+            )
+        ),
+        looked=read_looked(report, pictures.shown),
         explain_notes=tuple(
             _list_notes(report, pictures, withheld=bool(get_sensitive(incident.latest, world)))
         ),
@@ -190,17 +198,18 @@ def _count_captures(
     return captured and msgspec.structs.replace(captured, whole=start >= kept_from)
 
 
-def _list_notes(report: Mapping[str, Any], pictures: Mapping[str, bytes], *, withheld: bool) -> Iterator[str]:
+def _list_notes(report: Mapping[str, Any], pictures: Pictures, *, withheld: bool) -> Iterator[str]:
     """What the saliency job noted, unless inputs are withheld: a note may hold what the owner's code said of one."""
     notes = report.get("notes", [])
     if withheld and notes:
         yield "What the saliency job noted is withheld: the endpoint has sensitive fields. It is in explanations.json."
     elif not withheld:
         yield from map(str, notes)
-    others = report.get("files", {}).keys() - pictures.keys()
-    if pictures and others:
-        yield f"{len(others)} pictures are not, or no longer, as the saliency job listed them: they are not shown."
-    if report.get("images") and not pictures:
+    if pictures.wrong:
+        yield f"{pictures.wrong} pictures are not, or no longer, as the saliency job listed them: they are not shown."
+    if any(one.path.startswith(FULL) for one in pictures.kept):
+        yield "Pictures that are larger than shown here lie in explain/full/ beside this page, as the model saw them."
+    if report.get("images") and withheld:
         yield "Heat maps are withheld: the endpoint has sensitive fields, and a picture of an input names none."
 
 

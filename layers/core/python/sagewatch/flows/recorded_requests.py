@@ -10,7 +10,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, BinaryIO
 
 from sagewatch.capture import Segment, pick_lines, read_record
 from sagewatch.diagnose.model import Diagnosis
@@ -19,8 +19,10 @@ from sagewatch.finding import Stream
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
+BLOCK_BYTES = 1 << 18
 MOST_LINES = 4000
-"""Captured lines that are looked through at most: a quarter of a gigabyte of photographs."""
+MOST_BYTES = 256_000_000
+"""Captures that are looked through at most, one line in memory: some ten seconds in the function that does it."""
 _AROUND = timedelta(minutes=2)  # requests under way while the endpoint moved
 _LONGEST_FILE = timedelta(minutes=30)  # segments are found by their beginning
 
@@ -81,14 +83,14 @@ def _find(wanted: Counter[str], since: datetime, segments: Iterable[Segment], wo
     recording: Links = defaultdict(list)
     moving: Links = defaultdict(list)
     since = since.replace(microsecond=0)  # the capture tells whole seconds
-    looked = 0
+    looked, budget = 0, _Budget(MOST_BYTES)
     for segment in segments:
         lines = {segment.line(position) for position in range(segment.predictions)}
         looked += len(lines)
-        if looked > MOST_LINES:
+        if looked > MOST_LINES or not budget.left:
             get_logger().warning("requests_not_all_looked_for", count=looked)
             break
-        for digest, at, link in _read_digests(segment, lines, world):
+        for digest, at, link in _read_digests(segment, lines, budget, world):
             if digest in wanted:
                 (recording if at is not None and at >= since else moving)[digest].append(link)
         if all(len(recording[digest]) >= count for digest, count in wanted.items()):
@@ -97,13 +99,25 @@ def _find(wanted: Counter[str], since: datetime, segments: Iterable[Segment], wo
     return {digest: links for digest, links in found.items() if links}
 
 
+class _Budget:
+    """So many bytes for all files; the one that exceeds them ends there."""
+
+    def __init__(self, count: int) -> None:
+        self.left = count
+
+    def spend_on(self, stream: BinaryIO) -> Iterator[bytes]:
+        while self.left and (chunk := stream.read(min(BLOCK_BYTES, self.left))):
+            self.left -= len(chunk)
+            yield chunk
+
+
 def _read_digests(
-    segment: Segment, lines: set[int], world: World
+    segment: Segment, lines: set[int], budget: _Budget, world: World
 ) -> Iterator[tuple[str, datetime | None, Link]]:
     stream = world.objects.open_object(segment.bucket, segment.key)
     if stream is None:
         return
-    for number, line in pick_lines(stream, lines).items():
+    for number, line in pick_lines(budget.spend_on(stream), lines):
         try:
             record = read_record(line, where=segment.key)
         except RejectedInputError as error:

@@ -128,7 +128,7 @@ def _read_requests(chosen: Sequence[Chosen], world: World) -> Iterator[Row]:
         if stream is None:
             get_logger().info("sample_is_gone", key=key)
             continue
-        for number, line in pick_lines(stream, lines.keys()).items():
+        for number, line in pick_lines(stream, lines.keys()):
             one, role = lines[number]
             try:
                 record = read_record(line, where=key)

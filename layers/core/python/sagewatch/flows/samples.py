@@ -17,6 +17,8 @@ from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 CLEAN_SHOWN = 6
+MOST_BYTES = 2_000_000
+"""Pictures of one group of inputs that a page embeds at most; of the others it says how large they are."""
 CLEAN_FROM_WITHIN = timedelta(days=1)  # before the finding
 _TEXT_SHOWN = 400
 _PICTURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg"}
@@ -84,23 +86,27 @@ def _read_prediction(segment: Segment, position: int, index: int) -> Predicted:
 def load_inputs(
     chosen: Sequence[Predicted], world: World, sensitive: tuple[str, ...] = ()
 ) -> Iterator[SampleInput]:
-    """The captured inputs, each object read once; those that cannot be read are left out and logged."""
+    """The captured inputs, each object read once, with pictures of ``MOST_BYTES`` together; those that cannot be read are left out and logged."""
     wanted: dict[tuple[str, str], dict[int, Predicted]] = {}
     for one in chosen:
         wanted.setdefault((one.sample.bucket, one.sample.key), {})[one.sample.line] = one
+    left = MOST_BYTES
     for (bucket, key), lines in wanted.items():
         stream = world.objects.open_object(bucket, key)
         if stream is None:
             get_logger().info("sample_is_gone", key=key)
             continue
-        for number, line in pick_lines(stream, lines.keys()).items():
+        for number, line in pick_lines(stream, lines.keys()):
             try:
                 record = read_record(line, where=key)
             except RejectedInputError as error:
                 get_logger().info("sample_unreadable", key=key, line=number, reason=error.reason)
                 continue
             content = record.input.content if record.input else b""
-            yield _build_input(content, lines[number], f"s3://{bucket}/{key} line {number}", sensitive)
+            where = f"s3://{bucket}/{key} line {number}"
+            built = _build_input(content, lines[number], where, sensitive, left)
+            left -= len(built.picture or b"")
+            yield built
 
 
 def get_sensitive(finding: Finding, world: World) -> tuple[str, ...]:
@@ -129,13 +135,17 @@ def remember_sensitive(finding: Finding, now: datetime, world: World) -> None:
 
 
 def _build_input(
-    content: bytes, answer: Predicted, where: str, sensitive: tuple[str, ...] = ()
+    content: bytes, answer: Predicted, where: str, sensitive: tuple[str, ...], left: int
 ) -> SampleInput:
     plain = SampleInput(label=answer.label, confidence=answer.confidence, where=where)
     for magic, media_type in _PICTURES.items():
         if content.startswith(magic):
             if sensitive:
                 return msgspec.structs.replace(plain, text=WITHHELD)
+            if len(content) > left:
+                return msgspec.structs.replace(
+                    plain, text=f"a picture of {len(content):,} bytes, not shown here"
+                )
             return msgspec.structs.replace(plain, picture=content, media_type=media_type)
     try:
         # Redacted before it is cut: a cut JSON has no names.

@@ -35,6 +35,8 @@ from sagewatch.section import (
     read_text,
 )
 
+MOST_REQUESTS = 500
+"""Of one diagnosis: the saliency job, its report and the page of the incident go by their number."""
 _VARIABLE = re.compile("[A-Za-z_][A-Za-z0-9_]{0,1023}")
 
 
@@ -132,7 +134,7 @@ def _read_diagnosis(section: Section | None) -> Policy:
         observe.expect("requests", "at_most", "every", "megabytes")
         plain = msgspec.structs.replace(
             plain,
-            requests=observe.take("requests", read_positive, plain.requests),
+            requests=observe.take("requests", _read_requests, plain.requests),
             at_most=observe.take("at_most", read_duration, plain.at_most),
             every=observe.take("every", read_positive, plain.every),
             megabytes=observe.take("megabytes", read_positive, plain.megabytes),
@@ -150,6 +152,13 @@ def _read_diagnosis(section: Section | None) -> Policy:
         canary=section.take("canary", read_switch, plain.canary),
         rollback_alarms=section.take("rollback_alarms", _read_alarms, plain.rollback_alarms),
     )
+
+
+def _read_requests(value: Any) -> int:
+    number = read_positive(value)
+    if number > MOST_REQUESTS:
+        raise ValueError(f"must be at most {MOST_REQUESTS}, not {number}")
+    return number
 
 
 def _read_mode(value: Any) -> str:
