@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
-from layout import LAYOUT, describe_layout, has_bias, is_batch_norm
+from layout import LAYOUT, count_channels, describe_layout, has_bias, is_batch_norm
 from tensor_store import StepStore, new_worker_name, open_store
 
 if TYPE_CHECKING:
@@ -159,9 +159,9 @@ class TensorRecorder:
         self._last = next((name for name, keeper in keepers.items() if keeper.output is logits), None)
         logits[0, int(logits[0].argmax())].backward(inputs=[image])
         kind = self.model._get_name()  # noqa: SLF001 - the name smdebug gives
-        if self._last is not None:
-            # One at the predicted class, zero elsewhere: nobody needs to be told.
-            tensors.pop(f"gradient/{self._last}_output", None)
+        for name, module in self._biased.items():
+            # No way leads from it to the answer (a head that only training uses, or whose output nobody returns).
+            tensors.setdefault(f"gradient/{name}_output", torch.zeros(1, count_channels(module)))
         tensors[f"{kind}_input_0"] = image.detach()
         tensors["gradient/image"] = image.grad
         tensors[f"{self._last or kind}_output_0"] = logits.detach()
@@ -267,7 +267,8 @@ class _GradientKeeper:
         if threading.get_ident() != self._thread:
             return  # another request, which this server answers at the same moment with the same module
         self.output = output
-        output.register_hook(self._keep)
+        if output.requires_grad:  # or it does not depend on the image, and no gradient comes
+            output.register_hook(self._keep)
 
     def _keep(self, gradient: torch.Tensor) -> None:
         # A module that is used twice has one bias and two gradients. Of one size they add up; each size has its own

@@ -39,6 +39,11 @@ def has_bias(module: nn.Module) -> bool:
     return is_batch_norm(module) or (isinstance(module, _AFFINE) and module.bias is not None)
 
 
+def count_channels(module: nn.Module) -> int:
+    """How many biases a biased module has."""
+    return int((module.running_mean if is_batch_norm(module) else module.bias).numel())
+
+
 def describe_layout(model: nn.Module, last: str | None) -> dict[str, Any]:
     """The network's biased modules in the order of the module tree, and what else is in it.
 

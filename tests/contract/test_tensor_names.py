@@ -40,6 +40,7 @@ def test_every_name_that_is_read_is_written_and_no_other(written, endpoint):
     batch_norms = [name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(batch_norms) == 20
     read = {names.model_input("ResNet"), names.IMAGE_GRADIENT, names.output("fc")}
+    read |= {names.output_gradient("fc")}
     read |= {names.LAYOUT, names.REQUEST, names.SECONDS}
     read |= {names.parameter("ResNet", "fc", kind) for kind in ("weight", "bias")}
     for module in batch_norms:

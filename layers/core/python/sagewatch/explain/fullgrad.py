@@ -16,7 +16,7 @@ import numpy as np
 from sagewatch.errors import RejectedInputError
 from sagewatch.explain import names
 from sagewatch.explain.enlarging import enlarge_sum
-from sagewatch.explain.layers import Layer, get_tensor, only_item, pair_layers, read_layout
+from sagewatch.explain.layers import Layer, only_item, pair_layers, read_layout
 from sagewatch.explain.scaled_sums import sum_layers, sum_scaled
 
 if TYPE_CHECKING:
@@ -98,20 +98,13 @@ def explain(tensors: Mapping[str, NDArray[Any]], where: str) -> Explanation:
     class_id = int(np.argmax(logits))
     layers = pair_layers(tensors, layout, where)
     contributions = [_dot(image, gradient), *(layer.contribution() for layer in layers)]
-    if layout.last is not None:
-        bias = get_tensor(tensors, names.parameter(layout.model, layout.last, "bias"), where).astype(
-            np.float64
-        )
-        if bias.shape != logits.shape:
-            raise RejectedInputError(f"the tensors of {layout.last} do not fit together", where=where)
-        contributions.append(float(bias[class_id]))
     logit = float(logits[class_id])
     return Explanation(
         class_id,
         float(1 / np.exp(logits - logit).sum()),
         logit,
         _relative_error(logit, sum(contributions)),
-        saliency_map(image, gradient, [layer for layer in layers if layer.gradient.ndim == len(_PICTURE)]),
+        saliency_map(image, gradient, layers),
         _as_colours(image),
         layout.unsupported,
     )
@@ -136,7 +129,7 @@ def saliency_map(image: NDArray[Any], gradient: NDArray[Any], layers: Iterable[L
         Shape (H, W), 0 to 1; all zero where nothing contributed.
     """
     total = sum_scaled([np.asarray(image) * gradient], np.ones(image.shape[0]))
-    sums = sum_layers(list(layers))
+    sums = sum_layers([layer for layer in layers if layer.gradient.ndim == len(_PICTURE)])
     if sums:
         total = total + enlarge_sum(sums, (image.shape[1], image.shape[2]))
     return _scale(total)

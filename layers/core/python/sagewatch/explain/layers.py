@@ -17,7 +17,7 @@ from sagewatch.errors import RejectedInputError
 from sagewatch.explain import names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -106,7 +106,7 @@ def find_logits(tensors: Mapping[str, NDArray[Any]], where: str) -> str:
 
 
 def pair_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout, where: str) -> list[Layer]:
-    """Every biased layer but the last, with its gradient; one that is used at several sizes once for each.
+    """Every biased layer with its gradient, the last one at the end; one that is used at several sizes once for each.
 
     Raises
     ------
@@ -116,7 +116,9 @@ def pair_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout, where: str)
         A layer's tensors do not fit together, or hold a batch.
     """
     layers = []
-    for module, kind in layout.layers:
+    if layout.last is not None:
+        tensors = _complete_last(tensors, layout, layout.last, where)
+    for module, kind in _list_layers(tensors, layout):
         bias = _read_bias(tensors, layout.model, module, kind, where)
         size = 0
         while not size or names.output_gradient(module, size) in tensors:
@@ -126,6 +128,32 @@ def pair_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout, where: str)
             layers.append(Layer(module, gradient, bias))
             size += 1
     return layers
+
+
+def _list_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout) -> Iterator[tuple[str, str]]:
+    """Module and kind of all layers; what kind the last one is its parameters tell."""
+    yield from layout.layers
+    last = layout.last
+    if last is None:
+        return
+    if names.running_mean(last) not in tensors:
+        yield last, "bias"
+    else:
+        has_own = names.parameter(layout.model, last, "bias") in tensors
+        yield last, "batch_norm" if has_own else "plain_batch_norm"
+
+
+def _complete_last(
+    tensors: Mapping[str, NDArray[Any]], layout: Layout, last: str, where: str
+) -> Mapping[str, NDArray[Any]]:
+    """With the gradient at the last layer, which older hooks leave out: one at the answered class, else zero."""
+    name = names.output_gradient(last)
+    if name in tensors:
+        return tensors
+    logits = get_tensor(tensors, layout.logits, where)
+    gradient = np.zeros(logits.shape)
+    gradient.flat[np.argmax(logits)] = 1
+    return {**tensors, name: gradient}
 
 
 def only_item(tensors: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[Any]:
