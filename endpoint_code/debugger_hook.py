@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
-from layout import LAYOUT, count_channels, describe_layout, has_bias, is_batch_norm
+from layout import LAYOUT, count_channels, describe_layout, has_bias, is_batch_norm, tell_answer
 from tensor_store import StepStore, new_worker_name, open_store
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class TensorRecorder:
         self._step_bytes = 0
         self._counted_parameters = False
         self._last: str | None = None
+        self._answer = ""
         self._waiting: queue.Queue[dict[str, torch.Tensor]] = queue.Queue(MAX_WAITING_STEPS)
         self._thread: threading.Thread | None = None
 
@@ -157,6 +158,7 @@ class TensorRecorder:
                 handle.remove()
         answered = time.perf_counter()
         self._last = next((name for name, keeper in keepers.items() if keeper.output is logits), None)
+        self._answer = tell_answer(logits)
         logits[0, int(logits[0].argmax())].backward(inputs=[image])
         kind = self.model._get_name()  # noqa: SLF001 - the name smdebug gives
         for name, module in self._biased.items():
@@ -225,7 +227,7 @@ class TensorRecorder:
 
     def _parameters(self) -> dict[str, NDArray[np.generic]]:
         """What is written once: the layout, and each biased layer's parameters and statistics."""
-        layout = json.dumps(describe_layout(self.model, self._last)).encode()
+        layout = json.dumps(describe_layout(self.model, self._last, self._answer)).encode()
         found: dict[str, NDArray[np.generic]] = {LAYOUT: np.frombuffer(layout, dtype=np.uint8)}
         prefix = self.model._get_name()  # noqa: SLF001 - the name smdebug gives
         for name, module in self._biased.items():

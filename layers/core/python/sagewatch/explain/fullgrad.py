@@ -15,6 +15,7 @@ import numpy as np
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.explain import names
+from sagewatch.explain.answer import read_answer
 from sagewatch.explain.enlarging import enlarge_sum
 from sagewatch.explain.layers import Layer, only_item, pair_layers, read_layout
 from sagewatch.explain.scaled_sums import sum_layers, sum_scaled
@@ -38,9 +39,9 @@ class Explanation:
     class_id
         The predicted class.
     probability
-        Its softmax probability, 0 to 1.
+        What the model says it is, 0 to 1; None where its outputs do not tell (see `answer`).
     logit
-        Its logit.
+        Its logit, or what else the model's answer is made of.
     completeness_relative_error
         |logit - sum of all contributions| / |logit|; infinite for a logit of zero that is missed.
     saliency
@@ -52,7 +53,7 @@ class Explanation:
     """
 
     class_id: int
-    probability: float
+    probability: float | None
     logit: float
     completeness_relative_error: float
     saliency: NDArray[np.float64]
@@ -95,15 +96,14 @@ def explain(tensors: Mapping[str, NDArray[Any]], where: str) -> Explanation:
         raise RejectedInputError("the shapes of image, logits and their gradients do not fit", where=where)
     if not np.isfinite(logits).all():
         raise RejectedInputError("the logits are no finite numbers: the model gave no answer", where=where)
-    class_id = int(np.argmax(logits))
+    answer = read_answer(logits, layout)
     layers = pair_layers(tensors, layout, where)
     contributions = [_dot(image, gradient), *(layer.contribution() for layer in layers)]
-    logit = float(logits[class_id])
     return Explanation(
-        class_id,
-        float(1 / np.exp(logits - logit).sum()),
-        logit,
-        _relative_error(logit, sum(contributions)),
+        answer.class_id,
+        answer.probability,
+        answer.output,
+        _relative_error(answer.output, sum(contributions)),
         saliency_map(image, gradient, layers),
         _as_colours(image),
         layout.unsupported,

@@ -64,6 +64,8 @@ class Layout:
         Module and kind of every other biased layer: ``bias``, ``batch_norm``, or ``plain_batch_norm`` without weights.
     unsupported
         Modules with which contributions need not add up, such as ``GELU act``.
+    answer
+        ``probabilities`` where the answer is a Softmax's or Sigmoid's output; empty where it is not, or nobody noted.
     """
 
     model: str
@@ -72,6 +74,7 @@ class Layout:
     last: str | None
     layers: tuple[tuple[str, str], ...]
     unsupported: tuple[str, ...]
+    answer: str = ""
 
 
 def read_layout(tensors: Mapping[str, NDArray[Any]], where: str) -> Layout:
@@ -95,14 +98,10 @@ def read_layout(tensors: Mapping[str, NDArray[Any]], where: str) -> Layout:
             None if given["last"] is None else str(given["last"]),
             tuple((str(row["module"]), str(row["kind"])) for row in given["layers"]),
             tuple(map(str, given["unsupported"])),
+            str(given.get("answer", "")),  # older hooks do not say
         )
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise RejectedInputError(f"{names.LAYOUT} is no layout ({error!r})", where=where) from error
-
-
-def find_logits(tensors: Mapping[str, NDArray[Any]], where: str) -> str:
-    """Name of the answer's tensor."""
-    return read_layout(tensors, where).logits
 
 
 def pair_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout, where: str) -> list[Layer]:
