@@ -72,12 +72,22 @@ class TensorRecorder:
         `s3://bucket/prefix`, or a directory.
     limits
         How much to record.
+    normalisation
+        Mean and standard deviation by channel that pictures of 0 to 1 were normalised with, by which they are shown as
+        they were sent: `((0, 0, 0), (1, 1, 1))` for a model that takes 0 to 1. Without it, it is guessed, and said so.
     """
 
-    def __init__(self, model: nn.Module, output: str, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        output: str,
+        limits: Limits | None = None,
+        normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+    ) -> None:
         self.model = model.requires_grad_(requires_grad=False)
         self._output = output
         self._limits = limits or Limits()
+        self._normalisation = normalisation
         self._biased = {name: module for name, module in model.named_modules() if has_bias(module)}
         self._lock = threading.Lock()  # of the counts: held for a moment
         self._turn = threading.Lock()  # of the model while it has our hooks: only who records waits for it
@@ -227,7 +237,8 @@ class TensorRecorder:
 
     def _parameters(self) -> dict[str, NDArray[np.generic]]:
         """What is written once: the layout, and each biased layer's parameters and statistics."""
-        layout = json.dumps(describe_layout(self.model, self._last, self._answer)).encode()
+        described = describe_layout(self.model, self._last, self._answer)
+        layout = json.dumps({**described, "normalisation": self._normalisation}).encode()
         found: dict[str, NDArray[np.generic]] = {LAYOUT: np.frombuffer(layout, dtype=np.uint8)}
         prefix = self.model._get_name()  # noqa: SLF001 - the name smdebug gives
         for name, module in self._biased.items():

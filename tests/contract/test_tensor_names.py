@@ -85,10 +85,10 @@ def test_smdebugs_own_trial_reads_the_recording(recording):
 
 
 def test_constants_that_both_sides_need_are_equal(endpoint):
-    from sagewatch.explain import heatmap
+    from sagewatch.explain import layers
     from sagewatch.sandbox import attack, signfaces
 
-    assert endpoint.model.MEAN == heatmap.IMAGENET_MEAN == attack._MEAN
-    assert endpoint.model.STD == heatmap.IMAGENET_STD == attack._STD
+    assert endpoint.model.MEAN == layers.IMAGENET_MEAN == attack._MEAN
+    assert endpoint.model.STD == layers.IMAGENET_STD == attack._STD
     assert endpoint.model.INPUT_SIDE == attack.INPUT_SIDE
     assert endpoint.model.CLASS_COUNT == signfaces.CLASS_COUNT

@@ -18,6 +18,7 @@ from sagewatch.explain import names
 from sagewatch.explain.answer import read_answer
 from sagewatch.explain.enlarging import enlarge_sum
 from sagewatch.explain.layers import Layer, only_item, pair_layers, read_layout
+from sagewatch.explain.pixels import show_input
 from sagewatch.explain.scaled_sums import sum_layers, sum_scaled
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class Explanation:
     saliency
         Shape (H, W) of the image, 0 (least relevant) to 1 (most).
     image
-        The model's input, shape (3, H, W), normalised as the model wants it; grey where it has other channels than three.
+        The model's input as a picture, shape (3, H, W), 0 to 1; grey where it has other channels than three.
+    colours
+        How its colours were guessed; empty where they are known.
     unsupported
         Modules of the network with which contributions need not add up.
     """
@@ -59,6 +62,7 @@ class Explanation:
     saliency: NDArray[np.float64]
     image: NDArray[np.float32]
     unsupported: tuple[str, ...] = ()
+    colours: str = ""
 
     @property
     def complete(self) -> bool:
@@ -99,14 +103,16 @@ def explain(tensors: Mapping[str, NDArray[Any]], where: str) -> Explanation:
     answer = read_answer(logits, layout)
     layers = pair_layers(tensors, layout, where)
     contributions = [_dot(image, gradient), *(layer.contribution() for layer in layers)]
+    picture, colours = show_input(image, layout.normalisation)
     return Explanation(
         answer.class_id,
         answer.probability,
         answer.output,
         _relative_error(answer.output, sum(contributions)),
         saliency_map(image, gradient, layers),
-        _as_colours(image),
+        picture,
         layout.unsupported,
+        colours,
     )
 
 
@@ -133,14 +139,6 @@ def saliency_map(image: NDArray[Any], gradient: NDArray[Any], layers: Iterable[L
     if sums:
         total = total + enlarge_sum(sums, (image.shape[1], image.shape[2]))
     return _scale(total)
-
-
-def _as_colours(image: NDArray[Any]) -> NDArray[np.float32]:
-    """The input in three channels, which a picture has."""
-    shown = np.asarray(image, dtype=np.float32)
-    if len(shown) == len(_PICTURE):
-        return shown
-    return np.repeat(shown.mean(axis=0, keepdims=True), len(_PICTURE), axis=0)
 
 
 def _scale(values: NDArray[Any]) -> NDArray[np.float64]:

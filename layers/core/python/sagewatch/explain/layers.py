@@ -24,10 +24,16 @@ if TYPE_CHECKING:
 # torch.nn.BatchNorm2d's default; for recordings of hooks that do not store it, such as the notebook's.
 DEFAULT_EPSILON: Final = 1e-5
 NOTEBOOKS_LAST_LAYER: Final = "fc"
+# ImageNet's mean and standard deviation per channel, the normalisation of the notebook's model.
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+IMAGENET: Final = (IMAGENET_MEAN, IMAGENET_STD)
 _NUMBERS: Final = "fiu"  # numpy's kinds of real numbers
 # A map is enlarged by a matrix of one side by the other.
 LONGEST_SIDE: Final = 4096
 _PICTURE_DIMENSIONS: Final = 3
+# Mean and standard deviation by channel.
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 _RUNNING_MEAN: Final = re.compile(r"(.+)\.running_mean_output_0")
 
 
@@ -66,6 +72,8 @@ class Layout:
         Modules with which contributions need not add up, such as ``GELU act``.
     answer
         ``probabilities`` where the answer is a Softmax's or Sigmoid's output; empty where it is not, or nobody noted.
+    normalisation
+        Mean and standard deviation by channel that pictures of 0 to 1 were normalised with; None where nobody noted.
     """
 
     model: str
@@ -75,6 +83,7 @@ class Layout:
     layers: tuple[tuple[str, str], ...]
     unsupported: tuple[str, ...]
     answer: str = ""
+    normalisation: Normalisation | None = None
 
 
 def read_layout(tensors: Mapping[str, NDArray[Any]], where: str) -> Layout:
@@ -99,9 +108,17 @@ def read_layout(tensors: Mapping[str, NDArray[Any]], where: str) -> Layout:
             tuple((str(row["module"]), str(row["kind"])) for row in given["layers"]),
             tuple(map(str, given["unsupported"])),
             str(given.get("answer", "")),  # older hooks do not say
+            _read_normalisation(given.get("normalisation")),
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RejectedInputError(f"{names.LAYOUT} is no layout ({error!r})", where=where) from error
+
+
+def _read_normalisation(given: Any) -> Normalisation | None:
+    if given is None:
+        return None
+    mean, deviation = (tuple(map(float, each)) for each in given)
+    return mean, deviation
 
 
 def pair_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout, where: str) -> list[Layer]:
@@ -230,4 +247,4 @@ def _guess_layout(tensors: Mapping[str, NDArray[Any]], where: str) -> Layout:
     if not modules:
         raise names.MissingTensorError("*.running_mean_output_0", where=where)
     layers = tuple((module, "batch_norm") for module in modules)
-    return Layout(model, names.model_input(model), names.output(last), last, layers, ())
+    return Layout(model, names.model_input(model), names.output(last), last, layers, (), "", IMAGENET)

@@ -231,11 +231,12 @@ def _caption(file: StepFile, explanation: Explanation, class_name: str, region: 
     why = f" ({broken} breaks the sum)" if broken else " (no layer of the model has the rest)"
     verdict = error if explanation.complete else f"INCOMPLETE, do not trust: {error}{why}"
     chance = "not told" if explanation.probability is None else f"{explanation.probability:.1%}"
+    colours = f" (colours a guess: {explanation.colours})" if explanation.colours else ""
     return (
         f"{class_name} (class {explanation.class_id}), probability {chance}",
         verdict,
         region,
-        f"{file.name}: the input, the map over it with the region of interest, the map (red most relevant, blue least)",
+        f"{file.name}: the input{colours}, the map over it with the region of interest, the map (red most relevant, blue least)",
     )
 
 
