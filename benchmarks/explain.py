@@ -37,7 +37,7 @@ from sagewatch.explain.layers import pair_layers, read_layout  # noqa: E402
 from sagewatch.explain.tensorfile import parse_event_file  # noqa: E402
 from sagewatch.explain.trial import TrialReader, find_steps  # noqa: E402
 from sagewatch.sandbox.signs import draw_sign  # noqa: E402
-from tests.networks import DenseNet, MobileNet, Vgg, warm_up  # noqa: E402
+from tests.networks import DenseNet, Inception, MobileNet, NormalisedAnswer, Vgg, warm_up  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,8 @@ def measure_explaining(name: str, folder: Path, turns: int) -> None:
     reader = TrialReader(steps)
     errors = [explain(reader.read(step).tensors, step.name).completeness_relative_error for step in steps]
     tensors = reader.read(steps[-1]).tensors
-    layers = pair_layers(tensors, read_layout(tensors, ""), "")
+    paired = pair_layers(tensors, read_layout(tensors, ""), "")
+    layers = [layer for layer in paired if layer.gradient.ndim == 3]
     image, gradient = tensors["ResNet_input_0"][0], tensors["gradient/image"][0]
     # Ours before and after the loop, which takes a thousand times as long: else another's second of load is only ours.
     first = best_cpu_ms(lambda: saliency_map(image, gradient, layers), 3 * turns)
@@ -126,7 +127,7 @@ def measure_explaining(name: str, folder: Path, turns: int) -> None:
 
 def measure_architectures(count: int) -> None:
     """How far contributions miss the logit on networks that are no ResNet."""
-    for network in (Vgg, MobileNet, DenseNet):
+    for network in (Vgg, MobileNet, DenseNet, Inception, NormalisedAnswer):
         model = warm_up(network(), SEED)
         with tempfile.TemporaryDirectory() as place:
             recorder = TensorRecorder(model, place)

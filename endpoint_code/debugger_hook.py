@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
-from layout import LAYOUT, describe_layout, has_bias, is_batch_norm
+from layout import LAYOUT, count_channels, describe_layout, has_bias, is_batch_norm, tell_answer
 from tensor_store import StepStore, new_worker_name, open_store
 
 if TYPE_CHECKING:
@@ -72,12 +72,22 @@ class TensorRecorder:
         `s3://bucket/prefix`, or a directory.
     limits
         How much to record.
+    normalisation
+        Mean and standard deviation by channel that pictures of 0 to 1 were normalised with, by which they are shown as
+        they were sent: `((0, 0, 0), (1, 1, 1))` for a model that takes 0 to 1. Without it, it is guessed, and said so.
     """
 
-    def __init__(self, model: nn.Module, output: str, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        output: str,
+        limits: Limits | None = None,
+        normalisation: tuple[tuple[float, ...], tuple[float, ...]] | None = None,
+    ) -> None:
         self.model = model.requires_grad_(requires_grad=False)
         self._output = output
         self._limits = limits or Limits()
+        self._normalisation = normalisation
         self._biased = {name: module for name, module in model.named_modules() if has_bias(module)}
         self._lock = threading.Lock()  # of the counts: held for a moment
         self._turn = threading.Lock()  # of the model while it has our hooks: only who records waits for it
@@ -87,6 +97,7 @@ class TensorRecorder:
         self._step_bytes = 0
         self._counted_parameters = False
         self._last: str | None = None
+        self._answer = ""
         self._waiting: queue.Queue[dict[str, torch.Tensor]] = queue.Queue(MAX_WAITING_STEPS)
         self._thread: threading.Thread | None = None
 
@@ -157,11 +168,12 @@ class TensorRecorder:
                 handle.remove()
         answered = time.perf_counter()
         self._last = next((name for name, keeper in keepers.items() if keeper.output is logits), None)
+        self._answer = tell_answer(logits)
         logits[0, int(logits[0].argmax())].backward(inputs=[image])
         kind = self.model._get_name()  # noqa: SLF001 - the name smdebug gives
-        if self._last is not None:
-            # One at the predicted class, zero elsewhere: nobody needs to be told.
-            tensors.pop(f"gradient/{self._last}_output", None)
+        for name, module in self._biased.items():
+            # No way leads from it to the answer (a head that only training uses, or whose output nobody returns).
+            tensors.setdefault(f"gradient/{name}_output", torch.zeros(1, count_channels(module)))
         tensors[f"{kind}_input_0"] = image.detach()
         tensors["gradient/image"] = image.grad
         tensors[f"{self._last or kind}_output_0"] = logits.detach()
@@ -225,7 +237,8 @@ class TensorRecorder:
 
     def _parameters(self) -> dict[str, NDArray[np.generic]]:
         """What is written once: the layout, and each biased layer's parameters and statistics."""
-        layout = json.dumps(describe_layout(self.model, self._last)).encode()
+        described = describe_layout(self.model, self._last, self._answer)
+        layout = json.dumps({**described, "normalisation": self._normalisation}).encode()
         found: dict[str, NDArray[np.generic]] = {LAYOUT: np.frombuffer(layout, dtype=np.uint8)}
         prefix = self.model._get_name()  # noqa: SLF001 - the name smdebug gives
         for name, module in self._biased.items():
@@ -267,7 +280,8 @@ class _GradientKeeper:
         if threading.get_ident() != self._thread:
             return  # another request, which this server answers at the same moment with the same module
         self.output = output
-        output.register_hook(self._keep)
+        if output.requires_grad:  # or it does not depend on the image, and no gradient comes
+            output.register_hook(self._keep)
 
     def _keep(self, gradient: torch.Tensor) -> None:
         # A module that is used twice has one bias and two gradients. Of one size they add up; each size has its own

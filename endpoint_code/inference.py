@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
-from model import INPUT_SIDE, ResNet, load_weights, normalise
+from model import INPUT_SIDE, MEAN, STD, ResNet, load_weights, normalise
 from PIL import Image
 from sagemaker_inference.errors import BaseInferenceToolkitError
 
@@ -173,7 +173,7 @@ def _start_recorder(model: ResNet, output: str) -> TensorRecorder | None:
             max_requests=_read_limit("TENSORS_MAX_REQUESTS"),
             max_bytes=_read_limit("TENSORS_MAX_BYTES"),
         )
-        return TensorRecorder(model, output, limits)
+        return TensorRecorder(model, output, limits, (MEAN, STD))
     except Exception:  # noqa: BLE001 - whatever is wrong with the hook, the endpoint answers
         _log.exception("tensor_recorder_not_started")
         return None

@@ -21,6 +21,8 @@ _AFFINE: Final = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
 )  # fmt: skip
 _COARSE: Final = {torch.float16, torch.bfloat16}
+# What autograd calls that which changes a tensor's shape or type, and not its numbers.
+_SHAPING: Final = ("View", "UnsafeView", "Reshape", "Squeeze", "Unsqueeze", "Alias", "Clone", "ToCopy")
 # Piecewise linear through the origin: no bias of their own.
 _BIASLESS: Final = (
     nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout2d, nn.MaxPool1d,
@@ -39,13 +41,29 @@ def has_bias(module: nn.Module) -> bool:
     return is_batch_norm(module) or (isinstance(module, _AFFINE) and module.bias is not None)
 
 
-def describe_layout(model: nn.Module, last: str | None) -> dict[str, Any]:
+def count_channels(module: nn.Module) -> int:
+    """How many biases a biased module has."""
+    return int((module.running_mean if is_batch_norm(module) else module.bias).numel())
+
+
+def tell_answer(logits: torch.Tensor) -> str:
+    """`probabilities` where the model's answer, with its gradient, is what a softmax or a sigmoid gave; else empty."""
+    node = logits.grad_fn
+    while node is not None and node.name().startswith(_SHAPING):
+        node = node.next_functions[0][0]
+    # Of a logarithm of a softmax the softmax is the probability again: those are logits.
+    return "probabilities" if node is not None and node.name().startswith(("Softmax", "Sigmoid")) else ""
+
+
+def describe_layout(model: nn.Module, last: str | None, answer: str = "") -> dict[str, Any]:
     """The network's biased modules in the order of the module tree, and what else is in it.
 
     Parameters
     ----------
     last
         The module whose output is the logits; None where it is none of the biased ones.
+    answer
+        What `tell_answer` said of the logits.
     """
     named = [(name, module) for name, module in model.named_modules() if name]
     kind = model._get_name()  # noqa: SLF001 - the name smdebug gives
@@ -55,6 +73,7 @@ def describe_layout(model: nn.Module, last: str | None) -> dict[str, Any]:
         "image": f"{kind}_input_0",
         "logits": f"{last or kind}_output_0",
         "last": last,
+        "answer": answer,
         "layers": [
             {"module": name, "kind": _tell_kind(module)}
             for name, module in named

@@ -61,6 +61,55 @@ class DenseNet(nn.Module):
         return self.out(torch.relu(self.norm1d(self.hidden(y))))
 
 
+class Inception(Vgg):
+    """Heads that the answer does not use: one is not called in evaluation, two are called and their output is kept back."""
+
+    def __init__(self):
+        super().__init__()
+        self.auxiliary = nn.Sequential(
+            nn.Conv2d(16, 4, 1, bias=False), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(256, 10)
+        )
+        self.box = nn.Linear(16, 4)
+        self.uncertainty = nn.Linear(16, 1)
+
+    def forward(self, x):
+        x = self.features(x)
+        self.boxes = self.box(x.mean((2, 3))).detach()
+        self.doubt = self.uncertainty(x.mean((2, 3)).detach())
+        answer = self.classifier(x)
+        return (answer, self.auxiliary(x)) if self.training else answer
+
+
+class NormalisedAnswer(MobileNet):
+    """A BatchNorm as the last layer."""
+
+    def __init__(self, *, affine=True):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(10, affine=affine)
+
+    def forward(self, x):
+        return self.norm(super().forward(x))
+
+
+class ChangedAnswer(Vgg):
+    """The last layer's output is changed where it stands."""
+
+    def forward(self, x):
+        return super().forward(x).mul_(0.5).relu_()
+
+
+class Told(Vgg):
+    """The answer goes through something that is no layer with a bias; as many classes as asked for."""
+
+    def __init__(self, through=None, classes=10):
+        super().__init__()
+        self.classifier[-1] = nn.Linear(32, classes)
+        self.through = through
+
+    def forward(self, x):
+        return super().forward(x) if self.through is None else self.through(super().forward(x))
+
+
 class Gelu(Vgg):
     """A network whose contributions do not add up."""
 

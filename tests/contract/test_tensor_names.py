@@ -40,6 +40,7 @@ def test_every_name_that_is_read_is_written_and_no_other(written, endpoint):
     batch_norms = [name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(batch_norms) == 20
     read = {names.model_input("ResNet"), names.IMAGE_GRADIENT, names.output("fc")}
+    read |= {names.output_gradient("fc")}
     read |= {names.LAYOUT, names.REQUEST, names.SECONDS}
     read |= {names.parameter("ResNet", "fc", kind) for kind in ("weight", "bias")}
     for module in batch_norms:
@@ -84,10 +85,10 @@ def test_smdebugs_own_trial_reads_the_recording(recording):
 
 
 def test_constants_that_both_sides_need_are_equal(endpoint):
-    from sagewatch.explain import heatmap
+    from sagewatch.explain import layers
     from sagewatch.sandbox import attack, signfaces
 
-    assert endpoint.model.MEAN == heatmap.IMAGENET_MEAN == attack._MEAN
-    assert endpoint.model.STD == heatmap.IMAGENET_STD == attack._STD
+    assert endpoint.model.MEAN == layers.IMAGENET_MEAN == attack._MEAN
+    assert endpoint.model.STD == layers.IMAGENET_STD == attack._STD
     assert endpoint.model.INPUT_SIDE == attack.INPUT_SIDE
     assert endpoint.model.CLASS_COUNT == signfaces.CLASS_COUNT

@@ -1,7 +1,7 @@
 """Random stories of one diagnosis: whatever happens in whatever order, the endpoint is its owner's in the end.
 
-Calls to SageMaker fail before they do anything, kill the function after they did it, or let the operator in first. Events
-are lost, ticks come, hours pass, updates are rolled back, the kill switch is thrown. Then the trouble ends.
+Calls to SageMaker fail before they do anything, kill the function or lose their answer after they did it, or let the
+operator in first. Events are lost, ticks come, hours pass, updates are rolled back, the kill switch is thrown. Then the trouble ends.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ class Killed(BaseException):
 
 @dataclasses.dataclass
 class Odds:
-    """How often a call is throttled, lets the operator in, kills the function afterwards."""
+    """How often a call is throttled, lets the operator in, kills the function afterwards, or is done and not answered."""
 
     throttled: float = 0
     operator: float = 0
     killed: float = 0
+    unanswered: float = 0
 
 
 class Unreliable:
@@ -61,6 +62,10 @@ class Unreliable:
             answer = method(*args, **kwargs)
             if drawn.random() < odds.killed:
                 raise Killed
+            if drawn.random() < odds.unanswered:
+                raise drawn.choice(
+                    [RetryError("ReadTimeoutError"), DeclinedError("update_refused", "in progress")]
+                )
             return answer
 
         return call
@@ -71,7 +76,9 @@ class Story:
 
     def __init__(self, seed):
         self.drawn = drawn = random.Random(seed)
-        self.odds = Odds(*(drawn.choice(each) for each in [(0, 0.02, 0.1), (0, 0.03, 0.1), (0, 0.02, 0.1)]))
+        self.odds = Odds(
+            *(drawn.choice(each) for each in [(0, 0.02, 0.1), (0, 0.03, 0.1), (0, 0.02, 0.1), (0, 0.03, 0.1)])
+        )
         self.world = build_world()
         self.sagemaker = self.world.hosting
         self.troubled = dataclasses.replace(

@@ -170,6 +170,20 @@ def test_the_budget_of_yesterday_is_no_budget_of_today():
         ),
         (build(Phase.OBSERVING), see(LIVE, recorded=9), "restoring", (), "restored_by_somebody"),
         (
+            build(Phase.OBSERVING, held_up="ReadTimeoutError"),
+            see(LIVE, recorded=9, stop="switched_off"),
+            "restoring",
+            (),
+            "switched_off",
+        ),
+        (
+            build(Phase.OBSERVING, held_up="ReadTimeoutError"),
+            see(LIVE, recorded=9),
+            "restoring",
+            (),
+            "restore_asked_for",
+        ),
+        (
             build(Phase.OBSERVING),
             see(HOOKED, recorded=3, stop="incident_resolved"),
             "restoring",
@@ -317,6 +331,14 @@ def test_a_way_back_that_is_late_by_a_whole_move_is_asked_for_otherwise_whatever
         now = NOW + timedelta(minutes=late)
         held = note_held_up(diagnosis, UpdateEndpoint(LIVE), "any", POLICY, now, declined=False)
         assert held.refused == refused
+
+
+@pytest.mark.parametrize("phase", [Phase.OBSERVING, Phase.RESTORING])
+def test_an_endpoint_on_what_we_made_again_is_its_owners_whatever_we_remember_of_it(phase):
+    diagnosis = build(phase, held_up="ReadTimeoutError", recorded=9)
+    again = f"sagewatch-restored-{diagnosis.incident_id}"
+    step = decide_next(diagnosis, see(again, hooked_exists=True), POLICY, NOW)
+    assert (step.diagnosis.phase, step.diagnosis.original_config) == (Phase.RESTORING, again)
 
 
 def test_a_refused_swap_says_nothing_of_the_way_back():

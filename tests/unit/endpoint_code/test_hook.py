@@ -53,8 +53,8 @@ def test_parameters_are_written_once_a_worker(endpoint, tmp_path):
     assert {"ResNet_bn1.weight", "bn1.running_var_output_0", "bn1.eps_output_0", "ResNet_fc.bias"} <= first
     assert second < first
     assert (
-        len(second) == 25
-    )  # 20 gradients at BatchNorms, the image and its gradient, logits, request, seconds
+        len(second) == 26
+    )  # gradients at 20 BatchNorms and the last layer, the image and its gradient, logits, request, seconds
 
 
 def test_each_model_load_writes_below_a_prefix_of_its_own(endpoint, tmp_path):
@@ -209,7 +209,7 @@ def test_on_s3_the_index_is_put_last_and_holds_what_the_directory_would(endpoint
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bucket.get_object(Bucket="tensors", Key=key)["Body"].read())
     steps = find_steps(tmp_path)
-    assert len(TrialReader(steps).read(steps[1]).tensors) == 25 + 3 + 20 * 5
+    assert len(TrialReader(steps).read(steps[1]).tensors) == 26 + 3 + 20 * 5
 
 
 class _Slow(nn.Module):

@@ -6,9 +6,19 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch is installed with the sandbox extra")
 from sagewatch.explain.fullgrad import explain  # noqa: E402
+from sagewatch.explain.names import MissingTensorError  # noqa: E402
 from sagewatch.explain.trial import TrialReader, find_steps  # noqa: E402
 from tests.endpoint_under_test import load_endpoint  # noqa: E402
-from tests.networks import DenseNet, Gelu, MobileNet, Vgg, warm_up  # noqa: E402
+from tests.networks import (  # noqa: E402
+    ChangedAnswer,
+    DenseNet,
+    Gelu,
+    Inception,
+    MobileNet,
+    NormalisedAnswer,
+    Vgg,
+    warm_up,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +39,14 @@ def record_one(endpoint, model, folder, seed=7):
     return explain(TrialReader([step]).read(step).tensors, step.name)
 
 
-@pytest.mark.parametrize("network", [Vgg, MobileNet, DenseNet])
+def plainly_normalised():
+    return NormalisedAnswer(affine=False)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [Vgg, MobileNet, DenseNet, Inception, NormalisedAnswer, plainly_normalised, ChangedAnswer],
+)
 def test_contributions_add_up(endpoint, tmp_path, network):
     explanation = record_one(endpoint, network(), tmp_path)
     assert explanation.completeness_relative_error <= 1e-5
@@ -37,7 +54,7 @@ def test_contributions_add_up(endpoint, tmp_path, network):
     assert explanation.saliency.shape == (32, 32)
 
 
-@pytest.mark.parametrize("network", [Vgg, MobileNet, DenseNet])
+@pytest.mark.parametrize("network", [Vgg, MobileNet, DenseNet, NormalisedAnswer, plainly_normalised])
 def test_leaving_out_any_layer_is_noticed(endpoint, tmp_path, network, monkeypatch):
     """The check has teeth: no layer's bias is too small to be missed."""
     from sagewatch.explain import fullgrad
@@ -55,6 +72,31 @@ def test_leaving_out_any_layer_is_noticed(endpoint, tmp_path, network, monkeypat
         )
         assert explain(tensors, "x").completeness_relative_error > 1e-4
     assert everything.complete
+
+
+def test_a_layer_that_the_answer_does_not_use_contributes_nothing_and_one_that_is_lost_is_missed(
+    endpoint, tmp_path
+):
+    record_one(endpoint, Inception(), tmp_path)
+    (step,) = find_steps(tmp_path)
+    tensors = dict(TrialReader([step]).read(step).tensors)
+    unused = ("auxiliary.1", "auxiliary.3", "box", "uncertainty")
+    for module in unused:
+        assert not tensors[f"gradient/{module}_output"].any()
+    assert tensors["gradient/features.0_output"].any()
+    del tensors["gradient/features.0_output"]
+    with pytest.raises(MissingTensorError):
+        explain(tensors, "x")
+
+
+def test_a_recording_of_before_the_last_layers_gradient_was_kept_is_explained_alike(endpoint, tmp_path):
+    explanation = record_one(endpoint, NormalisedAnswer(), tmp_path)
+    (step,) = find_steps(tmp_path)
+    tensors = dict(TrialReader([step]).read(step).tensors)
+    del tensors["gradient/norm_output"]
+    older = explain(tensors, "x")
+    assert older.completeness_relative_error == explanation.completeness_relative_error
+    assert (older.saliency == explanation.saliency).all()
 
 
 def test_an_activation_that_breaks_completeness_is_named(endpoint, tmp_path):

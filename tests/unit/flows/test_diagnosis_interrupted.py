@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from sagewatch.entry import handle
-from sagewatch.errors import ConflictError, RefusedError, RetryError
+from sagewatch.errors import ConflictError, DeclinedError, RefusedError, RetryError
 from sagewatch.events import Ticked
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.deliver_alert import deliver_alert
@@ -46,10 +46,10 @@ class Killed(BaseException):
 
 
 class Counter:
-    """Lets the nth call go wrong: before it is done (an error), or after it (a kill)."""
+    """Lets the nth call go wrong: before it is done (an error), or after it (a kill, or an answer that was lost)."""
 
-    def __init__(self, world, limit, error=None, names=None):
-        self.count, self.limit, self.error, self.hit = 0, limit, error, ""
+    def __init__(self, world, limit, error=None, names=None, *, done=False):
+        self.count, self.limit, self.error, self.done, self.hit = 0, limit, error, done, ""
         owners = {
             "items": world.state._items,
             "bus": world.bus,
@@ -67,10 +67,10 @@ class Counter:
             if self.count != self.limit:
                 return method(*args, **kwargs)
             self.hit = name
-            if self.error is not None:
+            if self.error is not None and not self.done:
                 raise self.error
             method(*args, **kwargs)
-            raise Killed
+            raise self.error or Killed
 
         return call
 
@@ -119,7 +119,7 @@ def check_end(world, note):
     return diagnosis
 
 
-def enumerate_calls(error=None, names=None, monitors=MONITORS):
+def enumerate_calls(error=None, names=None, monitors=MONITORS, *, done=False):
     """Every world in which one more call went wrong, until none is left to go wrong."""
     for limit in range(1, 2000):
         world = build_world(monitors)
@@ -130,7 +130,7 @@ def enumerate_calls(error=None, names=None, monitors=MONITORS):
             put_file(world, ["14"] * 6, NOW, number=1),
         ):
             handle(ingest_capture, event, world)
-        counter = Counter(world, limit, error, names)
+        counter = Counter(world, limit, error, names, done=done)
         with contextlib.suppress(Killed, RetryError, RefusedError):
             play(world)
         if not counter.hit:
@@ -152,6 +152,29 @@ def test_killed_after_any_single_call_it_ends_as_if_nothing_had_happened(monitor
 def test_throttled_at_any_single_call_it_ends_as_if_nothing_had_happened():
     for world, note in enumerate_calls(RetryError("ThrottlingException")):
         assert check_end(world, note).outcome == "explained", note
+
+
+LOST = [
+    RetryError("ReadTimeoutError"),
+    # The SDK asked once more by itself, and met its own first call.
+    DeclinedError("update_refused", "Cannot update in-progress endpoint"),
+]
+
+
+@pytest.mark.parametrize("error", LOST, ids=["no-answer", "asked-twice"])
+def test_any_change_that_was_made_but_never_answered_is_nobodys_refusal_and_nobody_elses_deed(error):
+    notes = []
+    for world, note in enumerate_calls(
+        error, CHANGING_SAGEMAKER | {"write", "publish", "put_object"}, done=True
+    ):
+        notes.append(note.partition(",")[0])
+        diagnosis = check_end(world, note)
+        assert (diagnosis.outcome, diagnosis.refused) == ("explained", 0), note
+        trail = world.state.load_entries(diagnosis.incident_id)
+        told = " ".join(f"{entry.what} {entry.reason}" for entry in trail)
+        assert "refused" not in told.replace(f"diagnosis_held_up {error.reason}", ""), note
+        assert "somebody" not in told, note
+    assert notes.count("update_endpoint") == 2
 
 
 def test_crossed_by_another_writer_at_any_write_it_ends_as_if_nothing_had_happened():

@@ -299,6 +299,47 @@ def test_an_owners_configuration_that_was_deleted_while_the_endpoint_records_is_
     assert "original_was_deleted" in trail
 
 
+@pytest.mark.parametrize("looks", [True, False], ids=["seen-at-once", "not-even-seen"])
+@pytest.mark.parametrize("stops", [True, False], ids=["kill-switch", "time-is-up"])
+@pytest.mark.parametrize("deleted", ["configs", "models", ""])
+@pytest.mark.parametrize(
+    "error",
+    [RetryError("ReadTimeoutError"), DeclinedError("update_refused", "in progress")],
+    ids=["lost", "no"],
+)
+def test_a_way_back_that_aws_took_without_an_answer_is_ours(error, deleted, stops, looks):
+    world = hook()
+    hosting, update, describe = world.hosting, world.hosting.update_endpoint, world.hosting.describe_endpoint
+    if deleted:
+        del getattr(hosting, deleted)[f"signs-{deleted[:-1]}"]
+    if stops:
+        world.state.save_switch(Switch(on=False, by="ana", reason="release"))
+
+    def unseen(_):
+        hosting.describe_endpoint = describe
+        raise RetryError("ReadTimeoutError")
+
+    def unanswered(*args):
+        hosting.update_endpoint = update
+        update(*args)
+        if not looks:
+            hosting.describe_endpoint = unseen
+        raise error
+
+    hosting.update_endpoint = unanswered
+    pass_minutes(world, 30)
+    lease = world.state.load_diagnosis("signs")
+    owners = f"sagewatch-restored-{lease.incident_id}" if deleted else "signs-config"
+    assert (get_live(world), lease.original_config) == (owners, owners)
+    assert (lease.phase, lease.outcome) == (Phase.FINISHED, "switched_off" if stops else "no_tensors")
+    assert lease.told
+    assert not [one for one in (*hosting.configs, *hosting.models) if one.startswith("sagewatch-hooked-")]
+    if looks:
+        assert lease.refused == 0
+        trail = " ".join(f"{e.what} {e.reason}" for e in world.state.load_entries(lease.incident_id))
+        assert not [word for word in ("refused", "somebody", "held_up") if word in trail]
+
+
 @pytest.mark.parametrize("kind", ["ProductionVariants", "ShadowProductionVariants"])
 def test_a_model_of_ours_that_an_operators_clone_of_the_live_configuration_runs_is_not_deleted(kind):
     world = hook()

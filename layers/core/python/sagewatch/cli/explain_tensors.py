@@ -73,7 +73,8 @@ def explain_tensors(
     for image in report.images:
         mark = "" if image.completeness_ok else "  INCOMPLETE"
         mark += "  LOOKS PAST THE REGION" if image.looks_past_region else ""
-        say(f"{image.class_name}, {image.probability:.1%}: {out / image.heatmap}{mark}")
+        sure = "" if image.probability is None else f", {image.probability:.1%}"
+        say(f"{image.class_name}{sure}: {out / image.heatmap}{mark}")
     say(f"{len(report.images)} explained, {len(told['skipped'])} skipped; explanations.json in {out}")
     if report.comparison is not None:
         say(report.comparison.sentence)

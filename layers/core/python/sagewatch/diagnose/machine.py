@@ -32,7 +32,7 @@ from sagewatch.diagnose.commands import (
 )
 from sagewatch.diagnose.explaining import decide_explaining
 from sagewatch.diagnose.leaving import leave, leave_explained, let_go, let_go_as_it_is
-from sagewatch.diagnose.model import IN_SERVICE, Diagnosis, Phase, Policy, Seen
+from sagewatch.diagnose.model import IN_SERVICE, RESTORED_PREFIX, Diagnosis, Phase, Policy, Seen
 from sagewatch.diagnose.way_back import go_back
 
 ATTEMPTS = 3
@@ -94,6 +94,9 @@ def decide_next(diagnosis: Diagnosis, seen: Seen, policy: Policy, now: datetime)
     Never raises: every pair of phase and sight has an answer, ``waiting_...`` among them.
     """
     diagnosis = msgspec.structs.replace(diagnosis, recorded=max(diagnosis.recorded, seen.recorded))
+    if seen.config == RESTORED_PREFIX + diagnosis.incident_id:
+        # We made it and asked for it, whether or not that was answered: a step that was given back forgot the name.
+        diagnosis = msgspec.structs.replace(diagnosis, original_config=seen.config)
     match diagnosis.phase:
         case Phase.FINISHED | Phase.ABANDONED:
             return decide_afterwards(diagnosis, seen, policy, now)
@@ -185,12 +188,14 @@ def _observe(d: Diagnosis, seen: Seen, policy: Policy, now: datetime) -> Step:
     restored = seen.config == d.original_config
     if d.recorded >= policy.requests:
         reason = "enough_recorded"
-    elif restored:
+    elif restored and not d.held_up:
         reason = "restored_by_somebody"
     elif seen.stop:
         reason = seen.stop
     elif now >= d.due:
         reason = "observation_over"
+    elif restored:
+        reason = "restore_asked_for"  # by us: it was taken, and its answer was lost
     else:
         return Step(d, (), "waiting_for_tensors")
     outcome = "" if d.recorded else seen.stop or "no_tensors"

@@ -62,7 +62,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     label
         The predicted class.
     probability
-        Its probability, in [0, 1].
+        Its probability, in [0, 1]; None where the model's outputs do not tell it.
     completeness_error
         Relative error of the sum of all relevance against the logit; None where it is not finite.
     outside_share
@@ -80,7 +80,7 @@ class Explained(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     step: int
     label: str
-    probability: float
+    probability: float | None
     completeness_error: float | None
     outside_share: float | None
     input_png: bytes

@@ -15,8 +15,10 @@ import numpy as np
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.explain import names
+from sagewatch.explain.answer import read_answer
 from sagewatch.explain.enlarging import enlarge_sum
-from sagewatch.explain.layers import Layer, get_tensor, only_item, pair_layers, read_layout
+from sagewatch.explain.layers import Layer, only_item, pair_layers, read_layout
+from sagewatch.explain.pixels import show_input
 from sagewatch.explain.scaled_sums import sum_layers, sum_scaled
 
 if TYPE_CHECKING:
@@ -38,26 +40,29 @@ class Explanation:
     class_id
         The predicted class.
     probability
-        Its softmax probability, 0 to 1.
+        What the model says it is, 0 to 1; None where its outputs do not tell (see `answer`).
     logit
-        Its logit.
+        Its logit, or what else the model's answer is made of.
     completeness_relative_error
         |logit - sum of all contributions| / |logit|; infinite for a logit of zero that is missed.
     saliency
         Shape (H, W) of the image, 0 (least relevant) to 1 (most).
     image
-        The model's input, shape (3, H, W), normalised as the model wants it; grey where it has other channels than three.
+        The model's input as a picture, shape (3, H, W), 0 to 1; grey where it has other channels than three.
+    colours
+        How its colours were guessed; empty where they are known.
     unsupported
         Modules of the network with which contributions need not add up.
     """
 
     class_id: int
-    probability: float
+    probability: float | None
     logit: float
     completeness_relative_error: float
     saliency: NDArray[np.float64]
     image: NDArray[np.float32]
     unsupported: tuple[str, ...] = ()
+    colours: str = ""
 
     @property
     def complete(self) -> bool:
@@ -95,25 +100,19 @@ def explain(tensors: Mapping[str, NDArray[Any]], where: str) -> Explanation:
         raise RejectedInputError("the shapes of image, logits and their gradients do not fit", where=where)
     if not np.isfinite(logits).all():
         raise RejectedInputError("the logits are no finite numbers: the model gave no answer", where=where)
-    class_id = int(np.argmax(logits))
+    answer = read_answer(logits, layout)
     layers = pair_layers(tensors, layout, where)
     contributions = [_dot(image, gradient), *(layer.contribution() for layer in layers)]
-    if layout.last is not None:
-        bias = get_tensor(tensors, names.parameter(layout.model, layout.last, "bias"), where).astype(
-            np.float64
-        )
-        if bias.shape != logits.shape:
-            raise RejectedInputError(f"the tensors of {layout.last} do not fit together", where=where)
-        contributions.append(float(bias[class_id]))
-    logit = float(logits[class_id])
+    picture, colours = show_input(image, layout.normalisation)
     return Explanation(
-        class_id,
-        float(1 / np.exp(logits - logit).sum()),
-        logit,
-        _relative_error(logit, sum(contributions)),
-        saliency_map(image, gradient, [layer for layer in layers if layer.gradient.ndim == len(_PICTURE)]),
-        _as_colours(image),
+        answer.class_id,
+        answer.probability,
+        answer.output,
+        _relative_error(answer.output, sum(contributions)),
+        saliency_map(image, gradient, layers),
+        picture,
         layout.unsupported,
+        colours,
     )
 
 
@@ -136,18 +135,10 @@ def saliency_map(image: NDArray[Any], gradient: NDArray[Any], layers: Iterable[L
         Shape (H, W), 0 to 1; all zero where nothing contributed.
     """
     total = sum_scaled([np.asarray(image) * gradient], np.ones(image.shape[0]))
-    sums = sum_layers(list(layers))
+    sums = sum_layers([layer for layer in layers if layer.gradient.ndim == len(_PICTURE)])
     if sums:
         total = total + enlarge_sum(sums, (image.shape[1], image.shape[2]))
     return _scale(total)
-
-
-def _as_colours(image: NDArray[Any]) -> NDArray[np.float32]:
-    """The input in three channels, which a picture has."""
-    shown = np.asarray(image, dtype=np.float32)
-    if len(shown) == len(_PICTURE):
-        return shown
-    return np.repeat(shown.mean(axis=0, keepdims=True), len(_PICTURE), axis=0)
 
 
 def _scale(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
 
     Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
-# ImageNet's mean and standard deviation per channel, the normalisation of the notebook's model.
-IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
-IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 PANEL_SIDE: Final = 256
 PAGE_SIDE: Final = 320
 _MARGIN: Final = 8
@@ -34,14 +31,10 @@ _STOPS: Final = (
 )
 
 
-def input_picture(
-    image: NDArray[np.float32],
-    mean: tuple[float, ...] = IMAGENET_MEAN,
-    std: tuple[float, ...] = IMAGENET_STD,
-) -> Image.Image:
-    """The model's normalised input (3, H, W) as the picture that was sent, at the model's size."""
-    pixels = image.transpose(1, 2, 0) * np.array(std) + np.array(mean)
-    return Image.fromarray((np.nan_to_num(pixels).clip(0, 1) * 255).round().astype(np.uint8), "RGB")
+def input_picture(image: NDArray[np.float32]) -> Image.Image:
+    """An input (3, H, W) of 0 to 1 as a picture, at the model's size; NaN is black."""
+    pixels = np.nan_to_num(image.transpose(1, 2, 0)).clip(0, 1)
+    return Image.fromarray((pixels * 255).round().astype(np.uint8), "RGB")
 
 
 def heat_picture(saliency: NDArray[np.float64]) -> Image.Image:

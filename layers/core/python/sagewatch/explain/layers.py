@@ -17,17 +17,23 @@ from sagewatch.errors import RejectedInputError
 from sagewatch.explain import names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
 # torch.nn.BatchNorm2d's default; for recordings of hooks that do not store it, such as the notebook's.
 DEFAULT_EPSILON: Final = 1e-5
 NOTEBOOKS_LAST_LAYER: Final = "fc"
+# ImageNet's mean and standard deviation per channel, the normalisation of the notebook's model.
+IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
+IMAGENET_STD: Final = (0.229, 0.224, 0.225)
+IMAGENET: Final = (IMAGENET_MEAN, IMAGENET_STD)
 _NUMBERS: Final = "fiu"  # numpy's kinds of real numbers
 # A map is enlarged by a matrix of one side by the other.
 LONGEST_SIDE: Final = 4096
 _PICTURE_DIMENSIONS: Final = 3
+# Mean and standard deviation by channel.
+Normalisation = tuple[tuple[float, ...], tuple[float, ...]]
 _RUNNING_MEAN: Final = re.compile(r"(.+)\.running_mean_output_0")
 
 
@@ -64,6 +70,10 @@ class Layout:
         Module and kind of every other biased layer: ``bias``, ``batch_norm``, or ``plain_batch_norm`` without weights.
     unsupported
         Modules with which contributions need not add up, such as ``GELU act``.
+    answer
+        ``probabilities`` where the answer is a Softmax's or Sigmoid's output; empty where it is not, or nobody noted.
+    normalisation
+        Mean and standard deviation by channel that pictures of 0 to 1 were normalised with; None where nobody noted.
     """
 
     model: str
@@ -72,6 +82,8 @@ class Layout:
     last: str | None
     layers: tuple[tuple[str, str], ...]
     unsupported: tuple[str, ...]
+    answer: str = ""
+    normalisation: Normalisation | None = None
 
 
 def read_layout(tensors: Mapping[str, NDArray[Any]], where: str) -> Layout:
@@ -95,18 +107,22 @@ def read_layout(tensors: Mapping[str, NDArray[Any]], where: str) -> Layout:
             None if given["last"] is None else str(given["last"]),
             tuple((str(row["module"]), str(row["kind"])) for row in given["layers"]),
             tuple(map(str, given["unsupported"])),
+            str(given.get("answer", "")),  # older hooks do not say
+            _read_normalisation(given.get("normalisation")),
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise RejectedInputError(f"{names.LAYOUT} is no layout ({error!r})", where=where) from error
 
 
-def find_logits(tensors: Mapping[str, NDArray[Any]], where: str) -> str:
-    """Name of the answer's tensor."""
-    return read_layout(tensors, where).logits
+def _read_normalisation(given: Any) -> Normalisation | None:
+    if given is None:
+        return None
+    mean, deviation = (tuple(map(float, each)) for each in given)
+    return mean, deviation
 
 
 def pair_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout, where: str) -> list[Layer]:
-    """Every biased layer but the last, with its gradient; one that is used at several sizes once for each.
+    """Every biased layer with its gradient, the last one at the end; one that is used at several sizes once for each.
 
     Raises
     ------
@@ -116,7 +132,9 @@ def pair_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout, where: str)
         A layer's tensors do not fit together, or hold a batch.
     """
     layers = []
-    for module, kind in layout.layers:
+    if layout.last is not None:
+        tensors = _complete_last(tensors, layout, layout.last, where)
+    for module, kind in _list_layers(tensors, layout):
         bias = _read_bias(tensors, layout.model, module, kind, where)
         size = 0
         while not size or names.output_gradient(module, size) in tensors:
@@ -126,6 +144,32 @@ def pair_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout, where: str)
             layers.append(Layer(module, gradient, bias))
             size += 1
     return layers
+
+
+def _list_layers(tensors: Mapping[str, NDArray[Any]], layout: Layout) -> Iterator[tuple[str, str]]:
+    """Module and kind of all layers; what kind the last one is its parameters tell."""
+    yield from layout.layers
+    last = layout.last
+    if last is None:
+        return
+    if names.running_mean(last) not in tensors:
+        yield last, "bias"
+    else:
+        has_own = names.parameter(layout.model, last, "bias") in tensors
+        yield last, "batch_norm" if has_own else "plain_batch_norm"
+
+
+def _complete_last(
+    tensors: Mapping[str, NDArray[Any]], layout: Layout, last: str, where: str
+) -> Mapping[str, NDArray[Any]]:
+    """With the gradient at the last layer, which older hooks leave out: one at the answered class, else zero."""
+    name = names.output_gradient(last)
+    if name in tensors:
+        return tensors
+    logits = get_tensor(tensors, layout.logits, where)
+    gradient = np.zeros(logits.shape)
+    gradient.flat[np.argmax(logits)] = 1
+    return {**tensors, name: gradient}
 
 
 def only_item(tensors: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[Any]:
@@ -203,4 +247,4 @@ def _guess_layout(tensors: Mapping[str, NDArray[Any]], where: str) -> Layout:
     if not modules:
         raise names.MissingTensorError("*.running_mean_output_0", where=where)
     layers = tuple((module, "batch_norm") for module in modules)
-    return Layout(model, names.model_input(model), names.output(last), last, layers, ())
+    return Layout(model, names.model_input(model), names.output(last), last, layers, (), "", IMAGENET)

@@ -24,7 +24,7 @@ FOLDER: Final = "means"
 
 @dataclass(frozen=True)
 class Observation:
-    """One picture of a group: its map (H, W), and the model's input (3, H, W), normalised as the model wants it."""
+    """One picture of a group: its map (H, W), and the input (3, H, W) as a picture of 0 to 1."""
 
     saliency: NDArray[np.float64]
     image: NDArray[np.float32]

@@ -68,6 +68,7 @@ class Question:
 class ExplainedImage:
     """One image of the report; paths are relative to the output, `completeness_relative_error` is None when not finite.
 
+    `probability` is None where the model's outputs do not tell it.
     `looks_past_region` warns: more of the relevance lies outside the region of interest than a map without any
     preference has there (`even_outside_share`). Of a map that does not add up nothing is said.
     `request_digest` is the SHA-256 of the request's body, by which it is found again in the data capture.
@@ -77,7 +78,7 @@ class ExplainedImage:
     step: int
     class_id: int
     class_name: str
-    probability: float
+    probability: float | None
     logit: float
     completeness_relative_error: float | None
     completeness_ok: bool
@@ -235,11 +236,13 @@ def _caption(file: StepFile, explanation: Explanation, class_name: str, region: 
     broken = ", ".join(explanation.unsupported[:2])
     why = f" ({broken} breaks the sum)" if broken else " (no layer of the model has the rest)"
     verdict = error if explanation.complete else f"INCOMPLETE, do not trust: {error}{why}"
+    chance = "not told" if explanation.probability is None else f"{explanation.probability:.1%}"
+    colours = f" (colours a guess: {explanation.colours})" if explanation.colours else ""
     return (
-        f"{class_name} (class {explanation.class_id}), probability {explanation.probability:.1%}",
+        f"{class_name} (class {explanation.class_id}), probability {chance}",
         verdict,
         region,
-        f"{file.name}: the input, the map over it with the region of interest, the map (red most relevant, blue least)",
+        f"{file.name}: the input{colours}, the map over it with the region of interest, the map (red most relevant, blue least)",
     )
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from sagewatch.errors import RejectedInputError
+from sagewatch.explain.answer import read_answer
 from sagewatch.explain.comparison import OTHER, SUSPICIOUS
-from sagewatch.explain.layers import find_logits, get_tensor
+from sagewatch.explain.layers import get_tensor, read_layout
 from sagewatch.spacing import spread
 
 if TYPE_CHECKING:
@@ -121,10 +122,9 @@ def choose_steps(
 
 
 def _read_prediction(file: StepFile, reader: TrialReader) -> tuple[int, float]:
-    """The predicted class and its softmax probability."""
+    """The predicted class and its probability; where nobody can tell it, the output, which orders alike."""
     tensors = reader.read(file).tensors
-    logits = np.ravel(get_tensor(tensors, find_logits(tensors, file.name), file.name)).astype(np.float64)
-    if not logits.size:
-        raise RejectedInputError("there are no logits", where=file.name)
-    class_id = int(np.argmax(logits))
-    return class_id, float(1 / np.exp(logits - logits[class_id]).sum())
+    layout = read_layout(tensors, file.name)
+    outputs = np.ravel(get_tensor(tensors, layout.logits, file.name))
+    answer = read_answer(outputs, layout)
+    return answer.class_id, answer.output if answer.probability is None else answer.probability

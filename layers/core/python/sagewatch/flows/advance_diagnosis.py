@@ -12,10 +12,10 @@ import msgspec
 
 from sagewatch.diagnose.afterwards import may_be_unfinished
 from sagewatch.diagnose.commands import Command, Refuse, Step, UpdateEndpoint
-from sagewatch.diagnose.machine import UPDATING, decide_next, decide_refused, decide_start
+from sagewatch.diagnose.machine import MOVING, UPDATING, decide_next, decide_refused, decide_start
 from sagewatch.diagnose.model import Diagnosis, Phase, Seen
 from sagewatch.diagnose.plan import JOB_PREFIX, find_variant, plan_diagnosis
-from sagewatch.diagnose.way_back import WAYS, note_held_up
+from sagewatch.diagnose.way_back import WAYS, is_way_back, note_held_up
 from sagewatch.errors import ConflictError, DeclinedError, RefusedError, RejectedInputError, RetryError
 from sagewatch.events import (
     ActionRequested,
@@ -200,8 +200,9 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
         except ConflictError:
             raise  # decided on what is no longer so: look again; the claim stands, as after a crash
         except RetryError as error:
-            _give_back(before, claimed, command, error, world)
-            raise
+            if not _has_left(command, claimed, world):
+                _give_back(before, claimed, command, error, world)
+                raise
     if claimed.phase is Phase.SWAPPING and any(isinstance(one, UpdateEndpoint) for one in step.commands):
         claimed = msgspec.structs.replace(claimed, asked=(claimed.asked or 0) + 1)
         claimed = world.state.save_diagnosis(claimed, [])
@@ -209,6 +210,23 @@ def _carry_out(before: Diagnosis, claimed: Diagnosis, step: Step, world: World) 
         return
     stage = _build_progress(claimed, step.reason, world.now())
     _note(claimed.incident_id, stage, world)
+
+
+def _has_left(command: Command, claimed: Diagnosis, world: World) -> bool:
+    """Whether the endpoint is on its way back although the call for it failed: AWS took it, and its answer was lost.
+
+    The SDK may have asked again meanwhile, and have been told that the endpoint is updating: that is no refusal.
+    """
+    if not is_way_back(command, claimed):
+        return False
+    try:
+        endpoint = world.hosting.describe_endpoint(claimed.endpoint) or {}
+    except RetryError:
+        return False
+    return (
+        endpoint.get("EndpointStatus") in MOVING
+        or endpoint.get("EndpointConfigName") != claimed.hooked_config
+    )
 
 
 def _give_back(

@@ -15,7 +15,7 @@ class _Image(msgspec.Struct):
     worker: str = ""
     step: int = 0
     label: int | str = msgspec.field(default=0, name="class")
-    probability: float = 0.0
+    probability: float | None = None
     completeness_relative_error: float | None = None
     outside_roi_share: float | None = None
     looks_past_region: bool = False
