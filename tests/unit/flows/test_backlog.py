@@ -99,3 +99,47 @@ def test_silence_after_a_backlog_is_told_once_the_backlog_is_through():
         world.now.move(MINUTE)
         tick(Ticked(world.now()), world)
     assert {state for kind, _, state in tell(world) if kind == "no-data"} == {"Finding Raised"}
+
+
+def pass_time(world, minutes, step=1):
+    """Ticks, and the table's expiry."""
+    for _ in range(0, minutes, step):
+        world.now.move(MINUTE * step)
+        for (pk, sk), row in list(world.state.items.rows.items()):
+            if row.expires_at is not None and row.expires_at < world.now().timestamp():
+                world.state.items.delete(pk, sk, row.version)
+        tick(Ticked(world.now()), world)
+
+
+def test_what_came_before_a_pause_is_settled_before_its_rows_expire():
+    world = build_world()
+    rng = random.Random(4)
+    events = put_files(world, draw_clean(300, rng) + draw_attacked(60, rng), NOW, every=MINUTE)
+    live(world, events)
+    pass_time(world, 60)
+    pass_time(world, 4 * 24 * 60, step=30)
+    assert world.state.load_segments(STREAM, None) == []
+    assert {state for _, _, state in tell(world)} == {"Finding Raised"}
+
+
+def test_a_stream_of_ten_minutes_a_week_is_learned_and_judged():
+    world = build_world()
+    rng = random.Random(4)
+    for week in range(3):
+        drawn = draw_clean(100, rng) if week < 2 else draw_attacked(100, rng)
+        live(world, put_files(world, drawn, world.now(), every=MINUTE, first=week * 100))
+        pass_time(world, 30)
+        pass_time(world, 7 * 24 * 60, step=180)
+        assert world.state.load_segments(STREAM, None) == []
+    assert {(kind, state) for kind, _, state in tell(world)} == {("class-concentration", "Finding Raised")}
+
+
+def test_a_backlog_is_settled_by_the_clock_once_it_is_through():
+    world = build_world(WATCHED)
+    events = build_story(world)
+    world.now.move(OUTAGE * 2)
+    count(world, events)
+    pass_time(world, int(LATENESS / MINUTE) + 1)
+    assert (
+        world.state.load_checkpoint(STREAM)[0].since == world.state.load_segments(STREAM, None)[-1].first_at
+    )

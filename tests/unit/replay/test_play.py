@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -18,7 +19,7 @@ from sagewatch.replay.outcome import compare, encode, gather
 from sagewatch.replay.recording import FolderObjects, find_last_time, iterate_own
 from sagewatch.replay.scene import load_story
 from sagewatch.world import World
-from tests.unit.replay.recordings import MONITORS, write_archive, write_captures
+from tests.unit.replay.recordings import MONITORS, START, write_archive, write_captures
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,30 @@ def test_detectors_that_stay_at_work_see_what_detectors_from_the_table_see(archi
     assert [e["detail"]["finding_id"] for e in plain.bus.events if e["detail-type"] == "Finding Raised"] == [
         e["detail"]["finding_id"] for e in player.bus.events if e["detail-type"] == "Finding Raised"
     ]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("hours", [3, 60])
+def test_an_attack_that_ends_in_a_pause_is_open_after_it_and_nothing_of_before_it_is_lost(
+    tmp_path, hours, kept
+):
+    (tmp_path / "monitors.yml").write_text(
+        MONITORS.replace("detectors: {", "detectors: {no-data: {after: 90h}, ")
+    )
+    folder = write_captures(tmp_path / "captures", after=0)
+    later = START + timedelta(minutes=36, hours=hours)
+    write_captures(folder, clean=0, attacked=40, after=0, seed=2, start=later)
+    recording = load_recording([folder], None, tmp_path / "monitors.yml")
+    player = build_player(recording)
+    if not kept:
+        object.__setattr__(player.world, "folds", None)
+    player.play(recording.events)
+    (told,) = gather(player, len(recording.events)).incidents
+    assert (told.incident.subject, told.incident.resolved_at) == ("14", None)
+    # Of the rhythm, too: every file, those before the pause among them, is folded once.
+    folded = view_stream(Stream("signs", "AllTraffic"), player.world).folded
+    assert folded._end.states["no-data"].files == 40
+    assert folded.late == ()
 
 
 def test_a_line_that_is_no_event_is_named(tmp_path):

@@ -101,10 +101,12 @@ def _view_kept(
 def read_times(segments: Sequence[Segment], now: datetime, *, rehearsal: bool) -> tuple[datetime, datetime]:
     """What time it is to a stream's detectors, and before when its captures are settled.
 
-    After an outage captures come that are hours old, in any order: by the clock on the wall the first of them would
-    settle what the others belong before, and the stream would be silent between any two. So while such come, and in a
-    rehearsal of an archive, the latest capture tells the time. Nothing is settled that begins less than ``LATENESS``
-    before the latest capture, nor behind what was counted less than ``LATENESS`` ago.
+    The clock settles: what begins more than ``LATENESS`` ago, whatever came since. But after an outage captures come
+    that are hours old, in any order: by the clock the first of them would settle what the others belong before, and the
+    stream would be silent between any two. So for ``LATENESS`` after each of those the latest capture tells the time,
+    and nothing is settled from the first on that was counted meanwhile. Then the clock has its say again: what stays
+    unsettled through a pause would be lost where its row expires. In a rehearsal of an archive the latest capture tells
+    the time throughout.
     """
     if not segments:
         return now, _floor(now - LATENESS)
@@ -113,9 +115,9 @@ def read_times(segments: Sequence[Segment], now: datetime, *, rehearsal: bool) -
         return latest, _floor(latest - LATENESS)
     since = now - LATENESS
     recent = [one for one in segments if one.counted_at is not None and one.counted_at > since]
-    overdue = any(one.counted_at - one.last_at > LATENESS for one in recent if one.counted_at is not None)
-    settled = min((one.first_at for one in recent), default=now)
-    return (latest if overdue else now), _floor(min(settled, latest - LATENESS))
+    if not any(one.counted_at - one.last_at > LATENESS for one in recent if one.counted_at is not None):
+        return now, _floor(since)
+    return latest, _floor(min(latest - LATENESS, *(one.first_at for one in recent)))
 
 
 def _floor(at: datetime) -> datetime:
