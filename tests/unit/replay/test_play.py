@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -154,6 +155,25 @@ def test_an_attack_that_ends_in_a_pause_is_open_after_it_and_nothing_of_before_i
     folded = view_stream(Stream("signs", "AllTraffic"), player.world).folded
     assert folded._end.states["no-data"].files == 40
     assert folded.late == ()
+
+
+def test_the_page_of_an_incident_of_hours_counts_all_captures_of_its_time(tmp_path):
+    (tmp_path / "monitors.yml").write_text(MONITORS)
+    folder = write_captures(tmp_path / "captures", attacked=1200)
+    _, player, outcome = play(folder, monitors=tmp_path / "monitors.yml")
+    (told,) = outcome.incidents
+    assert told.incident.resolved_at - told.incident.opened_at > timedelta(minutes=110)
+    key = f"incidents/{told.incident.incident_id}/index.html"
+    with player.world.objects.open_object(player.world.settings.evidence_bucket, key) as page:
+        text = re.sub(r"<[^>]+>", "", page.read().decode())
+    said = re.search(
+        r"Captures since ([\d:]+): ([\d,]+) predictions.*? in (\d+) files, the last at ([\d:]+)", text
+    )
+    first, last = (datetime.fromisoformat(f"2026-11-21T{said[n]}Z") for n in (1, 4))
+    assert first + timedelta(minutes=110) < last
+    # A file of ten each minute.
+    minutes = (last - first) // timedelta(minutes=1) + 1
+    assert (int(said[2].replace(",", "")), int(said[3])) == (minutes * 10, minutes)
 
 
 def test_a_line_that_is_no_event_is_named(tmp_path):
