@@ -143,3 +143,22 @@ def test_a_backlog_is_settled_by_the_clock_once_it_is_through():
     assert (
         world.state.load_checkpoint(STREAM)[0].since == world.state.load_segments(STREAM, None)[-1].first_at
     )
+
+
+def test_what_comes_when_later_captures_are_settled_is_counted_as_too_late_once_and_named(caplog):
+    world = build_world(WATCHED)
+    first, second, third, *rest = build_story(world)
+    count(world, [first])
+    pass_time(world, 30)
+    count(world, [third, third])
+    pass_time(world, 30)
+    assert [row for row in world.metrics.values if row[0] == "LateCaptures"] == []
+    before = view_stream(STREAM, world).folded.traces
+    count(world, [second, second])
+    late = [row for row in world.metrics.values if row[0] == "LateCaptures"]
+    assert late == [("LateCaptures", 1.0, "Count", (("Endpoint", "signs"), ("Variant", "AllTraffic")))]
+    (said,) = [one for one in caplog.records if one.getMessage() == "capture_too_late"]
+    assert (said.endpoint, said.variant, said.count) == ("signs", "AllTraffic", 10)
+    assert view_stream(STREAM, world).folded.traces == before
+    count(world, rest[:1])
+    assert len([row for row in world.metrics.values if row[0] == "LateCaptures"]) == 1

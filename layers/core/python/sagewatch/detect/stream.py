@@ -149,6 +149,11 @@ class StreamFold:
         self._steps: list[tuple[Segment, Tip]] = []
 
     @property
+    def watermark(self) -> Position | None:
+        """Position of the last segment that is folded for good."""
+        return self._settled.watermark
+
+    @property
     def since(self) -> datetime | None:
         """Segments that begin before this are folded for good."""
         return self._settled.watermark[0] if self._settled.watermark else None

@@ -98,6 +98,17 @@ def _view_kept(
     return View(folded=told, checkpoint=None, before=None, version=0)
 
 
+def is_settled(segment: Segment, world: World) -> bool:
+    """Whether the stream's detectors are past the place of a segment: what comes there now is too late for them."""
+    if world.folds is not None:
+        fold = world.folds.get(segment.stream)
+        watermark = fold.watermark if fold else None
+    else:
+        checkpoint, _ = world.state.load_checkpoint(segment.stream)
+        watermark = checkpoint.watermark if checkpoint else None
+    return watermark is not None and segment.position < watermark
+
+
 def read_times(segments: Sequence[Segment], now: datetime, *, rehearsal: bool) -> tuple[datetime, datetime]:
     """What time it is to a stream's detectors, and before when its captures are settled.
 
