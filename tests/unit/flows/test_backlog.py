@@ -10,6 +10,7 @@ import pytest
 from sagewatch.entry import handle
 from sagewatch.events import Ticked
 from sagewatch.finding import Stream
+from sagewatch.flows import streams
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.streams import LATENESS, view_stream
 from sagewatch.flows.tick import tick
@@ -162,3 +163,27 @@ def test_what_comes_when_later_captures_are_settled_is_counted_as_too_late_once_
     assert view_stream(STREAM, world).folded.traces == before
     count(world, rest[:1])
     assert len([row for row in world.metrics.values if row[0] == "LateCaptures"]) == 1
+
+
+def test_a_backlog_that_is_too_large_to_be_folded_at_once_is_judged_in_steps_and_to_the_same(monkeypatch):
+    straight, delayed = build_world(WATCHED), build_world(WATCHED)
+    live(straight, build_story(straight))
+    monkeypatch.setattr(streams, "FOLDED_AT_ONCE", 200)
+    events = build_story(delayed)
+    delayed.now.move(OUTAGE * 2)
+    random.Random(3).shuffle(events)
+    count(delayed, events)
+    assert delayed.state.load_checkpoint(STREAM)[0].since is None
+    steps = []
+    for _ in range(int(LATENESS / MINUTE) + 4):
+        pass_time(delayed, 1)
+        steps.append(delayed.state.load_checkpoint(STREAM)[0].since)
+        # The silence of the hours since is told when the last step is done.
+        assert ("no-data" in {kind for kind, _, _ in tell(delayed)}) == (steps[-1] == NOW + 118 * MINUTE)
+    # Two hours of files, 20 of them at once.
+    settled = sorted({one for one in steps if one is not None})
+    assert settled == [NOW + 38 * MINUTE, NOW + 78 * MINUTE, NOW + 118 * MINUTE]
+    one, other = view_stream(STREAM, straight).folded, view_stream(STREAM, delayed).folded
+    assert other.traces == one.traces
+    last = {name: state for _, name, state in tell(delayed)}
+    assert {name for _, name, _ in tell(straight)} <= last.keys()
