@@ -165,3 +165,16 @@ def test_silence_is_raised_by_the_clock_and_cleared_by_the_next_file():
     resumed = msgspec.structs.replace(STORY[60], first_at=now, last_at=now)
     over = fold([*STORY[:10], resumed], silent.checkpoint, now=now + timedelta(minutes=1))
     assert [(each.finding_id, each.cleared_at) for each in over.findings] == [(finding.finding_id, now)]
+
+
+def test_what_was_announced_and_lies_in_segments_that_were_left_out_is_not_cleared():
+    clean = cut(draw_clean(random.Random(1), 600), 30)
+    attacked = cut(draw_attacked(random.Random(2), 300, 0.7), 30, 20)
+    whole = fold([*clean, *attacked], detectors=[GIVEN])
+    (finding,) = whole.findings
+    ahead = fold(clean, whole.checkpoint, [GIVEN], more=True)
+    assert ahead.findings == ()
+    assert finding.finding_id in ahead.checkpoint.announced
+    assert fold([*clean, *attacked], ahead.checkpoint, [GIVEN]).checkpoint == whole.checkpoint
+    (gone,) = fold(clean, ahead.checkpoint, [GIVEN]).findings
+    assert (gone.finding_id, gone.cleared_at is not None) == (finding.finding_id, True)

@@ -10,6 +10,7 @@ import pytest
 from sagewatch.entry import handle
 from sagewatch.events import Ticked
 from sagewatch.finding import Stream
+from sagewatch.flows import streams
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.streams import LATENESS, view_stream
 from sagewatch.flows.tick import tick
@@ -99,3 +100,90 @@ def test_silence_after_a_backlog_is_told_once_the_backlog_is_through():
         world.now.move(MINUTE)
         tick(Ticked(world.now()), world)
     assert {state for kind, _, state in tell(world) if kind == "no-data"} == {"Finding Raised"}
+
+
+def pass_time(world, minutes, step=1):
+    """Ticks, and the table's expiry."""
+    for _ in range(0, minutes, step):
+        world.now.move(MINUTE * step)
+        for (pk, sk), row in list(world.state.items.rows.items()):
+            if row.expires_at is not None and row.expires_at < world.now().timestamp():
+                world.state.items.delete(pk, sk, row.version)
+        tick(Ticked(world.now()), world)
+
+
+def test_what_came_before_a_pause_is_settled_before_its_rows_expire():
+    world = build_world()
+    rng = random.Random(4)
+    events = put_files(world, draw_clean(300, rng) + draw_attacked(60, rng), NOW, every=MINUTE)
+    live(world, events)
+    pass_time(world, 60)
+    pass_time(world, 4 * 24 * 60, step=30)
+    assert world.state.load_segments(STREAM, None) == []
+    assert {state for _, _, state in tell(world)} == {"Finding Raised"}
+
+
+def test_a_stream_of_ten_minutes_a_week_is_learned_and_judged():
+    world = build_world()
+    rng = random.Random(4)
+    for week in range(3):
+        drawn = draw_clean(100, rng) if week < 2 else draw_attacked(100, rng)
+        live(world, put_files(world, drawn, world.now(), every=MINUTE, first=week * 100))
+        pass_time(world, 30)
+        pass_time(world, 7 * 24 * 60, step=180)
+        assert world.state.load_segments(STREAM, None) == []
+    assert {(kind, state) for kind, _, state in tell(world)} == {("class-concentration", "Finding Raised")}
+
+
+def test_a_backlog_is_settled_by_the_clock_once_it_is_through():
+    world = build_world(WATCHED)
+    events = build_story(world)
+    world.now.move(OUTAGE * 2)
+    count(world, events)
+    pass_time(world, int(LATENESS / MINUTE) + 1)
+    assert (
+        world.state.load_checkpoint(STREAM)[0].since == world.state.load_segments(STREAM, None)[-1].first_at
+    )
+
+
+def test_what_comes_when_later_captures_are_settled_is_counted_as_too_late_once_and_named(caplog):
+    world = build_world(WATCHED)
+    first, second, third, *rest = build_story(world)
+    count(world, [first])
+    pass_time(world, 30)
+    count(world, [third, third])
+    pass_time(world, 30)
+    assert [row for row in world.metrics.values if row[0] == "LateCaptures"] == []
+    before = view_stream(STREAM, world).folded.traces
+    count(world, [second, second])
+    late = [row for row in world.metrics.values if row[0] == "LateCaptures"]
+    assert late == [("LateCaptures", 1.0, "Count", (("Endpoint", "signs"), ("Variant", "AllTraffic")))]
+    (said,) = [one for one in caplog.records if one.getMessage() == "capture_too_late"]
+    assert (said.endpoint, said.variant, said.count) == ("signs", "AllTraffic", 10)
+    assert view_stream(STREAM, world).folded.traces == before
+    count(world, rest[:1])
+    assert len([row for row in world.metrics.values if row[0] == "LateCaptures"]) == 1
+
+
+def test_a_backlog_that_is_too_large_to_be_folded_at_once_is_judged_in_steps_and_to_the_same(monkeypatch):
+    straight, delayed = build_world(WATCHED), build_world(WATCHED)
+    live(straight, build_story(straight))
+    monkeypatch.setattr(streams, "FOLDED_AT_ONCE", 200)
+    events = build_story(delayed)
+    delayed.now.move(OUTAGE * 2)
+    random.Random(3).shuffle(events)
+    count(delayed, events)
+    assert delayed.state.load_checkpoint(STREAM)[0].since is None
+    steps = []
+    for _ in range(int(LATENESS / MINUTE) + 4):
+        pass_time(delayed, 1)
+        steps.append(delayed.state.load_checkpoint(STREAM)[0].since)
+        # The silence of the hours since is told when the last step is done.
+        assert ("no-data" in {kind for kind, _, _ in tell(delayed)}) == (steps[-1] == NOW + 118 * MINUTE)
+    # Two hours of files, 20 of them at once.
+    settled = sorted({one for one in steps if one is not None})
+    assert settled == [NOW + 38 * MINUTE, NOW + 78 * MINUTE, NOW + 118 * MINUTE]
+    one, other = view_stream(STREAM, straight).folded, view_stream(STREAM, delayed).folded
+    assert other.traces == one.traces
+    last = {name: state for _, name, state in tell(delayed)}
+    assert {name for _, name, _ in tell(straight)} <= last.keys()

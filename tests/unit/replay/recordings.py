@@ -27,13 +27,19 @@ receivers:
 
 
 def write_captures(
-    folder: Path, *, seed: int = 1, clean: int = 300, attacked: int = 60, after: int = 200
+    folder: Path,
+    *,
+    seed: int = 1,
+    clean: int = 300,
+    attacked: int = 60,
+    after: int = 200,
+    start: datetime = START,
 ) -> Path:
     """Capture files of ten predictions, a minute apart."""
     rng = random.Random(seed)
     predictions = draw_clean(clean, rng) + draw_attacked(attacked, rng) + draw_clean(after, rng)
     for number in range(0, len(predictions), 10):
-        at = START + timedelta(minutes=number // 10)
+        at = start + timedelta(minutes=number // 10)
         lines = [
             build_line(one, at + timedelta(seconds=n), n)
             for n, one in enumerate(predictions[number : number + 10])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import sys
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
@@ -22,7 +24,7 @@ from sagewatch.replay.outcome import Difference, Told, compare, encode, gather
 from sagewatch.replay.recording import FolderObjects, find_last_time, iterate_own
 from sagewatch.replay.scene import load_story
 from sagewatch.world import World
-from tests.unit.replay.recordings import MONITORS, write_archive, write_captures
+from tests.unit.replay.recordings import MONITORS, START, write_archive, write_captures
 
 
 @pytest.fixture(scope="module")
@@ -171,6 +173,49 @@ def test_detectors_that_stay_at_work_see_what_detectors_from_the_table_see(archi
     assert [e["detail"]["finding_id"] for e in plain.bus.events if e["detail-type"] == "Finding Raised"] == [
         e["detail"]["finding_id"] for e in player.bus.events if e["detail-type"] == "Finding Raised"
     ]
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("hours", [3, 60])
+def test_an_attack_that_ends_in_a_pause_is_open_after_it_and_nothing_of_before_it_is_lost(
+    tmp_path, hours, kept
+):
+    (tmp_path / "monitors.yml").write_text(
+        MONITORS.replace("detectors: {", "detectors: {no-data: {after: 90h}, ")
+    )
+    folder = write_captures(tmp_path / "captures", after=0)
+    later = START + timedelta(minutes=36, hours=hours)
+    write_captures(folder, clean=0, attacked=40, after=0, seed=2, start=later)
+    recording = load_recording([folder], None, tmp_path / "monitors.yml")
+    player = build_player(recording)
+    if not kept:
+        object.__setattr__(player.world, "folds", None)
+    player.play(recording.events)
+    (told,) = gather(player, len(recording.events)).incidents
+    assert (told.incident.subject, told.incident.resolved_at) == ("14", None)
+    # Of the rhythm, too: every file, those before the pause among them, is folded once.
+    folded = view_stream(Stream("signs", "AllTraffic"), player.world).folded
+    assert folded._end.states["no-data"].files == 40
+    assert folded.late == ()
+
+
+def test_the_page_of_an_incident_of_hours_counts_all_captures_of_its_time(tmp_path):
+    (tmp_path / "monitors.yml").write_text(MONITORS)
+    folder = write_captures(tmp_path / "captures", attacked=1200)
+    _, player, outcome = play(folder, monitors=tmp_path / "monitors.yml")
+    (told,) = outcome.incidents
+    assert told.incident.resolved_at - told.incident.opened_at > timedelta(minutes=110)
+    key = f"incidents/{told.incident.incident_id}/index.html"
+    with player.world.objects.open_object(player.world.settings.evidence_bucket, key) as page:
+        text = re.sub(r"<[^>]+>", "", page.read().decode())
+    said = re.search(
+        r"Captures since ([\d:]+): ([\d,]+) predictions.*? in (\d+) files, the last at ([\d:]+)", text
+    )
+    first, last = (datetime.fromisoformat(f"2026-11-21T{said[n]}Z") for n in (1, 4))
+    assert first + timedelta(minutes=110) < last
+    # A file of ten each minute.
+    minutes = (last - first) // timedelta(minutes=1) + 1
+    assert (int(said[2].replace(",", "")), int(said[3])) == (minutes * 10, minutes)
 
 
 def test_a_line_that_is_no_event_is_named(tmp_path):

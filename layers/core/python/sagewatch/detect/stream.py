@@ -44,6 +44,7 @@ class Told:
     late: tuple[Segment, ...]
     _detectors: Sequence[AnyDetector] = field(compare=False, repr=False)
     _end: Tip = field(compare=False, repr=False)
+    _ahead: dict[str, Finding] = field(compare=False, repr=False)
 
     @property
     def lasting(self) -> tuple[Finding, ...]:
@@ -86,6 +87,7 @@ def fold_stream(
     place: Place,
     settle_before: datetime | None = None,
     now: datetime | None = None,
+    more: bool = False,
 ) -> Folded:
     """Fold a stream's segments from its checkpoint on.
 
@@ -102,9 +104,11 @@ def fold_stream(
         None leaves the checkpoint where it was.
     now
         Let the clock speak too: hours that are over, silence. None asks for captures only.
+    more
+        Later segments were left out: what was found in them is not gone.
     """
     fold = StreamFold(detectors, checkpoint, stream=stream, place=place, remembers=False)
-    told = fold.take_in(segments, settle_before=settle_before, now=now)
+    told = fold.take_in(segments, settle_before=settle_before, now=now, more=more)
     fold.announce(told)
     return Folded(
         findings=told.findings,
@@ -112,6 +116,7 @@ def fold_stream(
         late=told.late,
         _detectors=detectors,
         _end=told._end,  # noqa: SLF001 (its own)
+        _ahead=told._ahead,  # noqa: SLF001
         checkpoint=fold.rest(),
     )
 
@@ -149,6 +154,11 @@ class StreamFold:
         self._steps: list[tuple[Segment, Tip]] = []
 
     @property
+    def watermark(self) -> Position | None:
+        """Position of the last segment that is folded for good."""
+        return self._settled.watermark
+
+    @property
     def since(self) -> datetime | None:
         """Segments that begin before this are folded for good."""
         return self._settled.watermark[0] if self._settled.watermark else None
@@ -159,6 +169,7 @@ class StreamFold:
         *,
         settle_before: datetime | None = None,
         now: datetime | None = None,
+        more: bool = False,
     ) -> Told:
         """Fold what is new among the segments since the watermark; parameters as in ``fold_stream``."""
         order, late, known = self._place(list(segments))
@@ -181,18 +192,26 @@ class StreamFold:
         if now is not None:
             self._teller.close(end, now)
         findings += end.findings
-        gone = _clear_vanished(self._announced, findings, end.open, order[-1].last_at if order else now)
+        at = order[-1].last_at if order else now
+        ahead = {
+            name: one
+            for name, one in self._announced.items()
+            if more and at is not None and one.raised_at > at and name not in end.open
+        }
+        gone = _clear_vanished(self._announced, findings, end.open | ahead, at)
         return Told(
             findings=(*findings, *gone),
             open=self._teller.list_open(end),
             late=late,
             _detectors=self._detectors,
             _end=end,
+            _ahead=ahead,
         )
 
     def announce(self, told: Told) -> None:
         """Remember what the world has been told is open: should it vanish, it must be cleared."""
-        self._announced = {name: shorten(finding) for name, finding in told._end.open.items()}  # noqa: SLF001
+        open_ = told._ahead | told._end.open  # noqa: SLF001 (its own)
+        self._announced = {name: shorten(finding) for name, finding in open_.items()}
 
     def rest(self) -> Checkpoint:
         """The checkpoint to go on from."""

@@ -18,7 +18,7 @@ from sagewatch.events import CaptureLanded, CaptureRejected, Fact, FindingReport
 from sagewatch.finding import Finding, Stream
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.follow_up import FollowUp
-from sagewatch.flows.streams import View, view_stream
+from sagewatch.flows.streams import LATENESS, View, is_settled, view_stream
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
@@ -41,6 +41,7 @@ def ingest_capture(fact: Fact, world: World) -> FollowUp | None:
     is_new = world.state.put_segment(readout.segment, world.now())
     if is_new:
         _measure(readout.segment, world)
+        _notice_late(readout.segment, world)
     get_logger().info(
         "capture_counted" if is_new else "capture_known",
         endpoint=location.stream.endpoint,
@@ -144,6 +145,17 @@ def _measure(segment: Segment, world: World) -> None:
     world.metrics.put({name: float(value) for name, value in totals.items()}, "Count", **dimensions)
     for label, count in _list_most_frequent(segment):
         world.metrics.put({"PredictedClass": float(count)}, "Count", **dimensions, Class=label)
+
+
+def _notice_late(segment: Segment, world: World) -> None:
+    """Say that a file came when what it belongs before was settled: it counts, and no detector will see it."""
+    if segment.first_at >= world.now() - LATENESS or not is_settled(segment, world):
+        return
+    stream = segment.stream
+    world.metrics.put({"LateCaptures": 1.0}, "Count", Endpoint=stream.endpoint, Variant=stream.variant)
+    get_logger().warning(
+        "capture_too_late", endpoint=stream.endpoint, variant=stream.variant, count=segment.predictions
+    )
 
 
 def _list_most_frequent(segment: Segment) -> Iterable[tuple[str, int]]:

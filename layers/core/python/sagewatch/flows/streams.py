@@ -29,6 +29,9 @@ C = TypeVar("C")
 LATENESS = timedelta(minutes=15)
 """How late a capture file may come and still be folded in its place (files take up to 4 minutes)."""
 
+FOLDED_AT_ONCE = 1_000_000
+"""Predictions of before the last ``LATENESS`` that one look folds at most: the next goes on where they are settled."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class View:
@@ -69,14 +72,17 @@ def view_stream(stream: Stream, world: World, *, settles: bool = False) -> View 
     checkpoint, version = world.state.load_checkpoint(stream)
     segments = world.state.load_segments(stream, checkpoint.since if checkpoint else None)
     now, settled = read_times(segments, world.now(), rehearsal=bool(world.replay))
+    first, more = take_first(segments, checkpoint.since if checkpoint else None, now - LATENESS)
     folded = fold_stream(
         build_detectors(watched.detectors, tuple(watched.capture.classes)),
         checkpoint,
-        segments,
+        first,
         stream=stream,
         place=world.find_place(stream.endpoint),
         settle_before=settled if settles else None,
-        now=now,
+        # By the clock the stream would be silent since the last of them.
+        now=first[-1].last_at if more else now,
+        more=more,
     )
     return View(folded=folded, checkpoint=folded.checkpoint, before=checkpoint, version=version)
 
@@ -92,19 +98,54 @@ def _view_kept(
         fold = folds[stream] = StreamFold(detectors, None, stream=stream, place=place)
     segments = world.state.load_segments(stream, fold.since)
     now, settled = read_times(segments, world.now(), rehearsal=bool(world.replay))
-    told = fold.take_in(segments, settle_before=settled if settles else None, now=now)
+    first, more = take_first(segments, fold.since, now - LATENESS)
+    told = fold.take_in(
+        first, settle_before=settled if settles else None, now=first[-1].last_at if more else now, more=more
+    )
     if settles:
         fold.announce(told)
     return View(folded=told, checkpoint=None, before=None, version=0)
 
 
+def take_first(
+    segments: Sequence[Segment], since: datetime | None, before: datetime
+) -> tuple[Sequence[Segment], bool]:
+    """Of those that begin before a time no more than are folded at once, or all; and whether any were left out.
+
+    Those of one time stay together: else none of them would ever be settled, and the next look began with them again.
+    """
+    predictions = 0
+    for number, segment in enumerate(segments):
+        if segment.first_at >= before:
+            break
+        if predictions >= FOLDED_AT_ONCE and segment.first_at > segments[number - 1].first_at:
+            return segments[:number], True
+        # The one at the watermark is folded already.
+        if since is None or segment.first_at > since:
+            predictions += segment.predictions
+    return segments, False
+
+
+def is_settled(segment: Segment, world: World) -> bool:
+    """Whether the stream's detectors are past the place of a segment: what comes there now is too late for them."""
+    if world.folds is not None:
+        fold = world.folds.get(segment.stream)
+        watermark = fold.watermark if fold else None
+    else:
+        checkpoint, _ = world.state.load_checkpoint(segment.stream)
+        watermark = checkpoint.watermark if checkpoint else None
+    return watermark is not None and segment.position < watermark
+
+
 def read_times(segments: Sequence[Segment], now: datetime, *, rehearsal: bool) -> tuple[datetime, datetime]:
     """What time it is to a stream's detectors, and before when its captures are settled.
 
-    After an outage captures come that are hours old, in any order: by the clock on the wall the first of them would
-    settle what the others belong before, and the stream would be silent between any two. So while such come, and in a
-    rehearsal of an archive, the latest capture tells the time. Nothing is settled that begins less than ``LATENESS``
-    before the latest capture, nor behind what was counted less than ``LATENESS`` ago.
+    The clock settles: what begins more than ``LATENESS`` ago, whatever came since. But after an outage captures come
+    that are hours old, in any order: by the clock the first of them would settle what the others belong before, and the
+    stream would be silent between any two. So for ``LATENESS`` after each of those the latest capture tells the time,
+    and nothing is settled from the first on that was counted meanwhile. Then the clock has its say again: what stays
+    unsettled through a pause would be lost where its row expires. In a rehearsal of an archive the latest capture tells
+    the time throughout.
     """
     if not segments:
         return now, _floor(now - LATENESS)
@@ -113,9 +154,9 @@ def read_times(segments: Sequence[Segment], now: datetime, *, rehearsal: bool) -
         return latest, _floor(latest - LATENESS)
     since = now - LATENESS
     recent = [one for one in segments if one.counted_at is not None and one.counted_at > since]
-    overdue = any(one.counted_at - one.last_at > LATENESS for one in recent if one.counted_at is not None)
-    settled = min((one.first_at for one in recent), default=now)
-    return (latest if overdue else now), _floor(min(settled, latest - LATENESS))
+    if not any(one.counted_at - one.last_at > LATENESS for one in recent if one.counted_at is not None):
+        return now, _floor(since)
+    return latest, _floor(min(latest - LATENESS, *(one.first_at for one in recent)))
 
 
 def _floor(at: datetime) -> datetime:

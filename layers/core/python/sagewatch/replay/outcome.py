@@ -167,7 +167,8 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
     differences += [
         Difference(f"incident {name}", "not opened", "opened")
         for name in sorted(unknown)
-        if is_played(played[name].incident.findings, outcome)
+        if played[name].incident.fingerprint not in foreign
+        and is_played(played[name].incident.findings, outcome)
     ]
     return differences
 

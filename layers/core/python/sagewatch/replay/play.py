@@ -30,12 +30,12 @@ from sagewatch.replay.sagemaker import Pace, VirtualSageMaker, find_subject
 from sagewatch.replay.scene import Scene
 from sagewatch.report.run import OWN_JOBS
 from sagewatch.settings import Settings
+from sagewatch.state import SEGMENT_KEPT
 from sagewatch.world import World
 
 ATTEMPTS = 8
 RETRY_AFTER = timedelta(seconds=30)
 MINUTE = timedelta(minutes=1)
-SEGMENTS_KEPT = timedelta(hours=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OUTSIDE = ("tensors/", "/explain/")
 # Stands for a picture that was not recorded: one grey pixel, so that what was told with pictures is told with them.
@@ -258,10 +258,11 @@ class Player:
         return self._ahead[kind, name] > 0
 
     def _forget(self) -> None:
-        """Segments that are settled and that no page looks back to."""
+        """Segments that the table would have let go by now, unless their fold has not settled them."""
         if self.clock.now.minute == 0:
-            for stream in self.world.folds or {}:
-                self.state.forget_before(stream, self.clock.now - SEGMENTS_KEPT)
+            for stream, fold in (self.world.folds or {}).items():
+                if fold.since is not None:
+                    self.state.forget_before(stream, min(fold.since, self.clock.now - SEGMENT_KEPT))
 
 
 def _is_whole(event: Event) -> bool:
