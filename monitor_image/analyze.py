@@ -116,9 +116,13 @@ def _analyze(job: Job, readout: Readout, baseline: Baseline | None, root: Path) 
     analysis = analyze(readout, baseline, job.settings, job.excluded)
     if job.class_threshold is None:
         return analysis
-    counts = count_classes(readout.tables)
-    print(f"Predicted classes {counts}", flush=True)  # noqa: T201 - the first notebook reads it from the log
-    found = find_class_violations(counts, job.class_threshold, read_class_names(root / CLASSES))
+    classes = count_classes(readout.tables)
+    if not classes.total and not job.has_baseline:
+        raise NoDataError("Job inputs had no data: no answer holds a class", where=str(job.source))
+    others = f" and {classes.others} of other classes" if classes.others else ""
+    # The first notebook reads it from the log.
+    print(f"Predicted classes {classes.counts}{others}", flush=True)  # noqa: T201
+    found = find_class_violations(classes, job.class_threshold, read_class_names(root / CLASSES))
     return msgspec.structs.replace(analysis, violations=[*analysis.violations, *found])
 
 

@@ -204,6 +204,12 @@ def test_the_first_notebooks_job_needs_a_threshold_and_nothing_else(container, c
     assert "Predicted classes {'14': 8, '2': 2}" in capsys.readouterr().out
 
 
+def test_answers_without_a_class_are_no_verdict(container):
+    container.captures([capture_line("1,2", ",5")] * 3)
+    assert container.run(THRESHOLD="0.5") == 1
+    assert "Job inputs had no data" in container.message
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
