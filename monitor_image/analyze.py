@@ -60,7 +60,7 @@ def run_job(job: Job, root: Path, now: datetime, workers: int, *, alone: bool = 
     readout = _read(job, workers, alone=alone)
     if job.is_shard:
         path = job.output / f"{job.host}{PARTIAL_SUFFIX}"
-        write_whole(path, encode_shard(Shard(job.host, job.hosts, readout.encode())))
+        write_whole(path, encode_shard(_cut_shard(job, readout)))
         return f"Completed: {job.host} wrote a partial profile of {readout.tables.rows} rows."
     if readout.tables.is_empty:
         raise NoDataError(f"Job inputs had no data: {describe_nothing(readout)}", where=str(job.source))
@@ -99,6 +99,12 @@ def _read(job: Job, workers: int, *, alone: bool) -> Readout:
     script = str(job.preprocessor) if job.preprocessor is not None else None
     settings = ReadSettings(kind, job.window, job.settings.drift.mode, script)
     return read_dataset(files, settings, workers, alone=alone)
+
+
+def _cut_shard(job: Job, readout: Readout) -> Shard:
+    window = "/".join("" if at is None else at.isoformat() for at in (job.window.start, job.window.end))
+    mode = str(job.settings.drift.mode)
+    return Shard(job.host, job.hosts, readout.encode(), job.name, window, mode, repr(job.format))
 
 
 def _read_baseline(job: Job) -> Baseline | None:
