@@ -60,7 +60,7 @@ def run_job(job: Job, root: Path, now: datetime, workers: int, *, alone: bool = 
     readout = _read(job, workers, alone=alone)
     if job.is_shard:
         path = job.output / f"{job.host}{PARTIAL_SUFFIX}"
-        write_whole(path, encode_shard(Shard(job.host, job.hosts, readout.encode())))
+        write_whole(path, encode_shard(_cut_shard(job, readout)))
         return f"Completed: {job.host} wrote a partial profile of {readout.tables.rows} rows."
     if readout.tables.is_empty:
         raise NoDataError(f"Job inputs had no data: {describe_nothing(readout)}", where=str(job.source))
@@ -101,6 +101,12 @@ def _read(job: Job, workers: int, *, alone: bool) -> Readout:
     return read_dataset(files, settings, workers, alone=alone)
 
 
+def _cut_shard(job: Job, readout: Readout) -> Shard:
+    window = "/".join("" if at is None else at.isoformat() for at in (job.window.start, job.window.end))
+    mode = str(job.settings.drift.mode)
+    return Shard(job.host, job.hosts, readout.encode(), job.name, window, mode, repr(job.format))
+
+
 def _read_baseline(job: Job) -> Baseline | None:
     constraints = statistics = None
     if job.baseline_constraints is not None:
@@ -116,9 +122,13 @@ def _analyze(job: Job, readout: Readout, baseline: Baseline | None, root: Path) 
     analysis = analyze(readout, baseline, job.settings, job.excluded)
     if job.class_threshold is None:
         return analysis
-    counts = count_classes(readout.tables)
-    print(f"Predicted classes {counts}", flush=True)  # noqa: T201 - the first notebook reads it from the log
-    found = find_class_violations(counts, job.class_threshold, read_class_names(root / CLASSES))
+    classes = count_classes(readout.tables)
+    if not classes.total and not job.has_baseline:
+        raise NoDataError("Job inputs had no data: no answer holds a class", where=str(job.source))
+    others = f" and {classes.others} of other classes" if classes.others else ""
+    # The first notebook reads it from the log.
+    print(f"Predicted classes {classes.counts}{others}", flush=True)  # noqa: T201
+    found = find_class_violations(classes, job.class_threshold, read_class_names(root / CLASSES))
     return msgspec.structs.replace(analysis, violations=[*analysis.violations, *found])
 
 

@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -23,7 +24,7 @@ from sagewatch.quality.shards import Shard, encode_shard
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.violations import parse_violations
 from tests.unit.quality.records import capture_line, write_captures
-from tests.unit.quality.tables import REAL, needs_real
+from tests.unit.quality.tables import REAL, batch_of, needs_real
 
 NOW = datetime(2026, 6, 12, 11, 5, tzinfo=UTC)
 DATA = "opt/ml/processing/input/endpoint"
@@ -202,6 +203,12 @@ def test_the_first_notebooks_job_needs_a_threshold_and_nothing_else(container, c
         == "Class 14 ('Stop sign') predicted 80.0 % of the time which is above the threshold of 50.0 %"
     )
     assert "Predicted classes {'14': 8, '2': 2}" in capsys.readouterr().out
+
+
+def test_answers_without_a_class_are_no_verdict(container):
+    container.captures([capture_line("1,2", ",5")] * 3)
+    assert container.run(THRESHOLD="0.5") == 1
+    assert "Job inputs had no data" in container.message
 
 
 @pytest.mark.parametrize(
@@ -501,6 +508,21 @@ def test_a_large_job_is_shared_out_among_copies_of_the_program(container):
         assert (one.common, one.sum, one.min, one.max) == (other.common, other.sum, other.min, other.max)
 
 
+@pytest.mark.parametrize("records", [3, 30_000], ids=["one process", "several"])
+def test_a_thread_that_a_script_left_does_not_keep_the_job(container, records):
+    container.captures([capture_line()] * records)
+    script = container.root / "threads.py"
+    script.write_text(
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n"
+        "def preprocess_handler(record):\n    return {'a': 1}\n"
+    )
+    done = run_program(container, record_preprocessor_script="/threads.py")
+    assert (done.returncode, container.message) == (
+        0,
+        "Completed: Job completed successfully with no violations.",
+    )
+
+
 def test_a_shard_that_never_comes_is_named_and_no_report_is_made(container):
     table = rows(90, 4)
     run_shards(container, {"algo-1": table[:50], "algo-3": table[50:]})
@@ -517,6 +539,51 @@ def test_shards_of_two_jobs_are_not_merged(container):
         (folder / f"{host}.sagewatch-profile").write_bytes(encode_shard(Shard(host, hosts, empty)))
     assert container.run() == 1
     assert "partial profiles of different jobs" in container.message
+
+
+def write_shards(container, **jobs):
+    """Two instances' parts of each job, in a folder of the job's."""
+    for job, rows_each in jobs.items():
+        for host in ("algo-1", "algo-2"):
+            readout = Readout()
+            readout.add(batch_of({"a": ["1"] * rows_each}), host, 1)
+            path = container.root / DATA / job / f"{host}.sagewatch-profile"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_shard(Shard(host, ("algo-1", "algo-2"), readout.encode(), f"arn:{job}")))
+
+
+def test_jobs_whose_instances_are_called_alike_are_not_mixed(container):
+    write_shards(container, monday=100, tuesday=200)
+    assert container.run() == 1
+    assert "partial profiles of different jobs lie here (arn:monday and arn:tuesday)" in container.message
+    (container.root / DATA / "monday/algo-1.sagewatch-profile").unlink()
+    (container.root / DATA / "tuesday/algo-2.sagewatch-profile").unlink()
+    assert container.run() == 1
+    assert "partial profiles of different jobs lie here" in container.message
+
+
+def test_a_partial_profile_counts_once_only_where_it_is_the_same(container):
+    write_shards(container, monday=100)
+    folder = container.root / DATA / "monday"
+    (folder / "again.sagewatch-profile").write_bytes((folder / "algo-1.sagewatch-profile").read_bytes())
+    assert container.run() == 0, container.message
+    assert parse_statistics(container.output("statistics.json")).dataset.item_count == 200
+    other = Readout()
+    other.add(batch_of({"a": ["1"] * 7}), "x", 1)
+    shard = Shard("algo-1", ("algo-1", "algo-2"), other.encode(), "arn:monday")
+    (folder / "again.sagewatch-profile").write_bytes(encode_shard(shard))
+    assert container.run() == 1
+    assert "two different partial profiles of algo-1 lie here" in container.message
+
+
+def test_partial_profiles_of_an_older_version_are_read(container):
+    write_shards(container, monday=100)
+    for path in (container.root / DATA / "monday").iterdir():
+        state = msgspec.msgpack.decode(path.read_bytes())
+        old = {key: state[key] for key in ("host", "hosts", "readout")}
+        path.write_bytes(msgspec.msgpack.encode(old))
+    assert container.run() == 0, container.message
+    assert parse_statistics(container.output("statistics.json")).dataset.item_count == 200
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, -1])

@@ -143,6 +143,32 @@ def test_new_categories_are_named_in_exact():
     assert named[0].evidence.categories == ["z", "y"]
 
 
+@pytest.mark.parametrize("settings", [COMPAT, EXACT], ids=["compat", "exact"])
+@pytest.mark.parametrize("new", [100, 300, 3000])
+def test_the_share_of_known_values_is_told_however_many_new_ones_there_are(settings, new):
+    words = [f"new{at}" if at < new else f"w{at % 7}" for at in range(20_000)]
+    found = compare({"c": words}, {"c": [f"w{at % 7}" for at in range(700)]}, settings)
+    told = next(each for each in found if each.constraint_check_type == "categorical_values_check")
+    share = 1 - new / 20_000
+    assert told.description == f"Value: {share} does not meet the constraint requirement! "
+
+
+def test_a_long_value_is_one_more_unknown_value():
+    found = compare({"c": ["a"] * 98 + ["x" * 2000] * 2}, {"c": ["a", "b"] * 50})
+    told = next(each for each in found if each.constraint_check_type == "categorical_values_check")
+    assert told.evidence.statistic == 0.98
+    assert told.evidence.categories[0].startswith("xxx")
+    assert len(told.evidence.categories[0]) < 100
+
+
+def test_known_values_that_changed_places_drift_among_many_new_ones():
+    rng = np.random.default_rng(3)
+    baseline = {"c": rng.choice(["a", "b"], 5000, p=[0.9, 0.1]).tolist()}
+    current = {"c": [*rng.choice(["a", "b"], 5000, p=[0.1, 0.9]).tolist(), *[f"n{at}" for at in range(300)]]}
+    assert ("c", "baseline_drift_check") in names(compare(current, baseline))
+    assert ("c", "baseline_drift_check") not in names(compare(current, baseline, COMPAT))
+
+
 def test_a_little_less_complete_than_an_incomplete_baseline_is_chance_in_exact():
     baseline = {"x": ["1"] * 90 + [None] * 10}
     current = {"x": ["1"] * 89 + [None] * 11}

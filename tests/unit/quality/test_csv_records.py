@@ -45,6 +45,63 @@ def test_two_quotes_far_apart_do_not_make_one_value_of_all_between(tmp_path):
     assert told(readout) == [(2, "unclosed_quote"), (2 * MOST_LINES + 3, "unclosed_quote")]
 
 
+@pytest.mark.parametrize("every", [2, 20, 500, 900])
+@pytest.mark.parametrize("opened", ['1,"x,3', '"1,x,3', '1,x,"3'], ids=["middle", "first", "last"])
+@pytest.mark.parametrize("script", [None, "def preprocess_handler(r):\n    return r\n"])
+def test_quotes_that_nobody_closes_cost_their_own_lines_however_often_they_come(
+    tmp_path, every, opened, script
+):
+    lines = [opened if number % every == every // 2 else f"{number},w,3" for number in range(4000)]
+    bad = lines.count(opened)
+    readout = read(tmp_path, "a,b,c\n" + "\n".join(lines) + "\n", script=script)
+    if script is None:
+        assert (readout.tables.rows, readout.counts.rejected) == (4000 - bad, bad)
+        assert {reason for _, reason in told(readout)} == {"unclosed_quote"}
+    else:
+        assert readout.tables.rows + readout.counts.rejected == 4000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Dear Bob,\nthank you, all\n\nyours, Al",
+        "x\n1,2,3\ny",
+        "a, b\n" * 40,
+        'he said "no",\nand left',
+        "q" * 200_000,
+    ],
+    ids=["a letter", "one line like a row", "one comma a line", "quotes", "long"],
+)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_value_of_several_lines_is_read_whole(tmp_path, value, place):
+    cells = ["1", "2", "3"]
+    cells[place] = '"' + value.replace('"', '""') + '"'
+    readout = read(tmp_path, "a,b,c\n4,5,6\n" + (",".join(cells) + "\n") * 3)
+    assert (readout.tables.rows, told(readout)) == (4, [])
+
+
+@pytest.mark.parametrize(
+    ("first", "header", "rows", "names"),
+    [
+        ('"x1,w,3', False, 50, 3),
+        ("1", None, 50, 3),
+        ("1", False, 50, 3),
+        ('a,"b,c', None, 50, 3),
+        ('"multi\nline",b,c', True, 50, 3),
+        ('"multi\nline",b,c', None, 50, 3),
+    ],
+)
+def test_a_first_line_at_fault_costs_itself_alone(tmp_path, first, header, rows, names):
+    readout = read(tmp_path, first + "\n" + "".join(f"{at},w,3\n" for at in range(50)), header)
+    ((_, table),) = readout.tables.by_shape.items()
+    assert (table.rows, len(table.columns), len(told(readout))) == (rows, names, "multi" not in first)
+
+
+def test_a_header_whose_quote_is_open_is_called_so(tmp_path):
+    with pytest.raises(Exception, match="a quote in its header is not closed"):
+        read(tmp_path, 'a,"b,c\n1,2,3\n4,5,6\n')
+
+
 def test_an_open_quote_in_one_block_harms_no_other(tmp_path, monkeypatch):
     monkeypatch.setattr(csv_file, "TABLE_BLOCK", 1000)
     lines = [f'"{number}, x",{number}' for number in range(2000)]

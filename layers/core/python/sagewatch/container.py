@@ -115,13 +115,16 @@ def write_whole(path: Path, content: bytes) -> None:
 def supervise(root: Path, work: Callable[[], int]) -> int:
     """Do the job in a process of its own: whatever ends it, somebody is left to say so and to fail.
 
-    A script that calls ``os._exit(0)`` would otherwise be a job that completed. Returns twice, as ``os.fork`` does: in the
-    process of the job with the job's exit code, in the first one with what the platform is to be told.
+    A script that calls ``os._exit(0)`` would otherwise be a job that completed. Returns in the first process alone, with
+    what the platform is to be told: the job's own ends with its work, whatever threads a script left running in it.
     """
     child = os.fork()
     if not child:
         end_with_parent()
-        return work()
+        done = work()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(done)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: os.kill(child, number))
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -100,7 +100,7 @@ def _measure(table: TableProfile, baseline: Baseline, settings: CheckSettings) -
     known = {each.name: each for each in baseline.constraints.features}
     for feature in baseline.statistics.features if baseline.statistics is not None else []:
         column, constraint = table.columns.get(feature.name), known.get(feature.name)
-        if column is None or constraint is None or not is_comparable(column, feature):
+        if column is None or constraint is None or not is_comparable(column, feature, settings.drift.mode):
             continue
         comparison = baseline.constraints.config_of(constraint).distribution_constraints
         distances[feature.name] = measure_drift(column, feature, comparison, settings.drift.mode)

@@ -16,6 +16,7 @@ from sagewatch.quality.drift import DriftSettings, find_drift, is_comparable
 from sagewatch.quality.profile import TableProfile
 from sagewatch.quality.readout import Counts
 from sagewatch.quality.statistics import NUMERIC, STRING, Statistics
+from sagewatch.quality.tally import name_value
 from sagewatch.quality.violations import (
     CATEGORIES,
     COMPLETENESS,
@@ -123,8 +124,7 @@ def _count_strings(feature: FeatureConstraints, column: ColumnProfile, strings: 
     """Numbers among strings are strings: where the baseline knows them, or, where it knows none, beside other ones."""
     if feature.domains is None:
         return column.present if strings else 0
-    known = set(feature.domains)
-    return sum(count for word, count in (column.categories or {}).items() if word in known)
+    return sum(map(column.tally.find, feature.domains))
 
 
 def _check_completeness(
@@ -166,14 +166,13 @@ def _check_categories(
     rows = column.present + column.missing
     if feature.domains is None or not rows:
         return
-    known = set(feature.domains)
-    if column.categories is None:
-        # More values than are kept apart (CATEGORIES_KEPT): nearly all are new, and the share cannot be told.
-        share, new = 0.0, []
-    else:
-        outside = {word: count for word, count in column.categories.items() if word not in known}
-        share = (rows - sum(outside.values())) / rows
-        new = sorted(outside, key=lambda word: (-outside[word], word))
+    tally = column.tally
+    known = set(map(name_value, feature.domains))
+    outside = {word: count for word, count in tally.counts.items() if word not in known}
+    # Of very many values not all are counted: the baseline's may have occurred a little more often than is known.
+    more = min(tally.others, tally.missed * len(known))
+    share = (rows - sum(outside.values()) - tally.others + more) / rows
+    new = sorted(outside, key=lambda word: (-outside[word], word))
     if not share < config.domain_content_threshold:
         return
     violation = Violation(
@@ -214,7 +213,12 @@ def _check_drift(
             method = settings.categorical_drift_method
             comparison = msgspec.structs.replace(comparison, categorical_drift_method=method)
         enabled = config.evaluate_constraints == ENABLED and comparison.perform_comparison == ENABLED
-        if enabled and column is not None and baseline is not None and is_comparable(column, baseline):
+        if (
+            enabled
+            and column is not None
+            and baseline is not None
+            and is_comparable(column, baseline, settings.drift.mode)
+        ):
             compared.append((feature.name, column, baseline, comparison))
     for name, column, baseline, comparison in compared:
         violation = find_drift(name, column, baseline, comparison, settings.drift, len(compared))

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sagewatch.quality.cells import PackedColumn
@@ -23,12 +24,10 @@ from sagewatch.quality.inference import (
 from sagewatch.quality.moments import Moments, count_equal
 from sagewatch.quality.sketch import Sketch
 from sagewatch.quality.statistics import FRACTIONAL, INTEGRAL
+from sagewatch.quality.tally import VALUES_COUNTED, Tally
 
 # Counts of so many values are kept: AWS's 120 make a histogram, the others tell what is new.
 CATEGORIES_KEPT: Final = WORDS_WORTH_A_DICTIONARY
-# A category that is longer than this is text, not a category.
-LONGEST_CATEGORY: Final = 1024
-
 
 # Up to so many values their order counts, as it does in AWS's sketches: these are equal to AWS's, item for item.
 # Beyond, a batch is sorted, equal values are taken together, and what is kept is a choice of them.
@@ -48,11 +47,13 @@ class ColumnProfile:
         Fractions that are whole numbers, such as ``1.0``.
     negatives
         Numbers below zero.
-    categories
-        Counts of the values; None since there are more than ``most_categories``.
+    tally
+        How often each value occurs.
+    has_classes
+        True where numbers may be a model's classes, and are counted as strings are.
     """
 
-    def __init__(self, most_categories: int = CATEGORIES_KEPT) -> None:
+    def __init__(self, most_categories: int = CATEGORIES_KEPT, *, has_classes: bool = False) -> None:
         self.missing = 0
         self.kinds: NDArray[np.int64] = np.zeros(KINDS, dtype=np.int64)
         self.whole = 0
@@ -60,8 +61,9 @@ class ColumnProfile:
         self.moments = Moments()
         self.sketch = Sketch()
         self.distinct = DistinctCounter()
-        self.categories: dict[str, int] | None = {}
+        self.tally = Tally()
         self.most_categories = most_categories
+        self.has_classes = has_classes
 
     @property
     def present(self) -> int:
@@ -78,6 +80,13 @@ class ColumnProfile:
         """Share of values that are there, in [0, 1]; 0 for no rows at all."""
         rows = self.present + self.missing
         return self.present / rows if rows else 0.0
+
+    @property
+    def categories(self) -> dict[str, int] | None:
+        """Counts of the values; None where there are more than ``most_categories``, or one is too long for a category."""
+        tally = self.tally
+        whole = not tally.missed and not tally.has_text and tally.total == self.present
+        return tally.counts if whole and len(tally.counts) <= self.most_categories else None
 
     def add(self, column: pa.StringArray | PackedColumn) -> None:
         """Take in values as strings, null where one is missing."""
@@ -99,7 +108,9 @@ class ColumnProfile:
         found = np.bincount(kinds, weights=encoded.counts, minlength=KINDS)
         self.kinds = self.kinds + found.astype(np.int64)
         self.distinct.add(hash_values(encoded.words, numbers))
-        self._add_categories(encoded)
+        # Numbers beyond a few are no categories, unless they are classes.
+        plain = not self.has_classes and not found[KIND_STRING] and not found[KIND_BOOLEAN]
+        self._count(encoded, self.most_categories if plain else VALUES_COUNTED)
         self._add_numbers(encoded, kinds, numbers, in_order=in_order)
 
     def merge(self, other: ColumnProfile) -> None:
@@ -111,10 +122,7 @@ class ColumnProfile:
         self.moments.merge(other.moments)
         self.sketch.merge(other.sketch)
         self.distinct.merge(other.distinct)
-        if other.categories is None:
-            self.categories = None
-        else:
-            self._count(other.categories)
+        self.tally.merge(other.tally)
 
     def matching(self, expected: str, *, lenient: bool) -> int:
         """How many values are of a type.
@@ -140,7 +148,7 @@ class ColumnProfile:
             "moments": self.moments.to_state(),
             "sketch": self.sketch.to_state(),
             "distinct": self.distinct.hashes.astype("<u8").tobytes(),
-            "categories": self.categories,
+            "tally": self.tally.to_state(),
             "most_categories": self.most_categories,
         }
 
@@ -153,25 +161,15 @@ class ColumnProfile:
         column.moments = Moments.from_state(state["moments"])
         column.sketch = Sketch.from_state(state["sketch"])
         column.distinct = DistinctCounter(np.frombuffer(state["distinct"], dtype="<u8").astype(np.uint64))
-        column.categories = state["categories"]
+        column.tally = _read_tally(state, column.present)
         return column
 
-    def _add_categories(self, encoded: Encoded) -> None:
-        if self.categories is None:
+    def _count(self, encoded: Encoded, most: int) -> None:
+        if encoded.is_distinct:
+            self.tally.add(encoded.words, encoded.counts, most)
             return
-        if not encoded.is_distinct or len(encoded.words) > self.most_categories:
-            self.categories = None
-            return
-        self._count(dict(zip(encoded.words.to_pylist(), encoded.counts.tolist(), strict=True)))
-
-    def _count(self, found: dict[str, int]) -> None:
-        if self.categories is None:
-            return
-        for word, count in found.items():
-            self.categories[word] = self.categories.get(word, 0) + count
-        too_long = max(map(len, found), default=0) > LONGEST_CATEGORY
-        if too_long or len(self.categories) > self.most_categories:
-            self.categories = None
+        counted = pc.value_counts(encoded.words)
+        self.tally.add(counted.field(0), counted.field(1).to_numpy(), most)
 
     def _add_numbers(
         self, encoded: Encoded, kinds: NDArray[np.uint8], numbers: NDArray[np.float64], *, in_order: bool
@@ -197,3 +195,11 @@ class ColumnProfile:
         values, counts = count_equal(numbers if every else numbers[finite], counts)
         self.moments.add_counted(values, counts)
         self.sketch.add_counted(values, counts)
+
+
+def _read_tally(state: dict[str, Any], present: int) -> Tally:
+    """An older partial profile has counts of few values, or none."""
+    if "tally" in state:
+        return Tally.from_state(state["tally"])
+    counts = state["categories"]
+    return Tally.from_state([counts or {}, present, 0 if counts is not None else present, False])

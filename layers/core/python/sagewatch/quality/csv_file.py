@@ -15,8 +15,7 @@ import pyarrow as pa
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.quality.blocks import iterate_blocks
-from sagewatch.quality.cells import Columns
-from sagewatch.quality.csv_records import MOST_LINES, mend_rows
+from sagewatch.quality.csv_records import may_swallow, mend_rows, take_record
 from sagewatch.quality.files import has_header, refuse_markup
 from sagewatch.quality.payload import UnreadablePayloadError, parse_csv_text
 from sagewatch.quality.profile import MOST_COLUMNS, Batch, Shape
@@ -25,6 +24,8 @@ from sagewatch.quality.rows import parse_csv_block, position_names
 
 TABLE_BLOCK: Final = 4 << 20
 _LONGEST_HEADER: Final = 16 << 20
+_LOOKED_AT: Final = 100
+_LONGEST_LOOKED_AT: Final = 1 << 20
 # GenerateInferenceId puts both behind the columns of a batch transform.
 _APPENDED = re.compile(r",[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12},\d{4}-\d\d-\d\dT[\d:.]+Z?$")
 
@@ -70,7 +71,7 @@ class CsvReader:
             columns, odd = parse_csv_block(block, width)
         # Arrow passes over blank lines when it counts, and takes a lone carriage return for the end of one.
         lines: Sequence[int]
-        if b'"' in block and (odd or _may_swallow(block, columns)):
+        if b'"' in block and (odd or may_swallow(block, len(columns[0]), width)):
             block, lines, dropped = mend_rows(block, width)
             for line, reason in dropped:
                 self._readout.reject(where, first + line, reason)
@@ -95,11 +96,6 @@ class CsvReader:
         return b"\n".join(lines)
 
 
-def _may_swallow(block: bytes, columns: Columns) -> bool:
-    """True where a quote may have made one value of many lines: one is left over, or lines are missing by the hundred."""
-    return bool(block.count(b'"') % 2) or block.count(b"\n") - len(columns[0]) > MOST_LINES
-
-
 class CsvLayout(msgspec.Struct, frozen=True):
     """A CSV file's columns, and where its rows begin.
 
@@ -119,18 +115,19 @@ class CsvLayout(msgspec.Struct, frozen=True):
 
 
 def read_csv_layout(path: Path, *, header: bool | None) -> CsvLayout:
-    """Look at the first line of a CSV file that is not blank.
+    """Look at the first records of a CSV file: the first one may name the columns, most of them tell how many there are.
 
     Raises
     ------
     RejectedInputError
-        When it is no UTF-8 or no CSV, or a page.
+        When the first is no UTF-8 or no CSV, a header whose quote is not closed, or a page.
     """
     begin, blank, first = _find_first_line(path)
     refuse_markup(path, first.lstrip())
     line = blank + 1
+    head, closed, width = _find_first_record(path, begin)
     try:
-        text = first.decode("utf-8").rstrip("\r\n")
+        text = head.decode("utf-8").rstrip("\r\n")
         rows = parse_csv_text(text)
     except UnicodeDecodeError as error:
         raise RejectedInputError("no CSV in UTF-8", where=str(path), line=line) from error
@@ -138,14 +135,39 @@ def read_csv_layout(path: Path, *, header: bool | None) -> CsvLayout:
         many = error.reason == "too_many_columns"
         reason = f"more than {MOST_COLUMNS} columns" if many else "no CSV"
         raise RejectedInputError(reason, where=str(path), line=line) from error
-    if not rows or not (header or (header is None and has_header(text))):
-        names = position_names(len(rows[0]) if rows else 1)
-        return CsvLayout(names, begin, blank, has_names=False, appended=2 if _APPENDED.search(text) else 0)
+    if rows and header and not closed:
+        raise RejectedInputError("a quote in its header is not closed", where=str(path), line=line)
+    if not rows or not closed or not (header or (header is None and has_header(text))):
+        appended = 2 if _APPENDED.search(text) else 0
+        return CsvLayout(position_names(width), begin, blank, has_names=False, appended=appended)
     if "\r" in text and '"' not in text:
         reason = "its lines end with a carriage return alone: save it with line feeds"
         raise RejectedInputError(reason, where=str(path), line=line)
     names = name_columns([value or f"_c{at}" for at, (_, value) in enumerate(rows[0])])
-    return CsvLayout(names, begin + len(first), line, has_names=True)
+    return CsvLayout(names, begin + len(head), blank + max(1, head.count(b"\n")), has_names=True)
+
+
+def _find_first_record(path: Path, begin: int) -> tuple[bytes, bool, int]:
+    """The first record, whether its quotes are closed, and how many cells most of the first records have."""
+    with path.open("rb") as file:
+        file.seek(begin)
+        content = [file.readline(_LONGEST_HEADER)]
+        while len(content) < _LOOKED_AT and (line := file.readline(_LONGEST_LOOKED_AT)):
+            content.append(line)
+    lines = [line.decode("utf-8", "surrogateescape") for line in content]
+    widths: Counter[int] = Counter()
+    at = 0
+    while at < len(lines):
+        record = take_record(lines, at)
+        if record.width is not None and lines[at].strip("\r\n"):
+            widths[record.width] += 1
+        at += record.lines
+    first = take_record(lines, 0)
+    # Among equally frequent ones the first; at least one, and no more than a table may have.
+    width = min(max(widths, key=lambda each: widths[each], default=1), MOST_COLUMNS)
+    if first.lines > 1 and take_record(lines, 0, width).width != width:
+        return content[0], False, width
+    return b"".join(content[: first.lines]), first.width is not None, width
 
 
 def _find_first_line(path: Path) -> tuple[int, int, bytes]:

@@ -10,8 +10,17 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Final, NamedTuple
 
+import numpy as np
+
+from sagewatch.quality.blocks import LONGEST_LINE
+
 # A value of more lines than this is no value: its quote was never closed.
 MOST_LINES: Final = 1000
+# Of the lines inside of a value: where so many of ten are rows by themselves, the value is none.
+_ROWS_OF_TEN: Final = 9
+_CELLS_SURE: Final = 3
+# Python's own limit of 131,072 characters a value is less than a line may hold.
+csv.field_size_limit(LONGEST_LINE)
 
 
 class CsvRecord(NamedTuple):
@@ -39,13 +48,15 @@ class MendedRows(NamedTuple):
     dropped: list[tuple[int, str]]
 
 
-def take_record(lines: Sequence[str], at: int) -> CsvRecord:
+def take_record(lines: Sequence[str], at: int, width: int | None = None) -> CsvRecord:
     r"""The record that begins in a line.
 
     Parameters
     ----------
     lines
         With their line breaks.
+    width
+        Cells that a row has. Where it is known, a value whose lines are such rows themselves is none: its quote was never closed.
 
     Examples
     --------
@@ -62,7 +73,49 @@ def take_record(lines: Sequence[str], at: int) -> CsvRecord:
         row = next(reader)
     except csv.Error:
         return CsvRecord(1, None)
-    return CsvRecord(1, None) if reader.line_num > end - at else CsvRecord(reader.line_num, len(row))
+    count = reader.line_num
+    if count > end - at or (count > 1 and width is not None and _swallows(lines[at : at + count], width)):
+        return CsvRecord(1, None)
+    return CsvRecord(count, len(row))
+
+
+def _swallows(lines: Sequence[str], width: int) -> bool:
+    """True where a value with line breaks is made of rows, between a quote that nobody closed and the next one."""
+    first, *inner, last = [line.count(",") == width - 1 for line in lines if line.strip()]
+    if not first or width == 1:
+        return False
+    try:
+        next(csv.reader(iter(lines), strict=True))
+        broken = False
+    except csv.Error:
+        broken = True
+    many = len(inner) * (width - 1) >= _CELLS_SURE and 10 * sum(inner) >= _ROWS_OF_TEN * len(inner)
+    return (broken and last) or (many and (broken or last))
+
+
+def may_swallow(block: bytes, rows: int, width: int) -> bool:
+    """True where a value of many lines may be made of rows; quick, and sure only when it says no.
+
+    Parameters
+    ----------
+    rows
+        As which the block was read.
+    """
+    if block.count(b'"') % 2:
+        return True
+    breaks = block.count(b"\n") - block.endswith(b"\n")
+    if breaks < rows or width == 1:
+        return breaks - rows > MOST_LINES
+    data = np.frombuffer(block, dtype=np.uint8)
+    ends = np.flatnonzero(data == ord("\n"))
+    quotes = np.searchsorted(np.flatnonzero(data == ord('"')), ends)
+    commas = np.searchsorted(np.flatnonzero(data == ord(",")), ends)
+    alike = np.diff(commas, prepend=0) == width - 1
+    inside = quotes % 2 == 1
+    began_inside = np.concatenate([[False], inside[:-1]])
+    opened, behind = alike & inside & ~began_inside, alike & began_inside
+    # The last line may end with the block.
+    return bool(opened.any() and (behind.any() or inside[-1])) or breaks - rows > MOST_LINES
 
 
 def split_lines(text: str) -> list[str]:
@@ -87,7 +140,7 @@ def mend_rows(block: bytes, width: int) -> MendedRows:
         if not lines[at].strip("\r\n"):
             at += 1
             continue
-        record = take_record(lines, at)
+        record = take_record(lines, at, width)
         if record.width == width:
             kept += lines[at : at + record.lines]
             mended.starts.append(at)

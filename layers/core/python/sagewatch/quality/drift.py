@@ -22,11 +22,13 @@ from sagewatch.quality.distance import (
 )
 from sagewatch.quality.sketch import Sketch
 from sagewatch.quality.statistics import NUMERIC, STRING, FeatureStatistics
-from sagewatch.quality.summary import count_categories
+from sagewatch.quality.summary import count_categories, count_values
 from sagewatch.quality.violations import DRIFT, Evidence, Violation, describe_drift
 
 # What AWS's baselines say when nobody chose a threshold: exact mode then takes its own.
 AWS_THRESHOLD: Final = 0.1
+# A share that may be wrong by more than this is none to compare; it is less than any effect that is reported.
+_MOST_MISSED: Final = 0.01
 LINFINITY: Final = "LInfinity"
 CHI_SQUARED: Final = "ChiSquared"
 SIMPLE: Final = "Simple"
@@ -51,13 +53,13 @@ class DriftSettings(msgspec.Struct, frozen=True):
     smallest_effect: float = 0.02
 
 
-def is_comparable(column: ColumnProfile, baseline: FeatureStatistics) -> bool:
-    """True where both sides are numbers, or both strings with few enough values."""
+def is_comparable(column: ColumnProfile, baseline: FeatureStatistics, mode: Mode) -> bool:
+    """True where both sides are numbers, or both strings: with few enough values in the baseline, in ``compat`` on both sides."""
     if column.inferred_type in NUMERIC and baseline.inferred_type in NUMERIC:
         sketch = baseline.sketch
         return sketch is not None and any(sketch.data) and bool(column.moments.count)
     if column.inferred_type == STRING == baseline.inferred_type:
-        return bool(baseline.categories) and bool(count_categories(column))
+        return bool(baseline.categories) and bool(_list_categories(column, mode))
     return False
 
 
@@ -67,7 +69,7 @@ def measure_drift(
     """The distance that a metric shows: AWS's in ``compat``, the plain one in ``exact``; in [0, 1]."""
     if column.inferred_type in NUMERIC:
         return _measure_numbers(column, baseline, comparison, mode)[1]
-    found = measure_categories(count_categories(column) or {}, baseline.categories or {})
+    found = measure_categories(_list_categories(column, mode), baseline.categories or {})
     if mode is Mode.EXACT or comparison.comparison_method == SIMPLE:
         return found.value
     return make_robust(found.value, found.current, found.baseline)
@@ -90,7 +92,7 @@ def find_drift(
     """
     if column.inferred_type in NUMERIC:
         return _judge_numbers(name, column, baseline, comparison, settings, features)
-    current, expected = count_categories(column) or {}, baseline.categories or {}
+    current, expected = _list_categories(column, settings.mode), baseline.categories or {}
     if comparison.categorical_drift_method == CHI_SQUARED:
         return _judge_chi_square(name, current, expected, comparison, settings, features)
     found = measure_categories(current, expected)
@@ -104,6 +106,12 @@ def find_drift(
     noise = allow_for_chance(found.current, found.baseline, features * names, settings.false_alarms)
     threshold = max(noise, _floor(comparison.categorical_threshold, settings))
     return _say_exact(name, found, threshold, None)
+
+
+def _list_categories(column: ColumnProfile, mode: Mode) -> dict[str, int]:
+    counts = count_categories(column) or {}
+    few_missed = column.tally.missed <= _MOST_MISSED * column.tally.total
+    return count_values(column) if mode is Mode.EXACT and not counts and few_missed else counts
 
 
 def _measure_numbers(

@@ -50,6 +50,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         Whether metrics are written, and for whom.
     excluded
         Features that are left out.
+    name
+        The processing job's ARN; empty outside the platform.
     host, hosts
         This instance and all of them; ``is_sharded`` where each has data of its own.
     """
@@ -68,6 +70,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     publishes: bool = False
     dimensions: dict[str, str] = {}
     excluded: tuple[str, ...] = ()
+    name: str = ""
     host: str = "algo-1"
     hosts: tuple[str, ...] = ("algo-1",)
     is_sharded: bool = False
@@ -136,6 +139,7 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
         publishes=given.text("publish_cloudwatch_metrics") == "Enabled",
         dimensions=_read_dimensions(given),
         excluded=_split(given.text("exclude_features_attribute")),
+        name=str(config.get("ProcessingJobArn") or ""),
         host=resources.get("current_host") or "algo-1",
         hosts=tuple(resources.get("hosts") or ("algo-1",)),
         is_sharded=_is_sharded(config, source, root),

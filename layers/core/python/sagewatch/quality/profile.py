@@ -84,7 +84,9 @@ class TableProfile:
     def _column(self, name: str) -> ColumnProfile:
         column = self.columns.get(name)
         if column is None:
-            column = self.columns[name] = ColumnProfile(self.most_categories)
+            # The first column of a capture is what the model answered.
+            column = ColumnProfile(self.most_categories, has_classes=not self.columns)
+            self.columns[name] = column
             column.missing = self.rows
         return column
 

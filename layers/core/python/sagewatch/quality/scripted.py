@@ -72,7 +72,8 @@ class ScriptedReader:
             self._readout.counts.lines += lines
             if too_long:
                 self._readout.reject(str(path), number, "line_too_long")
-            for at, record in _list_records(block, quoted=quoted):
+            width = len(layout.names) if quoted and layout is not None else None
+            for at, record in _list_records(block, width):
                 self._try(partial(_read_line, record, layout), layout, str(path), number + at)
             number += lines
             self._progress(len(block))
@@ -123,16 +124,22 @@ class ScriptedReader:
             yield partial(_keep, record)
 
 
-def _list_records(block: bytes, *, quoted: bool) -> Iterator[tuple[int, bytes]]:
-    """The records of a block, each with the number of its first line, from 0; blank lines are none."""
-    if not quoted:
+def _list_records(block: bytes, width: int | None) -> Iterator[tuple[int, bytes]]:
+    """The records of a block, each with the number of its first line, from 0; blank lines are none.
+
+    Parameters
+    ----------
+    width
+        Cells of a row of CSV that has quotes; None: every line is a record.
+    """
+    if width is None:
         yield from ((at, line) for at, line in enumerate(block.split(b"\n")) if line.strip())
         return
     # What is no UTF-8 comes back to the byte, and is refused where its line is read.
     lines = split_lines(block.decode("utf-8", "surrogateescape"))
     at = 0
     while at < len(lines):
-        count = take_record(lines, at).lines
+        count = take_record(lines, at, width).lines
         record = "".join(lines[at : at + count]).encode("utf-8", "surrogateescape").removesuffix(b"\n")
         if record.strip():
             yield at, record

@@ -24,11 +24,24 @@ class Shard(msgspec.Struct, frozen=True):
         Which instance this is, and all that share the data.
     readout
         What it read, encoded.
+    job
+        The processing job that it belongs to: of all jobs the instances are called alike. Empty in older files.
+    window, mode, format
+        How that job read its data.
     """
 
     host: str
     hosts: tuple[str, ...]
     readout: bytes
+    job: str = ""
+    window: str = ""
+    mode: str = ""
+    format: str = ""
+
+    @property
+    def origin(self) -> tuple[frozenset[str], str, str, str, str]:
+        """What all parts of one whole share."""
+        return frozenset(self.hosts), self.job, self.window, self.mode, self.format
 
 
 def encode_shard(shard: Shard) -> bytes:
@@ -52,11 +65,13 @@ def merge_shards(paths: Sequence[Path]) -> Readout:
             shard = msgspec.msgpack.decode(path.read_bytes(), type=Shard)
         except ValueError as error:
             raise RejectedInputError(f"no partial profile ({error})", where=str(path)) from error
-        shards.setdefault(shard.host, (shard, path))
-    hosts = {frozenset(shard.hosts) for shard, _ in shards.values()}
-    if len(hosts) > 1:
-        raise RejectedInputError("partial profiles of different jobs lie here", where=str(paths[0].parent))
-    missing = sorted(set().union(*hosts) - shards.keys())
+        known, _ = shards.setdefault(shard.host, (shard, path))
+        if known.origin == shard.origin and known.readout != shard.readout:
+            raise RejectedInputError(
+                f"two different partial profiles of {shard.host} lie here", where=str(path)
+            )
+        _refuse_strangers(next(iter(shards.values()))[0], shard, path)
+    missing = sorted({host for shard, _ in shards.values() for host in shard.hosts} - shards.keys())
     if missing:
         reason = f"no partial profile of {', '.join(missing)} ({len(shards)} of {len(shards) + len(missing)} are here)"
         raise MissingShardsError(reason, where=str(paths[0].parent))
@@ -66,3 +81,13 @@ def merge_shards(paths: Sequence[Path]) -> Readout:
         shard, path = shards[host]
         whole.merge(Readout.decode(shard.readout, str(path)))
     return whole
+
+
+def _refuse_strangers(first: Shard, shard: Shard, path: Path) -> None:
+    """Parts of two data sets make no whole."""
+    if first.origin == shard.origin:
+        return
+    names = " and ".join(sorted({each.job for each in (first, shard) if each.job}))
+    told = f" ({names})" if first.job != shard.job and names else ""
+    reason = f"partial profiles of different jobs lie here{told}: merge those of one job at a time"
+    raise RejectedInputError(reason, where=str(path))

@@ -39,6 +39,7 @@ from sagewatch.quality.statistics import (
 )
 
 BUCKETS: Final = 10
+OTHER_CATEGORY: Final = "(other values)"
 
 
 def build_statistics(table: TableProfile) -> Statistics:
@@ -93,6 +94,15 @@ def count_categories(column: ColumnProfile) -> dict[str, int] | None:
     if column.missing:
         counts[NULL_CATEGORY] = counts.get(NULL_CATEGORY, 0) + column.missing
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def count_values(column: ColumnProfile) -> dict[str, int]:
+    """What ``count_categories`` tells, of any number of values; those that are not counted one by one are one category."""
+    counts = dict(column.tally.counts)
+    for name, count in ((NULL_CATEGORY, column.missing), (OTHER_CATEGORY, column.tally.others)):
+        if count:
+            counts[name] = counts.get(name, 0) + count
+    return counts
 
 
 def _describe(name: str, column: ColumnProfile) -> FeatureStatistics:

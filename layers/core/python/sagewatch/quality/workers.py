@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.util
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -208,6 +210,8 @@ def _set_shared(value: Any) -> None:
     # A copy of the program has its handlers too; but it only reads, and ends without a word.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+    # The last that it does: a thread that a script left running would keep it, and with it the job.
+    multiprocessing.util.Finalize(None, os._exit, args=(0,), exitpriority=-100)
     _shared = value
 
 
