@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from sagewatch.alert.outbox import Hold, Ledger, Send, build_wait
+from sagewatch.alert.outbox import Hold, Ledger, Send, build_wait, is_left_behind
 from sagewatch.alert_state import Group
 from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
 from sagewatch.flows.incident_changes import build_due
@@ -95,7 +95,7 @@ def wait_for_receiver(incident: Incident, ledger: Ledger, until: datetime, world
 
 def wake_later(incident: Incident, group: Group, hold: Hold, world: World, rounds: int) -> None:
     """Ask to be woken when a group's wait is over; the first who waits asks for all, and writes it down."""
-    waiting = [one for one in group.members if one.told is None]
+    waiting = [one for one in group.members if one.told is None or is_left_behind(one, group.ledger)]
     if hold.reason not in {"group_wait", "group_interval"} or hold.until is None:
         return
     if group.ledger.waits_until != hold.until:
