@@ -40,7 +40,7 @@ def keep_failure(
     """Remember that the receiver did not take it: what can heal is tried again, the rest is a dead letter."""
     now = world.now()
     free = msgspec.structs.replace(claimed, claimed_until=None, attempts=claimed.attempts + 1)
-    if isinstance(error, DeliveryError) and error.perhaps_taken:
+    if not isinstance(error, ConfigurationError) and error.perhaps_taken:
         free = msgspec.structs.replace(free, claims=tuple(dict.fromkeys((*free.claims, *send.tells))))
     data: dict[str, str | int | float | bool | None] = {"receiver": claimed.receiver, "kind": send.kind.value}
     if isinstance(error, RetryError) or (isinstance(error, DeliveryError) and error.recoverable):
