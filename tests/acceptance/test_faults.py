@@ -408,3 +408,48 @@ def test_killed_after_a_write_on_either_store_everybody_still_hears_all(items, l
     story, blown = play_with_fuse(items, limit)
     assert blown
     check_all_told(story, limit)
+
+
+def test_a_page_whose_acknowledge_is_refused_is_ended_also_in_a_silence(tell):
+    """The trigger was taken: what comes after it may fail as it likes."""
+    story = tell(
+        MONITORS.replace("mail: {}", "pagerduty: {key: 'secret:sagewatch/pagerduty'}")
+        + "routes: {receiver: on-call, group_wait: 30s}"
+    )
+    post = story.ears.post_hook
+
+    def refuse(target, body, at):
+        if body["event_action"] == "acknowledge":
+            raise DeliveryError(target, "HTTP 429", recoverable=True, after_seconds=20)
+        post(target, body, at)
+
+    story.ears.post_hook = refuse
+    story.at("0s").raises("stop")
+    story.at("10s").acknowledges("stop", by="ada")
+    story.at("31s").silences("endpoint=signs", length="5h", by="ada", reason="x")
+    story.at("35s").clears("stop")
+    story.expect("on-call/slack", "firing", "30s")
+    story.expect("on-call/slack", "resolved", "35s")
+    story.expect("on-call/pagerduty", "trigger", "30s")
+    story.expect("on-call/pagerduty", "resolve", "50s", "2m")
+    story.ends("2h")
+
+
+@pytest.mark.parametrize("perhaps_taken", [False, True])
+def test_a_topic_that_did_not_answer_is_told_the_end_also_in_a_silence(tell, perhaps_taken):
+    story = tell()
+
+    def hang(name):
+        return RetryError("ReadTimeoutError", perhaps_taken=perhaps_taken)
+
+    story.at("0s").does(
+        lambda told: told.ears.break_until("on-call/mail", START + timedelta(seconds=20), hang)
+    )
+    story.at("1s").raises("stop")
+    story.at("10s").silences("endpoint=signs", length="5h", by="ada", reason="x")
+    story.at("15s").clears("stop")
+    story.expect("on-call/slack", "firing", "1s")
+    story.expect("on-call/slack", "resolved", "15s")
+    if perhaps_taken:
+        story.expect("on-call/mail", "resolved", "31s", "1m")
+    story.ends("2h")

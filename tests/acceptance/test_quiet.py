@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from click.testing import CliRunner
 
+from sagewatch.cli.explain import explain
+from sagewatch.cli.store import Store
 from sagewatch.errors import RejectedInputError
 from tests.acceptance.conftest import MONITORS
 from tests.acceptance.language import START
@@ -241,4 +244,93 @@ def test_a_circle_that_something_outside_explains_stays_silent(tell):
     story.at("1m").raises("none", kind="no-data", severity="critical")
     story.at("2m").raises("x", kind="rejected", severity="warning", endpoint="churn")
     story.expect_all("firing", "0s", contains="signs")
+    story.ends("1h")
+
+
+PAGED = MONITORS.replace("mail: {}", "mail: {}, pagerduty: {key: 'secret:sagewatch/pagerduty'}")
+
+
+def test_who_is_not_silenced_hears_the_end_although_its_company_is_silenced(tell):
+    """The message ends with the last of those who may be heard; what still fires when its silence ends is told anew."""
+    story = tell(PAGED)
+    story.at("0s").raises("stop")
+    story.at("10m").raises("yield")
+    story.at("20m").silences("subject=stop", length="7d", by="ada", reason="known")
+    story.at("30m").clears("yield")
+    story.at("7d1h").clears("stop")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/pagerduty", "trigger", "0s", contains='-1"')
+    story.expect("on-call/mail", "firing", "10m", contains="and 1 more")
+    story.expect("on-call/slack", "updated", "10m", contains="and 1 more")
+    story.expect("on-call/pagerduty", "trigger", "10m")
+    story.expect_all("resolved", "30m", contains="Class yield is back")
+    story.expect("on-call/pagerduty", "resolve", "30m", contains='-1"')
+    story.expect_all("firing", "7d20m", "7d21m", contains="Class stop takes")
+    story.expect("on-call/pagerduty", "trigger", "7d20m", "7d21m", contains='-2"')
+    story.expect_all("resolved", "7d1h", contains="Class stop is back")
+    story.expect("on-call/pagerduty", "resolve", "7d1h", contains='-2"')
+    story.ends("7d3h")
+
+
+def test_what_ends_silenced_after_its_message_has_ended_is_not_ended_twice(tell):
+    story = tell(PAGED)
+    story.at("0s").raises("stop")
+    story.at("10m").silences("subject=stop", length="7d", by="ada", reason="known")
+    story.at("20m").raises("yield")
+    story.at("30m").clears("yield")
+    story.at("3h").clears("stop")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/pagerduty", "trigger", "0s")
+    story.expect("on-call/mail", "firing", "20m", contains="Class yield takes")
+    story.expect("on-call/slack", "updated", "20m", contains="Class yield takes")
+    story.expect("on-call/pagerduty", "trigger", "20m")
+    story.expect_all("resolved", "30m", contains="Class yield is back")
+    story.expect("on-call/pagerduty", "resolve", "30m")
+    story.ends("8d")
+    assert {debt.told for debt in story.world.state.load_debts(story.find("stop"))} == {"resolved"}
+
+
+def test_what_came_and_went_untold_does_not_end_the_message_of_what_is_silenced(tell):
+    """Its own mails tell of it; a message that can change, and is about the silenced one alone, has it in its last word."""
+    story = tell(PAGED)
+    story.at("0s").raises("stop")
+    story.at("1m").silences("subject=stop", length="2h", by="ada", reason="known")
+    story.at("2m").raises("yield")
+    story.at("3m").clears("yield")
+    story.at("4h30m").clears("stop")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/pagerduty", "trigger", "0s", contains='-1"')
+    story.expect("on-call/mail", "firing", "5m", contains="Class yield takes")
+    story.expect("on-call/mail", "resolved", "5m", contains="Class yield is back")
+    story.expect("on-call/slack", "updated", "2h1m", "2h2m", contains="Class stop takes")
+    story.expect("on-call/mail", "firing", "2h1m", "2h2m", contains="Class stop takes")
+    story.expect("on-call/pagerduty", "trigger", "2h1m", "2h2m", contains='-1"')
+    story.expect("on-call/slack", "repeated", "4h", "4h1m", contains="Class stop takes")
+    story.expect("on-call/pagerduty", "trigger", "4h", "4h1m", contains='-1"')
+    story.expect_all("resolved", "4h30m")
+    story.expect("on-call/pagerduty", "resolve", "4h30m", contains='-1"')
+    story.ends("8h")
+
+
+def test_explain_says_what_an_end_waits_for_and_until_when(tell):
+    story = tell(PAGED)
+    story.at("0s").raises("stop")
+    story.at("1m").silences("subject=stop", length="2h", by="ada", reason="known")
+    story.at("2m").raises("yield")
+    story.at("3m").clears("yield")
+    story.play_only("10m")
+    told = CliRunner().invoke(explain, [story.find("yield")], obj=Store(world=story.world, outputs={})).output
+    assert "on-call/slack has been told nothing yet. It was over before it was told" in told
+    assert "while another is muted until 2026-11-23 14:01" in told
+    assert "[silenced]" in told
+
+
+def test_a_lesser_one_that_joins_what_is_silenced_wakes_nobody_as_worse(tell):
+    story = tell()
+    story.at("0s").raises("stop", severity="critical")
+    story.at("1m").silences("subject=stop", length="9h", by="ada", reason="known")
+    story.at("2m").raises("yield", severity="info")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/slack", "updated", "5m", contains="Class yield takes")
+    story.expect("on-call/mail", "firing", "5m", contains="Class yield takes")
     story.ends("1h")

@@ -152,3 +152,17 @@ def test_an_answer_to_a_person_follows_no_redirect():
         with pytest.raises(RetryError):
             replies.answer_privately(f"http://127.0.0.1:{port}/actions/1", "words")
         assert [path for _, path, _ in seen] == ["/actions/1"]
+
+
+@pytest.mark.parametrize(
+    ("code", "perhaps"), [(429, False), (400, False), (500, True), (502, True), (504, True)]
+)
+def test_what_a_gateway_gave_up_on_may_have_been_taken(code, perhaps):
+    def answer(handler):
+        handler.send_response(code)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with serve(answer) as (port, _), pytest.raises(DeliveryError) as failed:
+        post(port)
+    assert failed.value.perhaps_taken is perhaps

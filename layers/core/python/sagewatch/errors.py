@@ -19,12 +19,17 @@ class RetryError(SagewatchError):
         What stood in the way, as a reason code such as ``throttled``.
     after_seconds
         How long the other side asked us to wait, where it said so.
+    perhaps_taken
+        True where the request was sent and no answer said that it was not carried out.
     """
 
-    def __init__(self, reason: str, *, after_seconds: float | None = None) -> None:
+    def __init__(
+        self, reason: str, *, after_seconds: float | None = None, perhaps_taken: bool = False
+    ) -> None:
         super().__init__(reason if after_seconds is None else f"{reason}; retry after {after_seconds:g} s")
         self.reason = reason
         self.after_seconds = after_seconds
+        self.perhaps_taken = perhaps_taken
 
 
 class ConflictError(RetryError):

@@ -103,6 +103,8 @@ def _plain(node: Any) -> Any:
         return node.value
     if node.id == "sequence":
         return [_plain(one) for one in node.value]
+    if any(key.id != "scalar" for key, _ in node.value):
+        raise ValueError("has a key that is no text")
     return {key.value: _plain(value) for key, value in node.value}
 
 
@@ -122,6 +124,14 @@ def read_optional(section: Section, key: str, read: Callable[[Section], T]) -> T
     """The mapping under a key, read; None where there is none."""
     inner = section.section(key, key)
     return None if inner is None else read(inner)
+
+
+def read_list(value: Any) -> tuple[str, ...]:
+    """One text, or a list of them."""
+    texts = tuple(value) if isinstance(value, list) else (value,)
+    if not all(isinstance(one, str) for one in texts):
+        raise ValueError(f"must be a list of texts, not {value!r}")
+    return texts
 
 
 def read_text(value: Any) -> str:
@@ -159,7 +169,7 @@ def read_share(value: Any) -> float:
 
 def read_switch(value: Any) -> bool:
     """``true`` or ``false``."""
-    if value not in {"true", "false"}:
+    if value not in ("true", "false"):
         raise ValueError(f"must be true or false, not {value!r}")
     return bool(value == "true")
 
@@ -188,4 +198,4 @@ def read_duration(value: Any) -> timedelta:
 
 def read_wait(value: Any) -> timedelta:
     """A duration that may be ``0s``: do not wait."""
-    return timedelta(0) if value in {"0", "0s"} else read_duration(value)
+    return timedelta(0) if value in ("0", "0s") else read_duration(value)

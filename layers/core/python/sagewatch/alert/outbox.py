@@ -30,6 +30,7 @@ __all__ = [
     "build_wait",
     "decide_announcement",
     "find_wait",
+    "is_left_behind",
     "settle",
 ]
 
@@ -86,7 +87,9 @@ def decide_announcement(
     digest
         How often what comes and goes is summed up.
     """
-    unheard = [one for one in members if one.incident_id not in mutes and _is_unheard(one, now, digest)]
+    unheard = [
+        one for one in members if one.incident_id not in mutes and _is_unheard(one, ledger, now, digest)
+    ]
     fresh = [one for one in unheard if not _is_summed_up(one, now, digest)]
     summed = [one for one in unheard if one not in fresh]
     if summed and (ledger.digested_at is None or now >= ledger.digested_at + digest):
@@ -110,8 +113,9 @@ def decide_announcement(
             shows=tells,
             tells=tells,
         )
-    shown = [one for one in members if one.told in {"firing", "resolved"} and _is_current(one, ledger)]
-    if (spare := _find_spare(ledger, members, shown, mutes)) is not None:
+    told = [one for one in members if one.told in {"firing", "resolved"} and _is_current(one, ledger)]
+    shown = [one for one in told if not is_left_behind(one, ledger)]
+    if (spare := _find_spare(ledger, members, mutes)) is not None:
         return spare
     if ledger.told == Kind.FIRING:
         return _decide_while_firing(ledger, members, mutes, fresh, shown, now, timers, policy)
@@ -142,13 +146,14 @@ def _decide_while_firing(
     worsened = [one for one in audible if one.worsened]
     if worsened:
         return _tell_worsened(worsened, fresh, loud, policy)
-    everyone = [*fresh, *shown]
+    withheld = [one for one in shown if one.incident_id in mutes and not one.over]
+    everyone = [*fresh, *(one for one in shown if one not in withheld)]
     over = all(one.over for one in everyone)
     if fresh and not (over and policy.in_place and ledger.thread is not None):
-        return _tell_joined(ledger, fresh, loud, now, timers, policy)
-    if (
-        over
-    ):  # who joined and is over, too, is in the last word of a message that can change: one end, not two
+        return _tell_joined(ledger, fresh, loud, shown, now, timers, policy)
+    # Who joined and is over, too, is in the last word of a message that can change: one end, not two. Whoever is
+    # muted withholds no end from those who are not, but keeps open what told of nobody else.
+    if over and (loud or not withheld):
         return Send(
             kind=Kind.RESOLVED, reason="resolve_owed", content=_key(everyone), in_place=policy.in_place,
             shows=_order(everyone), tells=tuple(one.incident_id for one in everyone if one.told != "resolved"),
@@ -262,15 +267,21 @@ def _is_summed_up(member: Member, now: datetime, digest: timedelta) -> bool:
     return member.flapping and (member.over or now < member.opened_at + digest)
 
 
-def _is_unheard(member: Member, now: datetime, digest: timedelta) -> bool:
+def is_left_behind(member: Member, ledger: Ledger) -> bool:
+    """Whether the message that told of it has ended without it: it was muted, and the others were over."""
+    ended = ledger.told != Kind.FIRING or not _is_current(member, ledger)
+    return member.told == Kind.FIRING and ended
+
+
+def _is_unheard(member: Member, ledger: Ledger, now: datetime, digest: timedelta) -> bool:
+    if is_left_behind(member, ledger):
+        return not member.over
     if member.told == "digested":
         return not member.over and not _is_summed_up(member, now, digest)
     return member.told is None
 
 
-def _find_spare(
-    ledger: Ledger, members: Sequence[Member], shown: Sequence[Member], mutes: Mapping[str, Mute]
-) -> Spare | None:
+def _find_spare(ledger: Ledger, members: Sequence[Member], mutes: Mapping[str, Mute]) -> Spare | None:
     unheard = [
         one.incident_id for one in members if one.told is None and one.over and one.incident_id in mutes
     ]
@@ -280,9 +291,7 @@ def _find_spare(
         return Spare(perhaps, told=Kind.FIRING.value, reason=PERHAPS_TOLD)
     if unheard:
         return Spare(tuple(unheard))
-    if ledger.told != Kind.RESOLVED:
-        return None
-    left = tuple(one.incident_id for one in shown if one.told == Kind.FIRING and one.over)
+    left = tuple(one.incident_id for one in members if one.over and is_left_behind(one, ledger))
     return Spare(left, told=Kind.RESOLVED.value, reason="resolved_with_its_group") if left else None
 
 
@@ -310,6 +319,8 @@ def _begin(fresh: Sequence[Member], now: datetime, timers: Timers) -> Send | Hol
     if now < ready:
         return Hold("group_wait", ready)
     reason = "resolved_before_told" if all(one.over for one in fresh) else "new_incident"
+    if all(one.told == Kind.FIRING for one in fresh):
+        reason = "still_firing_unmuted"
     shows = _order(fresh)
     return Send(
         kind=Kind.FIRING, reason=reason, content=_key(fresh), in_place=False, shows=shows, tells=shows
@@ -319,17 +330,19 @@ def _begin(fresh: Sequence[Member], now: datetime, timers: Timers) -> Send | Hol
 def _tell_joined(
     ledger: Ledger,
     fresh: Sequence[Member],
+    loud: Sequence[Member],
     shown: Sequence[Member],
     now: datetime,
     timers: Timers,
     policy: Policy,
 ) -> Send | Hold:
     ready = (ledger.told_at or now) + timers.interval
-    # A worse one does not wait: the interval is against many of the same.
-    worse = max(one.severity.rank for one in fresh) > max((one.severity.rank for one in shown), default=-1)
+    # A worse one does not wait: the interval is against many of the same. What the message told of counts, muted or not.
+    known = max(((one.told_severity or one.severity).rank for one in shown), default=-1)
+    worse = max(one.severity.rank for one in fresh) > known
     if now < ready and not worse:
         return Hold("group_interval", ready)
-    everyone = [*fresh, *shown]
+    everyone = [*fresh, *loud]
     in_place = policy.in_place and ledger.thread is not None
     return Send(
         # A change in place wakes nobody: a worse one speaks up.

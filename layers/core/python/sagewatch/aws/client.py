@@ -31,6 +31,7 @@ _BUSY = frozenset(
         "RequestTimeout",
     }
 )
+_SERVER_ERRORS = 500
 _CONFLICT = frozenset({"ConditionalCheckFailedException", "TransactionConflictException"})
 
 
@@ -53,6 +54,11 @@ def read_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def is_server_error(error: ClientError) -> bool:
+    """Whether AWS itself failed (5xx): what was asked for may have been done."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= _SERVER_ERRORS
+
+
 @contextmanager
 def sorting_errors() -> Iterator[None]:
     """Turn what can heal into ``RetryError`` and lost races into ``ConflictError``; let the rest through."""
@@ -64,7 +70,9 @@ def sorting_errors() -> Iterator[None]:
         if code in _CONFLICT or "ConditionalCheckFailed" in reasons or "TransactionConflict" in reasons:
             raise ConflictError("item_was_changed") from error
         if code in _BUSY or reasons:
-            raise RetryError(code) from error
+            raise RetryError(code, perhaps_taken=is_server_error(error)) from error
         raise
     except (ConnectionError, HTTPClientError) as error:
-        raise RetryError(type(error).__name__) from error
+        # botocore's ConnectionError is of what never got through: no address, no connection, no TLS, no proxy.
+        taken = not isinstance(error, ConnectionError)
+        raise RetryError(type(error).__name__, perhaps_taken=taken) from error

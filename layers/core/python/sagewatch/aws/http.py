@@ -104,6 +104,8 @@ class HttpHooks:
                 f"HTTP {error.code}: {_read_answer(error)}",
                 recoverable=error.code == _TOO_MANY or error.code >= _SERVER_ERRORS,
                 after_seconds=read_retry_after(error.headers.get("Retry-After"), error.headers.get("Date")),
+                perhaps_taken=error.code
+                >= _SERVER_ERRORS,  # a gateway's 502 or 504 does not say what lies behind it did
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise DeliveryError(

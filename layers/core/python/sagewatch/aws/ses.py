@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from botocore.exceptions import ClientError
 
-from sagewatch.aws.client import build_client, read_code, sorting_errors
+from sagewatch.aws.client import build_client, is_server_error, read_code, sorting_errors
 from sagewatch.errors import DeliveryError
 
 _HEALS = frozenset({"LimitExceededException", "SendingPausedException", "InternalServiceErrorException"})
@@ -29,4 +29,6 @@ class SesLetters:
                 )
         except ClientError as error:
             code = read_code(error)
-            raise DeliveryError(receiver, code, recoverable=code in _HEALS) from error
+            raise DeliveryError(
+                receiver, code, recoverable=code in _HEALS, perhaps_taken=is_server_error(error)
+            ) from error

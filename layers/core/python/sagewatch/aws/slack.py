@@ -114,8 +114,10 @@ def _sorting_refusals(receiver: str) -> Iterator[None]:
         after = read_retry_after(
             error.response.headers.get("Retry-After"), error.response.headers.get("Date")
         )
-        heals = code in _HEALS or error.response.status_code >= 500  # noqa: PLR2004 (HTTP server errors)
-        raise DeliveryError(receiver, code, recoverable=heals, after_seconds=after) from error
+        failed = error.response.status_code >= 500  # noqa: PLR2004 (HTTP server errors)
+        raise DeliveryError(
+            receiver, code, recoverable=code in _HEALS or failed, after_seconds=after, perhaps_taken=failed
+        ) from error
     except SlackClientError as error:
         # Its upload raises this for whatever status the upload's own address answers.
         raise DeliveryError(receiver, type(error).__name__, recoverable=True) from error

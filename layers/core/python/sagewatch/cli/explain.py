@@ -13,10 +13,11 @@ from sagewatch.alert.standing import tell_wait
 from sagewatch.cli.incidents import load
 from sagewatch.cli.store import Store, open_store, replay_option, stack_option
 from sagewatch.cli.terminal import say
+from sagewatch.flows.quiet import load_quiet
 from sagewatch.incident.amounts import format_time
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Incident, State
-from sagewatch.incident.muting import Quiet, find_mute
+from sagewatch.incident.muting import Mute, Quiet, find_mute
 from sagewatch.incident.why import tell_trail
 
 
@@ -52,7 +53,19 @@ def find_waits(incident: Incident, store: Store, now: datetime) -> Iterator[tupl
     for debt in store.state.load_debts(incident.incident_id):
         ledger = store.alerts.load_ledger(debt.group, debt.receiver)
         member = store.alerts.load_member(debt.group, debt.receiver, incident.incident_id)
-        yield debt, tell_wait(ledger, member, store.alerts.load_pause(debt.receiver), now)
+        company = None
+        if member is not None and member.over and member.told is None:
+            company = find_company(debt, store, now)
+        yield debt, tell_wait(ledger, member, store.alerts.load_pause(debt.receiver), now, company)
+
+
+def find_company(debt: Debt, store: Store, now: datetime) -> Mute | None:
+    """What mutes another, open incident of the same message for the shortest time; None where nothing does."""
+    quiet = load_quiet(store.world, now)
+    others = [one for one in store.alerts.load_group(debt.group, debt.receiver).members if not one.over]
+    mutes = (find_mute(one.incident_id, one.labels, quiet, now) for one in others)
+    known = (mute for mute in mutes if mute is not None)
+    return min(known, key=lambda mute: (mute.until is None, mute.until or now), default=None)
 
 
 def tell_silence(incident: Incident, store: Store, now: datetime) -> str:

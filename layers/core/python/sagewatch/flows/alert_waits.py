@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from sagewatch.alert.outbox import Hold, Ledger, Send, build_wait
+from sagewatch.alert.outbox import Hold, Ledger, Send, build_wait, is_left_behind
 from sagewatch.alert_state import Group
 from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
 from sagewatch.flows.incident_changes import build_due
@@ -40,7 +40,7 @@ def keep_failure(
     """Remember that the receiver did not take it: what can heal is tried again, the rest is a dead letter."""
     now = world.now()
     free = msgspec.structs.replace(claimed, claimed_until=None, attempts=claimed.attempts + 1)
-    if isinstance(error, DeliveryError) and error.perhaps_taken:
+    if not isinstance(error, ConfigurationError) and error.perhaps_taken:
         free = msgspec.structs.replace(free, claims=tuple(dict.fromkeys((*free.claims, *send.tells))))
     data: dict[str, str | int | float | bool | None] = {"receiver": claimed.receiver, "kind": send.kind.value}
     if isinstance(error, RetryError) or (isinstance(error, DeliveryError) and error.recoverable):
@@ -95,7 +95,7 @@ def wait_for_receiver(incident: Incident, ledger: Ledger, until: datetime, world
 
 def wake_later(incident: Incident, group: Group, hold: Hold, world: World, rounds: int) -> None:
     """Ask to be woken when a group's wait is over; the first who waits asks for all, and writes it down."""
-    waiting = [one for one in group.members if one.told is None]
+    waiting = [one for one in group.members if one.told is None or is_left_behind(one, group.ledger)]
     if hold.reason not in {"group_wait", "group_interval"} or hold.until is None:
         return
     if group.ledger.waits_until != hold.until:

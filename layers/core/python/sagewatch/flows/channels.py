@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -99,17 +100,29 @@ def _tell_slack(
                     name, ledger.thread, render_slack(known, _build_buttons(known, send, world))
                 )
             # The channel hears of it once more; the message itself stays where it was.
-            world.chat.reply(name, ledger.thread, {**message, "reply_broadcast": True})
+            with _after_the_first_word():
+                world.chat.reply(name, ledger.thread, {**message, "reply_broadcast": True})
             return ledger.thread
         world.chat.update_message(name, ledger.thread, message)
         # Second: a crash between them repeats the change, which nobody sees, and not the line.
-        world.chat.reply(name, ledger.thread, render_reply(announcement))
+        with _after_the_first_word():
+            world.chat.reply(name, ledger.thread, render_reply(announcement))
     except DeliveryError as error:
         if error.reason not in _MESSAGE_LOST:
             raise
         # It was deleted, or is too old to be changed: what it would have said is owed all the same.
         return world.chat.post_message(name, message)
     return ledger.thread
+
+
+@contextmanager
+def _after_the_first_word() -> Iterator[None]:
+    """What follows a word that was taken may fail as it likes: it was heard of."""
+    try:
+        yield
+    except DeliveryError as error:
+        error.perhaps_taken = True
+        raise
 
 
 def _send_letter(announcement: Announcement, ledger: Ledger, name: str, world: World) -> None:
@@ -163,5 +176,6 @@ def _post_event(
     ):
         # Somebody took it before it was told: triggered, and taken; both again after a crash are still one.
         taken = msgspec.structs.replace(announcement, kind=Kind.UPDATED)
-        world.hooks.post_hook(ledger.receiver, render(taken, key), world.now())
+        with _after_the_first_word():
+            world.hooks.post_hook(ledger.receiver, render(taken, key), world.now())
     return ledger.thread if send.kind is Kind.DIGEST else key

@@ -22,6 +22,7 @@ from sagewatch.alert.outbox import (
     build_content,
     decide_announcement,
     find_wait,
+    is_left_behind,
     settle,
 )
 from sagewatch.alert_state import TOLD_TO_THE_END, Group
@@ -219,9 +220,18 @@ def _build_member(incident: Incident, now: datetime, world: World, route: str) -
     )
 
 
+def _ended_after(member: Member, ledger: Ledger) -> bool:
+    ended, told = member.resolved_at, ledger.told_at
+    return is_left_behind(member, ledger) and ended is not None and told is not None and ended > told
+
+
 def _spare(group: Group, spare: Spare, world: World) -> None:
+    ledger = group.ledger
     spared = [
-        msgspec.structs.replace(one, told=spare.told, generation=group.ledger.generation)
+        # What was over only after its message had ended is no part of it: no news for that message.
+        msgspec.structs.replace(
+            one, told=spare.told, generation=0 if _ended_after(one, ledger) else ledger.generation
+        )
         for one in group.members
         if one.incident_id in spare.incidents
     ]

@@ -118,7 +118,7 @@ def _read_place(value: Any) -> str | int:
 
 
 def _read_place_or_nothing(value: Any) -> str | int | None:
-    return None if value in NOTHING else _read_place(value)
+    return None if isinstance(value, str) and value in NOTHING else _read_place(value)
 
 
 def _read_diagnosis(section: Section | None) -> Policy:
@@ -162,7 +162,7 @@ def _read_requests(value: Any) -> int:
 
 
 def _read_mode(value: Any) -> str:
-    if value not in {"swap", "replay", "off"}:
+    if value not in ("swap", "replay", "off"):
         raise ValueError(f"must be swap, replay or off, not {value!r}")
     return str(value)
 

@@ -13,6 +13,7 @@ from sagewatch.incident.muting import Inhibition, Window
 from sagewatch.incident.possible import Known
 from sagewatch.incident.routing import Route
 from sagewatch.monitors.endpoints import Endpoint, read_endpoint
+from sagewatch.monitors.nodes import check_nodes
 from sagewatch.monitors.receivers import TEST_RECEIVER, Receiver, SlackReceiver, read_receiver
 from sagewatch.monitors.routes import list_heard, read_flapping, read_inhibition, read_routes, read_windows
 from sagewatch.monitors.slack_app import SlackApp, read_slack_app
@@ -110,8 +111,11 @@ def parse_monitors(text: str, where: str) -> Monitors:
         raise ConfigurationError(f"is no YAML: {error.problem}", where=where, line=line) from None
     except yaml.YAMLError as error:
         raise ConfigurationError(f"is no YAML: {str(error).splitlines()[0]}", where=where) from None
+    except RecursionError:
+        raise ConfigurationError("is nested too deep", where=where) from None
     if node is None:
         raise ConfigurationError("is empty", where=where)
+    check_nodes(node, where)
     return _read_monitors(Section(node, where, "", "monitors.yml"))
 
 

@@ -16,6 +16,7 @@ from sagewatch.monitors.receivers import Receiver
 from sagewatch.section import (
     Section,
     read_duration,
+    read_list,
     read_positive,
     read_switch,
     read_text,
@@ -106,7 +107,7 @@ def _take_receiver(section: Section, receivers: Mapping[str, Receiver]) -> str |
 
 
 def _read_group_by(value: Any) -> tuple[str, ...]:
-    labels = (value,) if isinstance(value, str) else tuple(value)
+    labels = read_list(value)
     for label in labels:
         if label not in GROUPABLE:
             raise ValueError(f"{label} is no label to group by; there are {', '.join(GROUPABLE)}")
@@ -166,7 +167,7 @@ def _read_recurrence(value: Any) -> Recurrence:
 
 
 def _read_labels(value: Any) -> tuple[str, ...]:
-    labels = (value,) if isinstance(value, str) else tuple(value)
+    labels = read_list(value)
     for label in labels:
         if label not in LABELS:
             raise ValueError(f"{label} is no label; there are {', '.join(LABELS)}")
