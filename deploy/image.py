@@ -19,9 +19,10 @@ from layers.build_core import ROOT
 REPOSITORY = "sagewatch-monitor"
 # Processing jobs run on x86 machines, whatever the functions run on.
 PLATFORM = "linux/amd64"
-# SageMaker refuses manifests of OCI's media types, which Docker Engine 29 writes unless told otherwise; an attestation
-# (provenance, SBOM) would make an index of the image. (aws/amazon-sagemaker-feedback issue 180, docker/buildx issue 1533)
-_FOR_SAGEMAKER = ("--provenance=false", "--sbom=false", "--output", "type=docker")
+# SageMaker refuses manifests of OCI's media types, which BuildKit writes since 0.31 unless told otherwise, whatever the
+# exporter; an attestation (provenance, SBOM) would make an index of the image. (aws/amazon-sagemaker-feedback issue
+# 180, moby/buildkit pull 6824, docker/buildx issue 1533)
+_FOR_SAGEMAKER = ("--provenance=false", "--sbom=false", "--output", "type=docker,oci-mediatypes=false")
 NO_DOCKER = (
     "image: there is no docker here that answers. Run this where there is one, or let CodeBuild do it: the steps are those "
     "that `make image DRY_RUN=1` prints."

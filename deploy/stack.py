@@ -185,7 +185,7 @@ def _is_there(kind: str, name: str, session: Any) -> bool:
 
 
 def look_at_image(template: Mapping[str, Any], account: str, session: Any) -> list[str]:
-    """A sentence where the image of the jobs is not in its registry, or where that cannot be seen; nothing where it is."""
+    """A sentence where the image of the jobs is not in its registry or may be refused; nothing where it is well."""
     uri = template.get("Parameters", {}).get("ExplainImage", {}).get("Default") or name_default_image(
         account, session.region_name
     )
@@ -193,7 +193,8 @@ def look_at_image(template: Mapping[str, Any], account: str, session: Any) -> li
         state = find_image(session.client, uri)
     except (BotoCoreError, ClientError) as error:
         return [f"The image of the jobs was not looked at: {tell_aws(error)}"]
-    return [] if state.well in {True, None} else [f"WARNING: {state.what}: {state.found}. {state.fix}"]
+    word = "NOTE" if state.well is None else "WARNING"
+    return [] if state.well else [f"{word}: {state.what}: {state.found}. {state.fix}"]
 
 
 def find_hooked(movable: Collection[str], session: Any) -> list[str]:

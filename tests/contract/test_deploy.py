@@ -234,7 +234,7 @@ def test_an_image_is_built_signed_in_for_and_pushed_with_the_password_on_standar
     assert verbs == ["buildx", "login", "push"]
     words = " ".join(docker.commands[0][0])  # or SageMaker says "Unsupported manifest media type"
     assert words.startswith(
-        "buildx build --platform linux/amd64 --provenance=false --sbom=false --output type=docker "
+        "buildx build --platform linux/amd64 --provenance=false --sbom=false --output type=docker,oci-mediatypes=false "
     )
     ((password,),) = [[told for _, told in docker.commands if told]]
     token = aws.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]

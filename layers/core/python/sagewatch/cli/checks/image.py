@@ -67,7 +67,7 @@ def find_image(client: Callable[..., Any], uri: str) -> Line:
     well = None if refused and refused["single"] else not refused
     fix = (
         f"SageMaker says `Unsupported manifest media type {kind}`: push it with `make image`, or build it with "
-        "`docker buildx build --provenance=false --sbom=false --output type=docker`."
+        "`docker buildx build --provenance=false --sbom=false --output type=docker,oci-mediatypes=false`."
     )
     told = f", as {kind}" if refused else ""
     return Line(well, what, f"pushed {row['imagePushedAt']:%Y-%m-%d}{told}", fix if refused else "")
