@@ -21,7 +21,7 @@ import queue
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
@@ -87,7 +87,7 @@ class TensorRecorder:
         self.model = model.requires_grad_(requires_grad=False)
         self._output = output
         self._limits = limits or Limits()
-        self._normalisation = normalisation
+        self._normalisation = _read_normalisation(normalisation)
         self._biased = {name: module for name, module in model.named_modules() if has_bias(module)}
         self._lock = threading.Lock()  # of the counts: held for a moment
         self._turn = threading.Lock()  # of the model while it has our hooks: only who records waits for it
@@ -292,3 +292,15 @@ class _GradientKeeper:
             name = f"{self._name}_{uses}"
         before = self._tensors.get(name)
         self._tensors[name] = gradient.detach() if before is None else before + gradient.detach()
+
+
+def _read_normalisation(given: Any) -> list[list[float]] | None:
+    """By channel, as JSON has it; None, and the colours are guessed, where it is no pair of lists of numbers."""
+    if given is None:
+        return None
+    try:
+        mean, deviation = ([float(one) for one in each] for each in given)
+    except (TypeError, ValueError):
+        _log.warning("normalisation_not_understood")
+        return None
+    return [mean, deviation]

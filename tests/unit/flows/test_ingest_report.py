@@ -246,6 +246,26 @@ def test_a_clean_look_at_the_hour_that_goes_on_does_not_keep_the_hour_before_fro
     assert told(world) == [("Finding Raised", "data-quality")]
 
 
+def test_a_short_window_that_is_clean_does_not_end_a_collapse_of_rows():
+    world = build_world(HOURS)
+    for hour in range(27):
+        look(world, hour + 0.2, hour - 1, hour, rows=1000)
+    look(world, 27.2, 26, 27, rows=3)
+    look(world, 27.4, 27.1, 27.3, rows=1)
+    assert told(world) == [("Finding Raised", "data-quality")]
+    look(world, 28.2, 27, 28, rows=1000)
+    assert [kind for kind, _ in told(world)] == ["Finding Raised", "Finding Cleared"]
+
+
+@pytest.mark.parametrize(("start", "end"), [(-0.5, 0.5), (0, 1)])
+def test_an_hour_that_is_none_of_the_schedules_keeps_none_of_them_from_being_judged(start, end):
+    """Half past to half past, or an hour that is not over."""
+    world = build_world(HOURS)
+    look(world, 0.6, start, end)
+    look(world, 0.7, -1, 0, violations=["a"])
+    assert told(world) == [("Finding Raised", "data-quality")]
+
+
 def test_a_short_window_is_no_collapse_and_no_measure_and_its_failure_wakes_nobody():
     world = build_world(HOURS)
     for hour in range(27):

@@ -38,6 +38,18 @@ def test_a_quote_that_nobody_closes_costs_its_own_line_alone(tmp_path, opened):
     assert (readout.tables.rows, told(readout)) == (4999, [(12, "unclosed_quote")])
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [('5,1,"Doe, J', '7,8,"Roe"'), ('5,1,"ab, b', '7,8,"x'), ('5,"a, b, c', '7,"x",1')],
+)
+def test_a_value_with_commas_whose_quote_nobody_closes_swallows_no_rows(tmp_path, opening, closing):
+    rows = [f"{number},2,c" for number in range(500)]
+    text = "\n".join([*rows, opening, *rows, closing, *rows]) + "\n"
+    readout = read(tmp_path, text, header=False)
+    assert readout.tables.rows >= 1500
+    assert (501, "unclosed_quote") in told(readout)
+
+
 def test_two_quotes_far_apart_do_not_make_one_value_of_all_between(tmp_path):
     lines = ['"x,1', *["1,2"] * (2 * MOST_LINES), '"y,1']
     readout = read(tmp_path, "a,b\n" + "\n".join(lines) + "\n")
@@ -127,7 +139,7 @@ def test_every_line_of_a_block_is_kept_or_dropped(tmp_path):
     block = b'1,2\n"x,1\n\n3,4\n"a\nb",5\n6\n'
     mended = mend_rows(block, 2)
     assert (mended.content, mended.starts) == (b'1,2\n3,4\n"a\nb",5\n', [0, 3, 4])
-    assert mended.dropped == [(1, "column_count"), (6, "column_count")]
+    assert mended.dropped == [(1, "unclosed_quote"), (6, "column_count")]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

@@ -443,6 +443,9 @@ def is_same_run(described):
                                                "LocalPath": "/opt/ml/processing/input/data"}}],
              "ProcessingOutputConfig": {"Outputs": [
                  {"OutputName": "result", "S3Output": {"S3Uri": "s3://b/reports/signs/Nightly/2024/03/18/17"}}]}},
+            {"Environment": {"THRESHOLD": "0.5"},
+             "ProcessingInputs": [{"S3Input": {"S3DataDistributionType": "ShardedByS3Key"}}],
+             "ProcessingResources": {"ClusterConfig": {"InstanceCount": 2, "InstanceType": "ml.m5.large"}}},
             {"Environment": {"THRESHOLD": "0.5", "start_time": "2024-03-18T16:00:00Z"},
              "LastModifiedTime": datetime(2024, 3, 18, 17, tzinfo=UTC)},
             {"Environment": {"analysis_type": "MODEL_QUALITY", "baseline_constraints": "x",

@@ -59,6 +59,8 @@ REAL = Path(__file__).parents[4] / "shared" / "real"
         (f"{ENDED_EARLY} (SIGTERM)", "stopped"),
         ("/d/a.jsonl, line 1: not one line could be read (403 not_json)", "parse"),
         ("CannotPullContainerError: status code: 403", "permission"),
+        ("HTTP 403 from s3.eu-west-1.amazonaws.com", "permission"),
+        ("NameError: name 'preprocess_handler' is not defined", "preprocess_script"),
         ("s3://preprocess-bucket/postprocess/x has 0 objects: Job inputs had no data", "no_data"),
         ("s3://preprocess-bucket/x has 0 objects", "unknown"),
         ("environment, THRESHOLD: 'x' is no number", "configuration"),

@@ -117,7 +117,10 @@ def read_layout(tensors: Mapping[str, NDArray[Any]], where: str) -> Layout:
 def _read_normalisation(given: Any) -> Normalisation | None:
     if given is None:
         return None
-    mean, deviation = (tuple(map(float, each)) for each in given)
+    try:
+        mean, deviation = (tuple(map(float, each)) for each in given)
+    except (TypeError, ValueError):
+        return None  # the colours are guessed; the map does not hang on them
     return mean, deviation
 
 

@@ -45,7 +45,7 @@ from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 BY = "advance_diagnosis"
-ENDINGS = 3
+ENDINGS = 8
 """How often cost, links and page are tried before an end is told without them: the alert writes its page again."""
 _STEPS_AT_ONCE = 12  # more than a diagnosis has; a bound against a loop that a wrong table would make
 
@@ -176,7 +176,9 @@ def _note_impossible(incident: Incident, error: RejectedInputError, world: World
 
 
 def _claim(before: Diagnosis, step: Step, world: World) -> Diagnosis:
-    after = msgspec.structs.replace(step.diagnosis, held_up="")
+    # A wait changes nothing of what is held up: whose the way back was is told by it.
+    waits_on = not step.commands and step.diagnosis.phase is before.phase
+    after = msgspec.structs.replace(step.diagnosis, held_up=before.held_up if waits_on else "")
     is_news = bool(step.commands) or after.phase is not before.phase or after.due != before.due
     # What was held up was written down when it was first asked for.
     entries = [_build_entry(after, step.reason, world)] if is_news and not before.held_up else []

@@ -151,10 +151,10 @@ def judge_and_tell(
     judged = judge_run(run, outcome, state, world.find_place(run.endpoint), patience, rows, every)
     # Told before it is remembered: a crash repeats the telling, and hearers know repetitions.
     world.bus.publish([FindingReported(finding) for finding in judged.findings], world.now())
-    if judged.is_new:
-        _measure(run, outcome, judged, world)
     if judged.state != state:
         world.state.save_schedule(judged.state)
+    if judged.is_new:
+        _measure(run, outcome, judged, world)
     return judged
 
 

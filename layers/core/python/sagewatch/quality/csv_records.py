@@ -82,15 +82,17 @@ def take_record(lines: Sequence[str], at: int, width: int | None = None) -> CsvR
 def _swallows(lines: Sequence[str], width: int) -> bool:
     """True where a value with line breaks is made of rows, between a quote that nobody closed and the next one."""
     first, *inner, last = [line.count(",") == width - 1 for line in lines if line.strip()]
-    if not first or width == 1:
+    if width == 1:
         return False
     try:
         next(csv.reader(iter(lines), strict=True))
         broken = False
     except csv.Error:
         broken = True
+    if broken:
+        return last or any(inner)
     many = len(inner) * (width - 1) >= _CELLS_SURE and 10 * sum(inner) >= _ROWS_OF_TEN * len(inner)
-    return (broken and last) or (many and (broken or last))
+    return first and many and last
 
 
 def may_swallow(block: bytes, rows: int, width: int) -> bool:
@@ -113,7 +115,8 @@ def may_swallow(block: bytes, rows: int, width: int) -> bool:
     alike = np.diff(commas, prepend=0) == width - 1
     inside = quotes % 2 == 1
     began_inside = np.concatenate([[False], inside[:-1]])
-    opened, behind = alike & inside & ~began_inside, alike & began_inside
+    # Where it opens a line need not look like a row: the value itself may hold commas.
+    opened, behind = inside & ~began_inside, alike & began_inside
     # The last line may end with the block.
     return bool(opened.any() and (behind.any() or inside[-1])) or breaks - rows > MOST_LINES
 

@@ -23,6 +23,8 @@ EXTRA_COLUMNS: Final = "extra_column_check"
 # What AWS's analyzer never looks at.
 NEGATIVE: Final = "negative_values_check"
 ROW_COUNT: Final = "row_count_check"
+ROWS: Final = "Rows"
+"""What stands for a column where a window had far fewer rows than such windows have."""
 UNREADABLE: Final = "unreadable_records_check"
 CLASS_SHARE: Final = "class_share_check"
 
@@ -164,7 +166,7 @@ def build_row_violation(rows: int, expected: int, fewest: float) -> Violation:
     """Far fewer rows than such a window usually holds; ``fewest`` is the accepted share of them, in [0, 1]."""
     bound = fewest * expected
     return Violation(
-        feature_name="Rows",
+        feature_name=ROWS,
         constraint_check_type=ROW_COUNT,
         description=(
             f"Row count requirement is not met. Observed: {rows} rows. Expected: at least {bound:.0f} rows, "

@@ -25,6 +25,7 @@ class Location(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
 
     s3_uri: str = ""
     local_path: str = ""
+    s3_data_distribution_type: str = ""
 
 
 class JobInput(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"):
@@ -46,6 +47,18 @@ class JobOutputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     outputs: tuple[JobOutput, ...] = ()
 
 
+class Cluster(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"):
+    """How many instances shared the work."""
+
+    instance_count: int = 1
+
+
+class JobResources(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"):
+    """On what the job ran."""
+
+    cluster_config: Cluster = Cluster()
+
+
 class JobDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="pascal"):
     """DescribeProcessingJob, without whatever ``recognise_run`` does not look at: image, role, network, keys, tags."""
 
@@ -58,6 +71,7 @@ class JobDescription(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     processing_end_time: datetime | None = None
     processing_inputs: tuple[JobInput, ...] = ()
     processing_output_config: JobOutputs = JobOutputs()
+    processing_resources: JobResources = JobResources()
 
 
 class JobRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

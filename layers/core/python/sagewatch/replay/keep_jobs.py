@@ -206,7 +206,7 @@ def _redact(body: bytes, sensitive: tuple[str, ...]) -> bytes:
         document = json.loads(body)
     except (ValueError, RecursionError):
         return _NO_JSON
-    return json.dumps(redact_report(document, sensitive), ensure_ascii=False).encode()
+    return json.dumps(redact_report(document, sensitive)).encode()
 
 
 def _count(name: str, body: bytes) -> int | None:

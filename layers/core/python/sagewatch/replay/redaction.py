@@ -111,7 +111,9 @@ def redact_job(job: KeptJob, stand_ins: Mapping[str, str]) -> KeptJob:
     """A monitoring job with the accounts taken out of it and of its report, as ``redact`` takes them out of the events."""
     record = replace_accounts(msgspec.json.encode(job.record).decode(), stand_ins)
     files = {
-        replace_accounts(name, stand_ins): replace_accounts(body.decode(), stand_ins).encode()
+        replace_accounts(name, stand_ins): replace_accounts(body.decode("latin-1"), stand_ins).encode(
+            "latin-1"
+        )
         for name, body in job.files.items()
     }
     return KeptJob(msgspec.json.decode(record, type=JobRecord), files)

@@ -88,12 +88,12 @@ _CAUSES = (
     ),
     (
         "permission",
-        r"AccessDenied|Access Denied|[Pp]ermission denied|not authorized|Forbidden|(?:[Ss]tatus|[Ee]rror) ?[Cc]ode:? ?403\b|KMS\.\w*AccessDenied",
+        r"AccessDenied|Access Denied|[Pp]ermission denied|not authorized|Forbidden|(?:[Ss]tatus|[Ee]rror) ?[Cc]ode[:=]? ?403\b|HTTP 403|\(403\)|KMS\.\w*AccessDenied",
         "Give the job's role the right that the message names; with an encrypted bucket also kms:Decrypt.",
     ),
     (
         "preprocess_script",
-        r"(?<![/\w-])(?:record_)?(?:pre|post)process(?:or|ing)?\b(?![-/])|record_preprocessor|invoking .*script",
+        r"(?<![/\w-])(?:record_)?(?:pre|post)process(?:or|ing|_handler)?\b(?![-/])|record_preprocessor|invoking .*script",
         (
             "Run the script on a capture line by hand: `sagewatch analyze CAPTURE --preprocessor SCRIPT` shows the "
             "line and the record at which it stops."

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -25,7 +25,7 @@ from sagewatch.finding import (
     build_fingerprint,
 )
 from sagewatch.place import Place
-from sagewatch.quality.violations import Violation
+from sagewatch.quality.violations import ROWS, Violation
 from sagewatch.report.failure import Failure
 from sagewatch.report.rows import RowHistory, judge_rows
 from sagewatch.report.run import Run
@@ -36,6 +36,7 @@ COUNTS_KEPT = 20
 MANY = 10
 VERSION = "1"
 _AT_ONCE = Datapoints()
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +106,7 @@ def judge_run(
     """
     if _is_older(run, state):
         return Judged(state, (), "older_run")
-    is_own = every is None or run.start is None or run.end is None or run.end - run.start == every
+    is_own = every is None or _is_own(run, every)
     if not is_own and isinstance(outcome, Failure):
         return Judged(state, (), "failed_by_hand")
     if run.merge and not isinstance(outcome, Failure):
@@ -128,7 +129,7 @@ def judge_run(
             told.append(now)
         elif before is not None and not (kind == run.kind and isinstance(outcome, Failure)):
             # A run that failed says nothing of the data: what was found before it still holds.
-            if kind != JOB_FAILED and not patience.clears(recent.get(kind, ())):
+            if not _is_over(before, recent.get(kind, ()), patience, is_own=is_own):
                 continue
             told.append(msgspec.structs.replace(before, cleared_at=run.ended_at))
             del open_[kind]
@@ -149,6 +150,21 @@ def judge_run(
         collapsed=outcome is not reported,
         is_new=run.job != state.last_job,
     )
+
+
+def _is_over(before: Finding, recent: tuple[bool, ...], patience: Datapoints, *, is_own: bool) -> bool:
+    if before.kind == JOB_FAILED:
+        return True
+    if not is_own and ROWS in before.counts:
+        return False  # how few they were was not looked at
+    return patience.clears(recent)
+
+
+def _is_own(run: Run, every: timedelta) -> bool:
+    """Whether the window is one that the schedule looks at (``choose_span``), and not one that somebody made up."""
+    if run.start is None or run.end is None:
+        return True
+    return run.end - run.start == every and not (run.end - _EPOCH) % every and run.end <= run.ended_at
 
 
 def _is_older(run: Run, state: ScheduleState) -> bool:
