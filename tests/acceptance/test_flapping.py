@@ -106,3 +106,15 @@ def test_the_budget_is_each_fingerprints_own(tell):
         story.expect_all("firing", f"{number * 10}m")
         story.expect_all("resolved", f"{number * 10 + 5}m")
     story.ends("9h")
+
+
+def test_what_flapped_and_stays_may_wait_with_a_group_that_was_just_told(tell):
+    story = tell(MONITORS + "flapping: {budget: 2, per: 1d, digest: 6h}\n")
+    for number in range(5):
+        story.at(f"{number * 10}m").raises("stop")
+        if number < 4:
+            story.at(f"{number * 10 + 5}m").clears("stop")
+    story.at("398m").raises("yield")  # its message is minutes old when the summary's six hours are over
+    story.play_only("9h")
+    told = [heard for heard in story.ears.heard if heard.at >= START + timedelta(minutes=400)]
+    assert any("stop" in heard.text for heard in told)

@@ -101,7 +101,8 @@ def wake_later(incident: Incident, group: Group, hold: Hold, world: World, round
     if group.ledger.waits_until != hold.until:
         with contextlib.suppress(ConflictError):  # somebody else was faster, with the same or with news
             world.alerts.save_ledger(build_wait(group.ledger, group.members, hold.until))
-    first = min(waiting, key=lambda one: (one.joined_at, one.incident_id))
+    # What was summed up and stays is told anew: it waits, too, and is neither untold nor left behind.
+    first = min(waiting or group.members, key=lambda one: (one.joined_at, one.incident_id))
     left = hold.until - world.now()
     if first.incident_id == incident.incident_id and left <= WAKE_AT_MOST:
         _wake(incident, max(left.total_seconds(), 0), rounds, world)
