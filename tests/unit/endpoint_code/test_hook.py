@@ -118,6 +118,15 @@ def test_a_request_that_is_not_recorded_waits_for_none_that_is(endpoint, tmp_pat
     assert recorder.drain(10)
 
 
+@pytest.mark.parametrize("normalisation", [(np.zeros(3), np.ones(3)), (0.5, 0.5), "odd"], ids=str)
+def test_a_normalisation_of_whatever_spelling_costs_no_recording(endpoint, tmp_path, normalisation):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).eval()
+    recorder = endpoint.debugger_hook.TensorRecorder(model, str(tmp_path), normalisation=normalisation)
+    recorder.predict(torch.rand(1, 3, 2, 2))
+    assert recorder.drain(10)
+    assert [path for path in tmp_path.rglob("*.tfevents") if path.stat().st_size]
+
+
 def test_an_output_that_cannot_be_written_fails_no_prediction(endpoint, plain, tmp_path, sign):
     (tmp_path / "file").write_text("in the way")
     hooked = start(endpoint, str(tmp_path / "file"))

@@ -415,3 +415,35 @@ def test_nothing_that_is_kept_of_the_configurations_shows_a_containers_password(
     assert shown == []
     hooked = world.hosting.models[f"sagewatch-hooked-{incident_id}"]["PrimaryContainer"]
     assert hooked["Environment"]["DB_PASSWORD"] == "hunter2"  # the model itself runs as before
+
+
+def test_a_way_back_without_an_answer_that_takes_minutes_is_ours_still():
+    """Neither its answer nor a look at it came through, and the time was up while the endpoint moved."""
+    world = hook()
+    hosting, settle = world.hosting, world.hosting.settle
+    update, describe, looks = hosting.update_endpoint, hosting.describe_endpoint, []
+
+    def unseen(_):
+        hosting.describe_endpoint = describe
+        raise RetryError("ReadTimeoutError")
+
+    def unanswered(*args):
+        hosting.update_endpoint = update
+        update(*args)
+        hosting.describe_endpoint = unseen
+        raise RetryError("ReadTimeoutError")
+
+    def settle_slowly():
+        if get_live(world) is None or hosting.endpoints["signs"]["EndpointStatus"] == "Updating":
+            looks.append(world.now())
+            if len(looks) % 5:
+                return
+        settle()
+
+    hosting.update_endpoint, hosting.settle = unanswered, settle_slowly
+    pass_minutes(world, 45)
+    lease = world.state.load_diagnosis("signs")
+    assert len(looks) >= 5
+    assert (lease.phase, lease.told, get_live(world)) == (Phase.FINISHED, True, "signs-config")
+    reasons = [entry.reason for entry in world.state.load_entries(lease.incident_id)]
+    assert "restored_by_somebody" not in reasons
