@@ -14,6 +14,7 @@ from sagewatch.flows import streams
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.streams import LATENESS, view_stream
 from sagewatch.flows.tick import tick
+from sagewatch.observability import get_logger
 from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
 from tests.unit.flows.worlds import MONITORS, NOW, build_world
 
@@ -147,6 +148,7 @@ def test_a_backlog_is_settled_by_the_clock_once_it_is_through():
 
 
 def test_what_comes_when_later_captures_are_settled_is_counted_as_too_late_once_and_named(caplog):
+    caplog.set_level("INFO", logger=get_logger().name)  # commands that ran before in this process are quieter
     world = build_world(WATCHED)
     first, second, third, *rest = build_story(world)
     count(world, [first])
