@@ -227,7 +227,7 @@ def test_an_end_whose_page_kills_the_function_every_time_is_told_all_the_same(st
     def fail(*_):
         raise error
 
-    monkeypatch.setattr(f"sagewatch.flows.advance_diagnosis.{step}", fail)
+    monkeypatch.setattr(f"sagewatch.flows.diagnosis_end.{step}", fail)
     world = build_world(MONITORS.replace("at_most: 20m}", "at_most: 20m}, cooldown: 1s"))
     handle(manage_incident, build_event(build_finding()), world)
     for _ in range(10):
