@@ -186,18 +186,40 @@ def test_an_event_that_is_ahead_of_the_description_comes_again():
     assert told(world) == [("Finding Raised", "data-quality")]
 
 
-def test_shares_of_a_report_clear_nothing():
-    world = build_world()
-    handle(ingest_report, finish(world, 0, violations=["a"]), world)
-    event = finish(world, 1)
+def finish_sharded(world, hour, message=""):
+    """A job of two instances, each with data of its own, that left no violations file."""
+    event = finish(world, hour)
     world.jobs.jobs[event["detail"]["ProcessingJobName"]] |= {
-        "ExitMessage": "Completed: algo-1 wrote a partial profile of 10 rows.",
+        "ExitMessage": message,
         "ProcessingResources": {"ClusterConfig": {"InstanceCount": 2}},
         "ProcessingInputs": [{"S3Input": {"S3DataDistributionType": "ShardedByS3Key"}}],
     }
-    handle(ingest_report, event, world)
+    return event
+
+
+def test_shares_of_a_report_clear_nothing():
+    world = build_world()
+    handle(ingest_report, finish(world, 0, violations=["a"]), world)
+    world.objects.bodies["captures", "reports/1/algo-1.partial.msgpack"] = b""
+    world.objects.bodies["captures", "reports/1/of-somebody/statistics.json"] = b""
+    for message in ("Completed: algo-1 wrote a partial profile of 10 rows.", ""):
+        handle(ingest_report, finish_sharded(world, 1, message), world)
     assert told(world) == [("Finding Raised", "data-quality")]
     assert [value for name, value, _, _ in world.metrics.values if name == "violation_count"] == [1.0]
+
+
+@pytest.mark.parametrize("file", ["statistics.json", "constraints.json", "analysis.json", None])
+def test_a_report_of_several_instances_without_violations_is_an_all_clear(file):
+    """AWS's analyzer is one program on all of them, and need not write a file of no violations."""
+    world = build_world()
+    handle(ingest_report, finish(world, 0, violations=["a"]), world)
+    event = finish_sharded(
+        world, 1, "" if file else "Completed: Job completed successfully with no violations."
+    )
+    if file:
+        world.objects.bodies["captures", f"reports/1/{file}"] = b"{}"
+    handle(ingest_report, event, world)
+    assert [kind for kind, _ in told(world)] == ["Finding Raised", "Finding Cleared"]
 
 
 def test_what_nobody_looked_at_has_no_number_of_violations():

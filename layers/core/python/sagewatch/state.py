@@ -43,7 +43,7 @@ from sagewatch.incident.model import Debt, Entry, Incident, OpenRecord
 from sagewatch.incident.model import State as Life
 from sagewatch.monitoring.execution import Watch
 from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
-from sagewatch.report.judge import ScheduleState
+from sagewatch.report.schedule import ScheduleState
 
 SEGMENT_KEPT = timedelta(days=2)
 OPEN_INCIDENTS = "open-incidents"

@@ -5,7 +5,8 @@ The event is a hint; the job is described before anything is believed.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -16,16 +17,21 @@ from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.monitoring.job import OWN_MONITORS
 from sagewatch.observability import get_logger
 from sagewatch.place import Place
+from sagewatch.quality.documents import CONSTRAINTS, STATISTICS
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.violations import FILE_NAMES, Violation, parse_violations
 from sagewatch.report.failure import Failure, classify_failure, describe_missing_report
-from sagewatch.report.judge import Judged, judge_run
+from sagewatch.report.judge import judge_run
 from sagewatch.report.run import ENDED, STILL_RUNNING, NoRun, Run, recognise_run
+from sagewatch.report.schedule import Judged
 from sagewatch.world import World
 
 _S3 = "s3://"
 # How the message of a run begins that found something, AWS's and ours.
 WITH_VIOLATIONS = "CompletedWithViolations"
+# What one says that found nothing.
+WITHOUT_VIOLATIONS = "Completed: Job completed successfully with no violations"
+_REPORT_FILES = (STATISTICS, CONSTRAINTS, "analysis.json")
 
 
 def ingest_report(fact: Fact, world: World) -> None:
@@ -94,6 +100,7 @@ def load_outcome(run: Run, world: World) -> list[Violation] | Failure | None:
         return classify_failure(run.status, run.message)
     try:
         found = _read_violations(run, world)
+        share = found is None and _is_share(run, world)
     except RejectedInputError as error:
         get_logger().warning("report_unreadable", where=error.where, key=error.key, reason=error.reason)
         return Failure("parse", f"The report cannot be read: {error}.")
@@ -103,33 +110,48 @@ def load_outcome(run: Run, world: World) -> list[Violation] | Failure | None:
     if found is None and run.message.startswith(WITH_VIOLATIONS):
         get_logger().warning("report_missing", where=run.report_uri)
         return describe_missing_report(run.report_uri or "no place at all", "there is no violations file")
-    if found is None and run.sharded:
+    if share:
         return None
     # AWS writes no file where nothing is violated.
     return found or []
 
 
+def _is_share(run: Run, world: World) -> bool:
+    """Whether instances with data of their own left no report of the whole: a share of ours is a partial profile alone.
+
+    AWS's analyzer is one program on all instances: its report is of all of them.
+    """
+    if not run.sharded or run.message.startswith(WITHOUT_VIOLATIONS):
+        return False
+    return _open_report(run, _REPORT_FILES, world) is None
+
+
 def _read_violations(run: Run, world: World) -> list[Violation] | None:
+    found = _open_report(run, FILE_NAMES, world)
+    return None if found is None else parse_violations(found[1].read(), found[0]).violations
+
+
+def _open_report(run: Run, names: Sequence[str], world: World) -> tuple[str, BinaryIO] | None:
+    """The first of these files that the run left, with its place; None where it left none of them."""
     if not run.report_uri.startswith(_S3):
         return None
     bucket, _, prefix = run.report_uri.removeprefix(_S3).partition("/")
-    for name in FILE_NAMES:
+    for name in names:
         key = f"{prefix.rstrip('/')}/{name}" if prefix else name
         stream = world.objects.open_object(bucket, key)
         if stream is not None:
-            return parse_violations(stream.read(), f"{_S3}{bucket}/{key}").violations
+            return f"{_S3}{bucket}/{key}", stream
     return None
 
 
 def load_rows(run: Run, world: World) -> int | None:
     """How many rows the run saw; None where its report does not tell. AWS's analyzer and ours write it alike."""
-    if run.status != "Completed" or run.kind != "data-quality" or not run.report_uri.startswith(_S3):
+    if run.status != "Completed" or run.kind != "data-quality":
         return None
-    bucket, _, prefix = run.report_uri.removeprefix(_S3).partition("/")
     try:
-        stream = world.objects.open_object(bucket, f"{prefix.rstrip('/')}/statistics.json".lstrip("/"))
+        found = _open_report(run, (STATISTICS,), world)
         # A run without rows fails; a file that says 0 does not say.
-        return parse_statistics(stream.read(), run.report_uri).dataset.item_count or None if stream else None
+        return parse_statistics(found[1].read(), found[0]).dataset.item_count or None if found else None
     except RejectedInputError as error:
         get_logger().warning("report_unreadable", where=error.where, key=error.key, reason=error.reason)
         return None

@@ -17,8 +17,8 @@ from sagewatch.monitoring.execution import (
 )
 from sagewatch.monitoring.policy import MODEL_MONITOR, Quality, name_schedule
 from sagewatch.observability import get_logger
+from sagewatch.report.episode import JOB_FAILED
 from sagewatch.report.failure import Failure, classify_failure
-from sagewatch.report.judge import JOB_FAILED
 from sagewatch.report.run import Run
 from sagewatch.world import World
 

@@ -1,84 +1,34 @@
-"""What a run changes: findings raised, held and cleared, one a monitor kind and schedule.
-
-One finding a schedule, not one a feature: sixty features that drift together are one thing to be woken for;
-the features stand in its counts and on the page.
-"""
+"""What a run changes: findings raised, held and cleared, one a monitor kind and schedule."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import msgspec
 
 from sagewatch.datapoints import Datapoints
-from sagewatch.finding import (
-    DetectorRef,
-    Evidence,
-    Finding,
-    Severity,
-    Stream,
-    Window,
-    build_content_key,
-    build_fingerprint,
-)
+from sagewatch.finding import Finding
 from sagewatch.place import Place
 from sagewatch.quality.violations import ROWS, Violation
+from sagewatch.report.episode import (
+    JOB_FAILED,
+    build_episode,
+    continue_episode,
+    extend_episode,
+    shorten,
+)
 from sagewatch.report.failure import Failure
 from sagewatch.report.rows import RowHistory, judge_rows
 from sagewatch.report.run import Run
+from sagewatch.report.schedule import Judged, Look, ScheduleState, add_look, get_place, remember_job
 
-JOB_FAILED = "job-failed"
 KINDS = ("data-quality", "model-quality", "bias", "attribution", JOB_FAILED)
-COUNTS_KEPT = 20
-MANY = 10
-VERSION = "1"
+# A run that is further behind than so many of its windows is no slow one: somebody looks at the past.
+MOST_BEHIND: Final = 2
 _AT_ONCE = Datapoints()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of one schedule.
-
-    Attributes
-    ----------
-    last_job, last_ended_at
-        The run that was judged last.
-    last_end
-        End of the latest window of the schedule's own that was judged; runs of older windows change nothing, however
-        late somebody starts them.
-    open
-        Findings that hold, by kind.
-    recent
-        By kind, whether each of the latest runs that looked at the data found violations.
-    rows
-        How many rows the latest runs saw.
-    """
-
-    schedule: str
-    last_job: str = ""
-    last_ended_at: datetime | None = None
-    last_end: datetime | None = None
-    open: dict[str, Finding] = {}
-    recent: dict[str, tuple[bool, ...]] = {}
-    rows: RowHistory = RowHistory()
-    version: int = 0
-
-
-class Judged(msgspec.Struct, frozen=True):
-    """The state after a run, and the findings to publish.
-
-    ``collapsed`` is true where the run's rows were far fewer than such runs' are: one more violation than its report has.
-    ``is_new`` is false where the run was judged before, and the event came again.
-    """
-
-    state: ScheduleState
-    findings: tuple[Finding, ...]
-    reason: str
-    collapsed: bool = False
-    is_new: bool = True
 
 
 def judge_run(
@@ -103,56 +53,134 @@ def judge_run(
     every
         The length of the schedule's own windows; None where it is not known. A window of another length was looked at
         by hand: what is found in it is told, but its rows are no measure, and its failure is seen by who started it.
+
+    A run of an older window than the latest changes nothing that is newer: what it found is told, and what it did not
+    find is over, where no later run says otherwise.
     """
-    if _is_older(run, state):
-        return Judged(state, (), "older_run")
     is_own = every is None or _is_own(run, every)
+    # Its event may come again, whatever comes of it: a run is counted once.
+    is_new = run.job not in state.judged
+    seen = msgspec.structs.replace(state, judged=remember_job(run.job, state.judged))
+    if not _is_older(run, state):
+        judged = _judge_latest(run, outcome, seen, place, patience, rows, is_own=is_own)
+    elif is_own and is_new and not run.merge and not isinstance(outcome, Failure):
+        judged = _judge_late(run, outcome, seen, place, patience, rows)
+    else:
+        judged = _pass(seen, "older_run")
+    return msgspec.structs.replace(judged, is_new=is_new)
+
+
+def _judge_latest(
+    run: Run,
+    outcome: Sequence[Violation] | Failure,
+    state: ScheduleState,
+    place: Place,
+    patience: Datapoints,
+    rows: int | None,
+    *,
+    is_own: bool,
+) -> Judged:
+    """A run of the latest window."""
     if not is_own and isinstance(outcome, Failure):
-        return Judged(state, (), "failed_by_hand")
+        return _pass(state, "failed_by_hand")
     if run.merge and not isinstance(outcome, Failure):
-        return Judged(state, (), "merge_went_well")
+        return _pass(state, "merge_went_well")
     reported = outcome
     outcome, history = _look_at_rows(run, outcome, state, rows if is_own else None)
-    open_ = dict(state.open)
+    open_, looks, cleared = dict(state.open), dict(state.looks), dict(state.cleared)
     told: list[Finding] = []
-    broken = _build(run, outcome, place)
-    recent = dict(state.recent)
+    broken = build_episode(run, outcome, place)
     if not isinstance(outcome, Failure) and run.job != state.last_job:
-        recent[run.kind] = (*recent.get(run.kind, ()), broken is not None)[-patience.remembered :]
+        look = Look(get_place(run), broken is not None)
+        looks[run.kind] = (*looks.get(run.kind, ()), look)[-patience.remembered :]
     for kind in (run.kind, JOB_FAILED):
         before = open_.get(kind)
+        recent = [look.is_bad for look in looks.get(kind, ())]
         if broken is not None and broken.kind == kind:
-            if before is None and kind != JOB_FAILED and not patience.opens(recent.get(kind, ())):
+            if before is None and kind != JOB_FAILED and not patience.opens(recent):
                 continue
-            now = _continue(before, broken) if before else broken
-            open_[kind] = _shorten(now)
+            now = continue_episode(before, broken) if before else broken
+            open_[kind] = shorten(now)
             told.append(now)
         elif before is not None and not (kind == run.kind and isinstance(outcome, Failure)):
             # A run that failed says nothing of the data: what was found before it still holds.
-            if not _is_over(before, recent.get(kind, ()), patience, is_own=is_own):
+            if not _is_over(before, recent, patience, is_own=is_own):
                 continue
             told.append(msgspec.structs.replace(before, cleared_at=run.ended_at))
             del open_[kind]
-            recent[kind] = ()  # it must be bad anew as often as the first time
+            looks[kind] = ()  # it must be bad anew as often as the first time
+            cleared[kind] = get_place(run)
     after = msgspec.structs.replace(
         state,
         last_job=run.job,
         last_ended_at=run.ended_at,
         last_end=run.end if is_own and run.end is not None else state.last_end,
         open=open_,
-        recent=recent,
+        looks=looks,
+        cleared=cleared,
         rows=history,
     )
-    return Judged(
-        after,
-        tuple(told),
-        "violations" if broken else "no_violations",
-        collapsed=outcome is not reported,
-        is_new=run.job != state.last_job,
+    reason = "violations" if broken else "no_violations"
+    return Judged(after, tuple(told), reason, collapsed=outcome is not reported)
+
+
+def _judge_late(
+    run: Run,
+    outcome: Sequence[Violation],
+    state: ScheduleState,
+    place: Place,
+    patience: Datapoints,
+    rows: int | None,
+) -> Judged:
+    """A run that was slower than that of a later window: it may add to what is known, and undoes nothing newer."""
+    cleared = state.cleared.get(run.kind)
+    if _is_past(run, state) or (cleared is not None and get_place(run) <= cleared):
+        return _pass(state, "older_run")
+    reported = outcome
+    seen, history = _look_at_rows(run, outcome, state, rows)
+    broken = build_episode(run, seen, place)
+    look = Look(get_place(run), broken is not None)
+    looks = add_look(state.looks.get(run.kind, ()), look, patience.remembered)
+    flags = [each.is_bad for each in looks]
+    before = state.open.get(run.kind)
+    now = None
+    if broken is not None:
+        now = extend_episode(before, broken) if before else broken if patience.opens(flags) else None
+    elif before is not None and before.window.end < look.at and patience.clears(flags):
+        return _clear_late(run, before, msgspec.structs.replace(state, rows=history))
+    after = msgspec.structs.replace(
+        state,
+        looks={**state.looks, run.kind: looks},
+        open={**state.open, run.kind: shorten(now)} if now else state.open,
+        rows=history,
     )
+    told = (now,) if now is not None and now != before else ()
+    return Judged(after, told, "late_violations" if now else "older_run", collapsed=seen is not reported)
 
 
-def _is_over(before: Finding, recent: tuple[bool, ...], patience: Datapoints, *, is_own: bool) -> bool:
+def _clear_late(run: Run, before: Finding, state: ScheduleState) -> Judged:
+    """What was found in an older window is over: no later run looked, and this one found nothing."""
+    after = msgspec.structs.replace(
+        state,
+        looks={**state.looks, run.kind: ()},
+        cleared={**state.cleared, run.kind: get_place(run)},
+        open={kind: finding for kind, finding in state.open.items() if kind != run.kind},
+    )
+    return Judged(after, (msgspec.structs.replace(before, cleared_at=run.ended_at),), "late_and_clean")
+
+
+def _pass(state: ScheduleState, reason: str) -> Judged:
+    return Judged(state, (), reason)
+
+
+def _is_past(run: Run, state: ScheduleState) -> bool:
+    """Whether its window is so old that no run of it would end only now."""
+    if run.start is None or run.end is None or state.last_end is None:
+        return False
+    return state.last_end - run.end > MOST_BEHIND * (run.end - run.start)
+
+
+def _is_over(before: Finding, recent: Sequence[bool], patience: Datapoints, *, is_own: bool) -> bool:
     if before.kind == JOB_FAILED:
         return True
     if not is_own and ROWS in before.counts:
@@ -183,51 +211,3 @@ def _look_at_rows(
     if run.job == state.last_job:
         history = state.rows  # told again: the run is in there
     return ([*outcome, collapse] if collapse is not None else outcome), history
-
-
-def _build(run: Run, outcome: Sequence[Violation] | Failure, place: Place) -> Finding | None:
-    if isinstance(outcome, Failure):
-        return _build_finding(run, JOB_FAILED, {outcome.code: 1}, Severity.WARNING, 1, place)
-    if not outcome:
-        return None
-    counts = dict(Counter(violation.subject for violation in outcome).most_common(COUNTS_KEPT))
-    severity = Severity.CRITICAL if len(outcome) >= MANY or run.kind == "model-quality" else Severity.WARNING
-    return _build_finding(run, run.kind, counts, severity, len(outcome), place)
-
-
-def _build_finding(
-    run: Run, kind: str, counts: dict[str, int], severity: Severity, number: int, place: Place
-) -> Finding:
-    fingerprint = build_fingerprint(Stream(run.endpoint, run.variant), kind, run.schedule)
-    return Finding(
-        finding_id=build_content_key(fingerprint, run.job),
-        fingerprint=fingerprint,
-        account=place.account,
-        region=place.region,
-        endpoint=run.endpoint,
-        variant=run.variant,
-        kind=kind,
-        subject=run.schedule,
-        severity=severity,
-        evidence=Evidence(
-            float(number), 0.0, math.log10(number), float(number), "violations", float(number), 0.0
-        ),
-        window=Window(run.start or run.ended_at, run.end or run.ended_at, 0),
-        source=run.report_uri or run.job,
-        detector=DetectorRef("monitoring-job", VERSION, build_content_key(run.schedule)),
-        raised_at=run.ended_at,
-        counts=counts,
-    )
-
-
-def _continue(before: Finding, now: Finding) -> Finding:
-    """The same episode goes on: its name and its beginning stay."""
-    worst = max(before.severity, now.severity, key=lambda severity: severity.rank)
-    window = Window(before.window.start, max(before.window.end, now.window.end), 0)
-    return msgspec.structs.replace(
-        now, finding_id=before.finding_id, raised_at=before.raised_at, window=window, severity=worst
-    )
-
-
-def _shorten(finding: Finding) -> Finding:
-    return msgspec.structs.replace(finding, samples=())

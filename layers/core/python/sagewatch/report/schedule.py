@@ -1,0 +1,86 @@
+"""What is known of one schedule of monitoring jobs, and what a run of it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from sagewatch.finding import Finding
+from sagewatch.report.rows import RowHistory
+from sagewatch.report.run import Run
+
+# Two days of hourly runs; an event does not come again after a day.
+JOBS_REMEMBERED: Final = 48
+
+
+class Look(msgspec.Struct, frozen=True):
+    """One look at the data of a window: the window's end, and whether there were violations."""
+
+    at: datetime
+    is_bad: bool
+
+
+class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of one schedule.
+
+    Attributes
+    ----------
+    last_job, last_ended_at
+        The run that was judged last, of those that were not older than another.
+    judged
+        The latest jobs whose event came, late ones too: an event may come again.
+    last_end
+        End of the latest window of the schedule's own that was judged; runs of older windows undo nothing that is newer,
+        however late they end.
+    open
+        Findings that hold, by kind.
+    looks
+        By kind, the latest runs that looked at the data, in the order of their windows.
+    cleared
+        By kind, the end of the window that ended the last episode; looks at earlier ones count no more.
+    rows
+        How many rows the latest runs saw.
+    """
+
+    schedule: str
+    last_job: str = ""
+    judged: tuple[str, ...] = ()
+    last_ended_at: datetime | None = None
+    last_end: datetime | None = None
+    open: dict[str, Finding] = {}
+    looks: dict[str, tuple[Look, ...]] = {}
+    cleared: dict[str, datetime] = {}
+    rows: RowHistory = RowHistory()
+    version: int = 0
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """The state after a run, and the findings to publish.
+
+    ``collapsed`` is true where the run's rows were far fewer than such runs' are: one more violation than its report has.
+    ``is_new`` is false where the run was judged before, and the event came again.
+    """
+
+    state: ScheduleState
+    findings: tuple[Finding, ...]
+    reason: str
+    collapsed: bool = False
+    is_new: bool = True
+
+
+def get_place(run: Run) -> datetime:
+    """Where a run stands among the others: by the end of its window; by its own where it had none."""
+    return run.end or run.ended_at
+
+
+def add_look(looks: Sequence[Look], look: Look, remembered: int) -> tuple[Look, ...]:
+    """The latest looks with one more, in the order of their windows."""
+    return tuple(sorted([*looks, look], key=lambda each: each.at)[-remembered:])
+
+
+def remember_job(job: str, jobs: Sequence[str]) -> tuple[str, ...]:
+    """The latest jobs with one more; one that is known changes nothing."""
+    return tuple(jobs) if job in jobs else (*jobs, job)[-JOBS_REMEMBERED:]

@@ -1,0 +1,118 @@
+"""Runs of one schedule, in any order of arrival: what was found is told, and what is newer is not undone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations, product
+
+import pytest
+
+from sagewatch.datapoints import Datapoints
+from sagewatch.place import Place
+from sagewatch.quality.violations import Violation
+from sagewatch.report.failure import Failure
+from sagewatch.report.judge import judge_run
+from sagewatch.report.run import Run
+from sagewatch.report.schedule import ScheduleState
+
+NEW = ScheduleState(schedule="hourly")
+AT_ONCE = Datapoints()
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+PLACE = Place("111122223333", "eu-west-1")
+GOOD = []
+BAD = [Violation(feature_name="age", constraint_check_type="baseline_drift_check", description="")]
+FAILED = Failure("no_data", "")
+TWO_OF_THREE = Datapoints(bad=2, of=3)
+
+
+def run_of(hour, *, slow=timedelta()):
+    """The run for the hour that ends so many hours after noon."""
+    end = NOON + hour * HOUR
+    return Run(
+        job=f"job-{hour}", kind="data-quality", schedule="hourly", endpoint="signs", variant="AllTraffic",
+        status="Completed", message="", report_uri=f"s3://captures/reports/{hour}", start=end - HOUR, end=end,
+        ended_at=end + timedelta(minutes=15) + slow,
+    )  # fmt: skip
+
+
+def judge(events, patience=AT_ONCE, state=NEW):
+    """All of them, one after the other; the state in the end, what was told, and how many runs were counted."""
+    told, counted = [], 0
+    for run, outcome in events:
+        judged = judge_run(run, outcome, state, PLACE, patience, every=HOUR)
+        state, counted = judged.state, counted + judged.is_new
+        told += judged.findings
+    return state, told, counted
+
+
+@pytest.mark.parametrize("patience", [AT_ONCE, TWO_OF_THREE], ids=["at once", "2 of 3"])
+@pytest.mark.parametrize("outcomes", list(product((GOOD, BAD, FAILED), repeat=3)))
+def test_whatever_order_runs_end_in_the_same_is_open_in_the_end_and_each_is_counted_once(outcomes, patience):
+    events = [(run_of(hour), outcome) for hour, outcome in enumerate(outcomes)]
+    expected = judge(events, patience)[0].open.keys()
+    for order in permutations(events):
+        state, _, counted = judge([*order, *order[:-1]], patience)
+        assert state.open.keys() - {"job-failed"} == expected - {"job-failed"}
+        assert ("job-failed" in state.open) == (outcomes[2] is FAILED)
+        assert counted == 3
+
+
+def test_a_slow_runs_violations_are_told_where_the_later_run_did_not_look():
+    state, told, _ = judge([(run_of(1), FAILED), (run_of(0, slow=HOUR), BAD)])
+    assert [finding.kind for finding in told] == ["job-failed", "data-quality"]
+    assert told[1].source == "s3://captures/reports/0"
+    assert (told[1].window.start, told[1].window.end) == (NOON - HOUR, NOON)
+    assert state.last_end == NOON + HOUR
+
+
+def test_a_slow_runs_violations_are_not_told_where_a_later_look_was_clean():
+    state, told, counted = judge([(run_of(1), GOOD), (run_of(0, slow=HOUR), BAD)])
+    assert (told, state.open, counted) == ([], {}, 2)
+
+
+def test_a_slow_run_that_was_clean_ends_nothing_of_later_windows():
+    state, told, _ = judge([(run_of(1), BAD), (run_of(0, slow=HOUR), GOOD)])
+    assert [finding.cleared_at for finding in told] == [None]
+    assert state.open.keys() == {"data-quality"}
+    state, told, _ = judge([(run_of(1), FAILED), (run_of(0, slow=HOUR), GOOD)])
+    assert state.open.keys() == {"job-failed"}
+
+
+def test_an_episode_is_told_once_more_where_a_slow_run_shows_that_it_began_earlier():
+    state, told, _ = judge([(run_of(1), BAD), (run_of(0, slow=HOUR), BAD)])
+    assert [finding.window.start for finding in told] == [NOON, NOON - HOUR]
+    assert len({finding.finding_id for finding in told}) == 1
+    assert told[1].source == "s3://captures/reports/1"  # the newest report is the one to read
+    state, told, _ = judge([(run_of(2), GOOD)], state=state)
+    assert (state.open, told[0].cleared_at is not None) == ({}, True)
+
+
+def test_what_is_over_is_not_opened_again_by_a_run_of_its_own_time():
+    events = [(run_of(0), BAD), (run_of(2), GOOD), (run_of(1, slow=2 * HOUR), BAD), (run_of(3), FAILED)]
+    state, told, _ = judge([*events, events[2], events[0]])
+    assert [finding.cleared_at is None for finding in told] == [True, False, True]
+    assert state.open.keys() == {"job-failed"}
+
+
+def test_looks_before_the_end_of_an_episode_do_not_count_for_the_next():
+    bad = [(run_of(hour), BAD) for hour in (0, 1)]
+    state, _, _ = judge([*bad, (run_of(3), GOOD), (run_of(4), BAD), (run_of(2), BAD)], TWO_OF_THREE)
+    assert state.open == {}
+    assert judge([(run_of(5), BAD)], TWO_OF_THREE, state)[0].open.keys() == {"data-quality"}
+
+
+def test_a_slow_clean_run_ends_what_was_found_before_it_where_no_later_run_looked():
+    events = [(run_of(0), BAD), (run_of(2), FAILED), (run_of(1, slow=HOUR), GOOD)]
+    state, told, _ = judge([*events, events[0]])
+    assert [(finding.kind, finding.cleared_at is None) for finding in told] == [
+        ("data-quality", True), ("job-failed", True), ("data-quality", False)
+    ]  # fmt: skip
+    assert state.open.keys() == {"job-failed"}
+
+
+def test_a_look_at_the_past_opens_nothing():
+    """Yesterday's hour, started by hand while the latest runs fail."""
+    state, told, _ = judge([(run_of(24), FAILED), (run_of(0, slow=25 * HOUR), BAD)])
+    assert [finding.kind for finding in told] == ["job-failed"]
+    assert state.open.keys() == {"job-failed"}
