@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from monitor_image.analyze import main
-from sagewatch.container import ENDED_EARLY, MESSAGE_BYTES
+from sagewatch.container import MESSAGE_BYTES, describe_end
 from sagewatch.quality.constraints import parse_constraints
 from sagewatch.quality.process_start import FORK
 from sagewatch.quality.readout import Readout
@@ -342,23 +342,31 @@ def test_a_script_that_ends_the_program_fails_the_job_and_is_named(container, ki
 @pytest.mark.parametrize(
     ("end", "code", "said"),
     [
-        ("os._exit(0)", 1, "exit code 0"),
-        ("os._exit(7)", 7, "exit code 7"),
-        ("os.kill(os.getpid(), signal.SIGKILL)", 137, "SIGKILL"),
+        ("os._exit(0)", 1, "a script of its job ended it (exit code 0)"),
+        ("os._exit(7)", 7, "a script of its job ended it (exit code 7)"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", 137, "killed, for want of memory most likely (SIGKILL)"),
+        (
+            "os.kill(os.getppid(), signal.SIGTERM), os.read(os.pipe()[0], 1)",
+            143,
+            "somebody stopped it, or its time was up (SIGTERM)",
+        ),
     ],
 )
 def test_a_program_that_is_ended_has_failed_and_left_a_message(container, end, code, said):
     container.captures([capture_line()])
     script = put_script(container, f"import os, signal\ndef preprocess_handler(r):\n    {end}\n")
     done = run_program(container, record_preprocessor_script=script)
-    assert (done.returncode, container.message) == (code, f"{ENDED_EARLY} ({said})")
+    assert (done.returncode, container.message) == (
+        code,
+        f"The program was ended before it was done: {said}.",
+    )
 
 
 def test_a_postprocessor_that_ends_the_program_as_if_all_was_well_fails_the_job(container):
     container.captures([capture_line()])
     script = put_script(container, "import os\ndef postprocess_handler():\n    os._exit(0)\n")
     done = run_program(container, post_analytics_processor_script=script)
-    assert (done.returncode, container.message) == (1, f"{ENDED_EARLY} (exit code 0)")
+    assert (done.returncode, container.message) == (1, describe_end(0))
 
 
 def test_a_job_that_is_stopped_stops_and_leaves_no_process_behind(container):

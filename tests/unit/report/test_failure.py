@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
-from sagewatch.container import ENDED_EARLY
+from sagewatch.container import ENDED_EARLY, describe_end
 from sagewatch.incident.describe_report import CAUSES
 from sagewatch.report.failure import CAUSE_WORDS, CODES, classify_failure, name_cause
 
@@ -54,9 +55,11 @@ REAL = Path(__file__).parents[4] / "shared" / "real"
         ),
         ("/opt/ml/c.json: no constraints (Input data was truncated)", "no_baseline"),
         (ENDED_EARLY, "memory"),
-        (f"{ENDED_EARLY} (SIGKILL)", "memory"),
-        (f"{ENDED_EARLY} (exit code 0)", "preprocess_script"),
-        (f"{ENDED_EARLY} (SIGTERM)", "stopped"),
+        (describe_end(-signal.SIGKILL), "memory"),
+        (describe_end(0), "preprocess_script"),
+        (describe_end(-signal.SIGTERM), "stopped"),
+        (describe_end(-signal.SIGINT), "stopped"),
+        (describe_end(-signal.SIGSEGV), "unknown"),
         ("/d/a.jsonl, line 1: not one line could be read (403 not_json)", "parse"),
         ("CannotPullContainerError: status code: 403", "permission"),
         ("HTTP 403 from s3.eu-west-1.amazonaws.com", "permission"),

@@ -26,11 +26,14 @@ DEFAULT_OUTPUT: Final = "/opt/ml/processing/output"
 # SageMaker keeps the first kilobyte of the message.
 MESSAGE_BYTES: Final = 1024
 # What stands in the message until the job is done: a program that is killed says nothing.
-ENDED_EARLY: Final = (
-    "The program was ended before it was done: killed for want of memory, or by a script of its job."
-)
+ENDED_EARLY: Final = "The program was ended before it was done: killed for want of memory, stopped, or ended by a script of its job."
 
 _PR_SET_PDEATHSIG: Final = 1
+_ENDS: Final[dict[int, str]] = {
+    signal.SIGKILL: "killed, for want of memory most likely",
+    signal.SIGTERM: "somebody stopped it, or its time was up",
+    signal.SIGINT: "somebody stopped it",
+}
 # What a shell adds to the number of the signal that ended a program.
 _SIGNALLED: Final = 128
 
@@ -132,10 +135,23 @@ def supervise(root: Path, work: Callable[[], int]) -> int:
     left = message.read_text("utf-8") if message.exists() else ""
     if left != ENDED_EARLY:
         return code if code >= 0 else _SIGNALLED - code
-    how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-    print(f"{ENDED_EARLY} ({how})", file=sys.stderr, flush=True)  # noqa: T201
-    write_whole(message, f"{ENDED_EARLY} ({how})".encode())
+    said = describe_end(code)
+    print(said, file=sys.stderr, flush=True)  # noqa: T201
+    write_whole(message, said.encode())
     return (code or 1) if code >= 0 else _SIGNALLED - code
+
+
+def describe_end(code: int) -> str:
+    """What ended a program that was not done, by its exit code; a signal's number is negative.
+
+    Examples
+    --------
+    >>> describe_end(-signal.SIGKILL)
+    'The program was ended before it was done: killed, for want of memory most likely (SIGKILL).'
+    """
+    how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+    why = "a script of its job ended it" if code >= 0 else _ENDS.get(-code, "it crashed")
+    return f"The program was ended before it was done: {why} ({how})."
 
 
 def end_with_parent() -> None:

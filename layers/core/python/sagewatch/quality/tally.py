@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-# So many values are counted exactly; beyond, none is counted too low by more than this fraction of all.
+# So many values are counted exactly; beyond, none is counted too low by more than this fraction of all. Of a column of
+# numbers that are no classes, batches bring fewer (``ColumnProfile.most_categories``, 256): the fraction is theirs.
 VALUES_COUNTED: Final = 4096
 # A value that is longer than this, in characters, is text, not a category: it is counted by its digest.
 LONGEST_CATEGORY: Final = 1024
@@ -27,7 +28,8 @@ class Tally:
     total
         Of all values, kept or not.
     missed
-        The most by which a count is too low, at most ``total / VALUES_COUNTED``; 0 while every value is kept.
+        The most by which a count is too low, at most ``total`` divided by the fewest values that a batch was cut to, or by
+        ``VALUES_COUNTED`` where none was; 0 while every value is kept.
         Source: Misra and Gries 1982; that summaries of theirs merge: Agarwal et al. 2012.
     has_text
         True where a value is too long for a category.
