@@ -155,7 +155,8 @@ def test_an_answer_to_a_person_follows_no_redirect():
 
 
 @pytest.mark.parametrize(
-    ("code", "perhaps"), [(429, False), (400, False), (500, True), (502, True), (504, True)]
+    ("code", "perhaps"),
+    [(429, False), (425, False), (400, False), (408, True), (500, True), (502, True), (504, True)],
 )
 def test_what_a_gateway_gave_up_on_may_have_been_taken(code, perhaps):
     def answer(handler):
@@ -166,3 +167,26 @@ def test_what_a_gateway_gave_up_on_may_have_been_taken(code, perhaps):
     with serve(answer) as (port, _), pytest.raises(DeliveryError) as failed:
         post(port)
     assert failed.value.perhaps_taken is perhaps
+    assert failed.value.recoverable is (code != 400)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:{port}/actions/one two",
+        "http://127.0.0.1:{port}/\x00",
+        "http://[::1",
+        "ftp://127.0.0.1:{port}/",
+    ],
+)
+def test_an_answer_to_a_person_at_an_address_that_is_none_is_not_taken(url):
+    with pytest.raises(RetryError):
+        SlackReplies(["http://127.0.0.1:9/api/"]).answer_privately(url.format(port=9), "words")
+
+
+def test_an_answer_to_a_person_that_no_http_answers_is_not_taken():
+    def answer(handler):
+        handler.wfile.write(b"junk\r\n")
+
+    with serve(answer) as (port, _), pytest.raises(RetryError, match="BadStatusLine"):
+        SlackReplies([f"http://127.0.0.1:{port}/"]).answer_privately(f"http://127.0.0.1:{port}/1", "words")

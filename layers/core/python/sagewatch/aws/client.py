@@ -10,27 +10,51 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError  # noqa: A004 (botocore's name)
+from botocore.parsers import ResponseParserError
 
 from sagewatch.errors import ConflictError, RetryError
 
+# AWS counted, and did not begin.
 _BUSY = frozenset(
     {
         "Throttling",
         "ThrottlingException",
+        "Throttled",
         "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "KMSThrottling",
+        "KMSThrottlingException",
         "TooManyRequestsException",
         "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
         "ProvisionedThroughputExceededException",
         "SlowDown",
-        "ServiceUnavailable",
-        "InternalFailure",
-        "InternalServerError",
         "ResourceInUse",
         "ResourceLimitExceeded",
         "TransactionInProgressException",
-        "RequestTimeout",
+        # The role's keys were renewed while the request was under way; the next has the new ones.
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
     }
 )
+# AWS itself failed, whatever the status says: what was asked for may have been done.
+_FAILED = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServerErrorException",
+        "InternalServiceError",
+        "InternalServiceErrorException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+    }
+)
+_TOO_MANY = 429
 _SERVER_ERRORS = 500
 _CONFLICT = frozenset({"ConditionalCheckFailedException", "TransactionConflictException"})
 
@@ -40,12 +64,18 @@ CONFIG: Final = Config(
 )
 """How patient each client is."""
 
+ONCE: Final = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+"""For what people read: botocore's second attempt would hide that the first may have been taken. The outbox repeats."""
+
+HASTY: Final = ONCE.merge(Config(connect_timeout=1, read_timeout=1))
+"""For whoever must answer within Slack's three seconds: better a clear no than none in time."""
+
 
 @cache
-def build_client(service: str) -> Any:
-    """The one client of a service in this process (making one costs tens of milliseconds)."""
+def build_client(service: str, patience: Config = CONFIG) -> Any:
+    """The one client of a service and patience in this process (making one costs tens of milliseconds)."""
     # Presigned links of the old version are refused for objects under a KMS key.
-    config = CONFIG.merge(Config(signature_version="s3v4")) if service == "s3" else CONFIG
+    config = patience.merge(Config(signature_version="s3v4")) if service == "s3" else patience
     return boto3.client(service, config=config)
 
 
@@ -54,9 +84,8 @@ def read_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def is_server_error(error: ClientError) -> bool:
-    """Whether AWS itself failed (5xx): what was asked for may have been done."""
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= _SERVER_ERRORS
+def _read_status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 @contextmanager
@@ -69,10 +98,15 @@ def sorting_errors() -> Iterator[None]:
         reasons = {r.get("Code", "None") for r in error.response.get("CancellationReasons", [])} - {"None"}
         if code in _CONFLICT or "ConditionalCheckFailed" in reasons or "TransactionConflict" in reasons:
             raise ConflictError("item_was_changed") from error
-        if code in _BUSY or reasons:
-            raise RetryError(code, perhaps_taken=is_server_error(error)) from error
+        if code in _BUSY or reasons or _read_status(error) == _TOO_MANY:
+            raise RetryError(code) from error
+        if code in _FAILED or _read_status(error) >= _SERVER_ERRORS:
+            raise RetryError(code, perhaps_taken=True) from error
         raise
     except (ConnectionError, HTTPClientError) as error:
         # botocore's ConnectionError is of what never got through: no address, no connection, no TLS, no proxy.
         taken = not isinstance(error, ConnectionError)
         raise RetryError(type(error).__name__, perhaps_taken=taken) from error
+    except ResponseParserError as error:
+        # Answered, by a proxy perhaps, in no language of AWS.
+        raise RetryError("unreadable_answer", perhaps_taken=True) from error

@@ -18,7 +18,9 @@ from sagewatch.monitors.receivers import Receiver
 
 TIMEOUT_SECONDS = 5
 """A channel that takes longer is tried again later: the function has others to tell."""
-_TOO_MANY = 429
+_TIMED_OUT = 408
+_HEALING = frozenset({_TIMED_OUT, 425, 429})
+"""What of 4xx another try may mend: request timeout, too early, too many."""
 _SERVER_ERRORS = 500
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
 
@@ -63,6 +65,16 @@ def is_perhaps_taken(error: Exception) -> bool:
     return not isinstance(error, urllib.error.URLError)
 
 
+def may_heal(status: int) -> bool:
+    """Whether the same request may be taken later. Source: RFC 9110, 15.5 and 15.6; RFC 8470; RFC 6585."""
+    return status in _HEALING or status >= _SERVER_ERRORS
+
+
+def may_be_done(status: int) -> bool:
+    """Whether what was refused may have been carried out: a gateway does not say what lies behind it did."""
+    return status == _TIMED_OUT or status >= _SERVER_ERRORS
+
+
 def _read_answer(error: urllib.error.HTTPError) -> str:
     """The first words of a refusal, or nothing where the other side hung up in the middle of them."""
     try:
@@ -102,10 +114,9 @@ class HttpHooks:
             raise DeliveryError(
                 target,
                 f"HTTP {error.code}: {_read_answer(error)}",
-                recoverable=error.code == _TOO_MANY or error.code >= _SERVER_ERRORS,
+                recoverable=may_heal(error.code),
                 after_seconds=read_retry_after(error.headers.get("Retry-After"), error.headers.get("Date")),
-                perhaps_taken=error.code
-                >= _SERVER_ERRORS,  # a gateway's 502 or 504 does not say what lies behind it did
+                perhaps_taken=may_be_done(error.code),
             ) from None
         except (OSError, http.client.HTTPException) as error:
             raise DeliveryError(

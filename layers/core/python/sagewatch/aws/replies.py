@@ -5,6 +5,7 @@ Source: Slack, "Handling user interaction" (response_url: five answers within th
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.parse
 import urllib.request
@@ -31,14 +32,20 @@ class SlackReplies:
 
     def answer_privately(self, url: str, words: str) -> None:
         """Post; ``RetryError`` where it was not taken."""
-        parts = urllib.parse.urlsplit(url)
-        if parts.netloc not in self._hosts or parts.scheme not in {"https", "http"}:
+        if not self._is_slacks(url):
             raise RetryError("not_an_address_of_slack")
         body = json.dumps({"response_type": "ephemeral", "replace_original": False, "text": words}).encode()
         headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 (checked)
         try:
+            request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 (checked)
             with OPENER.open(request, timeout=_TIMEOUT_SECONDS):
                 return
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise RetryError(type(error).__name__) from None
+
+    def _is_slacks(self, url: str) -> bool:
+        try:
+            parts = urllib.parse.urlsplit(url)
+        except ValueError:
+            return False
+        return parts.netloc in self._hosts and parts.scheme in {"https", "http"}

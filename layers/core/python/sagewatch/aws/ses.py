@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from botocore.exceptions import ClientError
 
-from sagewatch.aws.client import build_client, is_server_error, read_code, sorting_errors
+from sagewatch.aws.client import ONCE, build_client, read_code, sorting_errors
 from sagewatch.errors import DeliveryError
 
-_HEALS = frozenset({"LimitExceededException", "SendingPausedException", "InternalServiceErrorException"})
+_HEALS = frozenset({"LimitExceededException", "SendingPausedException"})
 
 
 class SesLetters:
     """Mails that are sent as they are."""
 
     def __init__(self) -> None:
-        self._client = build_client("sesv2")
+        self._client = build_client("sesv2", ONCE)
 
     def send_letter(self, receiver: str, sender: str, to: Sequence[str], raw: bytes) -> None:
         """Send; what SES refuses is a ``DeliveryError`` that says whether it can heal."""
@@ -29,6 +29,4 @@ class SesLetters:
                 )
         except ClientError as error:
             code = read_code(error)
-            raise DeliveryError(
-                receiver, code, recoverable=code in _HEALS, perhaps_taken=is_server_error(error)
-            ) from error
+            raise DeliveryError(receiver, code, recoverable=code in _HEALS) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -10,14 +11,15 @@ from typing import Any, Protocol
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 
-from sagewatch.aws.http import TIMEOUT_SECONDS, is_perhaps_taken, read_retry_after
+from sagewatch.aws.http import TIMEOUT_SECONDS, is_perhaps_taken, may_be_done, may_heal, read_retry_after
 from sagewatch.errors import DeliveryError
 from sagewatch.monitors.receivers import SlackReceiver
 from sagewatch.ports import TitledPicture
 
-_HEALS = frozenset(
-    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
-)
+_CODE = re.compile("[a-z0-9_]{1,80}")
+_BUSY = frozenset({"ratelimited", "rate_limited"})
+# Slack itself failed, with status 200: "it's possible some aspect of the operation succeeded" (chat.postMessage).
+_FAILED = frozenset({"internal_error", "fatal_error", "service_unavailable", "request_timeout"})
 _OUTDATED = frozenset({"invalid_auth", "token_revoked", "token_expired"})
 
 
@@ -53,6 +55,8 @@ class SlackChat:
         answer = self._call(
             receiver, "chat.postMessage", {**message, "channel": self._receivers[receiver].channel}
         )
+        if not (answer.get("channel") and answer.get("ts")):
+            raise _build_unreadable(receiver)
         # chat.update wants the channel's id, which only the answer to the post tells.
         return f"{answer['channel']}:{answer['ts']}"
 
@@ -110,14 +114,7 @@ def _sorting_refusals(receiver: str) -> Iterator[None]:
     try:
         yield
     except SlackApiError as error:
-        code = str(error.response.get("error", "unknown"))
-        after = read_retry_after(
-            error.response.headers.get("Retry-After"), error.response.headers.get("Date")
-        )
-        failed = error.response.status_code >= 500  # noqa: PLR2004 (HTTP server errors)
-        raise DeliveryError(
-            receiver, code, recoverable=code in _HEALS or failed, after_seconds=after, perhaps_taken=failed
-        ) from error
+        raise _judge(receiver, error.response) from error
     except SlackClientError as error:
         # Its upload raises this for whatever status the upload's own address answers.
         raise DeliveryError(receiver, type(error).__name__, recoverable=True) from error
@@ -125,6 +122,34 @@ def _sorting_refusals(receiver: str) -> Iterator[None]:
         raise DeliveryError(
             receiver, type(error).__name__, recoverable=True, perhaps_taken=is_perhaps_taken(error)
         ) from error
+    except UnicodeDecodeError as error:
+        raise _build_unreadable(receiver) from error
     except ValueError:
         # A token that cannot be a header: the error's text holds it, so neither it nor its cause is kept.
         raise DeliveryError(receiver, "token_is_no_header", recoverable=False) from None
+
+
+def _judge(receiver: str, answer: Any) -> DeliveryError:
+    """What Slack's answer means for the message: by its own code, or by the status where something else answered."""
+    status = int(answer.status_code)
+    after = read_retry_after(answer.headers.get("Retry-After"), answer.headers.get("Date"))
+    # slack_sdk takes whatever is JSON for an object.
+    code = str(answer.data.get("error", "unknown")) if isinstance(answer.data, dict) else ""
+    if not _CODE.fullmatch(code):
+        # A proxy's page, or nothing at all: slack_sdk's words for it quote the page.
+        code = f"HTTP {status}"
+        if status < 300:  # noqa: PLR2004 (HTTP: done)
+            return _build_unreadable(receiver)
+    taken = code in _FAILED or may_be_done(status)
+    return DeliveryError(
+        receiver,
+        code,
+        recoverable=taken or code in _BUSY or may_heal(status),
+        after_seconds=after,
+        perhaps_taken=taken,
+    )
+
+
+def _build_unreadable(receiver: str) -> DeliveryError:
+    """An answer that is none of Slack's: the message may be in the channel, and nobody knows under which handle."""
+    return DeliveryError(receiver, "unreadable_answer", recoverable=True, perhaps_taken=True)

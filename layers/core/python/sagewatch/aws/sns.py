@@ -9,7 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sagewatch.aws.client import build_client, read_code, sorting_errors
+from sagewatch.aws.client import ONCE, build_client, read_code, sorting_errors
 from sagewatch.errors import DeliveryError
 
 
@@ -27,7 +27,7 @@ class SnsMail:
     def __init__(self, topic_arn: str, chat_topic_arn: str = "") -> None:
         self._topic_arn = topic_arn
         self._chat_topic_arn = chat_topic_arn
-        self._client = build_client("sns")
+        self._client = build_client("sns", ONCE)
 
     def publish_mail(self, subject: str, body: str) -> str:
         """Send to all subscribers; the message's id."""

@@ -136,5 +136,5 @@ def send_mail(port: int, sender: str, to: Sequence[str], raw: bytes) -> None:
     try:
         with smtplib.SMTP("127.0.0.1", port, local_hostname="localhost", timeout=10) as smtp:
             smtp.sendmail(sender, list(to), raw, mail_options=("BODY=8BITMIME",))
-    except smtplib.SMTPException as error:
+    except (smtplib.SMTPException, OSError) as error:  # no connection at all, or none any more, is an OSError
         LOG.warning("mail_bounced %s", error)
