@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 
+from sagewatch.aws import client
+from sagewatch.aws.client import HASTY
 from sagewatch.aws.secrets import Secrets
-from sagewatch.errors import ConfigurationError
+from sagewatch.errors import ConfigurationError, RetryError
 from sagewatch.memory.world import MemoryClock
 from tests.aws_in_process import empty_aws
+from tests.unit.aws.test_http import serve
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -67,3 +72,41 @@ def test_an_empty_secret_is_none(secrets, value):
 def test_a_secret_never_shows_in_what_is_printed(secrets):
     secrets.get_secret("sagewatch/slack")
     assert "xoxb" not in repr(secrets)
+
+
+def test_a_secret_that_waits_for_its_deletion_is_named(secrets):
+    boto3.client("secretsmanager").delete_secret(SecretId="sagewatch/slack")
+    with pytest.raises(ConfigurationError, match=r"cannot be read \(InvalidRequestException\)") as error:
+        secrets.get_secret("sagewatch/slack")
+    assert error.value.key == "sagewatch/slack"
+
+
+def test_a_secret_of_bytes_is_named(secrets):
+    boto3.client("secretsmanager").create_secret(Name="sagewatch/bytes", SecretBinary=b"xoxb-1")
+    with pytest.raises(ConfigurationError, match="is binary") as error:
+        secrets.get_secret("sagewatch/bytes")
+    assert "xoxb" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["sagewatch/slack", "ssm:/sagewatch/slack"])
+def test_whoever_is_in_a_hurry_hears_within_a_second_that_the_store_is_slow(name, monkeypatch):
+    done = threading.Event()
+    with serve(lambda _: done.wait(10)) as (port, seen):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        client.build_client.cache_clear()
+        hasty = Secrets(MemoryClock(NOW), HASTY)
+        (
+            client.build_client("ssm", HASTY),
+            client.build_client("secretsmanager", HASTY),
+        )  # the files of botocore
+        began = time.monotonic()
+        with pytest.raises(RetryError):
+            hasty.get_secret(name)
+        spent = time.monotonic() - began
+        done.set()
+        client.build_client.cache_clear()
+    assert len(seen) == 1
+    assert spent < 2.5

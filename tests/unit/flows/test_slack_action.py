@@ -281,6 +281,34 @@ def test_a_bus_that_takes_nothing_makes_slack_tell_the_person_to_press_again():
     assert stage.whispers == []
 
 
+def test_a_store_of_secrets_that_does_not_answer_makes_slack_tell_the_person_to_press_again():
+    stage = Stage()
+    before = len(stage.world.bus.events)
+
+    def fail(_):
+        raise RetryError("ReadTimeoutError")
+
+    object.__setattr__(stage.desk, "get_secret", fail)
+    answer = slack_action(stage.event("acknowledge"), stage.desk)
+    assert (answer["statusCode"], answer["body"]) == (503, "ReadTimeoutError")
+    assert len(stage.world.bus.events) == before
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(1.4, 1), (1.6, 0)])
+def test_a_press_that_took_long_to_put_on_the_bus_is_answered_without_words(seconds, words):
+    stage = Stage()
+    publish = stage.world.bus.publish
+
+    def publish_slowly(facts, at):
+        stage.world.now.move(timedelta(seconds=seconds))
+        publish(facts, at)
+
+    stage.world.bus.publish = publish_slowly
+    assert stage.press("acknowledge") == 200
+    assert len(stage.whispers) == words
+    assert stage.incident.state is State.ACKNOWLEDGED
+
+
 def test_an_answer_that_slack_does_not_take_changes_nothing():
     stage = Stage()
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from sagewatch.aws.client import HASTY
 from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.aws.elsewhere import SageMakerElsewhere
 from sagewatch.aws.eventbridge import EventBridgeBus
@@ -75,10 +76,10 @@ def build_desk(account: str) -> Desk:
     """What the one function with an address of its own may reach; it must answer within seconds of a cold start."""
     settings = load_settings()
     monitors = load_monitors_file(settings)
-    secrets = Secrets(read_clock)
+    secrets = Secrets(read_clock, HASTY)
     return Desk(
         monitors=monitors,
-        bus=EventBridgeBus(settings.event_bus),
+        bus=EventBridgeBus(settings.event_bus, HASTY),
         place=Place(account, settings.region),
         now=read_clock,
         get_secret=secrets.get_secret,

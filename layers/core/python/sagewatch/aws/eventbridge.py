@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
+from botocore.config import Config
 
-from sagewatch.aws.client import build_client, sorting_errors
+from sagewatch.aws.client import CONFIG, build_client, sorting_errors
 from sagewatch.errors import RetryError
 from sagewatch.ports import OutgoingEvent
 
@@ -21,11 +22,13 @@ class EventBridgeBus:
     ----------
     name
         The bus.
+    patience
+        How long to wait for an answer.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, patience: Config = CONFIG) -> None:
         self._name = name
-        self._client = build_client("events")
+        self._client = build_client("events", patience)
 
     def publish(self, facts: Sequence[OutgoingEvent], at: datetime) -> None:
         """Put all facts on the bus; a partial failure, which comes inside HTTP 200, is a ``RetryError``."""

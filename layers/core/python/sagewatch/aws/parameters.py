@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sagewatch.aws.client import build_client, read_code, sorting_errors
+from sagewatch.aws.client import CONFIG, build_client, read_code, sorting_errors
 from sagewatch.errors import ConfigurationError
 
 
-def get_parameter(name: str) -> str:
+def get_parameter(name: str, patience: Config = CONFIG) -> str:
     """The parameter's value.
 
     Raises
@@ -18,9 +19,9 @@ def get_parameter(name: str) -> str:
     """
     try:
         with sorting_errors():
-            answer = build_client("ssm").get_parameter(Name=name, WithDecryption=True)
+            answer = build_client("ssm", patience).get_parameter(Name=name, WithDecryption=True)
     except ClientError as error:
         if read_code(error) in {"ParameterNotFound", "AccessDeniedException"}:
             raise ConfigurationError("does not exist or may not be read", where="SSM", key=name) from None
-        raise
+        raise ConfigurationError(f"cannot be read ({read_code(error)})", where="SSM", key=name) from None
     return str(answer["Parameter"]["Value"])

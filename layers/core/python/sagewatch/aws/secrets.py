@@ -9,9 +9,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sagewatch.aws.client import build_client, read_code, sorting_errors
+from sagewatch.aws.client import CONFIG, build_client, read_code, sorting_errors
 from sagewatch.aws.parameters import get_parameter
 from sagewatch.errors import ConfigurationError
 
@@ -31,10 +32,13 @@ class Secrets:
     ----------
     now
         The clock.
+    patience
+        How long to wait for an answer.
     """
 
-    def __init__(self, now: Callable[[], datetime]) -> None:
+    def __init__(self, now: Callable[[], datetime], patience: Config = CONFIG) -> None:
         self._now = now
+        self._patience = patience
         self._known: dict[str, tuple[datetime, str]] = {}
 
     def __repr__(self) -> str:
@@ -46,7 +50,9 @@ class Secrets:
         Raises
         ------
         ConfigurationError
-            There is no such secret, it may not be read, or it is empty; names it.
+            There is no such secret, it cannot be read, or it is empty; names it.
+        RetryError
+            The store did not answer.
         """
         return self._get(name, KNOWN_FOR)
 
@@ -59,22 +65,34 @@ class Secrets:
         known = self._known.get(name)
         if known is not None and now - known[0] < at_most:
             return known[1]
-        value = get_parameter(name.removeprefix(_PARAMETER)) if name.startswith(_PARAMETER) else _ask(name)
+        value = self._ask(name)
         if not value.strip():
             # With an empty one anybody could sign, and nobody would be let in.
             raise ConfigurationError("is empty", where="secret", key=name)
         self._known[name] = (now, value)
         return value
 
+    def _ask(self, name: str) -> str:
+        if name.startswith(_PARAMETER):
+            return get_parameter(name.removeprefix(_PARAMETER), self._patience)
+        return _get_secret_value(name, self._patience)
 
-def _ask(name: str) -> str:
+
+def _get_secret_value(name: str, patience: Config) -> str:
     try:
         with sorting_errors():
-            answer = build_client("secretsmanager").get_secret_value(SecretId=name)
+            answer = build_client("secretsmanager", patience).get_secret_value(SecretId=name)
     except ClientError as error:
         if read_code(error) in {"ResourceNotFoundException", "AccessDeniedException"}:
             raise ConfigurationError(
                 "does not exist or may not be read", where="Secrets Manager", key=name
             ) from None
-        raise
+        # Its key is disabled, it waits for its deletion, its name is none: somebody must mend it.
+        raise ConfigurationError(
+            f"cannot be read ({read_code(error)})", where="Secrets Manager", key=name
+        ) from None
+    if "SecretString" not in answer:
+        raise ConfigurationError(
+            "is binary; it must hold its value as text", where="Secrets Manager", key=name
+        )
     return str(answer["SecretString"])

@@ -7,6 +7,7 @@ Answered within Slack's three seconds because nothing is carried out here. What 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from sagewatch.errors import ConfigurationError, RejectedInputError, RetryError
@@ -28,6 +29,8 @@ from sagewatch.world import Desk
 Answer = dict[str, Any]
 _NAME_LIMIT = 80
 _ID_LIMIT = 100
+_SPENT = timedelta(seconds=1.5)
+"""After so long a press is answered without words: Slack waits for three seconds, and the words may take one."""
 _WORDS = {
     "acknowledge": "The incident is being acknowledged in your name.",
     "silence": "The incident is being silenced for an hour, in your name.",
@@ -48,9 +51,10 @@ def slack_action(event: Mapping[str, Any], desk: Desk) -> Answer:
     app = desk.monitors.slack
     if app is None:
         return _answer(404, "no_buttons_are_answered")
+    began = desk.now()
     try:
         request = parse_slack_request(event)
-        if not is_fresh(request, desk.now()):
+        if not is_fresh(request, began):
             return _answer(401, "stale_request")
         if not _is_slacks(request, app, desk):
             return _answer(401, "bad_signature")
@@ -59,9 +63,12 @@ def slack_action(event: Mapping[str, Any], desk: Desk) -> Answer:
         return _answer(503, "no_signing_secret", key=error.key)
     except RejectedInputError as error:
         return _answer(400, "unreadable_request", key=error.key)
+    except RetryError as error:
+        # Slack shows the person that it did not work, who presses again; nothing was done.
+        return _answer(503, error.reason)
     if click is None or click.action not in ACTIONS or not click.incidents:
         return _answer(200, "nothing_asked_for")
-    return _take(click, app, desk)
+    return _take(click, app, desk, began)
 
 
 def _is_slacks(request: SlackRequest, app: SlackApp, desk: Desk) -> bool:
@@ -73,7 +80,7 @@ def _is_slacks(request: SlackRequest, app: SlackApp, desk: Desk) -> bool:
     return fresh != known and is_signed(request, fresh)
 
 
-def _take(click: Clicked, app: SlackApp, desk: Desk) -> Answer:
+def _take(click: Clicked, app: SlackApp, desk: Desk, began: datetime) -> Answer:
     role = app.find_role(click.user_id)
     if not may(role, click.action):
         needed = find_needed_role(click.action)
@@ -81,7 +88,7 @@ def _take(click: Clicked, app: SlackApp, desk: Desk) -> Answer:
             f"This takes the role {needed}; yours is {role}. Nothing was changed. Roles stand in monitors.yml "
             f"(slack.users); your user id is {clean_text(click.user_id, _ID_LIMIT)}."
         )
-        _tell(click, words, desk)
+        _tell(click, words, desk, began)
         return _answer(200, "not_allowed", user=click.user_id, action=click.action)
     by = f"{clean_text(click.user_name, _NAME_LIMIT) or 'somebody'} (Slack {clean_text(click.user_id, _ID_LIMIT)})"
     place = desk.place
@@ -100,13 +107,16 @@ def _take(click: Clicked, app: SlackApp, desk: Desk) -> Answer:
         desk.bus.publish(facts, desk.now())
     except RetryError as error:
         return _answer(503, error.reason, action=click.action)
-    _tell(click, _WORDS[click.action], desk)
+    _tell(click, _WORDS[click.action], desk, began)
     return _answer(200, "action_taken", user=click.user_id, action=click.action)
 
 
-def _tell(click: Clicked, words: str, desk: Desk) -> None:
-    """An answer for this person's eyes; where it cannot be given, the message itself will tell."""
+def _tell(click: Clicked, words: str, desk: Desk, began: datetime) -> None:
+    """An answer for this person's eyes; where it cannot be given in time, the message itself will tell."""
     if not click.answer_to:
+        return
+    if desk.now() - began > _SPENT:
+        get_logger().info("answer_not_taken", reason="no_time_left")
         return
     try:
         desk.answer_privately(click.answer_to, words)
