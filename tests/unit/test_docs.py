@@ -33,6 +33,14 @@ def test_every_key_that_the_parser_knows_is_documented():
     assert {key for key in keys if key not in CONFIGURATION} == set()
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_table_is_cut_by_an_empty_line(page):
+    assert (
+        re.findall(r"^\|.*\n\n\|(?! ?-)(?!.*\n\|[ :-]*-).*", page.read_text(encoding="utf-8"), re.MULTILINE)
+        == []
+    )
+
+
 def test_every_parameter_of_the_stack_is_documented_with_its_name():
     # osls' own tags (!Ref and the like) are of no concern here.
     loader = type("Loader", (yaml.SafeLoader,), {})

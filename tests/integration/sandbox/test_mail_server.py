@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import smtplib
 import socket
+from contextlib import contextmanager
 from email import message_from_bytes
 from email.policy import default
 
@@ -80,6 +81,84 @@ def test_a_line_that_ends_with_lf_alone_is_refused(server):
         assert answers.readline().startswith(b"500")
 
 
+@contextmanager
+def talking(server, *said):
+    """A talk by hand: yields a way to say something and hear the answer."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as talk:
+        answers = talk.makefile("rb")
+        answers.readline()
+
+        def say(words):
+            talk.sendall(words)
+            return answers.readline()
+
+        for line in said:
+            assert say(line + b"\r\n")[:1] in b"23", line
+        yield say
+
+
+BEGIN = (b"HELO x", b"MAIL FROM:<s@example.com>", b"RCPT TO:<ml-on-call@example.com>", b"DATA")
+
+
+@pytest.mark.parametrize("length", [511, 512, 600, 70_000, 200_000])
+def test_no_rest_of_a_line_that_is_too_long_is_a_command(server, length):
+    with talking(server, *BEGIN[:3]) as say:
+        assert say(b"NOOP " + b"x" * (length - 5) + b"QUIT\r\n").startswith(b"500")
+        assert say(b"DATA\r\n").startswith(b"354")
+
+
+def test_a_line_of_512_octets_is_a_command(server):
+    with talking(server) as say:
+        assert say(b"NOOP " + b"x" * 505 + b"\r\n").startswith(b"250")
+
+
+@pytest.mark.parametrize("line", [b"NO\0OP\r\n", b"NOOP \xc3\xa9\r\n", b"NOOP\n"])
+def test_a_command_is_ascii_without_nul_and_ends_with_both(server, line):
+    with talking(server) as say:
+        assert say(line).startswith(b"500")
+
+
+@pytest.mark.parametrize("before", [b"\n", b"\r", b"\n\r"])
+def test_a_dot_behind_half_an_end_of_line_ends_no_mail(server, before):
+    """Else what follows it would be the commands of a second mail, from whomever it likes ("SMTP smuggling")."""
+    second = (
+        b"MAIL FROM:<boss@example.com>\r\nRCPT TO:<ml-on-call@example.com>\r\nDATA\r\n"
+        + HEAD
+        + b"\r\nsmuggled"
+    )
+    with talking(server, *BEGIN) as say:
+        answer = say(HEAD + b"\r\none" + before + b".\r\n" + second + b"\r\n.\r\n")
+        assert answer.startswith(b"554 5.6.0 A line ends with")
+        assert say(b"NOOP\r\n").startswith(b"250 2.0.0")
+    assert server.mails() == []
+
+
+def test_a_nul_is_no_text(server):
+    with talking(server, *BEGIN) as say:
+        assert say(HEAD + b"\r\none\0two\r\n.\r\n").startswith(b"554 5.6.0 A NUL")
+
+
+@pytest.mark.parametrize("charset", [b"none-such", b"utf-7\xc2", b"idna", b"rot13"])
+def test_a_mail_of_a_charset_that_nobody_has_is_kept_as_it_came(smtp, server, charset):
+    charset = charset.decode("ascii", "ignore").encode()
+    raw = HEAD + b"Content-Type: text/plain; charset=" + charset + b"\r\n\r\nwords +AA\r\n"
+    smtp.sendmail(SENDER, [TO], raw)
+    (text,) = server.mails()
+    assert text.with_suffix(".eml").read_bytes() == raw
+    assert "words" in text.read_text(encoding="utf-8")
+
+
+def test_mails_of_an_earlier_run_stay_and_come_first(tmp_path):
+    for subject in (b"first", b"second"):
+        with (
+            MailServer(tmp_path / "mail") as server,
+            smtplib.SMTP("127.0.0.1", server.port, local_hostname="localhost", timeout=10) as smtp,
+        ):
+            smtp.sendmail(SENDER, [TO], HEAD.replace(b"Subject: x", b"Subject: " + subject) + b"\r\nx")
+            kept = [path.name for path in server.mails()]
+    assert kept == ["0001-first.txt", "0002-second.txt"]
+
+
 def test_a_size_beyond_the_limit_is_refused_before_and_after(smtp, server, monkeypatch):
     monkeypatch.setattr("sagewatch.sandbox.mail_server.SIZE_LIMIT_BYTES", 10_000)
     raw = HEAD + b"\r\n" + b"x" * 70 + (b"\r\n" + b"x" * 70) * 200
@@ -119,6 +198,14 @@ def test_what_comes_out_of_its_order_is_refused(smtp):
     assert smtp.docmd("VRFY", "x")[0] == 502
     smtp.mail(SENDER)
     assert smtp.docmd("MAIL", f"FROM:<{SENDER}>")[0] == 503
+
+
+def test_a_server_that_is_gone_is_a_bounce_too(tmp_path, caplog):
+    with MailServer(tmp_path / "mail") as server:
+        port = server.port
+    with caplog.at_level("WARNING", "sagewatch.sandbox.inbox"):
+        send_mail(port, SENDER, [TO], HEAD + b"\r\nx")
+    assert "mail_bounced" in caplog.text
 
 
 def test_a_refusal_is_a_bounce_for_who_sends_for_others(server, caplog):

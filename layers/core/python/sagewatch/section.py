@@ -156,6 +156,18 @@ def read_positive(value: Any) -> int:
     return number
 
 
+def read_at_most(most: int, why: str = "") -> Callable[[Any], int]:
+    """A reader of whole numbers from 1 to ``most``; ``why`` is what the person hears of the bound's reason."""
+
+    def read(value: Any) -> int:
+        number = read_positive(value)
+        if number > most:
+            raise ValueError(f"must be at most {most}, not {number}" + (f": {why}" if why else ""))
+        return number
+
+    return read
+
+
 def read_share(value: Any) -> float:
     """A share between 0 and 1, both excluded."""
     try:

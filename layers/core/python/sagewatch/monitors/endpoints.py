@@ -28,6 +28,7 @@ from sagewatch.monitors.detectors import (
 from sagewatch.section import (
     NOTHING,
     Section,
+    read_at_most,
     read_duration,
     read_optional,
     read_positive,
@@ -134,7 +135,7 @@ def _read_diagnosis(section: Section | None) -> Policy:
         observe.expect("requests", "at_most", "every", "megabytes")
         plain = msgspec.structs.replace(
             plain,
-            requests=observe.take("requests", _read_requests, plain.requests),
+            requests=observe.take("requests", read_at_most(MOST_REQUESTS), plain.requests),
             at_most=observe.take("at_most", read_duration, plain.at_most),
             every=observe.take("every", read_positive, plain.every),
             megabytes=observe.take("megabytes", read_positive, plain.megabytes),
@@ -152,13 +153,6 @@ def _read_diagnosis(section: Section | None) -> Policy:
         canary=section.take("canary", read_switch, plain.canary),
         rollback_alarms=section.take("rollback_alarms", _read_alarms, plain.rollback_alarms),
     )
-
-
-def _read_requests(value: Any) -> int:
-    number = read_positive(value)
-    if number > MOST_REQUESTS:
-        raise ValueError(f"must be at most {MOST_REQUESTS}, not {number}")
-    return number
 
 
 def _read_mode(value: Any) -> str:

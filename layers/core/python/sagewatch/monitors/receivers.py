@@ -93,12 +93,14 @@ def read_receiver(section: Section) -> Receiver:
         raise section.wrong(f"has no channel; there are {', '.join(channels)}")
     return Receiver(
         slack=read_optional(section, "slack", _read_slack),
-        mail=read_optional(section, "mail", _read_mail),
+        mail=read_optional(section, "mail", lambda inner: MailReceiver(topic=_read_topic(inner, MAIL_TOPIC))),
         pagerduty=read_optional(section, "pagerduty", _read_pagerduty),
         webhook=read_optional(section, "webhook", _read_webhook),
         slack_webhook=read_optional(section, "slack-webhook", _read_slack_webhook),
         html_mail=read_optional(section, "html-mail", _read_html_mail),
-        amazon_q=read_optional(section, "amazon-q", _read_amazon_q),
+        amazon_q=read_optional(
+            section, "amazon-q", lambda inner: AmazonQReceiver(topic=_read_topic(inner, CHAT_TOPIC))
+        ),
     )
 
 
@@ -112,12 +114,13 @@ def _read_slack(section: Section) -> SlackReceiver:
     return SlackReceiver(channel=channel, token=token, api_url=api_url)
 
 
-def _read_mail(section: Section) -> MailReceiver:
+def _read_topic(section: Section, own: str) -> str:
+    """The one topic of the stack that the channel may name."""
     section.expect("topic")
-    topic = section.take("topic", read_text, MAIL_TOPIC)
-    if topic != MAIL_TOPIC:
-        raise section.fail("topic", f"must be {MAIL_TOPIC}, the stack's own topic")
-    return MailReceiver(topic=topic)
+    topic = section.take("topic", read_text, own)
+    if topic != own:
+        raise section.fail("topic", f"must be {own}, the stack's own topic")
+    return topic
 
 
 def _read_html_mail(section: Section) -> HtmlMailReceiver:
@@ -140,14 +143,6 @@ def _read_mailbox(value: Any) -> str:
     if not _MAILBOX.fullmatch(text):
         raise ValueError(f"must be a plain mail address such as ml-on-call@example.com, not {text!r}")
     return text
-
-
-def _read_amazon_q(section: Section) -> AmazonQReceiver:
-    section.expect("topic")
-    topic = section.take("topic", read_text, CHAT_TOPIC)
-    if topic != CHAT_TOPIC:
-        raise section.fail("topic", f"must be {CHAT_TOPIC}, the stack's own topic")
-    return AmazonQReceiver(topic=topic)
 
 
 def _read_pagerduty(section: Section) -> PagerDutyReceiver:

@@ -15,13 +15,15 @@ from sagewatch.incident.routing import GROUPABLE, Escalation, Route
 from sagewatch.monitors.receivers import Receiver
 from sagewatch.section import (
     Section,
+    read_at_most,
     read_duration,
     read_list,
-    read_positive,
     read_switch,
     read_text,
     read_wait,
 )
+
+_READ_BUDGET = read_at_most(OPENINGS_KEPT, "so many openings of a fingerprint are remembered")
 
 
 def list_heard(route: Route) -> set[str]:
@@ -149,17 +151,10 @@ def read_flapping(section: Section | None) -> Flapping:
     section.expect("hold", "budget", "per", "digest")
     return Flapping(
         hold=section.take("hold", read_wait, plain.hold),
-        budget=section.take("budget", _read_budget, plain.budget),
+        budget=section.take("budget", _READ_BUDGET, plain.budget),
         per=section.take("per", read_duration, plain.per),
         digest=section.take("digest", read_duration, plain.digest),
     )
-
-
-def _read_budget(value: Any) -> int:
-    budget = read_positive(value)
-    if budget > OPENINGS_KEPT:
-        raise ValueError(f"must be at most {OPENINGS_KEPT}: so many openings of a fingerprint are remembered")
-    return budget
 
 
 def _read_recurrence(value: Any) -> Recurrence:

@@ -93,6 +93,8 @@ def find_refused_mail(raw: bytes) -> str:
     >>> find_refused_mail(b"From: a@b.example\r\nDate: x\r\n\r\none\ntwo")
     'A line ends with LF alone.'
     """
+    if b"\0" in raw:
+        return "A NUL is in it."
     if reason := find_refused_letter(raw):
         return reason
     if re.search(rb"(?<!\r)\n|\r(?!\n)", raw):

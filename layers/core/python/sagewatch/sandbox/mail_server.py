@@ -22,14 +22,15 @@ from sagewatch.sandbox.mail_rules import find_refused_address, find_refused_mail
 from sagewatch.sandbox.processes import bound_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 LOG = logging.getLogger(__name__)
 SIZE_LIMIT_BYTES: Final = 25 * 1024 * 1024
 """What the usual mailboxes take; SES itself would send more."""
 MOST_RECIPIENTS: Final = 100
 COMMAND_LIMIT: Final = 512
-_LINE_READ: Final = 1 << 20
+_LINE_READ: Final = 1 << 16
+_END: Final = b"\r\n"
 _PATH: Final = re.compile(r"(?:FROM|TO):\s*<([^>]*)>\s*(.*)", re.IGNORECASE)
 
 
@@ -51,13 +52,13 @@ class _Session(socketserver.StreamRequestHandler):
         self._reply("220 localhost ESMTP Sagewatch sandbox")
         try:
             while True:
-                self._reply(self._answer(self._read(COMMAND_LIMIT)))
+                self._reply(self._answer(self._read_command()))
         except (_Over, OSError):
             return
 
     def _answer(self, line: bytes) -> str:
-        if not line.endswith(b"\r\n"):
-            return "500 5.5.2 A command is one line of at most 512 octets that ends with CR LF"
+        if not line.endswith(_END) or b"\0" in line or not line.isascii():
+            return "500 5.5.2 A command is one line of at most 512 octets of ASCII that ends with CR LF"
         verb, _, rest = line.decode("ascii", "replace").strip().partition(" ")
         answers = {"MAIL": self._begin, "RCPT": self._address, "DATA": self._take}
         match verb.upper():
@@ -115,10 +116,10 @@ class _Session(socketserver.StreamRequestHandler):
             return "503 5.5.1 Say RCPT first" if not self._to else "501 5.5.4 DATA has no argument"
         self._reply("354 End with a line of a dot alone")
         lines, size = list[bytes](), 0
-        while (line := self._read(_LINE_READ)) != b".\r\n":
+        for line in self._read_text():
             size += len(line)
             if size <= SIZE_LIMIT_BYTES:  # what is too large is read to its end, and not kept
-                lines.append(line[1:] if line.startswith(b".") else line)
+                lines.append(line)
         sender, to = self._sender or "", tuple(self._to)
         self._forget()
         if size > SIZE_LIMIT_BYTES:
@@ -130,6 +131,29 @@ class _Session(socketserver.StreamRequestHandler):
 
     def _forget(self) -> None:
         self._sender, self._to = None, []
+
+    def _read_command(self) -> bytes:
+        """The next line, of which at most 513 octets are kept: no rest of a long one is taken for a command."""
+        line = self._read(COMMAND_LIMIT + 1)
+        if len(line) <= COMMAND_LIMIT:
+            return line
+        while not line.endswith(b"\n"):
+            line = self._read(_LINE_READ)
+        return b""
+
+    def _read_text(self) -> Iterator[bytes]:
+        """The lines of a mail up to the dot, without the dots that were put before a line's own.
+
+        Only CR LF ends a line (RFC 5321, 2.3.8): a dot behind a LF alone ends nothing, or what follows it would be
+        commands to this server and text to the one that sent it.
+        """
+        begins = True  # whether the next octets begin a line
+        while True:
+            line = self._read(_LINE_READ)
+            if begins and line == b".\r\n":
+                return
+            yield line[1:] if begins and line.startswith(b".") else line
+            begins = line.endswith(_END)
 
     def _read(self, limit: int) -> bytes:
         line = self.rfile.readline(limit)
@@ -162,8 +186,10 @@ class MailServer(socketserver.ThreadingTCPServer):
         self.socket = bound_socket(port, "the local mail server")
         self.server_address = self.socket.getsockname()
         self.directory, self.port = directory, int(self.server_address[1])
-        self._mailboxes, self._taken, self._lock = mailboxes, 0, threading.Lock()
+        self._mailboxes, self._lock = mailboxes, threading.Lock()
         directory.mkdir(parents=True, exist_ok=True)
+        # What an earlier run took stays, and what comes sorts behind it.
+        self._taken = max((read_number(path) for path in directory.glob("*.eml")), default=0)
         self.server_activate()
 
     def __enter__(self) -> Self:
@@ -180,7 +206,7 @@ class MailServer(socketserver.ThreadingTCPServer):
 
     def mails(self) -> list[Path]:
         """The texts of the mails, in order of arrival."""
-        return sorted(self.directory.glob("*.txt"))
+        return sorted(self.directory.glob("*.txt"), key=read_number)
 
     def deliver(self, sender: str, to: tuple[str, ...], raw: bytes) -> str:
         """Keep a mail; the name under which it is kept."""
@@ -198,7 +224,29 @@ def render_mail(mail: EmailMessage) -> str:
     """The mail as a person reads it: the headers that matter, an empty line, the text."""
     headers = "".join(f"{name}: {mail[name]}\n" for name in ("From", "To", "Subject", "Date"))
     text = mail.get_body(("plain", "html"))
-    return headers + "\n" + (str(text.get_content()).replace("\r\n", "\n") if text is not None else "")
+    return headers + "\n" + (_read_words(text) if text is not None else "")
+
+
+def _read_words(text: EmailMessage) -> str:
+    """The part's text; where its charset is none, whatever of it is ASCII."""
+    try:
+        words = str(text.get_content())
+    except (LookupError, ValueError):  # LookupError: no codec has the charset's name; ValueError: nor can any
+        payload = text.get_payload(decode=True)
+        words = payload.decode("ascii", "replace") if isinstance(payload, bytes) else ""
+    return words.replace("\r\n", "\n")
+
+
+def read_number(path: Path) -> int:
+    """A mail's place in the order of arrival, from its file's name; 0 for a file that is no mail's.
+
+    Examples
+    --------
+    >>> read_number(Path("0003-firing.eml")), read_number(Path("notes.eml"))
+    (3, 0)
+    """
+    number = path.name.partition("-")[0]
+    return int(number) if number.isdecimal() else 0
 
 
 def file_name(number: int, subject: str) -> str:
