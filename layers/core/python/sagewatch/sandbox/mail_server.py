@@ -13,7 +13,7 @@ import re
 import socketserver
 import threading
 from email import message_from_bytes
-from email.message import EmailMessage
+from email.message import EmailMessage, MIMEPart
 from email.policy import default
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -227,7 +227,7 @@ def render_mail(mail: EmailMessage) -> str:
     return headers + "\n" + (_read_words(text) if text is not None else "")
 
 
-def _read_words(text: EmailMessage) -> str:
+def _read_words(text: MIMEPart) -> str:
     """The part's text; where its charset is none, whatever of it is ASCII."""
     try:
         words = str(text.get_content())
