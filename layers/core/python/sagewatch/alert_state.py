@@ -43,6 +43,7 @@ GROUP_LIMIT = 1000
 _FORGOTTEN = MEMBER_KEPT + timedelta(days=2)  # DynamoDB removes what has expired within two days
 _AT_ONCE = 30  # members of a transaction: three rows each, and DynamoDB takes a hundred
 _ATTEMPTS = 8
+_NEEDED = frozenset({"account", "region", "endpoint", "variant"})  # labels without which nobody can be woken
 V = TypeVar("V", Ledger, Member)
 
 
@@ -245,10 +246,27 @@ class AlertState:
             return
         raise ConflictError("due_was_changed")
 
+    def read_due(self) -> tuple[list[Due], list[str]]:
+        """The incidents that somebody may still be owed word of, and the ids of those whose rows cannot be read.
+
+        One row that was damaged, or that a newer version wrote, hides no other.
+        """
+        found, unreadable = list[Due](), list[str]()
+        for row in self._items.query(OPEN_INCIDENTS):
+            try:
+                due = msgspec.json.decode(row.body, type=Due)
+            except msgspec.MsgspecError:
+                unreadable.append(row.sk)
+                continue
+            if not due.labels.keys() >= _NEEDED:
+                unreadable.append(row.sk)
+            elif due.due_at is not None:
+                found.append(due)
+        return found, unreadable
+
     def list_due(self) -> list[Due]:
         """The incidents that somebody may still be owed word of."""
-        rows = self._items.query(OPEN_INCIDENTS)
-        return [due for row in rows if (due := msgspec.json.decode(row.body, type=Due)).due_at is not None]
+        return self.read_due()[0]
 
     def list_open(self) -> tuple[Open, ...]:
         """The incidents that are not resolved and not on trial, as inhibition asks for them."""
@@ -290,11 +308,25 @@ class AlertState:
         return None if row is None else msgspec.json.decode(row.body, type=Silence)
 
     def list_silences(self, now: datetime | None) -> tuple[Silence, ...]:
-        """The silences that are not over, coming ones among them; all that are kept where ``now`` is None."""
-        rows = self._items.query("silences")
-        silences = [msgspec.json.decode(row.body, type=Silence) for row in rows]
-        kept = (one for one in silences if now is None or not one.is_over(now))
+        """The silences that are not over, coming ones among them; all that are kept where ``now`` is None.
+
+        One that cannot be read silences nothing: rather a message too many than none of any incident.
+        """
+        kept = (one for one in self._read_silences()[0] if now is None or not one.is_over(now))
         return tuple(sorted(kept, key=lambda one: one.ends_at))
+
+    def list_unreadable_silences(self) -> list[str]:
+        """The ids of silences that cannot be read, and so silence nothing."""
+        return self._read_silences()[1]
+
+    def _read_silences(self) -> tuple[list[Silence], list[str]]:
+        found, unreadable = list[Silence](), list[str]()
+        for row in self._items.query("silences"):
+            try:
+                found.append(msgspec.json.decode(row.body, type=Silence))
+            except msgspec.MsgspecError:
+                unreadable.append(row.sk)
+        return found, unreadable
 
 
 def _take_over(seen: Member, known: Member) -> Member:

@@ -14,7 +14,7 @@ import msgspec
 
 from sagewatch.diagnose.afterwards import is_watched
 from sagewatch.diagnose.model import Diagnosis
-from sagewatch.errors import ConflictError, SagewatchError
+from sagewatch.errors import ConflictError, RejectedInputError, SagewatchError
 from sagewatch.events import AlertDue, CanaryDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows.first_capture import notice_first_capture
@@ -25,6 +25,7 @@ from sagewatch.flows.manage_incident import finish_clearing
 from sagewatch.flows.owed_diagnoses import find_owed, list_candidates
 from sagewatch.flows.synthetic_finding import send_canary
 from sagewatch.observability import get_logger
+from sagewatch.state import OPEN_INCIDENTS
 from sagewatch.world import World
 
 ALERTS_AT_ONCE = 500
@@ -42,6 +43,9 @@ def tick(fact: Fact, world: World) -> None:
     # What people and diagnoses wait for goes first: no stream, however broken, stands before it.
     with attempts.at("alerts"):
         _publish(_list_due_alerts(world, attempts), world)
+    for silence_id in _list_lost_silences(world, attempts):
+        with attempts.at("silence"):
+            raise RejectedInputError("cannot be read, and silences nothing", where="silence", key=silence_id)
     diagnoses = _load_diagnoses(world, attempts)
     now = world.now()
     with attempts.at("diagnoses"):
@@ -145,10 +149,29 @@ def _judge_by_the_clock(stream: Stream, world: World) -> None:
 def _list_due_alerts(world: World, attempts: _Attempts) -> list[AlertDue]:
     """The incidents whose time it is, the longest overdue first."""
     now, hold = world.now(), world.monitors.flapping.hold
-    for row in world.alerts.list_due():
+    found, unreadable = world.alerts.read_due()
+    for row in found:
         if row.cleared_at is not None and now >= row.cleared_at + hold:
             with attempts.at("clearing", row.labels["endpoint"]):
                 finish_clearing(row.incident_id, world)
     rows = [row for row in world.alerts.list_due() if row.due_at is not None and row.due_at <= now]
     rows.sort(key=lambda row: (row.due_at or now, row.incident_id))
-    return [build_due(row) for row in rows[:ALERTS_AT_ONCE]]
+    mended = list(_wake_unreadable(unreadable, world, attempts))
+    return [*(build_due(row) for row in rows), *mended][:ALERTS_AT_ONCE]
+
+
+def _wake_unreadable(incident_ids: Sequence[str], world: World, attempts: _Attempts) -> Iterator[AlertDue]:
+    """Have the incidents looked at whose rows among the due ones cannot be read: whoever looks writes the row anew."""
+    for incident_id in incident_ids:
+        with attempts.at("alert_row"):
+            incident = world.state.load_incident(incident_id)
+            if incident is None:
+                raise RejectedInputError("cannot be read", where=OPEN_INCIDENTS, key=incident_id)
+            get_logger().warning("alert_row_unreadable", incident_id=incident_id, endpoint=incident.endpoint)
+            yield build_due(incident)
+
+
+def _list_lost_silences(world: World, attempts: _Attempts) -> list[str]:
+    with attempts.at("silences"):
+        return world.alerts.list_unreadable_silences()
+    return []
