@@ -12,14 +12,14 @@ from sagewatch.quality.reading import ReadSettings
 from sagewatch.quality.workers import read_dataset
 
 
-def read(folder, content, header=True, script=None):
+def read(folder, content, header=True, script=None, workers=1):
     path = folder / "data.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     settings = ReadSettings(DatasetFormat(FileKind.CSV, header=header))
     if script is not None:
         (folder / "s.py").write_text(script)
         settings = ReadSettings(settings.format, preprocessor=str(folder / "s.py"))
-    return read_dataset([path], settings)
+    return read_dataset([path], settings, workers)
 
 
 def told(readout):
@@ -48,6 +48,37 @@ def test_a_value_with_commas_whose_quote_nobody_closes_swallows_no_rows(tmp_path
     readout = read(tmp_path, text, header=False)
     assert readout.tables.rows >= 1500
     assert (501, "unclosed_quote") in told(readout)
+
+
+STRAY = [('5,"Doe, J', '7,Roe"'), ('"5,Doe', '7",Roe'), ('5,"', '7"'), ('5,"Doe, J', '7,Roe, K"'), ('"', '"')]
+
+
+@pytest.mark.parametrize(("opening", "closing"), STRAY)
+@pytest.mark.parametrize("between", [19, 20, 300, 3000])
+@pytest.mark.parametrize("script", [None, "def preprocess_handler(r):\n    return r\n"])
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("size", [500, 4 << 20])
+def test_two_stray_quotes_swallow_no_rows_whatever_is_read_at_a_time(
+    tmp_path, monkeypatch, opening, closing, between, script, workers, size
+):
+    """A quote that opens and, many lines later, one that closes are one value by the letter of CSV."""
+    monkeypatch.setattr(csv_file, "TABLE_BLOCK", size)
+    rows = [f"{number},w" for number in range(between)]
+    lines = ['1,"a, b"', '2,"p\nq"', opening, *rows, closing, '3,"c, d"', *rows]
+    readout = read(tmp_path, "a,b\n" + "\n".join(lines) + "\n", script=script, workers=workers)
+    assert readout.tables.rows + readout.counts.rejected == 2 * between + 5
+    assert readout.tables.rows >= 2 * between + 3
+    assert {line for line, _ in told(readout)} <= {5, 6 + between}
+    if script is None:  # a script is given every line as it is, and may make a row of it
+        assert (5, "unclosed_quote") in told(readout)
+
+
+def test_a_value_of_some_lines_that_look_like_rows_is_a_value(tmp_path):
+    """Below 20 line breaks, or where a tenth of the lines are no rows, what is written is believed."""
+    for inner in (["x,y"] * 18, (["x,y"] * 5 + ["see, for instance, this"]) * 10):
+        value = "\n".join(["Dear Bob, Al,", *inner, "yours, Al, and Bob"])
+        readout = read(tmp_path, f'a,b\n1,"{value}"\n2,3\n')
+        assert (readout.tables.rows, told(readout)) == (2, [])
 
 
 def test_two_quotes_far_apart_do_not_make_one_value_of_all_between(tmp_path):

@@ -19,6 +19,10 @@ MOST_LINES: Final = 1000
 # Of the lines inside of a value: where so many of ten are rows by themselves, the value is none.
 _ROWS_OF_TEN: Final = 9
 _CELLS_SURE: Final = 3
+# In one line: the end of a value, and both of another.
+_QUOTES_OWN: Final = 3
+# So many line breaks between two quotes that belong to no one value, however well they are placed.
+_BREAKS_SURE: Final = 20
 # Python's own limit of 131,072 characters a value is less than a line may hold.
 csv.field_size_limit(LONGEST_LINE)
 
@@ -81,9 +85,9 @@ def take_record(lines: Sequence[str], at: int, width: int | None = None) -> CsvR
 
 def _swallows(lines: Sequence[str], width: int) -> bool:
     """True where a value with line breaks is made of rows, between a quote that nobody closed and the next one."""
-    first, *inner, last = [line.count(",") == width - 1 for line in lines if line.strip()]
     if width == 1:
         return False
+    first, *inner, last = [_is_row(line, width) for line in lines if line.strip()]
     try:
         next(csv.reader(iter(lines), strict=True))
         broken = False
@@ -91,8 +95,19 @@ def _swallows(lines: Sequence[str], width: int) -> bool:
         broken = True
     if broken:
         return last or any(inner)
-    many = len(inner) * (width - 1) >= _CELLS_SURE and 10 * sum(inner) >= _ROWS_OF_TEN * len(inner)
-    return first and many and last
+    if 10 * sum(inner) < _ROWS_OF_TEN * len(inner):
+        return False
+    return len(inner) >= _BREAKS_SURE - 1 or (first and last and len(inner) * (width - 1) >= _CELLS_SURE)
+
+
+def _is_row(line: str, width: int) -> bool:
+    """Whether a line is a row by itself; of one whose quotes are at fault the commas tell."""
+    if '"' in line:
+        try:
+            return len(next(csv.reader([line], strict=True))) == width
+        except csv.Error:
+            pass
+    return line.count(",") == width - 1
 
 
 def may_swallow(block: bytes, rows: int, width: int) -> bool:
@@ -116,7 +131,9 @@ def may_swallow(block: bytes, rows: int, width: int) -> bool:
     inside = quotes % 2 == 1
     began_inside = np.concatenate([[False], inside[:-1]])
     # Where it opens a line need not look like a row: the value itself may hold commas.
-    opened, behind = inside & ~began_inside, alike & began_inside
+    # A line that ends it and has quotes of its own may be a row whatever its commas.
+    own = np.diff(quotes, prepend=0) >= _QUOTES_OWN
+    opened, behind = inside & ~began_inside, (alike | own) & began_inside
     # The last line may end with the block.
     return bool(opened.any() and (behind.any() or inside[-1])) or breaks - rows > MOST_LINES
 
