@@ -8,7 +8,8 @@ import pytest
 
 from sagewatch.alert.content import Links
 from sagewatch.alert.outbox import Kind
-from sagewatch.alert.slack import escape, render_slack
+from sagewatch.alert.slack import escape, render_reply, render_slack
+from sagewatch.incident.amounts import clean_text
 from sagewatch.incident.describe import KINDS
 from tests.unit.alert.story import HOSTILE, announce, announce_by_hand, announce_hostile
 from tests.unit.golden.golden import check_golden
@@ -79,6 +80,44 @@ def test_hostile_names_cannot_break_a_limit_or_mention_anybody(name, finding_kin
         assert not re.search(r"&(?!amp;|lt;|gt;)", ours)
     if finding_kind == "class-concentration":
         check_golden(f"slack/hostile.{name}.json", json.dumps(message, indent=2, ensure_ascii=False) + "\n")
+
+
+@pytest.mark.parametrize("name", ["https://evil.example/login", "@here", "#general", "ada@example.com"])
+def test_slack_is_told_to_make_nothing_of_plain_names(name):
+    """Escaped or not: Slack makes links and mentions of its own of plain text, unless it is told not to."""
+    announcement = announce_hostile(Kind.FIRING, "class-concentration", name)
+    message, reply = render_slack(announcement), render_reply(announcement)
+    assert (message["parse"], reply["parse"]) == ("none", "none")
+    found = list(find_objects(message["blocks"], "mrkdwn"))
+    assert any(name in one["text"] for one in found)
+    assert all(one["verbatim"] is True for one in found)
+
+
+def find_objects(value, kind):
+    """The text objects of a kind, wherever they stand."""
+    if isinstance(value, list):
+        for inside in value:
+            yield from find_objects(inside, kind)
+    elif isinstance(value, dict):
+        if value.get("type") == kind:
+            yield value
+        for inside in value.values():
+            yield from find_objects(inside, kind)
+
+
+@pytest.mark.parametrize(
+    "cluster",
+    ["e\u0301", "\U0001f469\u200d\U0001f467", "\U0001f44d\U0001f3fd", "\u2764\ufe0f", "\U0001f1e9\U0001f1ea"],
+)
+def test_nothing_that_is_one_to_the_eye_is_cut_apart(cluster):
+    for limit in range(2, 40):
+        for cut in (escape(cluster * 20, limit), clean_text(cluster * 20, limit)):
+            assert cut.endswith("…")
+            assert cut.removesuffix("…") == cluster * cut.count(cluster)
+
+
+def test_a_letter_under_a_thousand_accents_is_cut_all_the_same():
+    assert 60 < len(clean_text("e" + "\u0301" * 1000, 100)) <= 100
 
 
 def test_escape_is_never_cut_in_its_middle():

@@ -47,6 +47,31 @@ def button(**changes: Any) -> dict[str, Any]:
         ),
         ([section("x")], [{"type": "section"}]),
         ([section("x")], [{"type": "unheard-of"}]),
+        ([section("x")], [section("")]),
+        ([section("x")], [{"type": "section", "text": {"type": "html", "text": "x"}}]),
+        ([section("x")], [{"type": "section", "text": "x"}]),
+        (
+            [{"type": "section", "text": {"type": "mrkdwn", "text": "x", "verbatim": True}}],
+            [{"type": "section", "text": {"type": "plain_text", "text": "x", "verbatim": True}}],
+        ),
+        (
+            [{"type": "section", "fields": [{"type": "mrkdwn", "text": "x"}]}],
+            [{"type": "section", "fields": [{"type": "mrkdwn", "text": ""}]}],
+        ),
+        (
+            [{"type": "context", "elements": [{"type": "mrkdwn", "text": "x"}]}],
+            [{"type": "context", "elements": []}],
+        ),
+        ([button()], [{"type": "actions", "elements": []}]),
+        ([button()], [{"type": "actions", "elements": button()["elements"] * 2}]),
+        (
+            [button(confirm={"title": {"type": "plain_text", "text": "x" * 100}})],
+            [button(confirm={"title": {"type": "plain_text", "text": "x" * 101}})],
+        ),
+        (
+            [{**section("x"), "block_id": "a"}, {**section("x"), "block_id": "b"}],
+            [{**section("x"), "block_id": "a"}, {**section("x"), "block_id": "a"}],
+        ),
         ([{**section("x"), "block_id": "x" * 255}], [{**section("x"), "block_id": "x" * 256}]),
     ],
 )

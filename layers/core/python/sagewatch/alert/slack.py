@@ -1,7 +1,7 @@
 """An announcement as a Slack message in Block Kit, within Slack's limits whatever it is about.
 
-Source: Slack, "Formatting text for app surfaces" (escape &, < and >, in that order) and the Block Kit
-reference (limits: CONTRACTS §13).
+Source: Slack, "Formatting text for app surfaces" (escape &, < and >, in that order; automatic parsing) and the Block
+Kit reference (text object: verbatim; limits: CONTRACTS §13).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from sagewatch.alert.content import Announcement, Content, Link, build_content
+from sagewatch.incident.amounts import find_cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ TEXT_LIMIT = 4000
 URL_LIMIT = 2500
 _SHORT = 420
 _WIDE = frozenset({"How bad", "Most frequent", "Samples", "Together with", "Incident"})
+# What data says must become no link and no mention, nor grow a preview of some other site.
+_AS_IT_IS = {"parse": "none", "unfurl_links": False, "unfurl_media": False}
 _SIGNS = {
     "FIRING": "\N{LARGE RED CIRCLE}",
     "COMES AND GOES": "\N{LARGE YELLOW CIRCLE}",
@@ -50,9 +53,7 @@ def render_slack(announcement: Announcement, buttons: Mapping[str, Any] | None =
             *_build_blocks(content, announcement.incident.incident_id),
             *([dict(buttons)] if buttons else []),
         ],
-        # What data says must not grow a preview of some other site.
-        "unfurl_links": False,
-        "unfurl_media": False,
+        **_AS_IT_IS,
     }
 
 
@@ -67,7 +68,7 @@ def render_reply(announcement: Announcement) -> dict[str, Any]:
     elif _was_just_acknowledged(incident):
         news = f"Acknowledged by {incident.acknowledged_by}."
     text = escape(f"{content.state}: {news}", TEXT_LIMIT)
-    return {"text": text, "unfurl_links": False, "unfurl_media": False}
+    return {"text": text, **_AS_IT_IS}
 
 
 def _was_just_acknowledged(incident: Incident) -> bool:
@@ -91,14 +92,13 @@ def escape(text: str, limit: int) -> str:
     pieces = [_ESCAPES.get(character, character) for character in text[: limit + 1]]
     if sum(map(_measure, pieces)) <= limit and len(text) <= limit:
         return "".join(pieces)
-    kept: list[str] = []
-    left = limit - 1
+    kept, left = 0, limit - 1
     for piece in pieces:
         left -= _measure(piece)
         if left < 0:
             break
-        kept.append(piece)
-    return "".join(kept) + "…"
+        kept += 1
+    return "".join(pieces[: find_cut(text, kept)]) + "…"
 
 
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -131,7 +131,7 @@ def _label(label: str, value: str, limit: int) -> str:
     return head + escape(value, limit - len(head))
 
 
-def _build_field(label: str, value: str) -> dict[str, str]:
+def _build_field(label: str, value: str) -> dict[str, Any]:
     return _build_mrkdwn(_label(label, value, FIELD_LIMIT))
 
 
@@ -158,5 +158,6 @@ def _build_section(text: str) -> dict[str, Any]:
     return {"type": "section", "text": _build_mrkdwn(text)}
 
 
-def _build_mrkdwn(text: str) -> dict[str, str]:
-    return {"type": "mrkdwn", "text": text}
+def _build_mrkdwn(text: str) -> dict[str, Any]:
+    # verbatim: an address, "@here" or "#general" in a name stays what it is; our own <...|...> are links all the same.
+    return {"type": "mrkdwn", "text": text, "verbatim": True}

@@ -15,6 +15,10 @@ _UNSPEAKABLE = 1e18
 _MEASURED = 1e100  # detectors count to 1e300 at most: beyond this the number is theirs, not the traffic's
 _AMOUNT = re.compile(r"(?<=\d) (?=(?:s|min|h|d|points|million|billion|trillion)\b|%)")
 HARD_SPACE = "\N{NO-BREAK SPACE}"
+_JOINER = "\N{ZERO WIDTH JOINER}"
+_BOUND = frozenset({_JOINER, *map(chr, range(0x1F3FB, 0x1F400))})  # skin tones
+_FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))  # two of them are a flag
+_LONGEST_CLUSTER = 32
 
 
 def format_share(share: float) -> str:
@@ -118,7 +122,41 @@ def clean_text(text: str, limit: int) -> str:
     # Cut first: a name of megabytes is not worth reading to its end.
     shown = "".join(_clean_character(character) for character in text[: 4 * limit])
     shown = " ".join(shown.split())
-    return shown if len(shown) <= limit and len(text) <= 4 * limit else shown[: limit - 1].rstrip() + "…"
+    if len(shown) <= limit and len(text) <= 4 * limit:
+        return shown
+    return shown[: find_cut(shown, limit - 1)].rstrip() + "…"
+
+
+def find_cut(text: str, at: int) -> int:
+    """Where to cut so that at most ``at`` characters stay and no letter loses its accent, no emoji its family.
+
+    What goes on without end (a letter under a thousand accents) is cut where it must be. Source: Unicode Standard Annex
+    29, grapheme cluster boundaries, as far as names go: marks, joiners, skin tones and flags.
+
+    Examples
+    --------
+    >>> find_cut("cafe\u0301", 4), find_cut("abc", 2), find_cut("\U0001f469\u200d\U0001f467!", 2)
+    (3, 2, 0)
+    """
+    if at >= len(text):
+        return len(text)
+    cut = at
+    while cut > 0 and at - cut <= _LONGEST_CLUSTER and _is_inside(text, cut):
+        cut -= 1
+    return cut if at - cut <= _LONGEST_CLUSTER else at
+
+
+def _is_inside(text: str, cut: int) -> bool:
+    """Whether the character behind the cut belongs to the one before it."""
+    before, behind = text[cut - 1], text[cut]
+    if before == _JOINER or behind in _BOUND or unicodedata.category(behind) in {"Mn", "Me", "Mc"}:
+        return True
+    if behind not in _FLAG_LETTERS or before not in _FLAG_LETTERS:
+        return False
+    run = 0
+    while run < cut and text[cut - 1 - run] in _FLAG_LETTERS:
+        run += 1
+    return run % 2 == 1
 
 
 def _clean_character(character: str) -> str:

@@ -21,7 +21,20 @@ LIMITS = {
 MAX_ID = 255
 LIST_LIMITS = {("section", "fields"): 10, ("context", "elements"): 10, ("actions", "elements"): 25}
 MAX_FIELD = 2000
-BUTTON_LIMITS = {"text.text": 75, "value": 2000, "url": 3000, "action_id": MAX_ID}
+BUTTON_LIMITS = {
+    "text.text": 75,
+    "value": 2000,
+    "url": 3000,
+    "action_id": MAX_ID,
+    "confirm.title.text": 100,
+    "confirm.text.text": 300,
+    "confirm.confirm.text": 30,
+    "confirm.deny.text": 30,
+}
+TEXT_KEYS = {
+    "plain_text": frozenset({"type", "text", "emoji"}),
+    "mrkdwn": frozenset({"type", "text", "verbatim"}),
+}
 BLOCK_TYPES = frozenset(
     {"section", "header", "image", "markdown", "context", "actions", "divider", "rich_text", "table"}
 )
@@ -56,6 +69,28 @@ def too_long(value: Any, limit: int) -> bool:
     return isinstance(value, str) and len(value) > limit
 
 
+def broken_text(value: Any) -> str | None:
+    """What is wrong with a text object: its type, its keys, or that it says nothing."""
+    if not isinstance(value, dict) or value.get("type") not in TEXT_KEYS:
+        return "text must be plain_text or mrkdwn"
+    if not isinstance(value.get("text"), str) or not value["text"]:
+        return "must be more than 0 characters"
+    if unknown := value.keys() - TEXT_KEYS[value["type"]]:
+        return f"invalid additional property: {min(unknown)}"
+    return None
+
+
+def list_texts(block: Mapping[str, Any]) -> list[Any]:
+    """The text objects of a block."""
+    elements = block.get("elements", [])
+    texts = [*block.get("fields", []), *([block["text"]] if block.get("text") else [])]
+    if block["type"] == "context":
+        return texts + [one for one in elements if find(one, "type") != "image"]
+    if block["type"] == "actions":
+        texts += [find(one, "text") for one in elements if find(one, "type") == "button"]
+    return texts
+
+
 def broken_button(element: Mapping[str, Any]) -> str | None:
     """What is wrong with an element of an actions block."""
     for path, limit in BUTTON_LIMITS.items():
@@ -73,7 +108,10 @@ def lacking(block: Mapping[str, Any]) -> str | None:
         return "header must be plain_text"
     if kind == "image" and not block.get("alt_text"):
         return "image without alt_text"
-    return None
+    if kind in {"context", "actions"} and not block.get("elements"):
+        return "must provide elements"
+    named = [find(item, "action_id") for item in block.get("elements", [])] if kind == "actions" else []
+    return "action_id already exists" if len(set(named)) < len(named) else None
 
 
 def broken_block(block: Any) -> str | None:
@@ -92,6 +130,8 @@ def broken_block(block: Any) -> str | None:
     if any(too_long(find(item, "text"), MAX_FIELD) for item in block.get("fields", [])):
         return f"field longer than {MAX_FIELD}"
     broken = [broken_button(item) for item in block.get("elements", [])] if kind == "actions" else []
+    if kind in {"section", "header", "context", "actions"}:
+        broken += [broken_text(text) for text in list_texts(block)]
     return next((reason for reason in broken if reason), lacking(block))
 
 
@@ -123,6 +163,9 @@ def refuse_message(
         return "invalid_blocks", [f"no more than {MAX_BLOCKS} items allowed"]
     broken = [(index, broken_block(block)) for index, block in enumerate(blocks)]
     details = [f"{reason} [json-pointer:/blocks/{index}]" for index, reason in broken if reason]
+    named = [find(block, "block_id") for block in blocks if find(block, "block_id")]
+    if len(set(named)) < len(named):
+        details.append("block_id already exists")
     if details:
         return "invalid_blocks", details
     files = [find(block, "slack_file.id") for block in blocks]
