@@ -37,6 +37,16 @@ def test_hostile_names_stay_on_the_schema_and_mention_nobody(name, finding_kind)
         assert "<@" not in text
 
 
+@pytest.mark.parametrize("name", ["https://evil.example/login", "HTTP://evil.example", "@here"])
+def test_a_name_is_no_address_that_a_chat_program_makes_a_link_of(name):
+    message = render_amazon_q(announce_hostile(Kind.FIRING, "class-concentration", name), "0f0f")
+    content = message["content"]
+    for text in (content["title"], content["description"], content["nextSteps"][0], *content["keywords"]):
+        assert name not in text
+    assert name.replace(":", ":\u200b").replace("@", "@\u200b") in content["description"]
+    assert any(step.startswith("<https://") for step in content["nextSteps"])  # ours still are
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -122,3 +122,14 @@ def test_equal_announcements_are_equal_mails_of_one_thread():
     first, mail = render(announcement)
     assert first == render(announcement)[0]
     assert re.fullmatch(r"<\w+@sagewatch\.invalid>", str(mail["References"]))
+
+
+@pytest.mark.parametrize("cluster", ["\U0001f469\u200d\U0001f467", "e\u0301", "\u0645\u06cc\u200c\u062e"])
+def test_a_subject_parts_no_emoji_and_no_word_of_persian(cluster):
+    announcement = announce_hostile(Kind.RESOLVED, "class-concentration", cluster * 40)
+    raw = render_html_mail(announcement, "sagewatch@example.com", ("ml-on-call@example.com",), "ab")
+    subject = str(email.message_from_bytes(raw, policy=email.policy.default)["Subject"])
+    name = subject.removeprefix("[RESOLVED] ").partition("…")[0]
+    assert cluster in name
+    if "\u062e" not in cluster:
+        assert name == cluster * name.count(cluster)

@@ -7,11 +7,12 @@ Source: Amazon Q Developer in chat applications, "Custom notifications" (event s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from sagewatch.alert.content import Announcement, Content, build_content
-from sagewatch.incident.amounts import clean_text
+from sagewatch.incident.amounts import clean_text, find_cut
 
 TITLE_LIMIT: Final = 250
 DESCRIPTION_LIMIT: Final = 8000
@@ -21,6 +22,7 @@ KEYWORDS_LIMIT: Final = 10
 SUMMARY_LIMIT: Final = 1000
 MESSAGE_LIMIT_BYTES: Final = 256 * 1024
 _KEYWORD_LIMIT: Final = 75
+_ADDRESS: Final = re.compile("(https?)://", re.IGNORECASE)  # chat programs make links of them
 _SIGNS: Final = {"RESOLVED": ":large_green_circle:", "COMES AND GOES": ":large_yellow_circle:"}
 _TOP: Final = frozenset({"version", "source", "id", "content", "metadata"})
 _CONTENT: Final = frozenset({"textType", "title", "description", "nextSteps", "keywords"})
@@ -112,4 +114,5 @@ def _plain(text: str, limit: int) -> str:
     cleaned = clean_text(text, limit)
     for sign, instead in (("&", "＆"), ("<", "‹"), (">", "›")):
         cleaned = cleaned.replace(sign, instead)
-    return cleaned.replace("@", "@\u200b")[:limit]
+    apart = _ADDRESS.sub("\\1:\u200b//", cleaned.replace("@", "@\u200b"))
+    return apart[: find_cut(apart, limit)]

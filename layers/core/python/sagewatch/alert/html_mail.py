@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from sagewatch.alert.content import Announcement, Content, Link, build_content
 from sagewatch.alert.mail import build_lines
+from sagewatch.incident.amounts import find_cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,8 +69,8 @@ def render_html_mail(announcement: Announcement, sender: str, to: Sequence[str],
 
 def _build_subject(content: Content) -> str:
     words = " ".join(f"[{content.state}] {content.endpoint}: {content.headline}".split())
-    printable = "".join(one for one in words if one.isprintable())
-    return printable if len(printable) <= SUBJECT_LIMIT else printable[: SUBJECT_LIMIT - 1] + "…"
+    shown = _keep_visible(words)
+    return shown if len(shown) <= SUBJECT_LIMIT else shown[: find_cut(shown, SUBJECT_LIMIT - 1)] + "…"
 
 
 def _set_boundaries(mail: EmailMessage, thread: str) -> None:
@@ -126,8 +127,13 @@ def _show_link(link: Link) -> str:
 
 def _show(text: str) -> str:
     """Text from outside, harmless in HTML and bounded."""
-    printable = "".join(one for one in text[:_TEXT_LIMIT] if one.isprintable() or one == "\u200d")
-    return html.escape(printable + ("…" if len(text) > _TEXT_LIMIT else ""), quote=True)
+    shown = _keep_visible(text[: find_cut(text, _TEXT_LIMIT)])
+    return html.escape(shown + ("…" if len(text) > _TEXT_LIMIT else ""), quote=True)
+
+
+def _keep_visible(text: str) -> str:
+    """What can be seen, and the joiners that emoji and Persian are written with."""
+    return "".join(one for one in text if one.isprintable() or one in "\u200c\u200d")
 
 
 def _name_picture(number: int) -> str:
