@@ -63,6 +63,29 @@ def test_what_is_acknowledged_is_acknowledged_there():
     assert event == {"event_action": "acknowledge", "dedup_key": "g-1"}
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"links": [{"text": "nowhere"}]},
+        {"links": "https://x.example"},
+        {"images": [{"href": "https://x.example"}]},
+        {"timestamp": "soon"},
+        {"timestamp": "2026-11-21T12:00:00"},
+        {"severity": "fatal"},
+        {"source": ""},
+    ],
+    ids=str,
+)
+def test_an_event_that_pagerduty_would_refuse_cannot_heal(server, change):
+    event = render_pagerduty(announce(Kind.FIRING, "class-concentration"), "g-1")
+    (key,) = change
+    event = event | change if key in {"links", "images"} else event | {"payload": event["payload"] | change}
+    with pytest.raises(DeliveryError, match=rf"HTTP 400.*{key}") as refused:
+        connect(server).post_hook("on-call/pagerduty", event, now())
+    assert not refused.value.recoverable
+    assert server.events == []
+
+
 def test_a_wrong_key_or_signature_cannot_heal(server):
     for target, hooks in (
         ("on-call/pagerduty", connect(server, pd="wrong")),

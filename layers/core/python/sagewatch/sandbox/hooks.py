@@ -10,9 +10,13 @@ import http.server
 import json
 import threading
 import time
-from typing import Any, Self
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Self
 
 from sagewatch.alert.webhook import sign
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PAGERDUTY_LIMIT_BYTES = 512 * 1024
 TOLERANCE_SECONDS = 300
@@ -44,7 +48,26 @@ def refuse_event(event: Any, routing_key: str) -> list[str]:
             wrong.append("'payload.summary' is too long")
         if payload.get("severity") not in _SEVERITIES:
             wrong.append("'payload.severity' is invalid")
+        if "timestamp" in payload and not _is_time(payload["timestamp"]):
+            wrong.append("'payload.timestamp' is not ISO 8601")
+        wrong += [f"'links.{at}.href' is missing or blank" for at in _find_without(event, "links", "href")]
+        wrong += [f"'images.{at}.src' is missing or blank" for at in _find_without(event, "images", "src")]
     return wrong
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _find_without(event: Mapping[str, Any], name: str, key: str) -> list[int]:
+    """The places in a list of the event whose object lacks what it must have."""
+    rows = event.get(name, [])
+    if not isinstance(rows, list):
+        return [0]
+    return [at for at, row in enumerate(rows) if not (isinstance(row, dict) and row.get(key))]
 
 
 class HookServer:
@@ -114,5 +137,8 @@ class HookServer:
         expected = sign(body, self.secret, int(stamp)) if stamp.isdecimal() else ""
         if not fresh or not hmac.compare_digest(headers.get("X-Sagewatch-Signature", ""), expected):
             return 401, {"error": "bad signature"}, {}
-        self.hooks.append(json.loads(body))
+        try:
+            self.hooks.append(json.loads(body))
+        except ValueError:
+            return 400, {"error": "not JSON"}, {}
         return 200, {}, {}
