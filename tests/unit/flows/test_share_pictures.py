@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from sagewatch.entry import handle
-from sagewatch.errors import DeliveryError
+from sagewatch.errors import ConfigurationError, DeliveryError, RetryError
 from sagewatch.flows.act_by_hand import add_silence, end_silence
 from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.manage_incident import manage_incident
@@ -78,13 +78,22 @@ def test_no_heat_maps_come_while_it_is_silenced_and_they_do_when_it_ends():
     assert len(world.chat.pictures) == 1
 
 
-@pytest.mark.parametrize(("recoverable", "uploads"), [(True, 1), (False, 0)])
-def test_an_upload_that_can_heal_is_tried_with_the_next_word(recoverable, uploads):
+@pytest.mark.parametrize(
+    ("error", "uploads"),
+    [
+        (DeliveryError("ml-on-call", "ratelimited", recoverable=True), 1),
+        (DeliveryError("ml-on-call", "not_in_channel", recoverable=False), 0),
+        (RetryError("ReadTimeoutError"), 1),
+        (ConfigurationError("cannot be read", where="Secrets Manager", key="sagewatch/slack"), 1),
+    ],
+    ids=lambda value: value.reason if isinstance(value, Exception) else str(value),
+)
+def test_an_upload_that_can_heal_is_tried_with_the_next_word(error, uploads):
     world = build_world()
     upload = world.chat.upload_pictures
 
     def refuse(receiver, thread, pictures):
-        raise DeliveryError(receiver, "ratelimited", recoverable=recoverable)
+        raise error
 
     world.chat.upload_pictures = refuse
     _, pump = play(world)

@@ -7,7 +7,7 @@ from typing import Final
 
 from sagewatch.alert.content import Picture
 from sagewatch.diagnose.job import build_explain_prefix
-from sagewatch.errors import ConflictError, DeliveryError, RetryError
+from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
 from sagewatch.flows.evidence import get_class_names
 from sagewatch.flows.saliency_files import is_listed, load_report
 from sagewatch.flows.samples import get_sensitive
@@ -60,8 +60,9 @@ def _share(incident: Incident, name: str, thread: str, pictures: Sequence[Pictur
     receiver = name.rpartition("/")[0]
     try:
         world.chat.upload_pictures(receiver, thread, pictures)
-    except (DeliveryError, RetryError) as error:
-        if isinstance(error, RetryError) or error.recoverable:
+    except (DeliveryError, RetryError, ConfigurationError) as error:
+        # A token that is no secret any more is put right by a person; the pictures come with the next word after that.
+        if not isinstance(error, DeliveryError) or error.recoverable:
             world.alerts.release_pictures(incident.incident_id, name)
         get_logger().warning(
             "pictures_not_shared", incident_id=incident.incident_id, receiver=name, reason=error.reason
