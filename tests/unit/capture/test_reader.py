@@ -234,3 +234,9 @@ def test_the_last_time_is_the_last_records_and_never_before_the_first() -> None:
     assert late.last_at == datetime(2026, 11, 21, 10, 34, 10, tzinfo=UTC)
     assert read(capture_line([[1]], at="2026-11-21T10:33:28Z")).segment.last_at == FIRST_AT
     assert read(capture_line([[1]], at="yesterday")).segment.last_at == FIRST_AT
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "soon"])
+def test_a_time_that_no_calendar_has_costs_no_record(at: str) -> None:
+    readout = read(capture_line([[14, 0.5]], at=at))
+    assert (labels_in_order(readout), readout.segment.last_at) == (["14"], FIRST_AT)

@@ -346,3 +346,21 @@ def test_an_hour_of_runs_is_no_history_and_broken_statistics_say_nothing_of_rows
     world.objects.bodies["captures", "reports/30/statistics.json"] = b"{"
     handle(ingest_report, event, world)
     assert told(world) == []
+
+
+@pytest.mark.parametrize("count", [0, -5, 10**30])
+def test_a_number_of_rows_that_nobody_counted_is_no_measure(count):
+    world = build_world()
+    for hour, rows in enumerate([*DAY, count]):
+        handle(ingest_report, finish(world, hour, rows=rows), world)
+    assert (told(world), min(world.state.load_schedule(HOURLY).rows.rows)) == ([], 40)
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00", "soon"])
+def test_a_window_that_no_calendar_has_is_none(time):
+    world = build_world()
+    event = finish(world, 0, violations=["a"])
+    environment = world.jobs.jobs[event["detail"]["ProcessingJobName"]]["Environment"]
+    environment |= {"start_time": time, "end_time": time}
+    handle(ingest_report, event, world)
+    assert told(world) == [("Finding Raised", "data-quality")]

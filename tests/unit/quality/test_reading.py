@@ -389,3 +389,11 @@ def test_every_real_capture_file_is_read_to_the_last_line(name):
     readout = read(REAL / "captures" / name)
     assert readout.counts.rejected == 0
     assert readout.tables.rows >= readout.counts.lines > 0
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+def test_a_record_of_a_time_that_no_calendar_has_is_read_as_one_without(tmp_path, time):
+    line = capture_line().replace("2026-06-12T10:33:28Z", time)
+    assert time in line
+    window = Window(read_time("2026-06-12T10:00:00Z"), read_time("2026-06-12T11:00:00Z"))
+    assert read_lines(tmp_path, line, window=window).tables.rows == 1

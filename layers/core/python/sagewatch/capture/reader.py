@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from sagewatch.capture.answers import ERROR_RESPONSE, Answer, Answers
 from sagewatch.capture.blocks import Block, Source, iterate_blocks
 from sagewatch.capture.excision import cut_payloads
 from sagewatch.capture.segment import NO_CONFIDENCE, REJECTED_LINES_NAMED, Segment
+from sagewatch.moment import read_moment
 
 if TYPE_CHECKING:
     from sagewatch.capture.location import CaptureLocation
@@ -243,10 +244,4 @@ def _shorten_lines(lines: array[int] | None) -> tuple[int, ...]:
 
 def _read_time(text: str | None, first_at: datetime) -> datetime:
     """The last record's time, which is in whole seconds; never before the first record's."""
-    if text is None:
-        return first_at
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return first_at
-    return max(first_at, at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))
+    return max(first_at, (read_moment(text) if text is not None else None) or first_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,6 +13,7 @@ from sagewatch.capture.answer import Output
 from sagewatch.capture.blocks import Source, iterate_blocks
 from sagewatch.capture.spec import MEBIBYTE
 from sagewatch.errors import RejectedInputError
+from sagewatch.moment import read_moment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -127,10 +128,4 @@ def _read_payload(side: Output | None, where: str, key: str) -> Payload | None:
 
 
 def _read_time(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return None if text is None else read_moment(text)

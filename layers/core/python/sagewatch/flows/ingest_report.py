@@ -31,6 +31,7 @@ _S3 = "s3://"
 WITH_VIOLATIONS = "CompletedWithViolations"
 # What one says that found nothing.
 WITHOUT_VIOLATIONS = "Completed: Job completed successfully with no violations"
+_MOST_ROWS = 1 << 53
 _REPORT_FILES = (STATISTICS, CONSTRAINTS, "analysis.json")
 
 
@@ -150,14 +151,15 @@ def load_rows(run: Run, world: World) -> int | None:
         return None
     try:
         found = _open_report(run, (STATISTICS,), world)
-        # A run without rows fails; a file that says 0 does not say.
-        return parse_statistics(found[1].read(), found[0]).dataset.item_count or None if found else None
+        rows = parse_statistics(found[1].read(), found[0]).dataset.item_count if found else 0
     except RejectedInputError as error:
         get_logger().warning("report_unreadable", where=error.where, key=error.key, reason=error.reason)
         return None
     except RefusedError as error:
         get_logger().warning("report_refused", where=run.report_uri, reason=error.code)
         return None
+    # A run without rows fails; a file that says 0, or less, or more than anybody counts, does not say.
+    return rows if 0 < rows < _MOST_ROWS else None
 
 
 def judge_and_tell(

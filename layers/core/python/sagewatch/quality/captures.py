@@ -6,12 +6,13 @@ Reason codes of rejected lines: ``not_json``, ``not_utf8``, ``not_a_capture``, `
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
 from sagewatch.errors import SagewatchError
+from sagewatch.moment import read_moment
 from sagewatch.quality.align import Mode
 from sagewatch.quality.cells import split_fields
 from sagewatch.quality.dataset_format import INPUT, OUTPUT
@@ -212,13 +213,7 @@ class CaptureReader:
 
 def read_time(text: str | None) -> datetime | None:
     """A time in ISO 8601, in UTC where it says nothing; None where it is none."""
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text.replace(" ", ""))
-    except ValueError:
-        return None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    return read_moment(text.replace(" ", "")) if text else None
 
 
 def _parse(side: Side | None) -> list[Row] | None:

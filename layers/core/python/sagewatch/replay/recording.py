@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from sagewatch.capture import parse_key, read_record
 from sagewatch.errors import RejectedInputError
 from sagewatch.memory.world import MemoryObjects
+from sagewatch.moment import read_moment
 
 _TAILS_BYTES = (4 * 1024, 256 * 1024)
 Event = dict[str, Any]
@@ -107,11 +108,7 @@ def _find_time(line: bytes) -> datetime | None:
     if mark >= 0:
         quoted = line[mark + 15 :].split(b'"')
         if len(quoted) > 1:
-            try:
-                at = datetime.fromisoformat(quoted[1].decode("ascii"))
-            except ValueError:
-                return None
-            return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+            return read_moment(quoted[1].decode("utf-8", "replace"))
     try:
         return read_record(line).inferred_at
     except RejectedInputError:

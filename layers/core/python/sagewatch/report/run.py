@@ -13,6 +13,8 @@ from typing import Any
 
 import msgspec
 
+from sagewatch.moment import read_moment
+
 OWN_JOBS = "sagewatch-explain-"
 _MERGE = re.compile(r"^groundtruth-merge-\d{12}-")
 _SCHEDULE_ARN = re.compile(r":monitoring-schedule/(?P<name>[^/]+)$")
@@ -197,10 +199,4 @@ def _read_time(value: object) -> datetime | None:
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value / 1000 if value > 1e11 else value, UTC)  # noqa: PLR2004 (ms)
-    if not isinstance(value, str) or not value:
-        return None
-    try:
-        moment = datetime.fromisoformat(value.replace(" ", ""))
-    except ValueError:
-        return None
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return read_moment(value.replace(" ", "")) if isinstance(value, str) else None
