@@ -1,4 +1,4 @@
-"""`sagewatch monitor run`: options that contradict each other are refused before anything is asked for."""
+"""`sagewatch monitor run`: options that contradict each other are refused, and a failure is told with its cause."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from sagewatch.cli import cli
+from sagewatch.cli.monitor import RunFailedError, read_end
 
 
 @pytest.mark.parametrize(
@@ -22,3 +23,16 @@ def test_options_that_would_silently_do_nothing_are_refused(options, said, tmp_p
     answer = CliRunner().invoke(cli, ["monitor", "run", "churn", "--monitors", str(monitors), *options])
     assert answer.exit_code
     assert said in f"{answer.output}{answer.exception}"
+
+
+def test_a_failure_without_a_cause_is_told_with_what_the_container_said():
+    described = {
+        "ProcessingJobName": "sagewatch-monitor-churn-1",
+        "ProcessingJobStatus": "Failed",
+        "FailureReason": "AlgorithmError: See job logs for more information",
+        "ExitMessage": "environment, THRESHOLD: 'x' is no number",
+    }
+    with pytest.raises(RunFailedError, match=r"THRESHOLD.*See job logs.*variable of the job's environment"):
+        read_end("churn", described)
+    ended = {"ProcessingJobStatus": "Completed", "ExitMessage": "Completed: well", "FailureReason": None}
+    assert read_end("churn", ended) == {"status": "Completed", "message": "Completed: well"}

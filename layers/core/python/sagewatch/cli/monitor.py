@@ -262,16 +262,30 @@ def wait_for_end(endpoint: str, job: str, poll: float) -> dict[str, str]:
         It failed or was stopped.
     """
     from sagewatch.aws.sagemaker import SageMakerJobs
-    from sagewatch.report.failure import classify_failure
 
     jobs = SageMakerJobs()
     while (described := jobs.describe_processing_job(job) or {}).get("ProcessingJobStatus") not in _ENDED:
         time.sleep(poll)
+    return read_end(endpoint, described)
+
+
+def read_end(endpoint: str, described: dict[str, Any]) -> dict[str, str]:
+    """Status and message of a job that has ended, as DescribeProcessingJob tells them.
+
+    Raises
+    ------
+    RunFailedError
+        It failed or was stopped; the message has what the container said, too, where SageMaker names no cause.
+    """
+    from sagewatch.report.failure import classify_failure
+    from sagewatch.report.run import join_message
+
     status = str(described["ProcessingJobStatus"])
-    message = str(described.get("FailureReason") or described.get("ExitMessage") or "")
+    message = join_message(str(described.get("ExitMessage") or ""), str(described.get("FailureReason") or ""))
     if status != "Completed":
         failure = classify_failure(status, message)
-        raise RunFailedError(endpoint, f"{job} {status}: {message}. {failure.next_step}")
+        said = f"{described.get('ProcessingJobName')} {status}: {message}"
+        raise RunFailedError(endpoint, f"{said}. {failure.next_step}")
     return {"status": status, "message": message}
 
 

@@ -109,7 +109,7 @@ def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
         endpoint=endpoint,
         variant=variant,
         status=str(job["ProcessingJobStatus"]),
-        message=_join_message(str(job.get("ExitMessage") or ""), str(job.get("FailureReason") or "")),
+        message=join_message(str(job.get("ExitMessage") or ""), str(job.get("FailureReason") or "")),
         report_uri=report_uri,
         ended_at=_read_time(job.get("ProcessingEndTime") or job.get("LastModifiedTime"))
         or datetime.min.replace(tzinfo=UTC),
@@ -136,7 +136,7 @@ def _find_schedule(job: Mapping[str, Any], environment: Mapping[str, str]) -> st
     return match["name"] if match else None
 
 
-def _join_message(said: str, reason: str) -> str:
+def join_message(said: str, reason: str) -> str:
     """What the container said, and what SageMaker adds to it: "AlgorithmError: See job logs" alone names no cause."""
     return reason if said in reason else " ".join(filter(None, [said, reason]))
 
