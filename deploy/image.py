@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.refused import tell_aws
 from layers.build_core import ROOT
+from sagewatch.place import name_registry
 
 REPOSITORY = "sagewatch-monitor"
 # Processing jobs run on x86 machines, whatever the functions run on.
@@ -24,8 +25,9 @@ PLATFORM = "linux/amd64"
 # 180, moby/buildkit pull 6824, docker/buildx issue 1533)
 _FOR_SAGEMAKER = ("--provenance=false", "--sbom=false", "--output", "type=docker,oci-mediatypes=false")
 NO_DOCKER = (
-    "image: there is no docker here that answers. Run this where there is one, or let CodeBuild do it: the steps are those "
-    "that `make image DRY_RUN=1` prints."
+    "image: there is no docker with buildx here that answers (`docker info`, `docker buildx version`). Run this where there is "
+    "one (Docker Desktop; or Docker's packages docker-ce and docker-buildx-plugin), or let CodeBuild do it: the steps are those that "
+    "`make image DRY_RUN=1` prints."
 )
 Run = Callable[[Sequence[str], str | None], int]
 
@@ -92,10 +94,11 @@ def run_here(command: Sequence[str], told: str | None) -> int:
 
 
 def has_docker() -> bool:
-    """Whether there is a docker, and its engine answers."""
+    """Whether there is a docker with buildx, and its engine answers."""
     if shutil.which("docker") is None:
         return False
-    return not subprocess.run(["docker", "info"], capture_output=True, check=False).returncode  # noqa: S607
+    questions = (["docker", "info"], ["docker", "buildx", "version"])
+    return not any(subprocess.run(one, capture_output=True, check=False).returncode for one in questions)
 
 
 def main() -> None:
@@ -113,7 +116,7 @@ def main() -> None:
         if not told.dry_run:
             sys.exit(f"image: AWS does not know who you are: {error} Sign in, or set AWS_PROFILE.")
         account = "ACCOUNT"
-    registry = f"{account}.dkr.ecr.{session.region_name or 'REGION'}.amazonaws.com"
+    registry = name_registry(account, session.region_name or "REGION")
     steps = build_steps(registry, told.tag, platform=PLATFORM, replay=told.replay)
     if told.dry_run:
         print("\n".join(" ".join(step) for step in steps))

@@ -11,20 +11,19 @@ import difflib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from deploy.recording import EVIDENCE, find_movable, find_recordings, tell_recordings
 from deploy.refused import RefusedError, tell_aws
+from deploy.surroundings import look_around
 from layers.build_core import PLATFORMS, ROOT
 from layers.package_stack import TEMPLATE, package_stack
 from layers.summarize_stack import summarize_stack
-from sagewatch.cli.checks.image import find_image, name_default_image
-from sagewatch.cli.ownership import is_recording
-from sagewatch.diagnose.plan import HOOKED_PREFIX
 
 SERVICE = "sagewatch"
 LOCAL = "local"
@@ -63,15 +62,13 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
             f"The stack {stack} does not have them, but data of an earlier one are there: {', '.join(left)}. Take another STAGE, import them "
             '(docs/deploy.md, "After a removal"), or delete them yourself if nobody needs them.'
         )
-    stranded = find_stranded(standing or {}, template, session)
+    movable = find_movable(standing or {})
+    stranded = find_stranded(standing or {}, template, account, session)
+    why = "this deployment takes away the right to put it back (monitors.yml lists it with `mode: swap` no longer)"
     if stranded:
-        raise RefusedError(
-            f"{', '.join(stranded)} is being diagnosed, and this deployment takes away the right to put it back "
-            "(monitors.yml lists it with `mode: swap` no longer). "
-            'Run `sagewatch swaps off --reason "deployment"`, wait until it is back, and try again.'
-        )
+        raise RefusedError(tell_recordings(stranded, movable, why))
     told = f"{stack} in account {account}, {session.region_name}\n{compare(standing, template)}"
-    told += "".join(f"\n{line}" for line in look_at_image(template, account, session))
+    told += "".join(f"\n{line}" for line in look_around(template, account, stack, session))
     if dry_run:
         return f"{told}\nDry run: nothing was changed."
     print(told, flush=True)
@@ -89,13 +86,10 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
             f"aws cloudformation describe-stack-events --stack-name {stack}"
         )
     # A swap may have begun after the look above, with the role that was there until now.
-    stranded = find_stranded(standing or {}, template, session)
+    stranded = find_stranded(standing or {}, template, account, session)
     if stranded:
-        raise RefusedError(
-            f"{stack} stands, but while it was deployed {', '.join(stranded)} began to record, and its role cannot put that back. "
-            "Set `mode: swap` for it again and deploy, or update it yourself to its own configuration "
-            "(`original_config` in `sagewatch explain`)."
-        )
+        told = tell_recordings(stranded, (), why)
+        raise RefusedError(f"{stack} stands, but a diagnosis began while it was deployed: {told}")
     return f"{stack} stands. Next: `sagewatch doctor --stack {stack}`."
 
 
@@ -111,12 +105,11 @@ def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry
     standing = find_template(session, stack)
     if standing is None:
         raise RefusedError(f"There is no stack {stack} in {session.region_name}.")
-    hooked = find_hooked(find_movable(standing), session)
-    if hooked:
-        raise RefusedError(
-            f"A diagnosis is under way on {', '.join(hooked)}, and nobody would put the endpoint back. "
-            'Run `sagewatch swaps off --reason "removal"`, wait a minute, and try again.'
-        )
+    account = session.client("sts").get_caller_identity()["Account"]
+    why = "once the stack is gone nobody would put it back"
+    recording = find_stranded(standing, {}, account, session)
+    if recording:
+        raise RefusedError(tell_recordings(recording, find_movable(standing), why))
     kept = sorted(
         name for name, row in standing["Resources"].items() if row.get("DeletionPolicy", "Delete") != "Delete"
     )
@@ -135,6 +128,11 @@ def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry
     command += ["--param", f"monitorsFile={NO_MONITORS}"]
     if run([*command, "--region", session.region_name]):
         raise RefusedError(f"osls failed: aws cloudformation describe-stack-events --stack-name {stack}")
+    # A diagnosis may have begun after the look above.
+    recording = find_stranded(standing, {}, account, session)
+    if recording:
+        told = tell_recordings(recording, (), why)
+        raise RefusedError(f"{stack} is gone, but a diagnosis began while it was removed: {told}")
     return f"{stack} is gone; kept: {', '.join(kept)}."
 
 
@@ -160,11 +158,16 @@ def find_left(
         makes_none = own_captures and row.get("Condition") == "MakeCaptureBucket"
         if name is None or makes_none or logical_id in standing.get("Resources", {}):
             continue
-        text = str(name["Fn::Sub"] if isinstance(name, dict) else name)
-        text = text.replace("${AWS::AccountId}", account).replace("${AWS::Region}", session.region_name)
+        text = _resolve(name, account, session.region_name)
         if _is_there(row["Type"], text, session):
             found.append(text)
     return sorted(found)
+
+
+def _resolve(name: Any, account: str, region: str) -> str:
+    """A name of the template, as CloudFormation writes it out."""
+    text = str(name["Fn::Sub"] if isinstance(name, dict) else name)
+    return text.replace("${AWS::AccountId}", account).replace("${AWS::Region}", region)
 
 
 def _is_there(kind: str, name: str, session: Any) -> bool:
@@ -184,68 +187,22 @@ def _is_there(kind: str, name: str, session: Any) -> bool:
     return True
 
 
-def look_at_image(template: Mapping[str, Any], account: str, session: Any) -> list[str]:
-    """A sentence where the image of the jobs is not in its registry or may be refused; nothing where it is well."""
-    uri = template.get("Parameters", {}).get("ExplainImage", {}).get("Default") or name_default_image(
-        account, session.region_name
-    )
-    try:
-        state = find_image(session.client, uri)
-    except (BotoCoreError, ClientError) as error:
-        return [f"The image of the jobs was not looked at: {tell_aws(error)}"]
-    word = "NOTE" if state.well is None else "WARNING"
-    return [] if state.well else [f"{word}: {state.what}: {state.found}. {state.fix}"]
+def find_stranded(
+    standing: Mapping[str, Any], template: Mapping[str, Any], account: str, session: Any
+) -> list[str]:
+    """Endpoints that record for this stack right now and that the new template's role could not put back.
 
-
-def find_hooked(movable: Collection[str], session: Any) -> list[str]:
-    """Which of these endpoints (names in lower case) are on a recording configuration of ours right now."""
-    sagemaker = session.client("sagemaker")
-    pages = sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=HOOKED_PREFIX)
-    if not movable or not any(page["EndpointConfigs"] for page in pages):
-        return []
-    names = [
-        row["EndpointName"]
-        for page in sagemaker.get_paginator("list_endpoints").paginate()
-        for row in page["Endpoints"]
-        if row["EndpointName"].lower() in movable
-    ]
-    return [name for name in names if is_recording(sagemaker.describe_endpoint(EndpointName=name))]
-
-
-def find_stranded(standing: Mapping[str, Any], template: Mapping[str, Any], session: Any) -> list[str]:
-    """Endpoints that record right now, that the standing stack could put back and the new template's role could not.
-
-    What another stack of the account records is that stack's own affair.
+    What another stack of the account records is that stack's own affair, whoever else lists the endpoint.
     """
-    return find_hooked(find_movable(standing) - find_movable(template), session)
-
-
-def find_movable(template: Mapping[str, Any]) -> set[str]:
-    """Names, in lower case, of the endpoints that some role of the template may update."""
-    policies = [
-        policy["PolicyDocument"]
-        for row in template.get("Resources", {}).values()
-        if row["Type"] in {"AWS::IAM::Role", "AWS::IAM::ManagedPolicy"}
-        # Where many are listed, the rest of them stand in policies of their own.
-        for policy in (*row["Properties"].get("Policies", []), row["Properties"])
-        if "PolicyDocument" in policy
-    ]
-    # A statement may hang on a condition of the template, such as that of a given key.
-    rows = [
-        one["Fn::If"][1] if "Fn::If" in one else one for policy in policies for one in policy["Statement"]
-    ]
-    statements = [one for one in rows if one["Effect"] == "Allow"]
-    resources = [
-        arn["Fn::Sub"] if isinstance(arn, dict) else arn
-        for one in statements
-        if "sagemaker:UpdateEndpoint" in _listed(one["Action"])
-        for arn in _listed(one["Resource"])
-    ]
-    return {arn.partition(":endpoint/")[2].lower() for arn in resources if ":endpoint/" in arn}
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    evidence = next(
+        (one["Resources"][EVIDENCE] for one in (standing, template) if EVIDENCE in one.get("Resources", {})),
+        None,
+    )
+    if evidence is None:
+        return []
+    bucket = _resolve(evidence["Properties"]["BucketName"], account, session.region_name)
+    recording = find_recordings(bucket, find_movable(standing) | find_movable(template), session)
+    return [name for name in recording if name.lower() not in find_movable(template)]
 
 
 def compare(standing: Mapping[str, Any] | None, template: Mapping[str, Any]) -> str:

@@ -12,9 +12,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from deploy.image import NO_DOCKER, build_steps, push_image
+from deploy import image
+from deploy.image import NO_DOCKER, build_steps, has_docker, push_image
+from deploy.recording import find_movable
 from deploy.refused import RefusedError
-from deploy.stack import deploy, find_left, find_movable, main, remove
+from deploy.stack import deploy, find_left, main, remove
 from tests.aws_in_process import empty_aws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +113,21 @@ def test_a_dry_run_says_that_the_jobs_image_is_not_there_yet_and_is_quiet_once_i
         assert ("WARNING" in deploy(package, "dev", aws, Osls(), dry_run=True, words=[])) is warned
 
 
+def test_a_dry_run_says_that_a_key_of_ones_own_would_not_let_events_in(aws, package):
+    kms = aws.client("kms")
+    arn = kms.create_key()["KeyMetadata"]["Arn"]
+    template = {"Parameters": {"KmsKeyArn": {"Type": "String", "Default": arn}}, **small()}
+    (package / "cloudformation-template-update-stack.json").write_text(json.dumps(template))
+    told = deploy(package, "dev", aws, Osls(), dry_run=True, words=[])
+    assert "and events.amazonaws.com: kms:Decrypt, kms:GenerateDataKey is not allowed" in told
+    row = {"Effect": "Allow", "Principal": {"Service": ["events.amazonaws.com", "cloudwatch.amazonaws.com"]},
+           "Action": "kms:*", "Resource": "*"}  # fmt: skip
+    root = {**row, "Principal": {"AWS": "arn:aws:iam::123456789012:root"}}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [root, row]})
+    kms.put_key_policy(KeyId=arn, PolicyName="default", Policy=policy)
+    assert "kms:" not in deploy(package, "dev", aws, Osls(), dry_run=True, words=[])
+
+
 REFUSED = "User: arn:aws:iam::123456789012:user/ada is not authorized to perform: it"
 
 
@@ -201,21 +218,28 @@ def test_a_removal_asks_for_the_stacks_name_and_names_what_stays(aws, capsys):
     assert "Kept: EvidenceBucket, StateTable. Emptied: ." in capsys.readouterr().out
 
 
-def test_a_stack_is_not_removed_while_an_endpoint_is_on_its_recording_configuration(aws):
-    stand(aws, swapping("signs"))
-    sagemaker = aws.client("sagemaker")
-    sagemaker.create_model(
-        ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn="arn:aws:iam::1:role/r"
-    )
-    variant = {"VariantName": "v", "ModelName": "m", "InitialInstanceCount": 1, "InstanceType": "ml.m5.large"}
-    for name in ("own", "sagewatch-hooked-x"):
-        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
-    sagemaker.create_endpoint(EndpointName="calm", EndpointConfigName="own")
-    sagemaker.create_endpoint(EndpointName="signs", EndpointConfigName="sagewatch-hooked-x")
+@pytest.mark.parametrize(("listed", "fix"), [("signs", "swaps off"), ("other", "by hand")])
+def test_a_stack_is_not_removed_while_an_endpoint_records_for_it_whether_it_may_put_it_back_or_not(
+    aws, listed, fix
+):
+    stand(aws, swapping(listed))
+    hook_endpoint(aws)
     osls = Osls()
-    with pytest.raises(RefusedError, match=r"under way on signs.*swaps off"):
-        remove("dev", aws, osls, lambda _: "sagewatch-dev", dry_run=False)
+    for dry_run in (True, False):
+        with pytest.raises(RefusedError, match=rf"^Signs .*{fix}"):
+            remove("dev", aws, osls, lambda _: "sagewatch-dev", dry_run=dry_run)
     assert osls.commands == []
+
+
+def test_a_diagnosis_that_begins_while_the_stack_goes_is_told_of(aws):
+    stand(aws, swapping("signs"))
+
+    def osls(_command):
+        hook_endpoint(aws)
+        return 0
+
+    with pytest.raises(RefusedError, match=r"is gone, but .*Signs records.*by hand"):
+        remove("dev", aws, osls, lambda _: "sagewatch-dev", dry_run=False)
 
 
 def test_nothing_that_holds_data_goes_with_the_stack_or_with_a_replacement(template):
@@ -244,6 +268,26 @@ def test_an_image_is_built_signed_in_for_and_pushed_with_the_password_on_standar
     push_image(aws, docker, [])  # the repository is there by now
     with pytest.raises(SystemExit, match="build"):
         push_image(aws, Osls(answer=1), build_steps(registry, "t", platform="linux/amd64", replay=False))
+
+
+@pytest.mark.parametrize(("without", "found"), [("", True), ("info", False), ("buildx version", False)])
+def test_a_docker_that_cannot_build_is_no_docker(without, found, tmp_path, monkeypatch):
+    """An engine that is not there, or a docker of a distribution without its buildx package."""
+    docker = tmp_path / "docker"
+    docker.write_text(f'#!/bin/sh\n[ "$*" != "{without}" ]\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert has_docker() is found
+
+
+def test_in_china_the_image_goes_to_the_registry_of_chinas_domain(monkeypatch, capsys):
+    for name, value in (("ACCESS_KEY_ID", "testing"), ("SECRET_ACCESS_KEY", "testing")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.setattr(sys, "argv", ["image", "--region", "cn-north-1", "--dry-run"])
+    with empty_aws("cn-north-1"):
+        image.main()
+    told = capsys.readouterr().out
+    assert told.count("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn") == told.count(".amazonaws.com") == 3
 
 
 def test_without_docker_a_sentence_says_what_to_do(tmp_path):
@@ -276,13 +320,20 @@ def swapping(*endpoints):
     return {"Resources": {**small()["Resources"], "Role": {"Type": "AWS::IAM::Role", "Properties": role}}}
 
 
-def hook_endpoint(aws):
-    """The endpoint Signs, recording."""
+def hook_endpoint(aws, stage="dev"):
+    """The endpoint Signs, recording for the stack of that stage."""
     sagemaker = aws.client("sagemaker")
     role = "arn:aws:iam::123456789012:role/SageMaker"
-    sagemaker.create_model(ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn=role)
-    variant = {"VariantName": "v", "ModelName": "m", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
-    sagemaker.create_endpoint_config(EndpointConfigName="sagewatch-hooked-x", ProductionVariants=[variant])
+    bucket = f"sagewatch-{stage}-evidence-123456789012-eu-west-1"
+    container = {"Image": "i", "Environment": {"TENSORS_OUTPUT": f"s3://{bucket}/tensors/x"}}
+    sagemaker.create_model(ModelName="sagewatch-hooked-x", PrimaryContainer=container, ExecutionRoleArn=role)
+    variant = {"VariantName": "v", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    for config, model in (("own", "m"), ("sagewatch-hooked-x", "sagewatch-hooked-x")):
+        variants = [{**variant, "ModelName": model}]
+        if model == "m":
+            sagemaker.create_model(ModelName="m", PrimaryContainer={"Image": "i"}, ExecutionRoleArn=role)
+        sagemaker.create_endpoint_config(EndpointConfigName=config, ProductionVariants=variants)
+    sagemaker.create_endpoint(EndpointName="calm", EndpointConfigName="own")
     sagemaker.create_endpoint(EndpointName="Signs", EndpointConfigName="sagewatch-hooked-x")
 
 
@@ -301,14 +352,55 @@ def test_a_deployment_that_would_strand_a_recording_endpoint_is_refused(aws, pac
         assert len(osls.commands) == 1
 
 
-def test_what_another_stage_of_the_account_records_hinders_neither_a_deployment_nor_a_removal(aws, package):
-    hook_endpoint(aws)  # prod's
-    stand(aws, swapping("other"))
+def test_a_deployment_that_has_stranded_an_endpoint_is_refused_every_time_until_it_may_put_it_back(
+    aws, package
+):
+    """The role that stands lost the right while a diagnosis began: nothing but a person helps, and so it is told again."""
+    hook_endpoint(aws)
+    stand(aws, swapping())
+    (package / "cloudformation-template-update-stack.json").write_text(json.dumps(swapping()))
+    osls = Osls()
+    for dry_run in (True, False, False):
+        with pytest.raises(RefusedError, match=r"Signs records.*mode: swap.*by hand"):
+            deploy(package, "dev", aws, osls, dry_run=dry_run, words=[])
+    assert osls.commands == []
+    (package / "cloudformation-template-update-stack.json").write_text(json.dumps(swapping("signs")))
+    assert "stands" in deploy(package, "dev", aws, osls, dry_run=False, words=[])
+
+
+@pytest.mark.parametrize("listed", [("other",), ("signs",)])
+def test_what_another_stage_of_the_account_records_hinders_neither_a_deployment_nor_a_removal(
+    listed, aws, package
+):
+    """Not even where both list the endpoint: whose a recording is, its tensors tell."""
+    hook_endpoint(aws, "prod")
+    stand(aws, swapping(*listed))
     (package / "cloudformation-template-update-stack.json").write_text(json.dumps(swapping()))
     osls = Osls()
     assert "stands" in deploy(package, "dev", aws, osls, dry_run=False, words=[])
     assert "is gone" in remove("dev", aws, osls, lambda _: "sagewatch-dev", dry_run=False)
     assert [command[0] for command, _ in osls.commands] == ["deploy", "remove"]
+
+
+@pytest.mark.parametrize("gone", ["model", "endpoint_config"])
+@pytest.mark.parametrize(("listed", "refused"), [((), False), (("signs",), True)])
+def test_a_recording_whose_model_or_configuration_is_gone_is_that_of_whoever_lists_the_endpoint(
+    gone, listed, refused, aws
+):
+    hook_endpoint(aws, "prod")
+    sagemaker = aws.client("sagemaker")
+    if gone == "model":
+        sagemaker.delete_model(ModelName="sagewatch-hooked-x")
+    else:
+        sagemaker.delete_endpoint_config(EndpointConfigName="sagewatch-hooked-x")
+    stand(aws, swapping(*listed))
+    osls = Osls()
+    if refused:
+        with pytest.raises(RefusedError, match="Signs is being diagnosed"):
+            remove("dev", aws, osls, lambda _: "sagewatch-dev", dry_run=False)
+    else:
+        assert "is gone" in remove("dev", aws, osls, lambda _: "sagewatch-dev", dry_run=False)
+    assert bool(osls.commands) is not refused
 
 
 @pytest.mark.parametrize(("listed", "told"), [((), True), (("signs",), False)])
@@ -324,7 +416,7 @@ def test_an_endpoint_that_begins_to_record_while_its_right_is_taken_away_is_told
         return 0
 
     if told:
-        with pytest.raises(RefusedError, match=r"Signs began to record.*original_config"):
+        with pytest.raises(RefusedError, match=r"stands, but .*Signs records.*original_config"):
             deploy(package, "dev", aws, osls, dry_run=False, words=[])
     else:
         assert "stands" in deploy(package, "dev", aws, osls, dry_run=False, words=[])

@@ -11,7 +11,8 @@ from pathlib import Path
 import boto3
 import pytest
 
-from deploy.stack import deploy, find_movable, find_template, remove
+from deploy.recording import find_movable
+from deploy.stack import deploy, find_template, remove
 from sagewatch.sandbox.local_aws import LocalAws
 
 ROOT = Path(__file__).resolve().parents[2]

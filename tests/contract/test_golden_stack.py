@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.stack import compare, find_movable
+from deploy.recording import find_movable
+from deploy.stack import compare
 from layers.summarize_stack import summarize_stack
 
 GOLDEN = Path(__file__).parent / "golden" / "stack.txt"

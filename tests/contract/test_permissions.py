@@ -134,7 +134,8 @@ def test_a_swap_reaches_only_endpoints_that_monitors_lists_in_either_spelling(ro
 def test_a_key_is_granted_to_sagemaker_alone_and_for_its_own_resources(role_of):
     (grant,) = [s for s in statements_of(role_of["advance_diagnosis"]) if s["Action"] == "kms:CreateGrant"]
     assert grant["Condition"]["Bool"] == {"kms:GrantIsForAWSResource": True}
-    assert grant["Condition"]["StringEquals"]["kms:ViaService"]["Fn::Sub"].startswith("sagemaker.")
+    services = grant["Condition"]["StringEquals"]["kms:ViaService"]
+    assert all(one["Fn::Sub"].startswith("sagemaker.${AWS::Region}.") for one in services)
 
 
 def test_what_runs_a_model_or_a_job_writes_no_page_and_no_manifest(of_type):

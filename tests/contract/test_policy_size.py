@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.stack import find_movable
+from deploy.recording import find_movable
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGED, ROLE_INLINE, OTHER_STATEMENTS = 6144, 10240, 4000

@@ -56,6 +56,43 @@ def examine(policy, state="Enabled", output="KmsKeyArn"):
 OURS = {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 
 
+def deny(principal, actions="kms:*", **condition):
+    row = {"Effect": "Deny", "Principal": principal, "Action": actions, "Resource": "*"}
+    return {**row, "Condition": condition} if condition else row
+
+
+NO_TLS = {"Bool": {"aws:SecureTransport": "false"}}
+ELSEWHERE = {"StringNotEquals": {"kms:CallerAccount": ACCOUNT}}
+THEIRS = {"StringEquals": {"aws:SourceAccount": "999999999999"}}
+
+
+@pytest.mark.parametrize(
+    ("denied", "well"),
+    [
+        (deny("*"), [True, False, False, False]),
+        (deny({"AWS": "*"}, "kms:Decrypt"), [True, False, True, True]),
+        (deny({"AWS": f"arn:aws:iam::{ACCOUNT}:root"}), [True, False, True, True]),
+        (deny({"AWS": ACCOUNT}), [True, False, True, True]),
+        (deny({"AWS": f"arn:aws-cn:iam::{ACCOUNT}:role/s-TickRole-1X"}), [True, False, True, True]),
+        (deny({"AWS": f"arn:aws:iam::{ACCOUNT}:role/other-TickRole-1X"}), [True, True, True, True]),
+        (deny({"Service": SERVICES[0]}, ["kms:GenerateDataKey*"]), [True, True, False, True]),
+        (deny("*", ["kms:ScheduleKeyDeletion", "kms:DisableKey"]), [True, True, True, True]),
+        (deny("*", **NO_TLS), [True, True, True, True]),
+        (deny("*", **THEIRS), [True, True, True, True]),
+        (deny("*", **OURS), [True, False, False, False]),
+        (deny("*", **ELSEWHERE), [True, None, None, None]),
+        ({**deny("*"), "Resource": f"{KEY}-another"}, [True, True, True, True]),
+        ({"Effect": "Deny", "NotPrincipal": {"AWS": "x"}, "Action": "kms:*"}, [True, None, None, None]),
+        ({"Effect": "Deny", "Principal": "*", "NotAction": "kms:Describe*"}, [True, False, False, False]),
+        ({"Effect": "Deny", "Principal": "*", "NotAction": "kms:*"}, [True, True, True, True]),
+    ],
+)
+def test_what_a_policy_denies_counts_before_what_it_allows(denied, well):
+    lines = examine([denied, ROOT, let()])
+    assert [line.well for line in lines] == well
+    assert all("a statement denies kms:" in line.found and line.fix for line in lines if not line.well)
+
+
 @pytest.mark.parametrize(
     ("policy", "well"),
     [

@@ -22,6 +22,31 @@ class Place(msgspec.Struct, frozen=True):
     region: str
 
 
+def name_console(region: str) -> str:
+    """Host of the AWS console that shows a region.
+
+    Examples
+    --------
+    >>> name_console("eu-west-1"), name_console("cn-north-1"), name_console("us-gov-west-1")
+    ('eu-west-1.console.aws.amazon.com', 'cn-north-1.console.amazonaws.cn', 'us-gov-west-1.console.amazonaws-us-gov.com')
+    """
+    china, government = region.startswith("cn-"), region.startswith("us-gov-")
+    host = "amazonaws.cn" if china else "amazonaws-us-gov.com" if government else "aws.amazon.com"
+    return f"{region}.console.{host}"
+
+
+def name_registry(account: str, region: str) -> str:
+    """Host of an account's image registry (ECR) in a region. Source: botocore's partitions.json.
+
+    Examples
+    --------
+    >>> name_registry("123456789012", "eu-west-1"), name_registry("123456789012", "cn-north-1")
+    ('123456789012.dkr.ecr.eu-west-1.amazonaws.com', '123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn')
+    """
+    suffixes = {"cn": "amazonaws.com.cn", "eusc": "amazonaws.eu"}
+    return f"{account}.dkr.ecr.{region}.{suffixes.get(region.partition('-')[0], 'amazonaws.com')}"
+
+
 def is_endpoint(endpoint: str) -> bool:
     """Whether it can be what an endpoint is called here.
 

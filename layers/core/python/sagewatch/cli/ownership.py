@@ -49,5 +49,11 @@ def is_made_for(name: str, arn: str, sagemaker: Any) -> bool:
 
 def is_recording(described: Mapping[str, Any]) -> bool:
     """Whether an endpoint, as DescribeEndpoint tells of it, is on a recording configuration of ours or on its way there."""
+    return bool(list_recording_configs(described))
+
+
+def list_recording_configs(described: Mapping[str, Any]) -> list[str]:
+    """The recording configurations that an endpoint, as DescribeEndpoint tells of it, is on or on its way to."""
     coming = described.get("PendingDeploymentSummary", {}).get("EndpointConfigName", "")
-    return any(str(config).startswith(HOOKED_PREFIX) for config in (described["EndpointConfigName"], coming))
+    both = dict.fromkeys((str(described["EndpointConfigName"]), str(coming)))
+    return [config for config in both if config.startswith(HOOKED_PREFIX)]

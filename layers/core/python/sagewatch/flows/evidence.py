@@ -16,6 +16,7 @@ import msgspec
 from sagewatch.alert.content import Links
 from sagewatch.diagnose.clone import withhold_environment
 from sagewatch.incident.model import Incident
+from sagewatch.place import name_console
 from sagewatch.world import World
 
 PRESIGNED_FOR = timedelta(hours=12)  # a role's session ends by then anyway
@@ -63,7 +64,7 @@ def build_object_url(key: str, world: World) -> str:
 
 
 def _build_console(world: World) -> str:
-    return f"https://{world.place.region}.console.aws.amazon.com"
+    return f"https://{name_console(world.place.region)}"
 
 
 def load_file(incident_id: str, name: str, world: World) -> dict[str, bytes]:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from sagewatch.cli.checks import Line, Patient
+from sagewatch.place import name_registry
 
 _ECR: Final = re.compile(
-    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[a-z0-9][a-z0-9._/-]*)"
+    r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.(?:com|com\.cn|eu)/(?P<repository>[a-z0-9][a-z0-9._/-]*)"
     r"(?::(?P<tag>[\w.-]+))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?"
 )
 _REFUSED: Final = re.compile(r"vnd\.oci\.image\.(?:index|(?P<single>manifest))\.|manifest\.list\.")
@@ -25,7 +26,7 @@ def check_image(patient: Patient) -> Iterator[Line]:
 
 def name_default_image(account: str, region: str) -> str:
     """Where the stack looks for the image when no other is named; `make image` pushes it there."""
-    return f"{account}.dkr.ecr.{region}.amazonaws.com/sagewatch-monitor:latest"
+    return f"{name_registry(account, region)}/sagewatch-monitor:latest"
 
 
 def find_image(client: Callable[..., Any], uri: str) -> Line:

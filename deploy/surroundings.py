@@ -1,0 +1,36 @@
+"""What a deployment needs in the account and does not make: the image of its jobs, and keys of one's own.
+
+Nothing of it hinders a deployment, and no deployment tells that it is missing: so it is said before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from deploy.refused import tell_aws
+from sagewatch.cli.checks import Line
+from sagewatch.cli.checks.image import find_image, name_default_image
+from sagewatch.cli.checks.keys import KEYS, find_keys
+
+
+def look_around(template: Mapping[str, Any], account: str, stack: str, session: Any) -> list[str]:
+    """A sentence for each thing that is missing, may be refused or could not be seen; nothing where all is well."""
+    given = {name: one.get("Default", "") for name, one in template.get("Parameters", {}).items()}
+    uri = given.get("ExplainImage") or name_default_image(account, session.region_name)
+    keys = {name: given.get(name, "") for name in KEYS}
+    return [
+        *_tell("image of the jobs was", lambda: [find_image(session.client, uri)]),
+        *_tell("keys were", lambda: find_keys(session.client, keys, account, stack)),
+    ]
+
+
+def _tell(what: str, look: Callable[[], Iterable[Line]]) -> Iterator[str]:
+    try:
+        for line in look():
+            if not line.well:
+                yield f"{'NOTE' if line.well is None else 'WARNING'}: {line.what}: {line.found}. {line.fix}"
+    except (BotoCoreError, ClientError) as error:
+        yield f"The {what} not looked at: {tell_aws(error)}"
