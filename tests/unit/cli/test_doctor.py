@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import boto3
@@ -196,9 +197,10 @@ def test_the_schedule_that_looks_at_the_data_is_there_and_on(state, well, client
             "get_schedule", "ResourceNotFoundException", "gone", 404, expected_params=asked
         )
     else:
-        stubs["scheduler"].add_response(
-            "get_schedule", {"State": state, "ScheduleExpression": "rate(1 hour)"}, asked
-        )
+        told = {"detail-type": "Monitor Due", "detail": {"endpoint": "churn"}}
+        target = {"Arn": ENDPOINT, "RoleArn": ENDPOINT, "Input": json.dumps(told)}
+        answer = {"State": state, "ScheduleExpression": "rate(1 hour)", "Target": target}
+        stubs["scheduler"].add_response("get_schedule", answer, asked)
     job = {"ProcessingJobName": "sagewatch-monitor-churn-202611211200-0123abcd", "ProcessingJobArn": ENDPOINT,
            "CreationTime": NOW, "ProcessingJobStatus": "Failed", "FailureReason": "no data"}  # fmt: skip
     stubs["sagemaker"].add_response("list_processing_jobs", {"ProcessingJobSummaries": [job]})

@@ -10,6 +10,7 @@ import pytest
 from botocore.stub import Stubber
 
 from sagewatch.cli.monitor_schedules import EventBridgeSchedules, SageMakerMonitoringSchedules
+from sagewatch.cli.schedule_owner import NameTakenError
 from sagewatch.job_security import JobSecurity
 from sagewatch.monitoring.job import Image, MonitoringJob
 from sagewatch.monitoring.policy import Quality, name_schedule
@@ -87,7 +88,6 @@ VPC = JobSecurity(subnets="subnet-0123abcd", security_groups="sg-0123abcd")
         (VPC, VPC, "unchanged"),
         (VPC, JobSecurity(), "updated"),
         (JobSecurity(), VPC, "updated"),
-        (None, JobSecurity(), "updated"),
     ],
 )
 def test_a_schedule_follows_the_network_that_its_jobs_are_to_have_and_are_no_longer_to_have(
@@ -102,11 +102,9 @@ def test_a_schedule_follows_the_network_that_its_jobs_are_to_have_and_are_no_lon
     keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
     sagemaker = boto3.client("sagemaker", **keys)
     stub = Stubber(sagemaker)
-    config = build_monitoring_schedule("churn", quality, build_image(standing or wanted), "s3://e/reports")[
+    config = build_monitoring_schedule("churn", quality, build_image(standing), "s3://e/reports")[
         "MonitoringScheduleConfig"
     ]
-    if standing is None:  # somebody made it with a definition apart
-        config = {"MonitoringJobDefinitionName": "theirs", "ScheduleConfig": config["ScheduleConfig"]}
     stub.add_response(
         "describe_monitoring_schedule",
         {
@@ -202,3 +200,92 @@ def test_a_monitoring_schedule_by_the_cut_name_is_removed_only_if_its_job_looks_
         )
         assert schedules.remove(LONG) is not theirs
     stub.assert_no_pending_responses()
+
+
+CUT = "team-perception-traffic-signs-detector-europe-prod"
+"""As long as a name can be that is not cut: its schedule has the name that LONG's had."""
+
+
+def test_a_schedule_that_has_the_name_only_because_another_endpoints_was_cut_to_it_is_left_to_that_one(
+    scheduler,
+):
+    assert name_schedule(CUT) == LEGACY
+    stand_legacy(scheduler, LONG)
+    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS)
+    assert schedules.find(CUT) is None
+    assert schedules.remove(CUT) is False
+    with pytest.raises(NameTakenError, match=f"sagewatch monitor create {LONG}") as taken:
+        schedules.put(CUT, HOURLY)
+    assert (taken.value.schedule, taken.value.owner) == (LEGACY, LONG)
+    told = scheduler.get_schedule(GroupName="g", Name=LEGACY)
+    assert f'"endpoint":"{LONG}"' in told["Target"]["Input"]
+    assert schedules.put(LONG, HOURLY) == "updated"  # what the sentence advises
+    assert schedules.put(CUT, HOURLY) == "created"
+    assert sorted(list_names(scheduler)) == sorted([name_schedule(LONG), LEGACY])
+
+
+def test_a_wake_up_that_is_none_of_ours_is_neither_overwritten_nor_removed(scheduler):
+    target = {"Arn": OUTPUTS["MonitorQueueArn"], "RoleArn": OUTPUTS["MonitorScheduleRoleArn"], "Input": "hi"}
+    scheduler.create_schedule(
+        GroupName="g", Name="churn-data-quality", ScheduleExpression="rate(1 hour)", Target=target,
+        FlexibleTimeWindow={"Mode": "OFF"},
+    )  # fmt: skip
+    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS)
+    assert (schedules.find("churn"), schedules.remove("churn")) == (None, False)
+    with pytest.raises(NameTakenError, match="not made by Sagewatch"):
+        schedules.put("churn", HOURLY)
+
+
+@pytest.mark.parametrize("theirs", ["another endpoint's", "another program's", "a definition's"])
+def test_a_monitoring_schedule_of_the_same_name_that_is_anothers_is_neither_overwritten_nor_removed(theirs):
+    image = Image(image_uri="i", role_arn=ARN, instance_type="ml.m5.large")
+    config = build_monitoring_schedule(CUT, HOURLY, image, "s3://e/reports")["MonitoringScheduleConfig"]
+    job = config["MonitoringJobDefinition"]
+    if theirs == "another endpoint's":
+        job["MonitoringInputs"][0]["EndpointInput"]["EndpointName"] = LONG
+    elif theirs == "another program's":
+        del job["MonitoringAppSpecification"]["ContainerEntrypoint"]
+    else:
+        config = {"MonitoringJobDefinitionName": "theirs", "ScheduleConfig": config["ScheduleConfig"]}
+    sagemaker = boto3.client(
+        "sagemaker", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    stub = Stubber(sagemaker)
+    for _ in range(3):
+        stub.add_response(
+            "describe_monitoring_schedule",
+            {
+                "MonitoringScheduleArn": ARN, "MonitoringScheduleName": LEGACY, "CreationTime": NOW, "LastModifiedTime": NOW,
+                "MonitoringScheduleStatus": "Scheduled", "MonitoringScheduleConfig": config,
+            },
+            {"MonitoringScheduleName": LEGACY},
+        )  # fmt: skip
+    schedules = SageMakerMonitoringSchedules(
+        SimpleNamespace(client=lambda _: sagemaker), image, "s3://e/reports"
+    )
+    with stub:
+        assert (schedules.find(CUT), schedules.remove(CUT)) == (None, False)
+        with pytest.raises(NameTakenError) as taken:
+            schedules.put(CUT, HOURLY)
+    assert taken.value.owner == (LONG if theirs == "another endpoint's" else "")
+    stub.assert_no_pending_responses()
+
+
+def test_a_run_of_before_the_upgrade_whose_report_lies_under_the_cut_name_is_still_the_endpoints_latest():
+    keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    clients = {name: boto3.client(name, **keys) for name in ("scheduler", "sagemaker")}
+    stub = Stubber(clients["sagemaker"])
+    job = build_job(LONG)
+    row = {
+        "ProcessingJobName": job.name,
+        "ProcessingJobArn": ARN,
+        "CreationTime": NOW,
+        "ProcessingJobStatus": "Completed",
+    }
+    stub.add_response("list_processing_jobs", {"ProcessingJobSummaries": [row]})
+    before = SimpleNamespace(name=job.name, report_uri=job.report_uri.replace(name_schedule(LONG), LEGACY))
+    describe(stub, before)
+    with stub:
+        last = EventBridgeSchedules(SimpleNamespace(client=clients.__getitem__), {}).find_last_run(LONG)
+    assert last is not None
+    assert last.job == job.name

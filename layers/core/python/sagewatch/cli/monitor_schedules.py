@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
 
+from sagewatch.cli.schedule_owner import NameTakenError, read_monitor, read_wake_up
 from sagewatch.job_security import read_security
-from sagewatch.monitoring.job import ENTRYPOINT, NAME_PART, OWN_MONITORS, Image
+from sagewatch.monitoring.job import NAME_PART, OWN_MONITORS, Image
 from sagewatch.monitoring.policy import (
     EVENTBRIDGE,
     MODEL_MONITOR,
@@ -18,7 +18,7 @@ from sagewatch.monitoring.policy import (
     name_legacy_schedule,
     name_schedule,
 )
-from sagewatch.monitoring.schedule import DUE, build_monitoring_schedule, build_wake_up
+from sagewatch.monitoring.schedule import build_monitoring_schedule, build_wake_up
 
 _GONE = frozenset({"ResourceNotFound", "ResourceNotFoundException", "ValidationException"})
 _WAKE_UP_KEYS = ("ScheduleExpression", "State", "Target")
@@ -77,7 +77,7 @@ class EventBridgeSchedules:
         self._outputs = outputs
 
     def put(self, endpoint: str, quality: Quality) -> str:
-        """Create the schedule, or update it."""
+        """Create the schedule, or update it; ``NameTakenError`` where another's has its name."""
         wanted = build_wake_up(
             endpoint,
             quality,
@@ -85,7 +85,7 @@ class EventBridgeSchedules:
             queue_arn=self._outputs["MonitorQueueArn"],
             role_arn=self._outputs["MonitorScheduleRoleArn"],
         )
-        there = self._get(name_schedule(endpoint))
+        there = _find_free(self._get, endpoint, read_wake_up)
         if there is None:
             self._client.create_schedule(**wanted)
             # Not before: between the two calls the endpoint is looked at twice rather than not at all.
@@ -98,13 +98,13 @@ class EventBridgeSchedules:
 
     def find(self, endpoint: str) -> Found | None:
         """As EventBridge Scheduler has it."""
-        there = self._get(name_schedule(endpoint)) or self._get_legacy(endpoint)
+        there = self._get_own(endpoint) or self._get_legacy(endpoint)
         return Found(there.get("State", "ENABLED"), there["ScheduleExpression"]) if there else None
 
     def remove(self, endpoint: str) -> bool:
         """Delete the schedule; runs that are under way end by themselves."""
         legacy = self._remove_legacy(endpoint)
-        if self._get(name_schedule(endpoint)) is None:
+        if self._get_own(endpoint) is None:
             return legacy
         self._client.delete_schedule(GroupName=self._group, Name=name_schedule(endpoint))
         return True
@@ -126,13 +126,14 @@ class EventBridgeSchedules:
         return None
 
     def _is_of(self, job: str, endpoint: str) -> bool:
-        """Whether a job looked at the endpoint: its report lies in the endpoint's folder."""
+        """Whether a job looked at the endpoint: its report lies in the endpoint's folder, by its schedule's name of then or now."""
         described = self._sagemaker.describe_processing_job(ProcessingJobName=job)
         outputs = described.get("ProcessingOutputConfig", {}).get("Outputs", [])
-        return any(
-            f"/{endpoint}/{name_schedule(endpoint)}/" in one.get("S3Output", {}).get("S3Uri", "")
-            for one in outputs
-        )
+        folders = [
+            f"/{endpoint}/{one}/" for one in (name_schedule(endpoint), name_legacy_schedule(endpoint)) if one
+        ]
+        uris = [one.get("S3Output", {}).get("S3Uri", "") for one in outputs]
+        return any(folder in uri for folder in folders for uri in uris)
 
     @property
     def _group(self) -> str:
@@ -141,11 +142,15 @@ class EventBridgeSchedules:
     def _get(self, name: str) -> dict[str, Any] | None:
         return _find(self._client.get_schedule, GroupName=self._group, Name=name)
 
+    def _get_own(self, endpoint: str) -> dict[str, Any] | None:
+        there = self._get(name_schedule(endpoint))
+        return there if there and read_wake_up(there) == endpoint else None
+
     def _get_legacy(self, endpoint: str) -> dict[str, Any] | None:
         """The schedule under the name of before, where what it sends names this very endpoint."""
         name = name_legacy_schedule(endpoint)
         there = self._get(name) if name else None
-        return there if there and _is_told_of(there["Target"].get("Input", ""), endpoint) else None
+        return there if there and read_wake_up(there) == endpoint else None
 
     def _remove_legacy(self, endpoint: str) -> bool:
         there = self._get_legacy(endpoint)
@@ -163,17 +168,16 @@ class SageMakerMonitoringSchedules:
         self._reports_uri = reports_uri
 
     def put(self, endpoint: str, quality: Quality) -> str:
-        """Create the schedule, or update it."""
+        """Create the schedule, or update it; ``NameTakenError`` where another's has its name."""
         wanted = build_monitoring_schedule(endpoint, quality, self._image, self._reports_uri)
-        there = self._get(name_schedule(endpoint))
+        there = _find_free(self._get, endpoint, read_monitor)
         if there is None:
             self._client.create_monitoring_schedule(**wanted)
             return "updated" if self._remove_legacy(endpoint) else "created"
         self._remove_legacy(endpoint)
         standing = there["MonitoringScheduleConfig"]
         # What AWS adds by itself is no difference; a network or a key that is no longer wanted is one.
-        inline = standing.get("MonitoringJobDefinition")
-        kept = inline is not None and read_security(inline, "Monitoring") == self._image.security
+        kept = read_security(standing["MonitoringJobDefinition"], "Monitoring") == self._image.security
         if kept and holds(wanted["MonitoringScheduleConfig"], standing):
             return "unchanged"
         self._client.update_monitoring_schedule(**wanted)
@@ -181,7 +185,7 @@ class SageMakerMonitoringSchedules:
 
     def find(self, endpoint: str) -> Found | None:
         """As SageMaker has it."""
-        there = self._get(name_schedule(endpoint)) or self._get_legacy(endpoint)
+        there = self._get_own(endpoint) or self._get_legacy(endpoint)
         if there is None:
             return None
         schedule = there["MonitoringScheduleConfig"].get("ScheduleConfig", {})
@@ -190,14 +194,14 @@ class SageMakerMonitoringSchedules:
     def remove(self, endpoint: str) -> bool:
         """Delete the schedule; what it found before stays."""
         legacy = self._remove_legacy(endpoint)
-        if self._get(name_schedule(endpoint)) is None:
+        if self._get_own(endpoint) is None:
             return legacy
         self._client.delete_monitoring_schedule(MonitoringScheduleName=name_schedule(endpoint))
         return True
 
     def find_last_run(self, endpoint: str) -> LastRun | None:
         """The latest execution."""
-        there = self._get(name_schedule(endpoint)) or self._get_legacy(endpoint) or {}
+        there = self._get_own(endpoint) or self._get_legacy(endpoint) or {}
         last = there.get("LastMonitoringExecutionSummary")
         if last is None:
             return None
@@ -212,16 +216,15 @@ class SageMakerMonitoringSchedules:
     def _get(self, name: str) -> dict[str, Any] | None:
         return _find(self._client.describe_monitoring_schedule, MonitoringScheduleName=name)
 
+    def _get_own(self, endpoint: str) -> dict[str, Any] | None:
+        there = self._get(name_schedule(endpoint))
+        return there if there and read_monitor(there) == endpoint else None
+
     def _get_legacy(self, endpoint: str) -> dict[str, Any] | None:
         """The schedule under the name of before, where its job looks at this very endpoint with our program."""
         name = name_legacy_schedule(endpoint)
         there = self._get(name) if name else None
-        job = (there or {}).get("MonitoringScheduleConfig", {}).get("MonitoringJobDefinition", {})
-        watched = [
-            one.get("EndpointInput", {}).get("EndpointName") for one in job.get("MonitoringInputs", [])
-        ]
-        program = job.get("MonitoringAppSpecification", {}).get("ContainerEntrypoint")
-        return there if watched == [endpoint] and program == list(ENTRYPOINT) else None
+        return there if there and read_monitor(there) == endpoint else None
 
     def _remove_legacy(self, endpoint: str) -> bool:
         there = self._get_legacy(endpoint)
@@ -257,13 +260,23 @@ def holds(wanted: Any, there: Any) -> bool:
     return bool(wanted == there)
 
 
-def _is_told_of(message: str, endpoint: str) -> bool:
-    """Whether a schedule's message is ours, about that endpoint."""
-    try:
-        told = json.loads(message)
-        return bool(told["detail-type"] == DUE and told["detail"]["endpoint"] == endpoint)
-    except (ValueError, KeyError, TypeError):
-        return False
+def _find_free(
+    get: Callable[[str], dict[str, Any] | None],
+    endpoint: str,
+    read_owner: Callable[[Mapping[str, Any]], str],
+) -> dict[str, Any] | None:
+    """The endpoint's schedule, or None where its name is free.
+
+    Raises
+    ------
+    NameTakenError
+        Another's has it.
+    """
+    name = name_schedule(endpoint)
+    there = get(name)
+    if there is not None and (owner := read_owner(there)) != endpoint:
+        raise NameTakenError(name, owner)
+    return there
 
 
 def _find(describe: Any, **names: str) -> dict[str, Any] | None:
