@@ -114,7 +114,8 @@ def test_a_function_starts_from_the_layer_and_its_own_package_alone(name, unpack
     assert done.returncode == 0, done.stderr
     callable_, *modules = json.loads(done.stdout)
     assert callable_
-    assert "numpy" not in modules
+    # Each would be a tenth of a second and more of every cold start; slack_sdk waits for the first message.
+    assert not {"numpy", "scipy", "pandas", "pydantic", "asyncio", "boto3", "slack_sdk"} & set(modules)
 
 
 def test_everything_that_ships_is_listed_in_order_and_once():

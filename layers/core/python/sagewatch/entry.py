@@ -6,9 +6,7 @@ import json
 import traceback
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType
+from typing import TYPE_CHECKING, Any, Self
 
 from sagewatch.errors import RejectedInputError, RetryError, SagewatchError
 from sagewatch.events import Fact, Ignored, parse_event
@@ -19,7 +17,8 @@ from sagewatch.wiring import build_desk, build_world
 from sagewatch.world import Desk, World
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from types import TracebackType
+
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
@@ -77,24 +76,21 @@ class Batch:
         failed += [id_ for id_, key in self._owing.items() if key in unpaid]
         return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in failed]}
 
-    def _process(self, records: list[dict[str, Any]], handle: Callable[[SQSRecord], None]) -> list[str]:
-        processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-        with processor(records, handle):
-            processor.process()
-        for _, error, trace in processor.exceptions:
-            if not isinstance(error, SagewatchError):
-                # Its text may hold anything, a secret too: what is logged is its kind and its place in our code.
-                frame = traceback.extract_tb(trace)[-1]
-                get_logger().error(
-                    "record_failed", error=type(error).__name__, place=f"{frame.name}:{frame.lineno}"
-                )
-        return [str(failure["itemIdentifier"]) for failure in processor.response()["batchItemFailures"]]
+    def _process(self, records: list[dict[str, Any]], handle: Callable[[dict[str, Any]], None]) -> list[str]:
+        """Ids of the messages that failed: each is tried, whatever became of those before it."""
+        failed = []
+        for record in records:
+            with _Attempt() as attempt:
+                handle(record)
+            if attempt.has_failed:
+                failed.append(str(record["messageId"]))
+        return failed
 
-    def _handle_record(self, record: SQSRecord) -> None:
+    def _handle_record(self, record: dict[str, Any]) -> None:
         with _refusals_logged():
             if not self._has_time():
                 raise RetryError("no_time_left")
-            envelope = read_envelope(record.body)
+            envelope = read_envelope(record["body"])
             replay = read_replay_name(envelope)
             get_logger().append_keys(correlation_id=envelope.get("id"), replay=replay)
             fact = _parse(envelope)
@@ -103,11 +99,33 @@ class Batch:
             # A rehearsal acts on rows of its own: its work is never that of the real stream.
             key = (replay, follow_up.key)
             self._owed[key] = follow_up
-            self._owing[record.message_id] = key
+            self._owing[record["messageId"]] = key
 
-    def _run_owed(self, record: SQSRecord) -> None:
+    def _run_owed(self, record: dict[str, Any]) -> None:
         with _refusals_logged():
-            self._owed[self._owing[record.message_id]].run()
+            self._owed[self._owing[record["messageId"]]].run()
+
+
+class _Attempt:
+    """A record's failure, kept from the records after it: SQS gives this one again, and in the end sets it aside."""
+
+    has_failed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self.has_failed = True
+        if not isinstance(error, SagewatchError):
+            # Its text may hold anything, a secret too: what is logged is its kind and its place in our code.
+            frame = traceback.extract_tb(trace)[-1]
+            place = f"{frame.name}:{frame.lineno}"
+            get_logger().error("record_failed", error=type(error).__name__, place=place)
+        return True
 
 
 def build_url_handler(service: Service) -> Handler:

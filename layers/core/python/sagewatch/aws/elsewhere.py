@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import boto3
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
     CredentialProvider,
@@ -87,5 +86,4 @@ class _Reader(CredentialProvider):  # type: ignore[misc]  # botocore has no type
 def _build_client(place: Place, reader: str) -> Any:
     theirs = get_session()
     theirs.register_component("credential_provider", CredentialResolver([_Reader(place, reader)]))
-    session = boto3.Session(botocore_session=theirs, region_name=place.region)
-    return session.client("sagemaker", config=CONFIG)
+    return theirs.create_client("sagemaker", region_name=place.region, config=CONFIG)

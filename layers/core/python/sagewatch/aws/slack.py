@@ -6,15 +6,15 @@ import http.client
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
-
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sagewatch.aws.http import TIMEOUT_SECONDS, is_perhaps_taken, may_be_done, may_heal, read_retry_after
 from sagewatch.errors import DeliveryError
 from sagewatch.monitors.receivers import SlackReceiver
 from sagewatch.ports import TitledPicture
+
+if TYPE_CHECKING:
+    from slack_sdk import WebClient
 
 _CODE = re.compile("[a-z0-9_]{1,80}")
 _BUSY = frozenset({"ratelimited", "rate_limited"})
@@ -105,12 +105,17 @@ class SlackChat:
 
     @staticmethod
     def _build_client(token: str, settings: SlackReceiver) -> WebClient:
+        # Imported here: every function imports this module on its cold start, and one of them writes to Slack.
+        from slack_sdk import WebClient  # noqa: PLC0415
+
         return WebClient(token=token, base_url=settings.api_url, timeout=TIMEOUT_SECONDS, retry_handlers=[])
 
 
 @contextmanager
 def _sorting_refusals(receiver: str) -> Iterator[None]:
     """Turn what Slack refuses into a ``DeliveryError`` that says whether it can heal."""
+    from slack_sdk.errors import SlackApiError, SlackClientError  # noqa: PLC0415 (as above)
+
     try:
         yield
     except SlackApiError as error:
