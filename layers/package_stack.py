@@ -18,8 +18,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import yaml
+
 from layers.build_core import PLATFORMS, ROOT, alone_in, build_core, hash_of
-from layers.stack_parameters import find_mistakes, is_written, resolve_params
+from layers.stack_parameters import find_mistakes, find_own, is_written, resolve_params
 from sagewatch.errors import ConfigurationError
 from sagewatch.monitors import dump_monitors, parse_monitors
 from sagewatch.monitors.doubts import SECRET_PREFIX, list_unreadable
@@ -120,8 +122,13 @@ def package_stack(
     root: Path, stage: str, architecture: str, monitors: Path, params: list[str], label: str = ""
 ) -> Path:
     """Template and zips of the stage, fresh or from before; the folder they lie in, which a label sets apart."""
-    resolved = resolve_params((root / "serverless.yml").read_text(encoding="utf-8"), stage, params)
-    if mistakes := find_mistakes(stage, resolved):
+    text = (root / "serverless.yml").read_text(encoding="utf-8")
+    others = [one.read_text(encoding="utf-8") for one in sorted((root / "resources").glob("*.*"))]
+    try:
+        resolved, own = resolve_params(text, stage, params), find_own(text, others)
+    except yaml.YAMLError as error:
+        sys.exit(f"package: serverless.yml is no YAML: {error}")
+    if mistakes := find_mistakes(stage, resolved, own):
         sys.exit("\n".join(f"package: {one}" for one in mistakes))
     prefix = dict(param.partition("=")[::2] for param in resolved).get("secretPrefix", SECRET_PREFIX)
     build = root / ".build" / (label or stage)

@@ -7,7 +7,7 @@ has, a mail address under a name that is no parameter's.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -86,16 +86,47 @@ def resolve_params(text: str, stage: str, given: Sequence[str]) -> list[str]:
     >>> resolve_params("params: {default: {a: x, b: 1}, dev: {a: y}}", "dev", ["b=2"])
     ['b=2', 'a=y']
     """
-    params = yaml.load(text, Loader=_Loader).get("params") or {}  # noqa: S506 (a safe one)
     resolved: dict[str, str] = {}
-    for section in ("default", stage):
-        rows = params.get(section)
-        for name, value in rows.items() if isinstance(rows, dict) else ():
+    for rows in _read_sections(text, ("default", stage)):
+        for name, value in rows.items():
             resolved[name] = f"{name}={_spell(value).replace('${sls:stage}', stage)}"
     # `make package ARCHITECTURE=...` says it always, over whatever stands there.
     resolved.pop("architecture", None)
     said = {param.partition("=")[0]: param for param in given}
     return [*said.values(), *(param for name, param in resolved.items() if name not in said)]
+
+
+def find_own(text: str, others: Sequence[str]) -> frozenset[str]:
+    """Parameters that somebody added to serverless.yml: what `${param:...}` reads, and what resembles none of the product's.
+
+    Parameters
+    ----------
+    text
+        Of serverless.yml.
+    others
+        The texts of the files that it brings in.
+
+    Examples
+    --------
+    >>> sorted(find_own("params: {default: {team: ml, alertMial: a@b.c}}", []))
+    ['team']
+    """
+    read = {name for one in (text, *others) for name in re.findall(r"\bparam:([\w.-]+)", one)}
+    given = {name for rows in _read_sections(text, None) for name in rows}
+    own = {name for name in given if not get_close_matches(name, _FORMS, 1)}
+    return frozenset((read | own) - _FORMS.keys() - {"architecture"})
+
+
+def _read_sections(text: str, wanted: Sequence[str] | None) -> list[dict[str, object]]:
+    """The sections of ``params:`` in that order, or all; one that a variable brings (``${file(...)}``) may hold any parameter."""
+    document = yaml.load(text, Loader=_Loader)  # noqa: S506 (a safe one)
+    params = document.get("params") if isinstance(document, dict) else None
+    if isinstance(params, str):
+        return [dict.fromkeys(_FORMS, params)]
+    sections = params if isinstance(params, dict) else {}
+    rows = [sections.get(name) for name in (sections if wanted is None else wanted)]
+    known = [dict.fromkeys(_FORMS, one) if isinstance(one, str) else one for one in rows]
+    return [{str(name): value for name, value in one.items()} for one in known if isinstance(one, dict)]
 
 
 class _Loader(yaml.SafeLoader):
@@ -116,7 +147,7 @@ def is_written(value: str) -> bool:
     return "${" not in value
 
 
-def find_mistakes(stage: str, params: Sequence[str]) -> list[str]:
+def find_mistakes(stage: str, params: Sequence[str], own: Collection[str] = ()) -> list[str]:
     """A sentence for each parameter that cannot be meant so; none where all is well.
 
     Parameters
@@ -125,6 +156,8 @@ def find_mistakes(stage: str, params: Sequence[str]) -> list[str]:
         ``STAGE`` of the command line.
     params
         ``name=value`` each.
+    own
+        Names that are known beside the product's (`find_own`).
 
     Examples
     --------
@@ -136,7 +169,8 @@ def find_mistakes(stage: str, params: Sequence[str]) -> list[str]:
     mistakes = [*_judge_stage(stage)]
     for param in params:
         name, equals, value = param.partition("=")
-        mistakes += [f"parameter {name}: {why}" for why in _judge(name, value if equals else None)]
+        if name not in own:
+            mistakes += [f"parameter {name}: {why}" for why in _judge(name, value if equals else None)]
     given = {name for name, _, value in (param.partition("=") for param in params) if value}
     for name, other in (("jobSubnets", "jobSecurityGroups"), ("jobSecurityGroups", "jobSubnets")):
         if name in given and other not in given:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from layers.package_stack import package_stack
-from layers.stack_parameters import find_mistakes, resolve_params
+from layers.stack_parameters import find_mistakes, find_own, resolve_params
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -127,6 +127,36 @@ def test_a_parameter_of_the_product_is_resolved_as_osls_does(params):
 def test_what_only_osls_can_resolve_is_left_to_it():
     text = "params: {default: {jobSubnets: '${env:SUBNETS}', jobSecurityGroups: sg-0123abcd}}"
     assert find_mistakes("dev", resolve_params(text, "dev", [])) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["params: '${file(params.yml)}'", "params: {default: {logLevel: X}, dev: '${file(dev.yml)}'}"]
+)
+def test_what_a_file_brings_may_be_any_parameter_and_is_left_to_osls(text):
+    resolved = resolve_params(text, "dev", ["logLevel=DEBUG"])
+    assert find_mistakes("dev", resolved) == []
+    assert "logLevel=DEBUG" in resolved
+    assert next(one for one in resolved if one.startswith("secretPrefix=")).startswith("secretPrefix=${file(")
+
+
+OWN = "params: {default: {team: ml, alertMial: a@b.c}, prod: {costCentre: '42'}}\nprovider: {stackTags: {team: '${param:team}'}}\n"
+
+
+def test_a_parameter_of_ones_own_passes_and_a_misspelt_one_of_the_products_does_not():
+    own = find_own(OWN, ["queues: '${param:mailing}'"])
+    assert own == {"team", "costCentre", "mailing"}
+    (mistake,) = find_mistakes("prod", resolve_params(OWN, "prod", ["team=risk", "mailing=on"]), own)
+    assert mistake.startswith("parameter alertMial: there is none of that name; did you mean alertMail")
+
+
+def test_a_misspelt_parameter_that_something_reads_is_ones_own_after_all():
+    assert "alertMial" in find_own(OWN, ["resolveVariable('param:alertMial')"])
+
+
+def test_a_serverless_yml_that_is_no_yaml_is_a_sentence(tmp_path):
+    (tmp_path / "serverless.yml").write_text("params: [")
+    with pytest.raises(SystemExit, match=r"^package: serverless.yml is no YAML"):
+        package_stack(tmp_path, "dev", "x86_64", tmp_path / "monitors.yml", [])
 
 
 def test_a_secret_is_held_against_the_prefix_that_serverless_yml_gives_the_stage(tmp_path):

@@ -173,6 +173,8 @@ def test_every_quota_is_one_of_the_table_or_our_own(number):
         ('{"s3_gb_month": NaN}', "s3_gb_month"),
         ('{"s3_gb_month": Infinity}', "s3_gb_month"),
         ('{"s3_gb_month": null}', "s3_gb_month"),
+        ('{"s3_gb_month": 1' + "0" * 400 + "}", "from 0 to 1e12"),
+        ('{"s3_gb_month": 1' + "0" * 5000 + "}", "is no JSON"),
     ],
 )
 def test_a_file_of_prices_that_is_none_is_refused_with_what_is_wrong(body, says, tmp_path):
@@ -181,6 +183,23 @@ def test_a_file_of_prices_that_is_none_is_refused_with_what_is_wrong(body, says,
     result = CliRunner().invoke(cli, ["cost", "--prices", str(file)])
     assert isinstance(result.exception, ConfigurationError)
     assert says in str(result.exception)
+
+
+def test_counts_that_no_account_has_are_refused_and_the_most_that_are_taken_are_told():
+    most, more = (
+        CliRunner().invoke(
+            cli,
+            [
+                "cost",
+                *(
+                    f"--{one}={number}"
+                    for one in ("endpoints", "predictions-per-day", "instances", "incidents")
+                ),
+            ],
+        )
+        for number in (10**12, 10**12 + 1)
+    )
+    assert (most.exit_code, more.exit_code) == (0, 2)
 
 
 def test_an_instance_that_the_table_does_not_know_is_named():

@@ -16,7 +16,9 @@ from sagewatch.errors import ConfigurationError
 PRICES = Path(__file__).parent / "prices" / "us-east-1.json"
 _KINDS: dict[type, tuple[type, ...]] = {str: (str,), float: (float, int), int: (float, int), dict: (dict,)}
 _OURS = frozenset({"quotas_as_of"})  # put together here: no line of a file
-_AT_LEAST_ONE = click.IntRange(min=1)
+_MOST = 10**12
+"""Beyond it nothing is a price, a quota or a count, and the sums would overflow."""
+_AT_LEAST_ONE = click.IntRange(min=1, max=_MOST)
 
 
 @click.command(epilog="Example: sagewatch cost --endpoints 10 --predictions-per-day 100000")
@@ -32,7 +34,11 @@ _AT_LEAST_ONE = click.IntRange(min=1)
     help="Of each endpoint: each writes files.",
 )
 @click.option(
-    "--incidents", type=click.IntRange(min=0), default=2, show_default=True, help="A month and endpoint."
+    "--incidents",
+    type=click.IntRange(min=0, max=_MOST),
+    default=2,
+    show_default=True,
+    help="A month and endpoint.",
 )
 @click.option("--architecture", type=click.Choice(["x86_64", "arm64"]), default="x86_64", show_default=True)
 @click.option(
@@ -122,8 +128,8 @@ def _check_number(value: object, where: str, key: str) -> None:
     if isinstance(value, str) and "." not in key:
         return  # region, currency, source
     # NaN is smaller than nothing and greater than nothing.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < float("inf"):
-        raise ConfigurationError("must be a number, 0 or more", where=where, key=key)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= _MOST:
+        raise ConfigurationError("must be a number from 0 to 1e12", where=where, key=key)
 
 
 def tell_estimate(found: Estimate, traffic: Traffic, table: dict[str, Any]) -> str:
