@@ -34,6 +34,7 @@ class Ears:
     heard: list[Heard] = field(default_factory=list)
     broken: dict[str, tuple[datetime, Callable[[str], DeliveryError]]] = field(default_factory=dict)
     throttled: dict[str, list[int]] = field(default_factory=dict)
+    unanswered: dict[str, int] = field(default_factory=dict)
     asked: list[tuple[datetime, str]] = field(default_factory=list)
     threads: list[tuple[datetime, str, str]] = field(default_factory=list)
     topic: str = "on-call"
@@ -44,8 +45,12 @@ class Ears:
     def throttle(self, target: str, times: int, retry_after: int) -> None:
         self.throttled[target] = [retry_after] * times
 
+    def lose_answers(self, target: str, times: int) -> None:
+        """So many messages are taken, and whoever sent them never learns it."""
+        self.unanswered[target] = times
+
     def hear(self, target: str, kind: str, text: str) -> None:
-        """Take a message, or fail."""
+        """Take a message, or fail, or take it and fail to say so."""
         self.asked.append((self.clock.now, target))
         if self.throttled.get(target):
             seconds = self.throttled[target].pop()
@@ -54,6 +59,9 @@ class Ears:
         if self.clock.now < end:
             raise build(target)
         self.heard.append(Heard(self.clock.now, target, kind, text))
+        if self.unanswered.get(target):
+            self.unanswered[target] -= 1
+            raise DeliveryError(target, "HTTP 504", recoverable=True, perhaps_taken=True)
 
     # Mail ---------------------------------------------------------------------------------------------
 

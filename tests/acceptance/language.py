@@ -448,6 +448,10 @@ class Moment:
         """A receiver's channel says 429 so many times."""
         return self._plan(lambda: self.story.ears.throttle(target, times, retry_after))
 
+    def loses_answers(self, target: str, *, times: int) -> Moment:
+        """A receiver's channel takes so many messages, and its answers never arrive."""
+        return self._plan(lambda: self.story.ears.lose_answers(target, times))
+
     def refuses(self, target: str, reason: str, *, back: str = "365d") -> Moment:
         """A receiver's channel refuses for good."""
         end = START + read_time(back)

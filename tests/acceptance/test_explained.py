@@ -34,10 +34,10 @@ def test_the_trail_tells_who_was_told_what_and_why(tell):
 
 
 def test_every_reason_for_a_message_has_words():
-    source = (PACKAGE / "alert" / "outbox.py").read_text()
     sends = [
         node
-        for node in ast.walk(ast.parse(source))
+        for path in (PACKAGE / "alert").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Send", "Spare"}
     ]
     codes = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from itertools import pairwise
 
@@ -453,3 +454,61 @@ def test_a_topic_that_did_not_answer_is_told_the_end_also_in_a_silence(tell, per
     if perhaps_taken:
         story.expect("on-call/mail", "resolved", "31s", "1m")
     story.ends("2h")
+
+
+FLAPS = (
+    MONITORS.replace("mail: {}", "mail: {}, pagerduty: {key: 'secret:sagewatch/pagerduty'}")
+    + "flapping: {budget: 2, per: 1d, digest: 1h}\n"
+)
+
+
+@pytest.mark.parametrize("target", ["on-call/slack", "on-call/mail", "on-call/pagerduty"])
+@pytest.mark.parametrize("silenced", [False, True])
+def test_what_was_summed_up_and_stays_is_ended_although_no_answer_came(tell, target, silenced):
+    """It is told anew as firing, the receiver takes it and does not answer, and it is over before the next try."""
+    story = tell(FLAPS)
+    for number in range(4):
+        story.at(f"{number * 10}m").raises("stop")
+        story.at(f"{number * 10 + 5}m").clears("stop")
+    story.at("40m").raises("stop")
+    story.at("1h39m59s").loses_answers(target, times=1)
+    if silenced:
+        story.at("1h40m10s").silences("subject=stop", length="5h", by="ada", reason="x")
+    story.at("1h40m15s").clears("stop")
+    story.play_only("5h")
+    heard = [
+        one for one in story.ears.heard if one.target == target and one.at >= START + timedelta(minutes=99)
+    ]
+    keys = [read_key(one.text) for one in heard]
+    assert [one.kind for one in heard if "-digest" not in read_key(one.text)] in (
+        ["firing", "resolved"],
+        ["trigger", "resolve"],
+    )
+    assert len(set(keys) - {f"{keys[0].rpartition('-')[0]}-digest"}) == 1
+    assert story.world.alerts.list_due() == []
+
+
+@pytest.mark.parametrize("target", ["on-call/slack", "on-call/mail", "on-call/pagerduty"])
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_told_anew_after_its_silence_is_ended_although_no_answer_came(tell, target, again):
+    story = tell(FLAPS)
+    story.at("0s").raises("stop")
+    story.at("10m").raises("yield")
+    story.at("20m").silences("subject=stop", length="1h", by="ada", reason="x")
+    story.at("30m").clears("yield")
+    story.at("1h19m59s").loses_answers(target, times=1)
+    if again:
+        story.at("1h20m10s").silences("subject=stop", length="5h", by="ada", reason="x")
+    story.at("1h20m15s").clears("stop")
+    story.play_only("5h")
+    heard = [
+        one for one in story.ears.heard if one.target == target and one.at >= START + timedelta(minutes=31)
+    ]
+    assert [one.kind for one in heard] in (["firing", "resolved"], ["trigger", "resolve"])
+    assert "Class stop is back" in heard[-1].text or len({read_key(one.text) for one in heard}) == 1
+    assert story.world.alerts.list_due() == []
+
+
+def read_key(text):
+    found = re.search(r'"dedup_key": "([^"]+)"', text)
+    return found[1] if found else ""

@@ -251,7 +251,10 @@ PAGED = MONITORS.replace("mail: {}", "mail: {}, pagerduty: {key: 'secret:sagewat
 
 
 def test_who_is_not_silenced_hears_the_end_although_its_company_is_silenced(tell):
-    """The message ends with the last of those who may be heard; what still fires when its silence ends is told anew."""
+    """The message ends with the last of those who may be heard; what still fires when its silence ends is told anew.
+
+    Not so a page: it would say of both that they are over, and stays open until they are.
+    """
     story = tell(PAGED)
     story.at("0s").raises("stop")
     story.at("10m").raises("yield")
@@ -264,30 +267,92 @@ def test_who_is_not_silenced_hears_the_end_although_its_company_is_silenced(tell
     story.expect("on-call/slack", "updated", "10m", contains="and 1 more")
     story.expect("on-call/pagerduty", "trigger", "10m")
     story.expect_all("resolved", "30m", contains="Class yield is back")
-    story.expect("on-call/pagerduty", "resolve", "30m", contains='-1"')
     story.expect_all("firing", "7d20m", "7d21m", contains="Class stop takes")
-    story.expect("on-call/pagerduty", "trigger", "7d20m", "7d21m", contains='-2"')
+    story.expect("on-call/pagerduty", "trigger", "7d20m", "7d21m", contains='-1"')
     story.expect_all("resolved", "7d1h", contains="Class stop is back")
-    story.expect("on-call/pagerduty", "resolve", "7d1h", contains='-2"')
+    story.expect("on-call/pagerduty", "resolve", "7d1h", contains='-1"')
     story.ends("7d3h")
 
 
-def test_what_ends_silenced_after_its_message_has_ended_is_not_ended_twice(tell):
+def test_what_ends_silenced_after_its_message_has_ended_is_told_alone(tell):
+    """Whoever was told that it fires is told once that it is over, silenced or not; nothing else is told meanwhile."""
     story = tell(PAGED)
     story.at("0s").raises("stop")
     story.at("10m").silences("subject=stop", length="7d", by="ada", reason="known")
     story.at("20m").raises("yield")
     story.at("30m").clears("yield")
     story.at("3h").clears("stop")
+    story.expect(
+        "on-call/slack", "resolved", "3h", contains="Class stop is back"
+    )  # the message that told of it
+    story.expect("on-call/mail", "resolved", "3h", contains="Class stop is back")
+    story.expect("on-call/pagerduty", "resolve", "3h", contains='-1"')
     story.expect_all("firing", "0s")
     story.expect("on-call/pagerduty", "trigger", "0s")
     story.expect("on-call/mail", "firing", "20m", contains="Class yield takes")
     story.expect("on-call/slack", "updated", "20m", contains="Class yield takes")
     story.expect("on-call/pagerduty", "trigger", "20m")
     story.expect_all("resolved", "30m", contains="Class yield is back")
-    story.expect("on-call/pagerduty", "resolve", "30m")
     story.ends("8d")
-    assert {debt.told for debt in story.world.state.load_debts(story.find("stop"))} == {"resolved"}
+    assert not any("yield" in text for text in story.texts("on-call/mail")[-1:])
+    ((_, handle, line),) = story.ears.threads[-1:]
+    assert (handle, "Class stop is back" in line) == ("C1:1", True)
+    debts = story.world.state.load_debts(story.find("stop"))
+    assert {(debt.told, debt.told_at) for debt in debts} == {("resolved", START + timedelta(hours=3))}
+
+
+def test_what_ends_silenced_while_another_message_fires_is_told_in_its_own(tell):
+    """The end of the first message's goes into the thread of the first message; the second stays as it is."""
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("10m").raises("yield")
+    story.at("20m").silences("subject=stop", length="7d", by="ada", reason="known")
+    story.at("30m").clears("yield")
+    story.at("1h").raises("bus")
+    story.at("2h").clears("stop")
+    story.at("3h").clears("bus")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/mail", "firing", "10m")
+    story.expect("on-call/slack", "updated", "10m")
+    story.expect_all("resolved", "30m", contains="Class yield is back")
+    story.expect_all("firing", "1h", contains="Class bus takes")
+    story.expect_all("resolved", "2h", contains="Class stop is back")
+    story.expect_all("resolved", "3h", contains="Class bus is back")
+    story.ends("5h")
+    posted = [one for one in story.ears.heard if one.target == "on-call/slack"]
+    assert "bus" not in posted[-2].text
+    assert "stop" not in posted[-1].text
+    handles = [handle for _, handle, _ in story.ears.threads]
+    assert handles[0] == handles[1] == handles[2] != handles[3]
+
+
+def test_a_newcomer_beside_what_is_silenced_and_was_left_behind_waits_to_the_second(tell):
+    story = tell(MONITORS + "routes: {receiver: on-call, group_wait: 30s}")
+    story.at("0s").raises("stop")
+    story.at("10m").raises("yield")
+    story.at("20m").silences("subject=stop", length="7d", by="ada", reason="known")
+    story.at("30m").clears("yield")
+    story.at("1h5s").raises("bus")
+    story.expect_all("firing", "30s")
+    story.expect("on-call/mail", "firing", "10m")
+    story.expect("on-call/slack", "updated", "10m")
+    story.expect_all("resolved", "30m", contains="Class yield is back")
+    story.expect_all("firing", "1h35s", contains="Class bus takes")
+    story.ends("2h")
+
+
+def test_a_worse_one_does_not_wait_where_what_is_silenced_rose_unheard(tell):
+    story = tell()
+    story.at("0s").raises("stop", severity="warning")
+    story.at("1m").silences("subject=stop", length="9h", by="ada", reason="known")
+    story.at("2m").raises("stop", severity="critical")
+    story.at("2m10s").raises("bus", severity="info")
+    story.at("3m").raises("yield", severity="critical")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/slack", "updated", "3m")
+    story.expect("on-call/slack", "worsened", "3m", contains="Class yield takes")
+    story.expect("on-call/mail", "firing", "3m", contains="Class yield takes")
+    story.ends("30m")
 
 
 def test_what_came_and_went_untold_does_not_end_the_message_of_what_is_silenced(tell):

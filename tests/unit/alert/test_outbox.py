@@ -16,8 +16,8 @@ from sagewatch.alert.outbox import (
     Spare,
     build_content,
     decide_announcement,
-    settle,
 )
+from sagewatch.alert.settling import build_wait, settle, settle_spare
 from sagewatch.finding import Severity
 from sagewatch.incident.model import Progress, State
 from sagewatch.incident.muting import Mute
@@ -50,8 +50,8 @@ class Receiver:
             if isinstance(decision, Hold):
                 return decision
             if isinstance(decision, Spare):
-                for name in decision.incidents:
-                    self.members[name] = msgspec.structs.replace(self.members[name], told="spared")
+                self.ledger, spared = settle_spare(self.ledger, members, decision)
+                self.members |= {one.incident_id: one for one in spared}
                 continue
             self.heard.append(str(decision.kind))
             thread = "1700.1" if self.policy.in_place else None
@@ -166,8 +166,10 @@ def test_crash_between_send_and_record_repeats_the_message():
 
 def test_group_waits_for_company_and_tells_all_at_once():
     receiver = Receiver(MAIL, Timers(wait=timedelta(seconds=30)))
-    assert receiver.tell(build_incident(), now=100) == Hold("group_wait", at(130))
-    assert receiver.tell(another(), now=110) == Hold("group_wait", at(130))
+    assert receiver.tell(build_incident(), now=100) == Hold(
+        "group_wait", at(130), build_incident().incident_id
+    )
+    assert receiver.tell(another(), now=110) == Hold("group_wait", at(130), build_incident().incident_id)
     receiver.tell(now=130)
     assert receiver.heard == ["firing"]
     assert {one.told for one in receiver.members.values()} == {"firing"}
@@ -176,7 +178,7 @@ def test_group_waits_for_company_and_tells_all_at_once():
 def test_who_joins_later_is_told_after_the_interval():
     receiver = Receiver(MAIL)
     receiver.tell(build_incident(), now=100)
-    assert receiver.tell(another(), now=110) == Hold("group_interval", at(400))
+    assert receiver.tell(another(), now=110) == Hold("group_interval", at(400), "b")
     receiver.tell(now=400)
     assert receiver.heard == ["firing", "firing"]
 
@@ -246,3 +248,76 @@ def test_no_order_of_states_tells_a_resolved_without_its_firing():
             receiver.tell(incident)
         assert receiver.heard == ["firing", "resolved"]
         assert Kind(receiver.ledger.told) is Kind.RESOLVED
+
+
+def test_two_who_were_left_behind_and_end_together_are_told_in_one_word():
+    receiver = Receiver(MAIL)
+    first, second, third = build_incident(), another(), another("c")
+    receiver.tell(first, second, third)
+    receiver.tell(msgspec.structs.replace(third, state=State.RESOLVED), muted=[first, second])
+    receiver.tell(
+        resolve(first), msgspec.structs.replace(second, state=State.RESOLVED), muted=[first, second]
+    )
+    assert receiver.heard == ["firing", "resolved", "resolved"]
+    assert {one.told for one in receiver.members.values()} == {"resolved"}
+
+
+def test_a_key_stays_open_for_what_is_silenced_and_still_fires():
+    receiver = Receiver(Policy(in_place=True, keyed=True))
+    first, second = build_incident(), another()
+    receiver.tell(first, second)
+    held = receiver.tell(msgspec.structs.replace(second, state=State.RESOLVED), muted=[first])
+    assert (receiver.heard, held.reason) == (["firing"], "silenced")
+    receiver.tell(resolve(first), muted=[first])
+    assert receiver.heard == ["firing", "resolved"]
+    assert {one.told for one in receiver.members.values()} == {"resolved"}
+
+
+def test_a_key_that_an_older_version_closed_while_one_still_fired_is_not_closed_twice():
+    ledger = Ledger(group="g", receiver="r", told="resolved", generation=1, thread="g-1")
+    member = msgspec.structs.replace(see(resolve(build_incident())), told="firing", generation=1)
+    policy = Policy(in_place=True, keyed=True)
+    decision = decide_announcement(ledger, [member], {}, at(100), ALONE, policy)
+    assert isinstance(decision, Spare)
+    assert (decision.told, decision.reason) == ("closed", "resolved_with_its_group")
+
+
+@pytest.mark.parametrize("told", [None, "digested", "firing"])
+@pytest.mark.parametrize(("lost_in", "key"), [(1, None), (2, 2)])
+def test_the_end_of_what_was_perhaps_told_goes_by_the_key_of_the_lost_word(told, lost_in, key):
+    """Key 1 was opened by others and closed with them; key 2 was opened by the lost word alone."""
+    ledger = Ledger(group="g", receiver="r", told="resolved", generation=1, perhaps={"a": lost_in})
+    member = msgspec.structs.replace(
+        see(another("a", state=State.RESOLVED)), told=told, generation=1 if told == "firing" else 0
+    )
+    mutes = {"a": Mute("silenced", "x")}
+    policy = Policy(in_place=True, keyed=True)
+    decision = decide_announcement(ledger, [member], mutes, at(100), ALONE, policy)
+    if key is None:
+        assert isinstance(decision, Spare)
+        assert decision.told == "closed"
+    else:
+        assert (decision.kind, decision.generation, decision.tells) == (Kind.RESOLVED, key, ("a",))
+
+
+def test_a_key_that_was_perhaps_opened_for_two_is_closed_when_both_are_over():
+    ledger = Ledger(group="g", receiver="r", perhaps={"a": 1, "b": 1})
+    over, fires = see(another("a", state=State.RESOLVED)), see(another("b"))
+    mutes = {name: Mute("silenced", "x") for name in ("a", "b")}
+    policy = Policy(in_place=True, keyed=True)
+    assert isinstance(decide_announcement(ledger, [over, fires], mutes, at(100), ALONE, policy), Hold)
+    both = [over, msgspec.structs.replace(fires, state=State.RESOLVED)]
+    assert decide_announcement(ledger, both, mutes, at(100), ALONE, policy).tells == ("a", "b")
+    assert decide_announcement(ledger, [over, fires], mutes, at(100), ALONE, MAIL).tells == ("a",)
+
+
+def test_a_group_that_waits_is_as_bad_as_what_was_said_of_it():
+    """One that rose while it was silenced was never told as critical: another critical one does not wait for it."""
+    rose = msgspec.structs.replace(
+        see(another("a", severity=Severity.CRITICAL)),
+        told="firing",
+        told_severity=Severity.WARNING,
+        generation=1,
+    )
+    ledger = Ledger(group="g", receiver="r", told="firing", generation=1)
+    assert build_wait(ledger, [rose], at(100)).waits_rank == Severity.WARNING.rank

@@ -34,7 +34,7 @@ from sagewatch.state import OPEN_INCIDENTS, Due, write_entry, write_row
 MEMBER_KEPT = timedelta(days=2)
 OWED_KEPT = timedelta(days=90)
 """Of an incident that is over and whose receiver could not be told yet: longer than any outage that will be mended."""
-TOLD_TO_THE_END = frozenset({"resolved", "spared", "digested"})
+TOLD_TO_THE_END = frozenset({"resolved", "spared", "digested", "closed"})
 SILENCE_KEPT = timedelta(days=30)
 SETTLED_KEPT = timedelta(hours=1)
 PAUSE_KEPT = timedelta(days=1)
@@ -188,6 +188,7 @@ class AlertState:
             told_content=told.told_content,
             told_severity=told.told_severity,
             generation=told.generation,
+            thread=told.thread,
         )
 
     # Reasons ------------------------------------------------------------------------------------------
@@ -332,7 +333,8 @@ class AlertState:
 def _take_over(seen: Member, known: Member) -> Member:
     return msgspec.structs.replace(
         seen, joined_at=known.joined_at, told=known.told, told_at=known.told_at, told_content=known.told_content,
-        told_severity=_find_told_severity(known), generation=known.generation, version=known.version,
+        told_severity=_find_told_severity(known), generation=known.generation, thread=known.thread,
+        version=known.version,
     )  # fmt: skip
 
 

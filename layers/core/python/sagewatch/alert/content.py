@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sagewatch.alert.outbox import PERHAPS_TOLD, Kind
+from sagewatch.alert.ledger import Kind
+from sagewatch.alert.owed_ends import PERHAPS_TOLD
 from sagewatch.finding import SAMPLES_ON_PAGE, Severity
 from sagewatch.incident.amounts import clean_text, format_share, format_time
 from sagewatch.incident.describe import NAME_LIMIT, describe, name_class

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import msgspec
 
-from sagewatch.finding import Severity
+from sagewatch.finding import Severity, build_content_key
 from sagewatch.incident.model import State
 
 
@@ -53,15 +54,16 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     joined_at
         When it became part of the group.
     told
-        None, ``firing``, ``resolved``, ``digested`` (summed up), or ``spared`` (it came and went muted).
+        None, ``firing``, ``resolved``, ``digested`` (summed up), ``spared`` (it came and went muted), or ``closed``
+        (what told of it, or may have, had been closed by its key).
     flapping
         Its fingerprint opens too often: it is summed up.
     told_content
         ``content`` as it was then.
     told_severity
         The severity that the receiver was last spoken to about; a worse one is worth another word.
-    generation
-        The message that told of it.
+    generation, thread
+        The message that told of it, and the channel's handle of that.
     route
         The way through the routes that led to the receiver.
     """
@@ -83,6 +85,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     told_content: str | None = None
     told_severity: Severity | None = None
     generation: int = 0
+    thread: str | None = None
     route: str = ""
     version: int = 0
 
@@ -117,8 +120,9 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         Counts the messages: after "resolved" the next incident begins another.
     claimed_until
         Somebody is sending right now; after this time it died on the way.
-    claims
-        Incidents of which somebody who died on the way was about to tell for the first time: they may have been heard of.
+    perhaps
+        Incidents that may have been heard of, as somebody who died, or got no answer, was about to tell of them for the
+        first time; with the generation of the message that told.
     waits_until, waits_rank
         Until when the message waits, so that who joins meanwhile need not read the whole group; those of a
         worse rank do not wait.
@@ -142,7 +146,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     updates: int = 0
     claimed_until: datetime | None = None
-    claims: tuple[str, ...] = ()
+    perhaps: dict[str, int] = {}
     digested_at: datetime | None = None
     digest_open: bool = False
     waits_until: datetime | None = None
@@ -171,6 +175,8 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
         Incidents that the message is about, the one that speaks first.
     tells
         Those of them of which the receiver hears "firing" or "resolved" by it for the first time.
+    generation, thread
+        The message that it is about, and the handle of that, where it is not the one that the books go on with.
     """
 
     kind: Kind
@@ -179,6 +185,8 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
     in_place: bool
     shows: tuple[str, ...]
     tells: tuple[str, ...] = ()
+    generation: int | None = None
+    thread: str | None = None
 
 
 class Spare(msgspec.Struct, frozen=True):
@@ -187,8 +195,8 @@ class Spare(msgspec.Struct, frozen=True):
     Attributes
     ----------
     told
-        What the books are to say: ``spared`` of what came and went while muted; ``resolved``, or ``firing``, of
-        what the message had said, or may have said, before a crash kept it from the books.
+        What the books are to say: ``spared`` of what came and went while muted; ``firing`` of what the message may have
+        said before a crash kept it from the books; ``closed`` of what ended after its key had been closed.
     """
 
     incidents: tuple[str, ...]
@@ -205,7 +213,32 @@ class Hold(msgspec.Struct, frozen=True):
         Why, as a reason code.
     until
         Ask again then; None where only a change of an incident can make it worth asking.
+    first
+        The incident that asks for all who wait for company.
     """
 
     reason: str
     until: datetime | None = None
+    first: str | None = None
+
+
+def is_current(member: Member, ledger: Ledger) -> bool:
+    """Whether the message that the books go on with is the one that told of it."""
+    return member.generation == ledger.generation
+
+
+def is_left_behind(member: Member, ledger: Ledger) -> bool:
+    """Whether the message that told of it has ended without it: it was muted, and the others were over."""
+    ended = ledger.told != Kind.FIRING or not is_current(member, ledger)
+    return member.told == Kind.FIRING and ended
+
+
+def build_key(members: Sequence[Member]) -> str:
+    """The content key of a message about these."""
+    return build_content_key(*sorted(one.content for one in members))
+
+
+def order_members(members: Sequence[Member]) -> tuple[str, ...]:
+    """Their ids, the one that speaks first: not over, worst, earliest."""
+    ordered = sorted(members, key=lambda one: (one.over, -one.severity.rank, one.opened_at, one.incident_id))
+    return tuple(one.incident_id for one in ordered)

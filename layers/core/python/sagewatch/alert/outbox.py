@@ -1,19 +1,30 @@
 """What a receiver is told next, and why: pure decisions on what one message about a group has said so far.
 
-Incidents that a route groups share a message. A receiver that was told "firing" of an incident is owed exactly
-one "resolved", muted or not. Send, then record: a crash in between repeats a message; none is ever lost.
+Incidents that a route groups share a message. A receiver that was told "firing" of an incident is owed exactly one
+"resolved", muted or not: with the message that told of it, or alone where that has ended already
+(``alert.owed_ends``). Send, then record (``alert.settling``): a crash in between repeats a message; none is ever lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-import msgspec
-
-from sagewatch.alert.ledger import Hold, Kind, Ledger, Member, Policy, Send, Spare
-from sagewatch.finding import Severity, build_content_key
+from sagewatch.alert.ledger import (
+    Hold,
+    Kind,
+    Ledger,
+    Member,
+    Policy,
+    Send,
+    Spare,
+    build_key,
+    is_current,
+    is_left_behind,
+    order_members,
+)
+from sagewatch.alert.owed_ends import find_lost, find_owed_end
+from sagewatch.finding import build_content_key
 from sagewatch.incident.model import Incident, State
 from sagewatch.incident.muting import Mute
 from sagewatch.incident.routing import Timers
@@ -27,20 +38,13 @@ __all__ = [
     "Send",
     "Spare",
     "build_content",
-    "build_wait",
     "decide_announcement",
-    "find_wait",
-    "is_left_behind",
-    "settle",
 ]
 
 LARGE_GROUP = 10
 """Members above which a message is changed in place at most once in ``LARGE_GROUP_EVERY``."""
 
 LARGE_GROUP_EVERY = timedelta(seconds=30)
-
-PERHAPS_TOLD = "perhaps_told"
-"""Reason of an end that is owed because somebody who died may have told of the beginning."""
 
 DIGEST_OVER = "digest_over"
 """Reason of the end of a summary, where a channel keeps one open until it is told of the end."""
@@ -87,36 +91,32 @@ def decide_announcement(
     digest
         How often what comes and goes is summed up.
     """
+    lost = find_lost(ledger, members, mutes)
     unheard = [
-        one for one in members if one.incident_id not in mutes and _is_unheard(one, ledger, now, digest)
+        one
+        for one in members
+        if one.incident_id not in mutes and one not in lost and _is_unheard(one, ledger, now, digest)
     ]
     fresh = [one for one in unheard if not _is_summed_up(one, now, digest)]
     summed = [one for one in unheard if one not in fresh]
     if summed and (ledger.digested_at is None or now >= ledger.digested_at + digest):
-        shows = _order(summed)
-        key = _key(summed)
+        shows = order_members(summed)
+        key = build_key(summed)
         return Send(
             kind=Kind.DIGEST, reason="flapping", content=key, in_place=False, shows=shows, tells=shows
         )
     if policy.keyed and ledger.digest_open and (summed := _find_ended_summary(members)):
         return Send(
-            kind=Kind.RESOLVED, reason=DIGEST_OVER, content=_key(summed), in_place=False, shows=_order(summed)
-        )
-    if ledger.told != Kind.FIRING and (lost := _find_perhaps_told(ledger, members, mutes)):
-        # Told once too often is better than an alert that nobody ever ends.
-        tells = _order(lost)
-        return Send(
             kind=Kind.RESOLVED,
-            reason=PERHAPS_TOLD,
-            content=_key(lost),
+            reason=DIGEST_OVER,
+            content=build_key(summed),
             in_place=False,
-            shows=tells,
-            tells=tells,
+            shows=order_members(summed),
         )
-    told = [one for one in members if one.told in {"firing", "resolved"} and _is_current(one, ledger)]
+    if (end := find_owed_end(ledger, members, mutes, lost, policy, begins=bool(fresh))) is not None:
+        return end
+    told = [one for one in members if one.told in {"firing", "resolved"} and is_current(one, ledger)]
     shown = [one for one in told if not is_left_behind(one, ledger)]
-    if (spare := _find_spare(ledger, members, mutes)) is not None:
-        return spare
     if ledger.told == Kind.FIRING:
         return _decide_while_firing(ledger, members, mutes, fresh, shown, now, timers, policy)
     if fresh:
@@ -126,7 +126,9 @@ def decide_announcement(
     silent = [mutes[one.incident_id] for one in shown if one.incident_id in mutes]
     if silent:
         # The end was owed; what a diagnosis found since is not, while any of them is muted.
-        return Hold(NEWS_WAITS, silent[0].until) if ledger.content != _key(shown) else Hold("already_told")
+        return (
+            Hold(NEWS_WAITS, silent[0].until) if ledger.content != build_key(shown) else Hold("already_told")
+        )
     return _tell_news(ledger, shown, now, policy, _hold_muted(members, mutes, "already_told"))
 
 
@@ -152,11 +154,12 @@ def _decide_while_firing(
     if fresh and not (over and policy.in_place and ledger.thread is not None):
         return _tell_joined(ledger, fresh, loud, shown, now, timers, policy)
     # Who joined and is over, too, is in the last word of a message that can change: one end, not two. Whoever is
-    # muted withholds no end from those who are not, but keeps open what told of nobody else.
-    if over and (loud or not withheld):
+    # muted withholds no end from those who are not, but keeps open what told of nobody else, and a key, which would
+    # say of all that shares it that it is over.
+    if over and not (withheld and (policy.keyed or not loud)):
         return Send(
-            kind=Kind.RESOLVED, reason="resolve_owed", content=_key(everyone), in_place=policy.in_place,
-            shows=_order(everyone), tells=tuple(one.incident_id for one in everyone if one.told != "resolved"),
+            kind=Kind.RESOLVED, reason="resolve_owed", content=build_key(everyone), in_place=policy.in_place,
+            shows=order_members(everyone), tells=tuple(one.incident_id for one in everyone if one.told != "resolved"),
         )  # fmt: skip
     if not audible:
         return _hold_muted(members, mutes, "muted")
@@ -165,112 +168,12 @@ def _decide_while_firing(
         return again
     rest = _hold_muted(members, mutes, "already_told", again.until)
     # That something became muted is no news: the message that shows it stays until there is some.
-    return rest if ledger.content == _key(shown) else _tell_news(ledger, loud, now, policy, rest)
-
-
-def settle(
-    ledger: Ledger, members: Iterable[Member], send: Send, now: datetime, *, thread: str | None = None
-) -> tuple[Ledger, list[Member]]:
-    """The ledger, and the members of which something else has been told, after a message went out.
-
-    Parameters
-    ----------
-    thread
-        The channel's handle of the message, where it gave one.
-    """
-    members = tuple(members)
-    ledger = msgspec.structs.replace(ledger, members=len(members))
-    left = tuple(one for one in ledger.claims if one not in send.tells)
-    ledger = msgspec.structs.replace(
-        ledger, claimed_until=None, claims=left, attempts=0, retry_at=None, refused=None
-    )
-    if send.kind is Kind.DIGEST:
-        summed = msgspec.structs.replace(ledger, digested_at=now, digest_open=True)
-        return summed, _note_told(members, send, "digested", now, 0)
-    if send.reason == DIGEST_OVER:
-        return msgspec.structs.replace(ledger, digest_open=False), []
-    if send.reason == PERHAPS_TOLD:
-        # Of a message that the books do not know: the one that they know stays as it is.
-        return ledger, _note_told(members, send, Kind.RESOLVED.value, now, 0)
-    begins = send.kind is Kind.FIRING and ledger.told != Kind.FIRING
-    told = send.kind.value if send.kind in {Kind.FIRING, Kind.RESOLVED} else ledger.told
-    generation = ledger.generation + begins
-    pings = send.kind is Kind.WORSENED or not (
-        send.kind is Kind.UPDATED or (send.in_place and ledger.thread is not None)
-    )
-    settled = msgspec.structs.replace(
-        ledger,
-        told=told,
-        told_at=now,
-        pinged_at=now if pings else ledger.pinged_at,
-        content=send.content,
-        thread=thread or (None if begins else ledger.thread),
-        generation=generation,
-        updates=0 if begins else ledger.updates + (send.kind is Kind.UPDATED),
-        waits_until=None,
-    )
-    as_what = Kind.RESOLVED if send.kind is Kind.RESOLVED else Kind.FIRING
-    shown = set(send.shows) if pings else set()
-    risen = {one.incident_id for one in members if one.worsened and one.incident_id in shown}
-    return settled, _note_told(members, send, as_what.value, now, generation, risen)
-
-
-def _note_told(
-    members: Iterable[Member],
-    send: Send,
-    told: str,
-    now: datetime,
-    generation: int,
-    also: AbstractSet[str] = frozenset(),
-) -> list[Member]:
-    told_of = also | set(send.tells)
-    return [
-        msgspec.structs.replace(
-            one,
-            told=told,
-            told_at=now,
-            told_content=one.content,
-            told_severity=one.severity,
-            generation=generation,
-        )
-        for one in members
-        if one.incident_id in told_of
-    ]
-
-
-def find_wait(ledger: Ledger, member: Member, now: datetime, timers: Timers) -> Hold | None:
-    """What a member learns from the ledger alone: the group waits, or all of this one was told; None: read on.
-
-    Of a thousand incidents that come at once, one reads the whole group.
-    """
-    if member.told == Kind.FIRING and member.told_content == member.content and member.state is State.OPEN:
-        known = ledger.told == Kind.FIRING and _is_current(member, ledger) and ledger.retry_at is None
-        again = ledger.pinged_at + timers.repeat if known and ledger.pinged_at else now
-        return Hold("already_told", again) if now < again else None
-    if ledger.waits_until is None or now >= ledger.waits_until or member.told is not None:
-        return None
-    if member.severity.rank > ledger.waits_rank:
-        return None
-    return Hold("group_waits", ledger.waits_until)
-
-
-def build_wait(ledger: Ledger, members: Iterable[Member], until: datetime) -> Ledger:
-    """The ledger of a group that waits."""
-    told = [one.severity.rank for one in members if one.told == Kind.FIRING and _is_current(one, ledger)]
-    begun = ledger.told == Kind.FIRING
-    rank = max(told, default=-1) if begun else max(severity.rank for severity in Severity)
-    return msgspec.structs.replace(ledger, waits_until=until, waits_rank=rank)
+    return rest if ledger.content == build_key(shown) else _tell_news(ledger, loud, now, policy, rest)
 
 
 def _is_summed_up(member: Member, now: datetime, digest: timedelta) -> bool:
     """What comes and goes; once it stays for as long as a summary covers, it is told like any other."""
     return member.flapping and (member.over or now < member.opened_at + digest)
-
-
-def is_left_behind(member: Member, ledger: Ledger) -> bool:
-    """Whether the message that told of it has ended without it: it was muted, and the others were over."""
-    ended = ledger.told != Kind.FIRING or not _is_current(member, ledger)
-    return member.told == Kind.FIRING and ended
 
 
 def _is_unheard(member: Member, ledger: Ledger, now: datetime, digest: timedelta) -> bool:
@@ -281,50 +184,27 @@ def _is_unheard(member: Member, ledger: Ledger, now: datetime, digest: timedelta
     return member.told is None
 
 
-def _find_spare(ledger: Ledger, members: Sequence[Member], mutes: Mapping[str, Mute]) -> Spare | None:
-    unheard = [
-        one.incident_id for one in members if one.told is None and one.over and one.incident_id in mutes
-    ]
-    perhaps = tuple(one for one in unheard if one in ledger.claims)
-    if perhaps:
-        # The group's message is firing, and may say so: its end is theirs.
-        return Spare(perhaps, told=Kind.FIRING.value, reason=PERHAPS_TOLD)
-    if unheard:
-        return Spare(tuple(unheard))
-    left = tuple(one.incident_id for one in members if one.over and is_left_behind(one, ledger))
-    return Spare(left, told=Kind.RESOLVED.value, reason="resolved_with_its_group") if left else None
-
-
 def _find_ended_summary(members: Sequence[Member]) -> list[Member]:
     """All that was summed up, once it is over; nothing before."""
     summed = [one for one in members if one.told == "digested"]
     return summed if all(one.over for one in summed) else []
 
 
-def _find_perhaps_told(ledger: Ledger, members: Sequence[Member], mutes: Mapping[str, Mute]) -> list[Member]:
-    """What is over and muted, and was perhaps told as firing by somebody who died before the books said so."""
-    return [
-        one
-        for one in members
-        if one.told is None and one.over and one.incident_id in mutes and one.incident_id in ledger.claims
-    ]
-
-
-def _is_current(member: Member, ledger: Ledger) -> bool:
-    return member.generation == ledger.generation
-
-
 def _begin(fresh: Sequence[Member], now: datetime, timers: Timers) -> Send | Hold:
     ready = min(one.joined_at for one in fresh) + timers.wait
     if now < ready:
-        return Hold("group_wait", ready)
+        return Hold("group_wait", ready, _find_first(fresh))
     reason = "resolved_before_told" if all(one.over for one in fresh) else "new_incident"
     if all(one.told == Kind.FIRING for one in fresh):
         reason = "still_firing_unmuted"
-    shows = _order(fresh)
+    shows = order_members(fresh)
     return Send(
-        kind=Kind.FIRING, reason=reason, content=_key(fresh), in_place=False, shows=shows, tells=shows
+        kind=Kind.FIRING, reason=reason, content=build_key(fresh), in_place=False, shows=shows, tells=shows
     )
+
+
+def _find_first(fresh: Sequence[Member]) -> str:
+    return min(fresh, key=lambda one: (one.joined_at, one.incident_id)).incident_id
 
 
 def _tell_joined(
@@ -341,16 +221,16 @@ def _tell_joined(
     known = max(((one.told_severity or one.severity).rank for one in shown), default=-1)
     worse = max(one.severity.rank for one in fresh) > known
     if now < ready and not worse:
-        return Hold("group_interval", ready)
+        return Hold("group_interval", ready, _find_first(fresh))
     everyone = [*fresh, *loud]
     in_place = policy.in_place and ledger.thread is not None
     return Send(
         # A change in place wakes nobody: a worse one speaks up.
         kind=(Kind.WORSENED if worse else Kind.UPDATED) if in_place else Kind.FIRING,
         reason="worse_incident_joined" if worse else "incident_joined",
-        content=_key(everyone),
+        content=build_key(everyone),
         in_place=in_place,
-        shows=_order(everyone),
+        shows=order_members(everyone),
         tells=tuple(one.incident_id for one in fresh),
     )
 
@@ -360,13 +240,13 @@ def _tell_worsened(
 ) -> Send:
     """Whoever heard "warning" is woken by "critical": at once, whatever interval the group keeps."""
     everyone = [*fresh, *shown]
-    first = _order(worsened)
+    first = order_members(worsened)
     return Send(
         kind=Kind.WORSENED,
         reason="severity_rose",
-        content=_key(everyone),
+        content=build_key(everyone),
         in_place=policy.in_place,
-        shows=(*first, *(one for one in _order(everyone) if one not in first)),
+        shows=(*first, *(one for one in order_members(everyone) if one not in first)),
         tells=tuple(one.incident_id for one in fresh),
     )
 
@@ -384,13 +264,19 @@ def _decide_again(
         reason, due = "acknowledged_but_open", max(spoken, taken) + timers.remind
     if now < due:
         return Hold("already_told", due)
-    return Send(kind=Kind.REPEATED, reason=reason, content=_key(shown), in_place=False, shows=_order(shown))
+    return Send(
+        kind=Kind.REPEATED,
+        reason=reason,
+        content=build_key(shown),
+        in_place=False,
+        shows=order_members(shown),
+    )
 
 
 def _tell_news(
     ledger: Ledger, shown: Sequence[Member], now: datetime, policy: Policy, otherwise: Hold
 ) -> Send | Hold:
-    content = _key(shown)
+    content = build_key(shown)
     if ledger.content == content:
         return otherwise
     if not policy.in_place or ledger.thread is None:
@@ -398,7 +284,7 @@ def _tell_news(
     every = max(policy.every, LARGE_GROUP_EVERY if len(shown) > LARGE_GROUP else timedelta(0))
     if ledger.told_at is not None and now < ledger.told_at + every:
         return Hold("updated_too_recently", ledger.told_at + every)
-    return Send(kind=Kind.UPDATED, reason="news", content=content, in_place=True, shows=_order(shown))
+    return Send(kind=Kind.UPDATED, reason="news", content=content, in_place=True, shows=order_members(shown))
 
 
 def _hold_muted(
@@ -408,13 +294,3 @@ def _hold_muted(
     held = [mutes[one.incident_id] for one in members if one.incident_id in mutes and not one.over]
     ends = [end for end in (until, *(mute.until for mute in held)) if end is not None]
     return Hold(held[0].reason if held else otherwise, min(ends, default=None))
-
-
-def _key(members: Sequence[Member]) -> str:
-    return build_content_key(*sorted(one.content for one in members))
-
-
-def _order(members: Sequence[Member]) -> tuple[str, ...]:
-    """The one that speaks first: not over, worst, earliest."""
-    ordered = sorted(members, key=lambda one: (one.over, -one.severity.rank, one.opened_at, one.incident_id))
-    return tuple(one.incident_id for one in ordered)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sagewatch.alert.ledger import Kind, Ledger, Member
-from sagewatch.alert.outbox import is_left_behind
+from sagewatch.alert.ledger import Kind, Ledger, Member, is_left_behind
 from sagewatch.incident.amounts import format_time
 from sagewatch.incident.muting import Mute
 
 
 def tell_wait(
-    ledger: Ledger, member: Member | None, pause: datetime | None, now: datetime, company: Mute | None = None
+    ledger: Ledger,
+    member: Member | None,
+    pause: datetime | None,
+    now: datetime,
+    company: Mute | None = None,
+    mute: Mute | None = None,
 ) -> str:
     """Why the receiver was not told more yet, with the reason code; empty where nothing waits.
 
@@ -23,6 +27,8 @@ def tell_wait(
         Until when the receiver's channel is left alone, whatever it is about.
     company
         What mutes another incident of the group now, where something does.
+    mute
+        What mutes the incident itself now.
     """
     if ledger.claimed_until is not None and now < ledger.claimed_until:
         return "It is being told at this moment [being_sent_by_another]."
@@ -32,15 +38,29 @@ def tell_wait(
         return f"It is called again{tried} at {format_time(again)} [receiver_is_down]."
     if ledger.refused is not None:
         return "It refused the last message for good, which is a dead letter [receiver_refused]."
-    if member is not None and is_left_behind(member, ledger):
-        return "Its message ended without it while it was muted; if it still fires then, it is told anew [muted]."
-    if member is None or member.told is not None:
+    if member is None:
+        return ""
+    left = is_left_behind(member, ledger)
+    if left and not member.over and mute is not None:
+        return (
+            f"Its message ended without it while it was muted{_tell_until(mute)}; if it fires longer than that, it is told anew, and "
+            f"its end is told whenever it comes [{mute.reason}]."
+        )
+    if member.over and member.told == Kind.FIRING and not left and company is not None:
+        return f"It is over; the message that it shares stays open while another is muted{_tell_until(company)} [{company.reason}]."
+    if member.told is not None and not left:
         return ""
     if ledger.waits_until is not None and now < ledger.waits_until:
         begun = ledger.told == Kind.FIRING
         what = "The next word of its group" if begun else "The first word of its group"
         return f"{what} waits for company until {format_time(ledger.waits_until)} [{'group_interval' if begun else 'group_wait'}]."
     if member.over and ledger.told == Kind.FIRING and company is not None:
-        until = f" until {format_time(company.until)}" if company.until else ""
-        return f"It was over before it was told; its message stays as it is while another is muted{until} [{company.reason}]."
+        return (
+            "It was over before it was told; its message stays as it is while another is muted"
+            f"{_tell_until(company)} [{company.reason}]."
+        )
     return ""
+
+
+def _tell_until(mute: Mute) -> str:
+    return f" until {format_time(mute.until)}" if mute.until else ""

@@ -53,18 +53,22 @@ def find_waits(incident: Incident, store: Store, now: datetime) -> Iterator[tupl
     for debt in store.state.load_debts(incident.incident_id):
         ledger = store.alerts.load_ledger(debt.group, debt.receiver)
         member = store.alerts.load_member(debt.group, debt.receiver, incident.incident_id)
-        company = None
-        if member is not None and member.over and member.told is None:
+        company = mute = None
+        if member is not None and member.over and member.told in {None, "firing"}:
             company = find_company(debt, store, now)
-        yield debt, tell_wait(ledger, member, store.alerts.load_pause(debt.receiver), now, company)
+        if member is not None and not member.over:
+            mute = find_mute(member.incident_id, member.labels, load_quiet(store.world, now), now)
+        yield debt, tell_wait(ledger, member, store.alerts.load_pause(debt.receiver), now, company, mute)
 
 
 def find_company(debt: Debt, store: Store, now: datetime) -> Mute | None:
-    """What mutes another, open incident of the same message for the shortest time; None where nothing does."""
+    """What mutes the open incidents of the same message for the shortest time; None where one of them is not muted."""
     quiet = load_quiet(store.world, now)
     others = [one for one in store.alerts.load_group(debt.group, debt.receiver).members if not one.over]
-    mutes = (find_mute(one.incident_id, one.labels, quiet, now) for one in others)
-    known = (mute for mute in mutes if mute is not None)
+    mutes = [find_mute(one.incident_id, one.labels, quiet, now) for one in others]
+    known = [mute for mute in mutes if mute is not None]
+    if len(known) < len(mutes):
+        return None
     return min(known, key=lambda mute: (mute.until is None, mute.until or now), default=None)
 
 

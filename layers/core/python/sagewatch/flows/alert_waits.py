@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
 
-from sagewatch.alert.outbox import Hold, Ledger, Send, build_wait, is_left_behind
+from sagewatch.alert.outbox import Hold, Ledger, Send
+from sagewatch.alert.settling import build_wait
 from sagewatch.alert_state import Group
 from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
 from sagewatch.flows.incident_changes import build_due
@@ -33,15 +35,22 @@ def keep_failure(
     incident: Incident,
     claimed: Ledger,
     send: Send,
+    words: Mapping[str, int],
     error: DeliveryError | RetryError | ConfigurationError,
     world: World,
     rounds: int,
 ) -> Hold:
-    """Remember that the receiver did not take it: what can heal is tried again, the rest is a dead letter."""
+    """Remember that the receiver did not take it: what can heal is tried again, the rest is a dead letter.
+
+    Parameters
+    ----------
+    words
+        Whom the message was the first word of.
+    """
     now = world.now()
     free = msgspec.structs.replace(claimed, claimed_until=None, attempts=claimed.attempts + 1)
     if not isinstance(error, ConfigurationError) and error.perhaps_taken:
-        free = msgspec.structs.replace(free, claims=tuple(dict.fromkeys((*free.claims, *send.tells))))
+        free = msgspec.structs.replace(free, perhaps={**free.perhaps, **words})
     data: dict[str, str | int | float | bool | None] = {"receiver": claimed.receiver, "kind": send.kind.value}
     if isinstance(error, RetryError) or (isinstance(error, DeliveryError) and error.recoverable):
         seconds = error.after_seconds
@@ -95,14 +104,11 @@ def wait_for_receiver(incident: Incident, ledger: Ledger, until: datetime, world
 
 def wake_later(incident: Incident, group: Group, hold: Hold, world: World, rounds: int) -> None:
     """Ask to be woken when a group's wait is over; the first who waits asks for all, and writes it down."""
-    waiting = [one for one in group.members if one.told is None or is_left_behind(one, group.ledger)]
     if hold.reason not in {"group_wait", "group_interval"} or hold.until is None:
         return
     if group.ledger.waits_until != hold.until:
         with contextlib.suppress(ConflictError):  # somebody else was faster, with the same or with news
             world.alerts.save_ledger(build_wait(group.ledger, group.members, hold.until))
-    # What was summed up and stays is told anew: it waits, too, and is neither untold nor left behind.
-    first = min(waiting or group.members, key=lambda one: (one.joined_at, one.incident_id))
     left = hold.until - world.now()
-    if first.incident_id == incident.incident_id and left <= WAKE_AT_MOST:
+    if hold.first == incident.incident_id and left <= WAKE_AT_MOST:
         _wake(incident, max(left.total_seconds(), 0), rounds, world)

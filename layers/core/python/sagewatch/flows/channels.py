@@ -63,6 +63,8 @@ def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: 
         AWS could not take it now.
     """
     name, _, channel = ledger.receiver.rpartition("/")
+    if send.generation is not None:
+        ledger = msgspec.structs.replace(ledger, thread=send.thread)
     if channel == "mail":
         mail = render_mail(announcement)
         world.mail.publish_mail(mail.subject, mail.body)
@@ -162,10 +164,11 @@ def _post_event(
     announcement: Announcement, ledger: Ledger, send: Send, channel: str, world: World
 ) -> str | None:
     """An event under a key that all messages about one thing share: sent twice, it is one."""
-    # An end that is not of the message the books know is of the one that would have come next.
-    begins = send.kind in {Kind.FIRING, Kind.RESOLVED} and not send.in_place
+    begins = send.kind is Kind.FIRING and not send.in_place
     key = f"{ledger.group}-{ledger.generation + 1}" if begins or not ledger.thread else ledger.thread
-    if send.kind is Kind.DIGEST or send.reason == DIGEST_OVER:
+    if send.generation is not None:
+        key = f"{ledger.group}-{send.generation}"
+    elif send.kind is Kind.DIGEST or send.reason == DIGEST_OVER:
         key = f"{ledger.group}-digest"
     render = render_pagerduty if channel == "pagerduty" else render_webhook
     world.hooks.post_hook(ledger.receiver, render(announcement, key), world.now())

@@ -5,7 +5,7 @@ A crash between sending and recording repeats a message after the claim has laps
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -21,10 +21,9 @@ from sagewatch.alert.outbox import (
     Spare,
     build_content,
     decide_announcement,
-    find_wait,
-    is_left_behind,
-    settle,
 )
+from sagewatch.alert.owed_ends import find_first_words
+from sagewatch.alert.settling import find_wait, settle, settle_spare
 from sagewatch.alert_state import TOLD_TO_THE_END, Group
 from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
 from sagewatch.flows.alert_waits import BY, keep_failure, wait_for_receiver, wake_later
@@ -133,7 +132,8 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
     member = world.alerts.load_member(target.group, target.name, incident.incident_id)
     settled = incident.state is State.RESOLVED and member is not None and member.told in TOLD_TO_THE_END
     owes_end = POLICIES[target.name.rpartition("/")[2]].keyed and group.ledger.digest_open
-    settled = settled and hold.reason != NEWS_WAITS and not owes_end
+    perhaps = incident.incident_id in group.ledger.perhaps
+    settled = settled and hold.reason != NEWS_WAITS and not owes_end and not perhaps
     known = member is not None and member.told is not None
     return Outcome(tuple(sorted(told)), hold.until, settled, known)
 
@@ -143,17 +143,15 @@ def _claim(ledger: Ledger, world: World) -> Ledger:
     return world.alerts.save_ledger(msgspec.structs.replace(ledger, claimed_until=world.now() + CLAIM))
 
 
-def _note_first_words(claimed: Ledger, send: Send, world: World) -> Ledger:
+def _note_first_words(claimed: Ledger, words: Mapping[str, int], world: World) -> Ledger:
     """The ledger to save next; the stored one says whom the message is the first word of, right before it goes out.
 
-    Whoever dies before the books say more leaves that behind; whoever does not takes it back. A summary is the first
-    word of nothing: nobody is owed the end of what it counts.
+    Whoever dies before the books say more leaves that behind; whoever does not takes it back.
     """
-    if not send.tells or send.kind is Kind.DIGEST:
+    if not words:
         return claimed
-    claims = tuple(dict.fromkeys((*claimed.claims, *send.tells)))
-    saved = world.alerts.save_ledger(msgspec.structs.replace(claimed, claims=claims))
-    return msgspec.structs.replace(saved, claims=claimed.claims)
+    saved = world.alerts.save_ledger(msgspec.structs.replace(claimed, perhaps={**claimed.perhaps, **words}))
+    return msgspec.structs.replace(saved, perhaps=claimed.perhaps)
 
 
 def _decide(group: Group, target: Target, quiet: Quiet, world: World, *, forced: bool) -> Send | Spare | Hold:
@@ -186,7 +184,7 @@ def _look_again(
     """
     for _ in range(_LOOKS):
         group = world.alerts.load_group(target.group, target.name)
-        free = msgspec.structs.replace(group.ledger, claimed_until=None, claims=claimed.claims)
+        free = msgspec.structs.replace(group.ledger, claimed_until=None, perhaps=claimed.perhaps)
         decision = _decide(msgspec.structs.replace(group, ledger=free), target, quiet, world, forced=forced)
         if not isinstance(decision, Send):
             break
@@ -220,29 +218,16 @@ def _build_member(incident: Incident, now: datetime, world: World, route: str) -
     )
 
 
-def _ended_after(member: Member, ledger: Ledger) -> bool:
-    ended, told = member.resolved_at, ledger.told_at
-    return is_left_behind(member, ledger) and ended is not None and told is not None and ended > told
-
-
 def _spare(group: Group, spare: Spare, world: World) -> None:
-    ledger = group.ledger
-    spared = [
-        # What was over only after its message had ended is no part of it: no news for that message.
-        msgspec.structs.replace(
-            one, told=spare.told, generation=0 if _ended_after(one, ledger) else ledger.generation
-        )
-        for one in group.members
-        if one.incident_id in spare.incidents
-    ]
+    ledger, spared = settle_spare(group.ledger, group.members, spare)
     entry = Entry(
         at=world.now(),
         what="alert_spared",
         reason=spare.reason,
         by=BY,
-        data={"receiver": group.ledger.receiver},
+        data={"receiver": ledger.receiver},
     )
-    world.alerts.record_told(group.ledger, spared, lambda _: entry)
+    world.alerts.record_told(ledger, spared, lambda _: entry)
 
 
 def _send_and_record(
@@ -265,11 +250,12 @@ def _send_and_record(
             None,
         ),
     )
-    claimed = _note_first_words(claimed, send, world)
+    words = find_first_words(claimed, send)
+    claimed = _note_first_words(claimed, words, world)
     try:
         handle = send_message(announcement, claimed, send, world)
     except (DeliveryError, RetryError, ConfigurationError) as error:
-        return keep_failure(incident, claimed, send, error, world, rounds)
+        return keep_failure(incident, claimed, send, words, error, world, rounds)
     settled, changed = settle(claimed, members, send, world.now(), thread=handle)
     entry = _build_entry(claimed, send, world.now())
     world.alerts.record_told(settled, changed, lambda _: entry)

@@ -181,9 +181,10 @@ class Debt(msgspec.Struct, frozen=True, kw_only=True):
     route
         The way through the routes that led to it; empty where an older version stored it.
     told
-        The last state announced: None, ``firing``, ``resolved``, or ``spared`` (it came and went muted).
+        The last state announced, as in ``alert.ledger.Member``: None, ``firing``, ``resolved``, ``digested``,
+        ``spared`` (it came and went muted) or ``closed``.
     told_at
-        When that was.
+        When that was; None with ``firing`` where it was perhaps announced.
     """
 
     incident_id: str

@@ -1,7 +1,7 @@
 """Why nobody is told of an incident now: silences, maintenance windows, inhibition, staged detectors.
 
-Muted is not lost: who was told "firing" is told "resolved" all the same, and what is still open when the mute
-ends is told then. No automation begins for what is muted.
+Muted is not lost: who was told "firing" is told "resolved" all the same, whenever it ends, and what is still open
+when the mute ends and was not told, or is in no open message any more, is told then. No automation begins for what is muted.
 
 Source: Prometheus Alertmanager, ``silence``, ``inhibit`` and ``timeinterval``.
 """

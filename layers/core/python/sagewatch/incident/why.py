@@ -30,7 +30,8 @@ REASONS = {
     "flapping": "it opens more often than its budget allows, so it is summed up",
     "digest_over": "what was summed up is over, and the channel keeps a summary open until it hears so",
     "over_while_muted": "it came and went while it was muted",
-    "resolved_with_its_group": "the message that told of it had ended already",
+    "resolve_owed_alone": "who was told that it fires is owed the end, and the message that told of it had ended without it",
+    "resolved_with_its_group": "what told of it was closed by its key already",
     "still_firing_unmuted": "it still fires, and the message that told of it ended while it was muted",
     "perhaps_told": "it may have been told as firing before a crash kept that from the books, so its end is owed",
     "evidence_fell_back": "the evidence fell back",
@@ -146,10 +147,13 @@ def _tell_debt(debt: Debt) -> str:
     if debt.told is None:
         return f"{name} has been told nothing yet."
     at = f" at {format_time(debt.told_at)}" if debt.told_at else ""
+    if debt.told == "firing" and not at:
+        return f"{name} may have been told that it fires, and is owed the end."
     ends = {
         "firing": f"{name} was told that it fires{at} and is owed the end.",
         "resolved": f"{name} was told of the end{at} and is owed nothing.",
         "spared": f"{name} was told nothing: it came and went while muted.",
         "digested": f"{name} heard of it in a summary{at}.",
+        "closed": f"{name} is owed nothing: the alert that told of it, or may have, was closed by its key.",
     }
     return ends.get(debt.told, f"{name}: {debt.told}{at}.")
