@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from sagewatch.cli import cli
 from sagewatch.entry import handle
 from sagewatch.errors import RefusedError, RejectedInputError, RetryError
-from sagewatch.flows.ingest_report import ingest_report
+from sagewatch.flows.ingest_report import WITH_VIOLATIONS, WITHOUT_VIOLATIONS, ingest_report
 from sagewatch.flows.report_files import KEPT_AT_MOST
 from sagewatch.memory.sagemaker import MemorySageMaker
 from sagewatch.memory.world import MemoryObjects
@@ -416,6 +416,16 @@ def pick_again(described):
     """The run that a job was, and the one that is read from what is kept of its description."""
     run = recognise_run(described)
     return run, recognise_run(msgspec.to_builtins(pick_description(described, run)))
+
+
+@pytest.mark.parametrize("said", ["CompletedWithViolations: Job completed successfully with 3 violations of ada.",
+                                  "Completed: Job completed successfully with no violations. ada", "Completed: ada"])  # fmt: skip
+def test_of_a_run_that_completed_what_it_said_of_violations_is_kept_and_nothing_else(said):
+    job = {"ProcessingJobName": "n", "ProcessingJobStatus": "Completed", "Environment": {"THRESHOLD": "0.5"}}
+    _, again = pick_again({**job, "ExitMessage": said})
+    starts = [word for word in (WITH_VIOLATIONS, WITHOUT_VIOLATIONS) if said.startswith(word)]
+    assert again.message == "".join(starts)
+    assert "ada" not in again.message
 
 
 def is_same_run(described):

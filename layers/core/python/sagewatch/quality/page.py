@@ -31,7 +31,8 @@ _STYLE = f"""
 .sw th, .sw td {{ border: 1px solid #e2e8f0; padding: .25em .6em; text-align: left; vertical-align: top; }}
 .sw th {{ background: #f7fafc; }}
 .sw .wide {{ overflow-x: auto; }}
-.sw td.name {{ min-width: 8em; max-width: 20em; overflow-wrap: anywhere; }}
+.sw td.name {{ min-width: 8em; max-width: min(20em, 40vw); overflow-wrap: anywhere; background: #fff; }}
+.sw td.name, .sw th:first-child {{ position: sticky; left: -1px; z-index: 1; }}
 .sw td.n {{ text-align: right; white-space: nowrap; }}
 .sw tr.hit td {{ background: {TINT}; }}
 .sw tr.hit td.failed {{ background: {ORANGE}; }}

@@ -17,7 +17,7 @@ import msgspec
 from sagewatch.errors import RefusedError, RejectedInputError, RetryError
 from sagewatch.events.parse import read_place
 from sagewatch.evidence.report_redaction import redact_report
-from sagewatch.flows.ingest_report import WITH_VIOLATIONS
+from sagewatch.flows.ingest_report import WITH_VIOLATIONS, WITHOUT_VIOLATIONS
 from sagewatch.flows.report_files import KEPT_AT_MOST, UNDERSTOOD
 from sagewatch.flows.samples import list_sensitive
 from sagewatch.ports import StoredObject
@@ -129,7 +129,8 @@ def pick_description(described: Mapping[str, Any], run: Run) -> JobDescription:
     environment |= dict.fromkeys(known.environment.keys() & _LOOKED_FOR, REDACTED)
     message = name_cause(run.status, run.message)
     if run.status == "Completed":
-        message = WITH_VIOLATIONS if run.message.startswith(WITH_VIOLATIONS) else ""
+        said = (WITH_VIOLATIONS, WITHOUT_VIOLATIONS)
+        message = next((word for word in said if run.message.startswith(word)), "")
     return msgspec.structs.replace(
         known,
         environment=dict(sorted(environment.items())),
