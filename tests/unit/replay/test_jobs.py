@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -123,9 +124,10 @@ def keep(folder, world, events, monitors=MONITORS):
     known = dataclasses.replace(world, monitors=parse_monitors(monitors, "monitors.yml"))
     found = [*events, *world.bus.events]
     told = build_scene(world.settings, HOME)
-    scene, stand_ins = redact_scene(told), find_stand_ins(told, found)
+    jobs = keep_jobs(found, known)
+    scene, stand_ins = redact_scene(told), find_stand_ins(told, found, jobs)
     write_recording(folder / "events.jsonl", order_events(redact(one, stand_ins) for one in found), scene)
-    write_jobs(folder / scene.jobs, [redact_job(job, stand_ins) for job in keep_jobs(found, known)])
+    write_jobs(folder / scene.jobs, [redact_job(job, stand_ins) for job in jobs])
     (folder / "monitors.yml").write_text(monitors)
     return {job.record.name: job for job in load_jobs(folder, scene.jobs)}
 
@@ -299,6 +301,24 @@ def test_an_episode_that_began_before_the_recording_is_no_difference(tmp_path):
     assert compare(outcome, iterate_own(recording.events), ()) == []
 
 
+def test_what_began_after_such_an_episode_was_over_is_compared(tmp_path):
+    world = build_world()
+    jobs = [
+        run_job(world),
+        *(run_job(world, hour, rows=[], message="") for hour in (1, 2)),
+        run_job(world, 3),
+    ]
+    _, second, *_ = judge(world, *jobs)
+    told_of_the_first = next(n for n, one in enumerate(world.bus.events) if one["time"] == second["time"])
+    del world.bus.events[:told_of_the_first]
+    keep(tmp_path, world, jobs[1:])
+    recording, outcome, _ = play(tmp_path)
+    assert compare(outcome, iterate_own(recording.events), ()) == []
+    assert len({one.finding_id for one in outcome.findings}) == 1
+    silent = msgspec.structs.replace(outcome, findings=(), incidents=())
+    assert [one.what for one in compare(silent, iterate_own(recording.events), ())] == ["findings"]
+
+
 class AskedSageMaker(MemorySageMaker):
     """SageMaker that says no."""
 
@@ -371,6 +391,83 @@ def test_a_recording_again_replaces_what_was_kept_of_the_job(tmp_path):
     del world.objects.bodies[REPORTS, f"signs/{SCHEDULE}/{NOW:%Y/%m/%d/%H}/statistics.json"]
     assert keep(tmp_path, world, [event])[name].files.keys() == {"constraint_violations.json"}
     assert not (tmp_path / "jobs" / name / "statistics.json").exists()
+
+
+def test_a_recording_again_that_cannot_have_the_job_leaves_what_was_kept_of_it(tmp_path):
+    world = build_world()
+    event = run_job(world)
+    name = event["detail"]["ProcessingJobName"]
+    before = keep(tmp_path, world, [event])[name]
+    throttled = dataclasses.replace(world, jobs=AskedSageMaker(RetryError("throttled")))
+    assert keep(tmp_path, throttled, [event])[name] == before
+    (tmp_path / "jobs" / f"{name}.json").write_text("{")
+    assert keep(tmp_path, throttled, [event])[name].record.unplayed.endswith("(throttled)")
+
+
+def test_what_else_lies_in_a_folder_called_jobs_is_somebodys_own(tmp_path):
+    world = build_world()
+    keep(tmp_path, world, judge(world, run_job(world)))
+    (tmp_path / "jobs" / "mine.json").write_text('{"cron": "0 3 * * *"}')
+    (tmp_path / "jobs" / "list.json").write_text("[1, 2")
+    assert len(play(tmp_path)[1].jobs) == 1
+
+
+THEIRS, LOGS = "210987654321", "310987654321"
+
+
+def test_no_file_of_a_recording_names_an_account_or_anybody(tmp_path):
+    """Accounts that stand in the name of a bucket, an ARN or a report alone, and in nothing that the events say."""
+    world = build_world()
+    rows = [{**ROWS[0], "description": f"99% Integral; arn:aws:kms:eu-west-1:{LOGS}:key/k"}]
+    baseline = {
+        "InputName": "baseline",
+        "S3Input": {"S3Uri": f"s3://baselines-{THEIRS}-eu-west-1/b", "LocalPath": "/opt/b"},
+    }
+    job = run_job(
+        world, files={"constraint_violations.json": json.dumps({"violations": rows}),
+                      "statistics.json": json.dumps(STATISTICS),
+                      "where.json": json.dumps({"uri": f"s3://reports.{LOGS}/x", "table": {"bucket_name": f"{THEIRS}-x"}})},
+        ProcessingInputs=[baseline],
+    )  # fmt: skip
+    landed = {
+        "source": "aws.s3", "detail-type": "Object Created", "account": HOME, "region": "eu-west-1",
+        "time": NOW.isoformat(),
+        "detail": {"bucket": {"name": "captures-410987654321"}, "requester": THEIRS, "source-ip-address": "203.0.113.9",
+                   "object": {"key": "capture/x", "size": 1, "etag": "", "sequencer": "0"}},
+    }  # fmt: skip
+    pressed = {**landed, "source": "sagewatch", "detail-type": "Action Requested",
+               "detail": {"by": "ada", "action": "ack", "queue": f"https://sqs.eu-west-1.amazonaws.com/{LOGS}/q"}}  # fmt: skip
+    keep(tmp_path, world, [*judge(world, job), landed, pressed])
+    for path in sorted(tmp_path.rglob("*")):
+        text = path.read_bytes().decode() if path.is_file() else ""
+        found = set(re.findall(r"(?<!\d)\d{12}(?!\d)", f"{path.relative_to(tmp_path)} {text}"))
+        assert found <= {"111122223333", *(str(444455556666 + n) for n in range(4)), "202611211200"}, (
+            path.name
+        )
+        assert not re.search(rf"ada\b|203\.0\.113\.9|a-secret|key-of|{THEIRS}|{LOGS}", text), path.name
+    # Equal ones stay equal: the play still finds the report where the job says that it lies.
+    assert len(play(tmp_path)[1].jobs) == 1
+
+
+def test_events_of_one_second_are_in_the_order_of_their_own_clocks():
+    second = "2026-11-21T12:00:00Z"
+    key = "capture/signs/AllTraffic/2026/11/21/11/{}-000-x.jsonl"
+
+    def land(name, etag):
+        detail = {"bucket": {"name": "b"}, "object": {"key": key.format(name), "etag": etag}}
+        return {"source": "aws.s3", "detail-type": "Object Created", "time": second, "detail": detail}
+
+    def say(status, at):
+        detail = {"ProcessingJobName": "j", "ProcessingJobStatus": status, "LastModifiedTime": at}
+        kind = "SageMaker Processing Job State Change"
+        return {"source": "aws.sagemaker", "detail-type": kind, "time": second, "detail": detail}
+
+    at = int(datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp() * 1000)
+    early = {**land("01-00", "c"), "time": "2026-11-21T11:59:59.900000Z"}
+    late = {**land("01-01", "a"), "time": "2026-11-21T12:00:00.500000Z"}
+    right = [early, land("58-00", "b"), land("59-00", "a"), say("InProgress", at + 200), say("Completed", at + 200),
+             say("InProgress", at + 300), late]  # fmt: skip
+    assert order_events([{**one, "replay-name": "r"} for one in reversed(right)]) == right
 
 
 @pytest.mark.parametrize(

@@ -63,9 +63,11 @@ def record(
     check_place(out, kept)
     looking = open_jobs(store.world, out, monitors)
     found = read_archives(stack, store.outputs["EventBus"], store.now(), since, until)
-    stand_ins = find_stand_ins(scene, found)
+    jobs = keep_jobs(found, looking)
+    stand_ins = find_stand_ins(scene, found, jobs)
     events = order_events(hide_texts(event) if keep_names else redact(event, stand_ins) for event in found)
-    jobs = [job if keep_names else redact_job(job, stand_ins) for job in keep_jobs(found, looking)]
+    if not keep_names:
+        jobs = [redact_job(job, stand_ins) for job in jobs]
     beside = write_recording(out, events, kept)
     write_jobs(out.parent / kept.jobs, jobs)
     captures = out.parent / kept.captures

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -108,8 +108,13 @@ class KeptJob(msgspec.Struct, frozen=True):
 
 
 def write_jobs(folder: Path, jobs: Iterable[KeptJob]) -> None:
-    """Write jobs and reports; what an earlier recording kept of the same job is replaced whole."""
+    """Write jobs and reports; what an earlier recording kept of the same job is replaced whole.
+
+    Unless this one could not have the job, which AWS forgets and throttles: then the earlier one is the better.
+    """
     for job in jobs:
+        if job.record.unplayed and _is_kept(folder, job.record.name):
+            continue
         report = folder / job.record.name
         report.mkdir(parents=True, exist_ok=True)
         for old in report.glob("*.json"):
@@ -120,7 +125,15 @@ def write_jobs(folder: Path, jobs: Iterable[KeptJob]) -> None:
         (folder / f"{job.record.name}.json").write_bytes(told + b"\n")
 
 
-def load_jobs(folder: Path, name: str) -> tuple[KeptJob, ...]:
+def _is_kept(folder: Path, name: str) -> bool:
+    """Whether a job lies there that can be played."""
+    try:
+        return not _load_job(folder.parent, folder.name, f"{name}.json").record.unplayed
+    except RejectedInputError:
+        return False
+
+
+def load_jobs(folder: Path, name: str, told_of: Container[str] | None = None) -> tuple[KeptJob, ...]:
     """The jobs of a recording; none where an older Sagewatch recorded.
 
     Parameters
@@ -129,6 +142,8 @@ def load_jobs(folder: Path, name: str) -> tuple[KeptJob, ...]:
         Where the events lie.
     name
         What the scene calls the folder of jobs.
+    told_of
+        The jobs that the events tell of: whatever else lies in the folder is somebody's own. None: all are read.
 
     Raises
     ------
@@ -136,7 +151,8 @@ def load_jobs(folder: Path, name: str) -> tuple[KeptJob, ...]:
         A file is none of a job's, or is missing, or lies outside.
     """
     paths = sorted(find_beside(folder, name).glob("*.json"))
-    return tuple(_load_job(folder, name, path.name) for path in paths)
+    ours = [path.name for path in paths if told_of is None or path.stem in told_of]
+    return tuple(_load_job(folder, name, file) for file in ours)
 
 
 def _load_job(folder: Path, jobs: str, file: str) -> KeptJob:

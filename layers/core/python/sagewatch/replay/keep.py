@@ -4,22 +4,48 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 
-from sagewatch.errors import ConfigurationError
-from sagewatch.replay.recording import Event
+from sagewatch.errors import ConfigurationError, RejectedInputError
+from sagewatch.events.parse import parse_time
+from sagewatch.replay.recording import Event, find_object
+from sagewatch.replay.sagemaker import find_subject
 from sagewatch.replay.scene import SCENE_FILE, Scene, load_scene
 from sagewatch.settings import Settings
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
 _SAME = ("account", "region", "capture_bucket", "capture_prefix", "evidence_bucket")
 
 
 def order_events(events: Iterable[Event]) -> list[Event]:
-    """Events by time, without the mark of the replay that read them out of an archive."""
+    """Events by time, without the mark of the replay that read them out of an archive.
+
+    EventBridge tells whole seconds. Within one, captures come first, in the order of their names, which begin with the
+    time; then what SageMaker says, by the millisecond of its own and a step before the end that it leads to.
+    """
     kept = [{key: value for key, value in event.items() if key != "replay-name"} for event in events]
-    return sorted(kept, key=lambda event: (str(event.get("time")), json.dumps(event, sort_keys=True)))
+    return sorted(kept, key=_find_place)
+
+
+def _find_place(event: Event) -> tuple[datetime, datetime, bool, str, str]:
+    said = _read_time(event.get("time"), _EPOCH)
+    detail = event.get("detail")
+    own = _read_time(detail.get("LastModifiedTime"), said) if isinstance(detail, dict) else said
+    within = own if said <= own < said + _SECOND else said
+    ends = isinstance(detail, dict) and find_subject(event) is not None
+    name = find_object(event)[1] if isinstance(detail, dict) else ""
+    return said, within, ends, name, json.dumps(event, sort_keys=True)
+
+
+def _read_time(value: object, default: datetime) -> datetime:
+    try:
+        return parse_time(value, where="event", key="time")
+    except RejectedInputError:
+        return default
 
 
 def build_scene(settings: Settings, account: str) -> Scene:

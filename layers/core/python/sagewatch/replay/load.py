@@ -17,6 +17,7 @@ from sagewatch.replay.jobs import KeptJob, load_jobs
 from sagewatch.replay.play import Player
 from sagewatch.replay.recording import Event, FolderObjects, find_object, list_landings, load_events
 from sagewatch.replay.redaction import ACCOUNT
+from sagewatch.replay.sagemaker import JOB_CHANGE, find_subject
 from sagewatch.replay.scene import (
     SCENE_FILE,
     HostedEndpoint,
@@ -105,6 +106,7 @@ def load_recording(
             "holds neither events nor captures", where=", ".join(map(str, paths)) or "nothing"
         )
     _need_captures(events, scene, folder)
+    ended = {subject[1] for event in events if (subject := find_subject(event)) and subject[0] == JOB_CHANGE}
     return Recording(
         scene=_host_what_is_swapped(scene, watched),
         monitors=watched,
@@ -115,7 +117,7 @@ def load_recording(
         jobs=tuple(
             job
             for near in dict.fromkeys(file.parent for file in files)
-            for job in load_jobs(near, scene.jobs)
+            for job in load_jobs(near, scene.jobs, ended)
         ),
     )
 

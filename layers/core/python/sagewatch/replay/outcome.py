@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -136,13 +136,13 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
     own, stories = list(recorded), list(stories)
     facts = [event for event in own if event["detail-type"] in {"Finding Raised", "Finding Cleared"}]
     findings = [_read_finding(fact) for fact in facts]
-    foreign = {finding.fingerprint for finding in findings if not is_played([finding], outcome)}
+    foreign = _find_foreign(findings, outcome)
     before, after = (
         sorted(
             {
                 _tell_finding(one)
                 for one in some
-                if one.fingerprint not in foreign and is_played([one], outcome)
+                if _is_after(foreign, one.fingerprint, one.raised_at) and is_played([one], outcome)
             }
         )
         for some in (findings, outcome.findings)
@@ -167,10 +167,31 @@ def compare(outcome: Outcome, recorded: Iterable[Event], stories: Iterable[Story
     differences += [
         Difference(f"incident {name}", "not opened", "opened")
         for name in sorted(unknown)
-        if played[name].incident.fingerprint not in foreign
+        if _is_after(foreign, played[name].incident.fingerprint, played[name].incident.opened_at)
         and is_played(played[name].incident.findings, outcome)
     ]
     return differences
+
+
+def _find_foreign(findings: Iterable[Finding], outcome: Outcome) -> dict[str, datetime | None]:
+    """Fingerprints that were found by what a play cannot come to, and when the last of that was over; None: never."""
+    ends: dict[str, dict[str, datetime | None]] = {}
+    for one in findings:
+        if not is_played([one], outcome):
+            episodes = ends.setdefault(one.fingerprint, {})
+            episodes[one.finding_id] = one.cleared_at or episodes.get(one.finding_id)
+    return {
+        fingerprint: None if None in (over := episodes.values()) else max(end for end in over if end)
+        for fingerprint, episodes in ends.items()
+    }
+
+
+def _is_after(foreign: Mapping[str, datetime | None], fingerprint: str, at: datetime) -> bool:
+    """Whether a play can have begun the episode of a fingerprint as it was: its earlier one was over by then."""
+    if fingerprint not in foreign:
+        return True
+    over = foreign[fingerprint]
+    return over is not None and at > over
 
 
 def is_played(findings: Iterable[Finding], outcome: Outcome) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -23,12 +24,18 @@ REDACTED = "redacted"
 _TEXTS = frozenset({"ExitMessage", "FailureReason", "ContainerArguments", "ContainerEntrypoint"})
 
 
-# Written as JSON: the envelope's and our own facts' field, ARNs, endpoints of elsewhere by their names here, images.
+# Fields that name an account, ARNs, endpoints of elsewhere by their names here, images, addresses of queues.
 _NUMBERS = re.compile(
-    r'"account": "(\d{12})"|'
+    r'"[A-Za-z]*[Aa]ccount(?:_?[Ii]d)?" ?: ?"(\d{12})"|'
     r"\barn:[a-z-]+:[a-z0-9-]*:[a-z0-9-]*:(\d{12}):|"
     r"\.(\d{12})\.[a-z]{2,4}(?:-[a-z]+)+-\d|"
-    r"(?<!\d)(\d{12})\.dkr\.ecr\."
+    r"(?<!\d)(\d{12})\.dkr\.ecr\.|"
+    r"\.amazonaws\.com(?:\.cn)?/(\d{12})/"
+)
+# What has buckets' names: addresses of objects, ARNs of buckets, the events' field.
+_BUCKETS = re.compile(
+    r"\bs3://([a-z0-9.-]+)|\barn:[a-z-]+:s3:::([a-z0-9.-]+)|\b([a-z0-9.-]+)\.s3[a-z0-9.-]*\.amazonaws\.com|"
+    r'"bucket" ?: ?{[^{}]*?"name" ?: ?"([a-z0-9.-]+)"|"[A-Za-z_]*[Bb]ucket(?:_?[Nn]ame)?" ?: ?"([a-z0-9.-]+)"'
 )
 _NUMBER = re.compile(r"(?<!\d)\d{12}(?!\d)")
 
@@ -64,10 +71,12 @@ def redact_scene(scene: Scene) -> Scene:
     return kept if scene.account else msgspec.structs.replace(kept, account=ACCOUNT)
 
 
-def find_stand_ins(scene: Scene, events: Iterable[dict[str, Any]] = ()) -> dict[str, str]:
+def find_stand_ins(
+    scene: Scene, events: Iterable[dict[str, Any]] = (), jobs: Iterable[KeptJob] = ()
+) -> dict[str, str]:
     """A number in place of each account that the recording names: the same for equal ones, another for others.
 
-    Home's is always ``ACCOUNT``; those of the scene do not hang on the events.
+    Home's is always ``ACCOUNT``; those of the scene do not hang on the events and jobs.
 
     Examples
     --------
@@ -76,9 +85,29 @@ def find_stand_ins(scene: Scene, events: Iterable[dict[str, Any]] = ()) -> dict[
     """
     home = {scene.account: ACCOUNT} if scene.account else {}
     ours = _NUMBER.findall(f"{scene.capture_bucket} {scene.evidence_bucket}")
-    named = {max(found) for event in events for found in _NUMBERS.findall(json.dumps(event))}
+    texts = chain(map(json.dumps, events), chain.from_iterable(map(_list_texts, jobs)))
+    named = {account for text in texts for account in find_accounts(text)}
     others = [one for one in dict.fromkeys([*ours, *sorted(named)]) if one not in home]
     return home | {one: str(int(ELSEWHERE) + number) for number, one in enumerate(others)}
+
+
+def find_accounts(text: str) -> set[str]:
+    """The accounts that a text names: where AWS puts them, and in the names of buckets; other twelve digits are none.
+
+    Examples
+    --------
+    >>> sorted(find_accounts('{"uri": "s3://logs-210987654321/202611211200", "n": 999999999999}'))
+    ['210987654321']
+    """
+    buckets = " ".join(max(found) for found in _BUCKETS.findall(text))
+    return {max(found) for found in _NUMBERS.findall(text)} | set(_NUMBER.findall(buckets))
+
+
+def _list_texts(job: KeptJob) -> Iterator[str]:
+    """All that a recording keeps of a job."""
+    yield msgspec.json.encode(job.record).decode()
+    for body in job.files.values():
+        yield body.decode("latin-1")
 
 
 def replace_accounts(text: str, stand_ins: Mapping[str, str]) -> str:
