@@ -71,6 +71,30 @@ def test_a_rehearsal_leaves_everything_real_untouched():
     assert all(key.startswith("replays/rehearsal.") for key in written)
 
 
+def test_what_a_live_replay_said_is_rehearsed_like_anything_else_in_an_archive():
+    world = build_world(WITH_TEST + SLACK_APP)
+    replay(world, build_replay_name(NOW, live=True))
+    said = [dict(one) for one in world.bus.events]
+    assert {read_replay_name(one) for one in said} == {"live.20261121T120000Z"}
+    before = (
+        len(world.chat.posted),
+        len(world.mail.mails),
+        len(world.hosting.calls),
+        len(world.metrics.values),
+    )
+    real = {key: row for key, row in world.state.items.rows.items() if not key[0].startswith("replay#")}
+    for name in (build_replay_name(NOW + timedelta(hours=1), live=False), "started-by-hand-in-the-console"):
+        for event in said:
+            envelope = {**event, "replay-name": name}
+            assert read_replay_name(envelope) == name
+            for flow in LISTENERS.get(event["detail-type"], ()):
+                handle(flow, envelope, choose_world(world, envelope))
+    assert (len(world.mail.mails), len(world.hosting.calls), len(world.metrics.values)) == before[1:]
+    assert {receiver for receiver, _ in world.chat.posted[before[0] :]} <= {"test"}
+    rows = world.state.items.rows
+    assert {key: row for key, row in rows.items() if not key[0].startswith("replay#")} == real
+
+
 def test_a_rehearsal_tells_the_test_receiver_alone_and_says_what_it_is():
     world = build_world(WITH_TEST)
     replay(world, build_replay_name(NOW, live=False))

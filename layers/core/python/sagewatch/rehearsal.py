@@ -76,12 +76,24 @@ def build_replay_name(at: datetime, *, live: bool, endpoint: str = "") -> str:
 def read_replay_name(envelope: Mapping[str, Any]) -> str | None:
     """What an event belongs to: our own mark, or the replay that EventBridge says.
 
-    Ours comes first: a drill or canary out of the archive stays one, also in a live replay.
+    Ours comes first: a drill or canary out of the archive stays one, also in a live replay. But what a live replay
+    said is an archive's fact like any other: a later replay that is not live makes a rehearsal of it.
+
+    Examples
+    --------
+    >>> read_replay_name({"replay-name": "rehearsal.2", "detail": {"replay_name": "live.1"}})
+    'rehearsal.2'
     """
     detail = envelope.get("detail")
     ours = detail.get(MARK) if isinstance(detail, Mapping) else None
-    name = ours or envelope.get("replay-name")
+    theirs = envelope.get("replay-name")
+    name = theirs if theirs and is_live(str(ours or "")) else ours or theirs
     return str(name) if name else None
+
+
+def is_live(name: str) -> bool:
+    """Whether what a replay of that name says acts as if it came for the first time."""
+    return name.startswith(f"{LIVE}.")
 
 
 def makes_its_own(envelope: Mapping[str, Any], fact: Fact) -> bool:
@@ -91,7 +103,7 @@ def makes_its_own(envelope: Mapping[str, Any], fact: Fact) -> bool:
     archive's word on others could only fail until it is a dead letter.
     """
     name = read_replay_name(envelope)
-    if name is None or name.startswith(f"{LIVE}."):
+    if name is None or is_live(name):
         return False
     return "replay-name" in envelope and isinstance(fact, _ABOUT_INCIDENTS)
 
@@ -102,7 +114,7 @@ def choose_world(world: World, envelope: Mapping[str, Any]) -> World:
     if name is None:
         return world
     scoped = _narrow(world.monitors, name)
-    if name.startswith(f"{LIVE}."):
+    if is_live(name):
         return _replace(world, monitors=scoped, bus=MarkedBus(world.bus, name))
     rehearsed = _replace(
         open_rehearsal(world, name),
