@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from sagewatch.capture import Segment, decode_segment, encode_segment, split_segment
+from sagewatch.capture.segment import MOST_IN_PIECE
 from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Stream
 
@@ -63,6 +64,14 @@ def test_a_large_segment_is_cut_into_pieces_that_say_the_same(lines: tuple[int, 
     assert len({piece.identity for piece in pieces}) == len(pieces)
     assert sum(piece.rejected for piece in pieces) == 3
     assert sum(piece.errors for piece in pieces) == 1
+
+
+def test_a_piece_holds_no_more_than_a_fold_is_to_hold_however_well_it_deflates() -> None:
+    segment = build_segment(2 * MOST_IN_PIECE + 1, labels=1)
+    pieces = tuple(map(decode_segment, encode_segment(segment)))
+    assert [piece.part for piece in pieces] == [0, 1, 2]
+    assert max(piece.predictions for piece in pieces) <= MOST_IN_PIECE
+    assert sum(piece.predictions for piece in pieces) == segment.predictions
 
 
 def test_a_prediction_too_large_for_an_item_is_refused() -> None:

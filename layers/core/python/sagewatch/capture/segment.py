@@ -22,6 +22,9 @@ CONFIDENCE_STEPS = 254
 REJECTED_LINES_NAMED = 10
 """Unreadable lines that a segment names."""
 
+MOST_IN_PIECE = 250_000
+"""Predictions of a stored piece at the most, however well they deflate: a fold holds lists of one piece at a time."""
+
 _NARROW = 256  # up to so many labels one byte an index is enough
 _DICTIONARY_KEYS = (
     b"rejected_reasonsconfidencesclasseslabelsfirst_atlast_atstreambucketetagkeyAllTraffic.jsonl"
@@ -151,13 +154,13 @@ def encode_segment(segment: Segment, *, limit_bytes: int = 340_000) -> tuple[byt
         If even a single prediction does not fit.
     """
     blob = _deflate(msgspec.msgpack.encode(segment))
-    if len(blob) <= limit_bytes:
+    if len(blob) <= limit_bytes and segment.predictions <= MOST_IN_PIECE:
         return (blob,)
     half = segment.predictions // 2
     if not half:
         raise ValueError(f"one prediction takes {len(blob)} bytes, more than {limit_bytes}")
     # Deflate's ratio differs from piece to piece: shrink the pieces until every one fits.
-    pieces = max(2, -(-len(blob) // limit_bytes))
+    pieces = max(2, -(-len(blob) // limit_bytes), -(-segment.predictions // MOST_IN_PIECE))
     while pieces <= segment.predictions * 2:
         size = max(1, segment.predictions // pieces)
         blobs = tuple(_deflate(msgspec.msgpack.encode(piece)) for piece in split_segment(segment, size))

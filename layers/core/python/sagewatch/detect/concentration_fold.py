@@ -44,6 +44,7 @@ class ConcentrationFold:
         self._labels = [segment.labels[index] for index in segment.indexes()]
         self._rows: list[int] = []
         self._first_row_at = 0
+        self._new_at = -1
         self._walked = 0
         self._changes: list[Change] = []
         self._mixture = Mixture(MixtureState(), [], [], config.one_false_alarm_in)
@@ -158,11 +159,20 @@ class ConcentrationFold:
         """The next prediction before which the baseline may grow or a class is new."""
         waiting = self._config.learn_from - self._state.young.total
         stop = min(len(self._labels), at + max(1, waiting))
-        try:
-            new = self._rows.index(-1, at - self._first_row_at) + self._first_row_at
-        except ValueError:
-            return stop
+        new = self._find_new(at)
         return min(stop, new) if new > at else at + 1
+
+    def _find_new(self, at: int) -> int:
+        """The next prediction, from one on, of a class without a row; the end where there is none.
+
+        Looked for again only behind the last: a file of millions is walked through in thousands of stretches.
+        """
+        if self._new_at < at or (self._new_at < len(self._labels) and self._get_row(self._new_at) >= 0):
+            try:
+                self._new_at = self._rows.index(-1, at - self._first_row_at) + self._first_row_at
+            except ValueError:
+                self._new_at = len(self._labels)
+        return self._new_at
 
     def _admit(self, label: str) -> int:
         """Give a new class a row in reserve, or the row of the others; its row."""
