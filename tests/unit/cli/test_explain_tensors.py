@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import boto3
 import pytest
 from click.testing import CliRunner
 
 from sagewatch.cli import cli
+from sagewatch.cli.reference import read_example
 from sagewatch.errors import RejectedInputError
 from tests import endpoint_under_test
 from tests.aws_in_process import empty_aws
@@ -23,11 +25,15 @@ def recording(tmp_path_factory):
     return folder
 
 
-def test_a_folder_is_explained_the_suspect_first(recording, tmp_path):
+def test_a_folder_is_explained_the_suspect_first_by_the_example_as_it_is_written(
+    recording, tmp_path, monkeypatch
+):
     out = tmp_path / "explained"
-    result = CliRunner().invoke(
-        cli, ["explain-tensors", str(recording), "--out", str(out), "--suspect", "14"]
-    )
+    (tmp_path / "tensors").symlink_to(recording)
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(read_example(cli.commands["explain-tensors"]))
+    assert words == ["sagewatch", "explain-tensors", "tensors", "--out", "explained", "--suspect", "14"]
+    result = CliRunner().invoke(cli, words[1:])
     assert result.exit_code == 0, result.output
     assert "3 explained, 0 skipped" in result.output
     assert "2 suspicious inputs and 1 input of another class" in result.output

@@ -14,7 +14,7 @@ import msgspec
 from sagewatch.cli.aws_calls import CallLog, show_dry_run
 from sagewatch.cli.monitor_schedules import Schedules, build_schedules
 from sagewatch.cli.store import read_outputs, stack_option
-from sagewatch.cli.terminal import say
+from sagewatch.cli.terminal import say, say_lines
 from sagewatch.errors import ConfigurationError, SagewatchError
 from sagewatch.job_security import JobSecurity
 from sagewatch.monitoring.job import Image
@@ -53,7 +53,7 @@ def monitor() -> None:
     """Make, list and remove the schedules that monitors.yml asks for (quality:), or look at once."""
 
 
-@monitor.command(epilog="Example: sagewatch monitor create churn --stack sagewatch-prod")
+@monitor.command(epilog="Example: sagewatch monitor create churn")
 @click.argument("endpoint")
 @dry_run_option
 @monitors_option
@@ -102,7 +102,7 @@ def list_(monitors_file: Path, stack: str, *, as_json: bool) -> None:
     if not rows:
         say(f"No endpoint of {monitors_file} has `quality:`.")
     for row in rows:
-        say(tell_monitor(row))
+        say_lines(tell_monitor(row))
 
 
 @monitor.command(epilog="Example: sagewatch monitor run churn --last 2h --wait --fail-on-violation")
@@ -148,7 +148,7 @@ def run(
     answer |= {"job": started.job, "report": started.report_uri}
     if wait:
         answer |= wait_for_end(endpoint, started.job, poll)
-    say(json.dumps(answer) if as_json else tell_run(answer))
+    say_lines(json.dumps(answer) if as_json else tell_run(answer))
     if fail_on_violation and answer.get("message", "").startswith("CompletedWithViolations"):
         raise click.exceptions.Exit(1)
 
@@ -311,14 +311,16 @@ def tell_monitor(row: dict[str, Any]) -> str:
         head += f"  (make it: sagewatch monitor create {row['endpoint']})"
     last = row["last_run"]
     return head + (
-        f"\n  last run {last['at']}: {last['status']} {last['said']}".rstrip() if last else "\n  no run yet"
+        f"\n  last run {last['at']}: {last['status']} {' '.join(last['said'].split())}".rstrip()
+        if last
+        else "\n  no run yet"
     )
 
 
 def tell_run(answer: dict[str, str]) -> str:
     """A run in words."""
     head = f"{answer['job']}: {answer['endpoint']} from {answer['from']} to {answer['to']}"
-    said = f"\n{answer['message']}" if "message" in answer else ""
+    said = f"\n{' '.join(answer['message'].split())}" if "message" in answer else ""
     return f"{head}{said}\nReport: {answer['report']}"
 
 

@@ -10,8 +10,8 @@ import click
 _INTRO = """# Commands
 
 Written by `python -m sagewatch.cli.reference > docs/commands.md`; a test holds it equal to the commands, runs
-the examples that need no stack, and holds each of the others to the test that runs that command on a local one. Of `demo` and
-`demo-tabular` the tests play the story without the command around it.
+the examples as they are written, those that need a stack on a local one. Of three it runs the same with other words:
+`sandbox up` into a folder of its own, and of `demo` and `demo-tabular` the story without the command around it.
 
 Exit codes of all: 0 done; 1 it was tried and failed, and the message says what to do; 2 the command or a
 configuration file is wrong; 130 interrupted; 143 terminated. `--json` prints what a program reads.

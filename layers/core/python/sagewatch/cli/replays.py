@@ -41,7 +41,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
     settled: bool = True
 
 
-@click.command(epilog="Example: sagewatch replays --stack sagewatch-prod")
+@click.command(epilog="Example: sagewatch replays")
 @stack_option
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 def replays(stack: str, *, as_json: bool) -> None:
