@@ -123,3 +123,16 @@ def test_a_receiver_that_is_down_is_named(tell):
         "on-call/slack has been told nothing yet. It is called again after 3 tries in vain at"
         in read_trail(story, "stop")
     )
+
+
+def test_what_was_left_out_of_an_end_is_explained_while_it_is_muted_and_no_longer(tell):
+    story = tell(MONITORS + "routes: {receiver: on-call, group_wait: 30s}")
+    story.at("0s").raises("stop")
+    story.at("10m").raises("yield")
+    story.at("20m").silences("subject=stop", length="1h", by="ada", reason="x")
+    story.at("30m").clears("yield")
+    story.play_only("40m")
+    muted = "ended without it while it was muted until 2026-11-23 13:20:00 UTC; if it fires longer"
+    assert muted in read_trail(story, "stop")
+    story.play_only("2h")
+    assert "while it was muted until" not in read_trail(story, "stop")
