@@ -59,6 +59,12 @@ def iterate_blocks(
                 return
 
 
+def count_lines(block: bytes) -> int:
+    """How many lines a block has, a last one without its break included; an empty block stands for one."""
+    breaks = int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == _NEWLINE))
+    return max(1, breaks + (not block.endswith(b"\n")))
+
+
 def _seek_line(file: BinaryIO, start: int) -> int:
     if not start:
         return 0

@@ -14,6 +14,7 @@ import msgspec
 from sagewatch.errors import SagewatchError
 from sagewatch.moment import read_moment
 from sagewatch.quality.align import Mode
+from sagewatch.quality.blocks import count_lines
 from sagewatch.quality.cells import split_fields
 from sagewatch.quality.dataset_format import INPUT, OUTPUT
 from sagewatch.quality.payload import Row, UnreadablePayloadError, parse_payload
@@ -86,7 +87,7 @@ class CaptureReader:
         hour
             The time that the file's path tells; stands in for records that tell none.
         """
-        lines = block.count(b"\n") + (not block.endswith(b"\n"))
+        lines = count_lines(block)
         self._readout.counts.lines += lines
         if self._preprocessor is None:
             if self._add_alike(block, where, first_line, hour):
@@ -123,8 +124,8 @@ class CaptureReader:
                 self._readout.counts.outside_window += len(fields.asked.starts)
             if inside != {True}:
                 return inside == {False}
-        split = split_fields(block, (fields.said, fields.asked), 2 * MOST_COLUMNS)
-        if split is None or len(split[0]) > MOST_COLUMNS:
+        split = split_fields(block, (fields.said, fields.asked), MOST_COLUMNS)
+        if split is None:
             return False
         columns, (outputs, inputs) = split
         size = int((fields.said.ends - fields.said.starts + fields.asked.ends - fields.asked.starts).sum())

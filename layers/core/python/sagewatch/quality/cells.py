@@ -63,19 +63,11 @@ def split_cells(content: bytes, width: int) -> Columns | None:
         content += b"\n"
     if any(byte in content for byte in (b'"', b"\r", b"\0")) or not is_utf8(content):
         return None
-    data = np.frombuffer(content, dtype=np.uint8)
-    ends = _find_separators(data)
-    if len(ends) % width:
+    ends = _find_ends(np.frombuffer(content, dtype=np.uint8), width)
+    # A blank line of one column is no missing value.
+    if ends is None or (width == 1 and (np.diff(ends[:, 0], prepend=-1) == 1).any()):
         return None
-    grid = ends.reshape(-1, width)
-    if len(grid) != content.count(b"\n") or (data[grid[:, -1]] != _NEWLINE).any():
-        return None
-    starts = np.empty_like(ends)
-    starts[0], starts[1:] = 0, ends[:-1] + 1
-    if width == 1 and (starts == ends).any():
-        # A blank line, not a missing value.
-        return None
-    return _build_columns(content, starts.reshape(-1, width), grid)
+    return _build_columns(content, ends)
 
 
 class Stretches(NamedTuple):
@@ -97,48 +89,32 @@ def split_fields(block: bytes, fields: Sequence[Stretches], most: int) -> tuple[
     fields
         In the order of their columns; none of them may be empty, or hold a quote or a line break.
     most
-        Lines with more commas are no table.
+        Lines with more cells are no table.
 
     Returns
     -------
     tuple
         The columns, and how many of them each field gave.
     """
-    commas = np.flatnonzero(np.frombuffer(block, dtype=np.uint8) == _COMMA)
-    rows = len(fields[0].starts)
-    if (
-        len(commas) % rows
-        or len(commas) // rows > most
-        or any((field.starts == field.ends).any() for field in fields)
-    ):
+    if any((field.starts == field.ends).any() for field in fields):
         return None
-    bounded = np.concatenate([[-1], commas, [len(block)]])
-    grid = commas.reshape(rows, -1)
-    spans = [np.searchsorted(commas, [field.starts[0], field.ends[0]]).tolist() for field in fields]
-    widths = [last - first + 1 for first, last in spans]
-    starts, ends = np.empty((2, rows, sum(widths)), dtype=np.int64)
-    column = 0
-    for field, (first, last) in zip(fields, spans, strict=True):
-        # Where the same commas of every other line must stand, those around them included.
-        at = np.arange(rows) * grid.shape[1] + first
-        count = last - first
-        if at[-1] + count > len(commas) or not _lie_around(bounded, at, count, field):
+    cut = [field.cut(block) for field in fields]
+    widths = [lines[0].count(b",") + 1 for lines in cut]
+    if sum(widths) > most:
+        return None
+    # Copied together they are a table, and all that follows reads half of the block's bytes.
+    content = b"\n".join(map(b",".join, zip(*cut, strict=True))) + b"\n"
+    ends = _find_ends(np.frombuffer(content, dtype=np.uint8), sum(widths))
+    if ends is None or len(ends) != len(cut[0]):
+        return None
+    begins, column = np.concatenate([[0], ends[:-1, -1] + 1]), 0
+    for field, width in zip(fields, widths, strict=True):
+        column += width
+        begins += field.ends - field.starts + 1
+        if (ends[:, column - 1] != begins - 1).any():
+            # As many cells in all, divided otherwise between the fields.
             return None
-        starts[:, column] = field.starts
-        ends[:, column : column + count] = grid[:, first:last]
-        np.add(grid[:, first:last], 1, out=starts[:, column + 1 : column + count + 1])
-        ends[:, column + count] = field.ends
-        column += count + 1
-    return _build_columns(block, starts, ends), widths
-
-
-def _lie_around(bounded: Places, at: Places, count: int, field: Stretches) -> bool:
-    """True where ``count`` commas from number ``at`` on, and no others, lie in the field, line by line."""
-    before, behind = bounded[at], bounded[at + count + 1]
-    inside = not count or (
-        (bounded[at + 1] >= field.starts).all() and (bounded[at + count] < field.ends).all()
-    )
-    return bool(inside and (before < field.starts).all() and (behind >= field.ends).all())
+    return _build_columns(content, ends), widths
 
 
 def join_columns(parts: Sequence[PackedColumn | pa.StringArray]) -> PackedColumn | pa.StringArray:
@@ -180,20 +156,29 @@ def is_utf8(content: bytes) -> bool:
     return True
 
 
-def _find_separators(data: NDArray[np.uint8]) -> Places:
-    found = []
+def _find_ends(data: NDArray[np.uint8], width: int) -> Places | None:
+    """Where each cell ends, a row a line; None where a line has not ``width`` cells."""
+    found, lines = [], 0
     for start in range(0, len(data), _BYTES_AT_ONCE):
         part = data[start : start + _BYTES_AT_ONCE]
-        found.append(np.flatnonzero((part == _COMMA) | (part == _NEWLINE)) + start)
-    return np.concatenate(found)
+        breaks = part == _NEWLINE
+        lines += np.count_nonzero(breaks)
+        found.append(np.flatnonzero((part == _COMMA) | breaks) + start)
+    ends = np.concatenate(found)
+    if len(ends) != lines * width:
+        return None
+    grid = ends.reshape(-1, width)
+    return None if (data[grid[:, -1]] != _NEWLINE).any() else grid
 
 
-def _build_columns(content: bytes, starts: Places, ends: Places) -> Columns:
-    """Columns of the cells between these places, a row a line, a column a column."""
-    if ends.max(initial=0) + WIDEST > len(content):
-        # Eight bytes are taken up at the last cell too.
-        content += bytes(WIDEST)
-    data = np.frombuffer(content, dtype=np.uint8)
+def _build_columns(content: bytes, ends: Places) -> Columns:
+    """Columns of the cells that end at these places, a row a line, a column a column, one byte between any two."""
+    starts = np.empty_like(ends)
+    flat = starts.reshape(-1)
+    flat[:1] = 0
+    np.add(ends.reshape(-1)[:-1], 1, out=flat[1:])
+    # Eight bytes are taken up at the last cell too.
+    data = np.frombuffer(content + bytes(WIDEST), dtype=np.uint8)
     keys, longest = _take_up(data, starts, ends)
     return tuple(
         PackedColumn(keys[at]) if length <= WIDEST else _gather(data, starts[:, at], ends[:, at])

@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 
 from sagewatch.errors import RejectedInputError
-from sagewatch.quality.blocks import iterate_blocks
+from sagewatch.quality.blocks import count_lines, iterate_blocks
 from sagewatch.quality.csv_records import may_swallow, mend_rows, take_record
 from sagewatch.quality.files import has_header, refuse_markup
 from sagewatch.quality.payload import UnreadablePayloadError, parse_csv_text
@@ -52,7 +52,7 @@ class CsvReader:
         for block, too_long in iterate_blocks(
             path, max(layout.begin, start), end, TABLE_BLOCK, quoted=quoted
         ):
-            lines = max(1, block.count(b"\n") + (not block.endswith(b"\n")))
+            lines = count_lines(block)
             self._readout.counts.lines += lines
             if too_long:
                 self._readout.reject(str(path), number, "line_too_long")

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sagewatch.quality.blocks import iterate_blocks
+from sagewatch.quality.blocks import count_lines, iterate_blocks
 from sagewatch.quality.columnar import iterate_batches
 from sagewatch.quality.csv_file import CsvLayout, has_quotes
 from sagewatch.quality.csv_records import split_lines, take_record
@@ -68,7 +68,7 @@ class ScriptedReader:
             self._readout.counts.lines += number - 1
         quoted = layout is not None and has_quotes(path)
         for block, too_long in iterate_blocks(path, start, end, _BLOCK, quoted=quoted):
-            lines = max(1, block.count(b"\n") + (not block.endswith(b"\n")))
+            lines = count_lines(block)
             self._readout.counts.lines += lines
             if too_long:
                 self._readout.reject(str(path), number, "line_too_long")
