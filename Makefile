@@ -35,8 +35,18 @@ demo: setup ## The whole story on this machine: attack, alert, swap, saliency, r
 demo-tabular: setup ## The second story: a tabular endpoint's data drift and break (OUT=demo-out)
 	@$(BIN)/sagewatch demo-tabular --out $(OUT)
 
+# What only computes runs on all cores, a file to a core; what starts processes of its own runs after it, alone.
+COMPUTES := tests/unit tests/property tests/acceptance
+
 test: setup ## All tests (TESTS="..." for some)
+ifeq ($(TESTS),)
+	@failed=0; \
+	  $(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile $(COMPUTES) || failed=1; \
+	  $(BIN)/python -m pytest tests $(COMPUTES:%=--ignore=%) || failed=1; \
+	  exit $$failed
+else
 	@$(BIN)/python -m pytest $(TESTS)
+endif
 
 lint: setup ## Style, types, who imports whom, the template
 	@$(BIN)/ruff check .

@@ -118,6 +118,7 @@ def test_nothing_but_files_that_are_none_is_fatal_and_says_why(tmp_path):
         (b"\n<!DOCTYPE html>\n<p>404</p>\n", "a page of HTML or XML"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "a page of HTML or XML"),
     ],
+    ids=["gzip", "utf-16", "png", "zip", "utf-16-le", "latin-1", "html", "xml"],
 )
 def test_a_stranger_is_called_by_its_name(tmp_path, content, said):
     path = tmp_path / "data.csv"
