@@ -19,8 +19,9 @@ HOURLY = "hourly-data-quality"
 
 
 def finish(
-    world, hour, *, violations=None, failure=None, kind="model-monitoring", endpoint="signs", rows=None
-):
+    world, hour, *, violations=None, failure=None, kind="model-monitoring", endpoint="signs", rows=None,
+    schedule=HOURLY,
+):  # fmt: skip
     """A job ends; the event that tells of it."""
     ended = NOW + timedelta(hours=hour)
     name = f"{kind}-{ended:%Y%m%d%H%M}-259fee1f24dfb6ac09b389dd"
@@ -32,7 +33,7 @@ def finish(
         "Environment": {
             "baseline_constraints": "/opt/ml/processing/baseline/constraints.json",
             "sagemaker_endpoint_name": endpoint,
-            "sagemaker_monitoring_schedule_name": HOURLY,
+            "sagemaker_monitoring_schedule_name": schedule,
             "start_time": (ended - timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "end_time": ended.strftime("%Y-%m-%dT%H:%M:%SZ"),
         },
@@ -41,12 +42,12 @@ def finish(
         },
     }
     if violations is not None:
-        rows = [
+        found = [
             {"feature_name": name, "constraint_check_type": "baseline_drift_check",
              "description": "Baseline drift distance: 0.5 exceeds threshold: 0.1"}
             for name in violations
         ]  # fmt: skip
-        body = json.dumps({"violations": rows}).encode()
+        body = json.dumps({"violations": found}).encode()
         world.objects.bodies["captures", f"reports/{hour}/constraint_violations.json"] = body
     if rows is not None:
         body = json.dumps({"version": 0, "dataset": {"item_count": rows}, "features": []}).encode()

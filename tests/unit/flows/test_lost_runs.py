@@ -78,6 +78,49 @@ def test_the_next_good_run_clears_it(world):
     assert len(told(world)) == 2
 
 
+def job_of(world, due, offset, **outcome):
+    """The event of a job that was due then and ended six minutes later; its window ends so many hours before."""
+    event = finish(world, due, **outcome)
+    name = event["detail"]["ProcessingJobName"]
+    end = NOW + timedelta(hours=due - offset)
+    window = {"start_time": end - timedelta(hours=1), "end_time": end}
+    world.jobs.jobs[name]["Environment"] |= {key: f"{at:%Y-%m-%dT%H:%M:%SZ}" for key, at in window.items()}
+    arn = {"MonitoringExecutionStatus": "Completed", "ProcessingJobArn": event["detail"]["ProcessingJobArn"]}
+    world.schedules.executions.append(fail(due, **arn))
+    return event
+
+
+@pytest.mark.parametrize("offset", [0, 1, 24])
+def test_a_slower_job_of_an_older_window_does_not_end_it_and_the_next_one_does_whatever_the_offset(
+    world, offset
+):
+    """Labels come late: a schedule may look at the traffic of a day ago."""
+    handle(ingest_report, job_of(world, 0, offset, violations=[]), world)
+    slow = job_of(world, 1, offset, violations=[])
+    world.schedules.executions.append(fail(2))
+    run_tick(world, 2.1)
+    assert told(world) == [("Finding Raised", "job-failed", ["no_data"])]
+    job = world.jobs.jobs[slow["detail"]["ProcessingJobName"]]
+    job["ProcessingEndTime"] = NOW + timedelta(hours=2.2)
+    handle(ingest_report, slow, world)
+    run_tick(world, 2.3)
+    assert len(told(world)) == 1
+    handle(ingest_report, job_of(world, 3, offset, violations=[]), world)
+    run_tick(world, 3.1)
+    assert [kind for kind, *_ in told(world)] == ["Finding Raised", "Finding Cleared"]
+
+
+def test_an_execution_without_a_job_is_told_though_an_older_windows_job_ended_since(world):
+    handle(ingest_report, job_of(world, 0, 0, violations=[]), world)
+    slow = job_of(world, 1, 0, violations=[])
+    world.jobs.jobs[slow["detail"]["ProcessingJobName"]]["ProcessingEndTime"] = NOW + timedelta(hours=2.05)
+    handle(ingest_report, slow, world)
+    world.schedules.executions.append(fail(2))
+    for hours in (2.1, 2.2):
+        run_tick(world, hours)
+    assert told(world) == [("Finding Raised", "job-failed", ["no_data"])]
+
+
 def test_an_execution_with_a_job_is_left_to_the_jobs_own_event(world):
     world.schedules.executions = [fail(0, ProcessingJobArn="arn:aws:sagemaker:r:1:processing-job/x")]
     run_tick(world, 0.1)

@@ -10,10 +10,12 @@ import pytest
 
 from sagewatch.entry import handle
 from sagewatch.errors import RefusedError
+from sagewatch.flows.ingest_report import ingest_report
 from sagewatch.flows.start_monitor import start_monitor
 from sagewatch.flows.tick import tick
 from sagewatch.memory.world import MemoryObjects
 from sagewatch.monitoring.job import MODE
+from tests.unit.flows.test_ingest_report import finish
 from tests.unit.flows.worlds import NOW, build_world
 
 MONITORS = """
@@ -104,6 +106,21 @@ def test_a_window_without_captures_starts_nothing_and_tells_once():
     assert world.jobs.jobs == {}
     assert findings(world) == [("Finding Raised", "job-failed", ["no_data"])]
     assert world.bus.events[0]["detail"]["subject"] == "signs-data-quality"
+
+
+def test_a_message_that_comes_again_hours_later_opens_nothing_anew():
+    """Somebody empties the dead-letter queue: what it was about is long over."""
+    world = build(captures=())
+    wake(world)
+    handle(ingest_report, finish(world, 1, schedule="signs-data-quality", violations=[]), world)
+    assert findings(world)[-1][:2] == ("Finding Cleared", "job-failed")
+    before = len(findings(world))
+    world.now.now = at(3)
+    late = {
+        "source": "sagewatch", "detail-type": "Monitor Due", "time": at(0.2).isoformat(), "detail": {"endpoint": "signs"},
+    }  # fmt: skip
+    handle(start_monitor, late, world)
+    assert len(findings(world)) == before
 
 
 def test_a_window_that_began_before_anybody_watched_is_nobodys_loss():

@@ -5,9 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from itertools import permutations, product
 
+import msgspec
 import pytest
 
 from sagewatch.datapoints import Datapoints
+from sagewatch.monitoring.execution import build_lost_run
+from sagewatch.monitoring.window import Span
 from sagewatch.place import Place
 from sagewatch.quality.violations import Violation
 from sagewatch.report.failure import Failure
@@ -23,6 +26,7 @@ PLACE = Place("111122223333", "eu-west-1")
 GOOD = []
 BAD = [Violation(feature_name="age", constraint_check_type="baseline_drift_check", description="")]
 FAILED = Failure("no_data", "")
+LOST = Failure("no_data", "no job")
 TWO_OF_THREE = Datapoints(bad=2, of=3)
 
 
@@ -36,6 +40,12 @@ def run_of(hour, *, slow=timedelta()):
     )  # fmt: skip
 
 
+def lost_run_of(hour, *, slow=timedelta()):
+    """The same, of which no job was started."""
+    end = NOON + hour * HOUR
+    return build_lost_run("hourly", "signs", end + timedelta(minutes=12) + slow, "", Span(end - HOUR, end))
+
+
 def judge(events, patience=AT_ONCE, state=NEW):
     """All of them, one after the other; the state in the end, what was told, and how many runs were counted."""
     told, counted = [], 0
@@ -47,14 +57,16 @@ def judge(events, patience=AT_ONCE, state=NEW):
 
 
 @pytest.mark.parametrize("patience", [AT_ONCE, TWO_OF_THREE], ids=["at once", "2 of 3"])
-@pytest.mark.parametrize("outcomes", list(product((GOOD, BAD, FAILED), repeat=3)))
+@pytest.mark.parametrize("outcomes", list(product((GOOD, BAD, FAILED, LOST), repeat=3)))
 def test_whatever_order_runs_end_in_the_same_is_open_in_the_end_and_each_is_counted_once(outcomes, patience):
-    events = [(run_of(hour), outcome) for hour, outcome in enumerate(outcomes)]
+    events = [
+        ((lost_run_of if outcome is LOST else run_of)(hour), outcome) for hour, outcome in enumerate(outcomes)
+    ]
     expected = judge(events, patience)[0].open.keys()
     for order in permutations(events):
         state, _, counted = judge([*order, *order[:-1]], patience)
         assert state.open.keys() - {"job-failed"} == expected - {"job-failed"}
-        assert ("job-failed" in state.open) == (outcomes[2] is FAILED)
+        assert ("job-failed" in state.open) == (outcomes[2] in (FAILED, LOST))
         assert counted == 3
 
 
@@ -116,3 +128,34 @@ def test_a_look_at_the_past_opens_nothing():
     state, told, _ = judge([(run_of(24), FAILED), (run_of(0, slow=25 * HOUR), BAD)])
     assert [finding.kind for finding in told] == ["job-failed"]
     assert state.open.keys() == {"job-failed"}
+
+
+def test_a_window_without_a_job_is_not_over_because_an_older_windows_job_ends():
+    state, told, _ = judge([(lost_run_of(1), LOST), (run_of(0, slow=2 * HOUR), GOOD)])
+    assert [finding.cleared_at for finding in told] == [None]
+    assert state.open.keys() == {"job-failed"}
+    assert judge([(run_of(2), GOOD)], state=state)[0].open == {}
+
+
+def test_a_window_without_a_job_that_is_told_again_hours_later_opens_nothing():
+    """A message may come again whenever somebody empties the dead-letter queue."""
+    events = [(lost_run_of(0), LOST), (run_of(1), GOOD), (lost_run_of(0, slow=3 * HOUR), LOST)]
+    state, told, counted = judge(events)
+    assert [finding.cleared_at is None for finding in told] == [True, False]
+    assert (state.open, counted) == ({}, 2)
+
+
+def test_a_run_without_a_window_is_judged_once_however_often_it_is_told():
+    def clarify(name, hour):
+        return msgspec.structs.replace(run_of(hour), job=name, kind="bias", start=None, end=None)
+
+    first, second = clarify("a", 0), clarify("b", 1)
+    state = judge([(first, FAILED), (second, GOOD)])[0]
+    again = msgspec.structs.replace(first, ended_at=first.ended_at + 5 * HOUR)
+    assert judge([(again, FAILED)], state=state)[0].open == {}
+
+
+def test_a_run_that_failed_after_that_of_a_later_window_changes_nothing_and_says_so():
+    state = judge([(run_of(1), GOOD)])[0]
+    late = judge_run(run_of(0, slow=2 * HOUR), FAILED, state, PLACE, every=HOUR)
+    assert (late.reason, late.findings, late.is_new) == ("failed_late", (), True)

@@ -212,8 +212,10 @@ class JobsElsewhere(Protocol):
 class Schedules(Protocol):
     """SageMaker's monitoring schedules. Dicts are AWS's own, as boto3 has them."""
 
-    def list_monitoring_executions(self, endpoint: str, since: datetime) -> list[dict[str, Any]]:
-        """The runs of an endpoint's schedules that failed after a time."""
+    def list_monitoring_executions(
+        self, endpoint: str, since: datetime, *, failed: bool = True
+    ) -> list[dict[str, Any]]:
+        """The runs of an endpoint's schedules after a time, or those alone that failed."""
         ...
 
     def list_monitoring_schedules(self, endpoint: str) -> dict[str, str]:

@@ -25,13 +25,16 @@ class SageMakerSchedules:
     def __init__(self, client: Any = None) -> None:
         self._client = client or build_client("sagemaker")
 
-    def list_monitoring_executions(self, endpoint: str, since: datetime) -> list[dict[str, Any]]:
-        """The runs that failed after a time; one page, the latest first, is more than days of them."""
+    def list_monitoring_executions(
+        self, endpoint: str, since: datetime, *, failed: bool = True
+    ) -> list[dict[str, Any]]:
+        """The runs after a time, or those alone that failed; one page, the latest first, is more than days of them."""
+        wanted = {"StatusEquals": "Failed"} if failed else {}
         try:
             with sorting_errors():
                 answer = self._client.list_monitoring_executions(
                     EndpointName=endpoint,
-                    StatusEquals="Failed",
+                    **wanted,
                     ScheduledTimeAfter=since,
                     SortBy="ScheduledTime",
                     SortOrder="Descending",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from sagewatch.errors import RefusedError, RetryError
 from sagewatch.flows.conflicts import retry_conflicts
@@ -10,8 +12,9 @@ from sagewatch.flows.ingest_report import judge_and_tell
 from sagewatch.monitoring.execution import (
     STOPPED,
     Watch,
-    build_lost_run,
     build_stopped,
+    build_stopped_run,
+    find_window,
     judge_rhythm,
     read_lost_run,
 )
@@ -19,7 +22,6 @@ from sagewatch.monitoring.policy import MODEL_MONITOR, Quality, name_schedule
 from sagewatch.observability import get_logger
 from sagewatch.report.episode import JOB_FAILED
 from sagewatch.report.failure import Failure, classify_failure
-from sagewatch.report.run import Run
 from sagewatch.world import World
 
 LOOKED_BACK = timedelta(days=2)
@@ -52,9 +54,11 @@ def _ask_sagemaker(endpoint: str, quality: Quality, world: World) -> None:
     watch = _load_watch(name, world)
     since = max(watch.since, world.now() - LOOKED_BACK)
     rows = world.schedules.list_monitoring_executions(endpoint, since)
-    runs = [run for row in rows if (run := read_lost_run(row)) is not None]
-    for run in sorted(runs, key=lambda one: one.ended_at):
-        _tell_once(run, classify_failure("Failed", run.message), world)
+    lost = [row for row in rows if _is_news(row, world)]
+    # What else ran tells which windows they had to look at: asked for only where there is news.
+    ran = world.schedules.list_monitoring_executions(endpoint, since, failed=False) if lost else []
+    for row in sorted(lost, key=lambda one: one["ScheduledTime"]):
+        _tell(row, ran, quality, world)
     statuses = world.schedules.list_monitoring_schedules(endpoint)
     for schedule, status in statuses.items():
         if status not in _RUNS:
@@ -65,12 +69,27 @@ def _ask_sagemaker(endpoint: str, quality: Quality, world: World) -> None:
         _tell_stopped(name, endpoint, failure, world)
 
 
-def _tell_once(run: Run, failure: Failure, world: World) -> None:
-    """Unless this run, or a later one, was judged before."""
-    state = world.state.load_schedule(run.schedule)
-    if state.last_ended_at is None or state.last_ended_at < run.ended_at:
-        retry_conflicts(lambda: judge_and_tell(run, failure, world))
-        get_logger().info("lost_run_judged", job=run.job, endpoint=run.endpoint, reason=failure.code)
+def _is_news(row: Mapping[str, Any], world: World) -> bool:
+    """Whether an execution had no job, and was not judged before."""
+    run = read_lost_run(row)
+    return run is not None and run.job not in world.state.load_schedule(run.schedule).judged
+
+
+def _tell(row: Mapping[str, Any], ran: Sequence[Mapping[str, Any]], quality: Quality, world: World) -> None:
+    state = world.state.load_schedule(str(row["MonitoringScheduleName"]))
+    window = find_window(row, ran, state.last_end_job, state.last_end, quality.every)
+    run = read_lost_run(row, window)
+    if run is None:
+        return
+    failure = classify_failure("Failed", run.message)
+    judged = retry_conflicts(lambda: judge_and_tell(run, failure, world))
+    get_logger().info(
+        "lost_run_judged",
+        job=run.job,
+        endpoint=run.endpoint,
+        decision=failure.code,
+        reason=judged.reason,
+    )
 
 
 def _tell_stopped(schedule: str, endpoint: str, failure: Failure, world: World) -> None:
@@ -78,7 +97,7 @@ def _tell_stopped(schedule: str, endpoint: str, failure: Failure, world: World) 
     open_ = world.state.load_schedule(schedule).open.get(JOB_FAILED)
     if open_ is not None and STOPPED in open_.counts:
         return
-    run = build_lost_run(schedule, endpoint, world.now(), failure.next_step, world.now())
+    run = build_stopped_run(schedule, endpoint, world.now(), failure.next_step)
     retry_conflicts(lambda: judge_and_tell(run, failure, world))
     get_logger().warning("schedule_stopped", endpoint=endpoint, schedule=schedule)
 

@@ -41,8 +41,8 @@ def _tell_loss(endpoint: str, span: Span, failure: Failure, world: World) -> Non
     if span.start < watch.since:
         # Nobody watched yet when this window began; that it is empty is nobody's loss.
         return
-    run = build_lost_run(schedule, endpoint, world.now(), failure.next_step, span.end)
-    if world.state.load_schedule(schedule).last_job != run.job:
+    run = build_lost_run(schedule, endpoint, world.now(), failure.next_step, span)
+    if run.job not in world.state.load_schedule(schedule).judged:
         retry_conflicts(lambda: judge_and_tell(run, failure, world))
 
 

@@ -21,13 +21,15 @@ class MemorySchedules:
         self.executions: list[dict[str, Any]] = []
         self.statuses: dict[str, dict[str, str]] = {}
 
-    def list_monitoring_executions(self, endpoint: str, since: datetime) -> list[dict[str, Any]]:
-        """The runs that failed after a time."""
+    def list_monitoring_executions(
+        self, endpoint: str, since: datetime, *, failed: bool = True
+    ) -> list[dict[str, Any]]:
+        """The runs after a time, or those alone that failed."""
         return [
             row
             for row in self.executions
             if row["EndpointName"] == endpoint
-            and row["MonitoringExecutionStatus"] == "Failed"
+            and (not failed or row["MonitoringExecutionStatus"] == "Failed")
             and row["ScheduledTime"] > since
         ]
 

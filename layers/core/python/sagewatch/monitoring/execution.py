@@ -6,12 +6,13 @@ with "Job inputs had no data" and has no job.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import msgspec
 
+from sagewatch.monitoring.window import Span
 from sagewatch.report.failure import Failure
 from sagewatch.report.run import Run
 
@@ -41,13 +42,15 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
-def read_lost_run(execution: Mapping[str, Any]) -> Run | None:
+def read_lost_run(execution: Mapping[str, Any], window: Span | None = None) -> Run | None:
     """The run that an execution without a job was to be; None where there is a job, which tells for itself.
 
     Parameters
     ----------
     execution
         One of ListMonitoringExecutions' summaries.
+    window
+        What it was to look at, where that is known: a summary does not tell, for a schedule may have offsets.
 
     Examples
     --------
@@ -59,23 +62,76 @@ def read_lost_run(execution: Mapping[str, Any]) -> Run | None:
     """
     if execution.get("MonitoringExecutionStatus") != "Failed" or execution.get("ProcessingJobArn"):
         return None
-    scheduled: datetime = execution["ScheduledTime"]
     return _build_run(
         schedule=str(execution["MonitoringScheduleName"]),
         endpoint=str(execution.get("EndpointName", "")),
         at=execution["LastModifiedTime"].astimezone(UTC),
         kind=_KINDS.get(str(execution.get("MonitoringType")), "data-quality"),
-        job=f"{execution['MonitoringScheduleName']}@{scheduled.astimezone(UTC).isoformat()}",
+        job=name_execution(execution),
         message=str(execution.get("FailureReason") or ""),
+        window=window,
     )
 
 
-def build_lost_run(schedule: str, endpoint: str, at: datetime, message: str, end: datetime) -> Run:
-    """A run of ours that was to look at the window up to ``end`` and never began."""
-    job = f"{schedule}@{end.astimezone(UTC).isoformat()}"
+def name_execution(execution: Mapping[str, Any]) -> str:
+    """The job of an execution; where it has none, what stands for it."""
+    arn = str(execution.get("ProcessingJobArn") or "")
+    return arn.rpartition("/")[2] or _name_lost(
+        str(execution["MonitoringScheduleName"]), execution["ScheduledTime"]
+    )
+
+
+def find_window(
+    execution: Mapping[str, Any],
+    executions: Iterable[Mapping[str, Any]],
+    known: str,
+    end: datetime | None,
+    every: timedelta,
+) -> Span | None:
+    """The window of an execution, from that of another one of its schedule: both are as far from when they were due.
+
+    Parameters
+    ----------
+    known, end
+        The job whose window is known, and where that ended.
+    every
+        The window's length.
+
+    Examples
+    --------
+    >>> noon, hour = datetime(2026, 11, 21, 12, tzinfo=UTC), timedelta(hours=1)
+    >>> seen = {"MonitoringScheduleName": "s", "ScheduledTime": noon, "ProcessingJobArn": "arn:aws:x:processing-job/j"}
+    >>> lost = {"MonitoringScheduleName": "s", "ScheduledTime": noon + hour}
+    >>> find_window(lost, [seen, lost], "j", noon - 6 * hour, hour).end == noon - 5 * hour
+    True
+    """
+    if end is None:
+        return None
+    for one in executions:
+        if name_execution(one) == known:
+            until = end + (execution["ScheduledTime"] - one["ScheduledTime"])
+            return Span(until - every, until)
+    return None
+
+
+def build_lost_run(schedule: str, endpoint: str, at: datetime, message: str, window: Span) -> Run:
+    """A run of ours that was to look at a window and never began."""
     return _build_run(
-        schedule=schedule, endpoint=endpoint, at=at, kind="data-quality", job=job, message=message
-    )
+        schedule=schedule, endpoint=endpoint, at=at, kind="data-quality",
+        job=_name_lost(schedule, window.end), message=message, window=window,
+    )  # fmt: skip
+
+
+def build_stopped_run(schedule: str, endpoint: str, at: datetime, message: str) -> Run:
+    """What stands for the runs of a schedule that stopped: it was to look at no one window."""
+    return _build_run(
+        schedule=schedule, endpoint=endpoint, at=at, kind="data-quality",
+        job=_name_lost(schedule, at), message=message, window=None,
+    )  # fmt: skip
+
+
+def _name_lost(schedule: str, at: datetime) -> str:
+    return f"{schedule}@{at.astimezone(UTC).isoformat()}"
 
 
 def judge_rhythm(watch: Watch, every: timedelta, now: datetime) -> Failure | None:
@@ -101,7 +157,9 @@ def build_stopped() -> Failure:
     )
 
 
-def _build_run(*, schedule: str, endpoint: str, at: datetime, kind: str, job: str, message: str) -> Run:
+def _build_run(
+    *, schedule: str, endpoint: str, at: datetime, kind: str, job: str, message: str, window: Span | None
+) -> Run:
     return Run(
         job=job,
         kind=kind,
@@ -112,4 +170,6 @@ def _build_run(*, schedule: str, endpoint: str, at: datetime, kind: str, job: st
         message=message,
         report_uri="",
         ended_at=at,
+        start=window.start if window else None,
+        end=window.end if window else None,
     )

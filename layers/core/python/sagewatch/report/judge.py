@@ -61,12 +61,14 @@ def judge_run(
     # Its event may come again, whatever comes of it: a run is counted once.
     is_new = run.job not in state.judged
     seen = msgspec.structs.replace(state, judged=remember_job(run.job, state.judged))
-    if not _is_older(run, state):
+    if not is_new and run.job != state.last_job:
+        judged = _pass(seen, "judged_before")
+    elif not _is_older(run, state):
         judged = _judge_latest(run, outcome, seen, place, patience, rows, is_own=is_own)
     elif is_own and is_new and not run.merge and not isinstance(outcome, Failure):
         judged = _judge_late(run, outcome, seen, place, patience, rows)
     else:
-        judged = _pass(seen, "older_run")
+        judged = _pass(seen, "failed_late" if isinstance(outcome, Failure) else "older_run")
     return msgspec.structs.replace(judged, is_new=is_new)
 
 
@@ -110,17 +112,19 @@ def _judge_latest(
             del open_[kind]
             looks[kind] = ()  # it must be bad anew as often as the first time
             cleared[kind] = get_place(run)
+    has_window = is_own and run.end is not None
     after = msgspec.structs.replace(
         state,
         last_job=run.job,
         last_ended_at=run.ended_at,
-        last_end=run.end if is_own and run.end is not None else state.last_end,
+        last_end=run.end if has_window else state.last_end,
+        last_end_job=run.job if has_window else state.last_end_job,
         open=open_,
         looks=looks,
         cleared=cleared,
         rows=history,
     )
-    reason = "violations" if broken else "no_violations"
+    reason = "failed" if isinstance(outcome, Failure) else "violations" if broken else "no_violations"
     return Judged(after, tuple(told), reason, collapsed=outcome is not reported)
 
 

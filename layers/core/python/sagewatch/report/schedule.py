@@ -12,8 +12,8 @@ from sagewatch.finding import Finding
 from sagewatch.report.rows import RowHistory
 from sagewatch.report.run import Run
 
-# Two days of hourly runs; an event does not come again after a day.
-JOBS_REMEMBERED: Final = 48
+# Two days of hourly runs of two jobs each: so long does the tick look back for executions without a job.
+JOBS_REMEMBERED: Final = 100
 
 
 class Look(msgspec.Struct, frozen=True):
@@ -32,9 +32,9 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
         The run that was judged last, of those that were not older than another.
     judged
         The latest jobs whose event came, late ones too: an event may come again.
-    last_end
-        End of the latest window of the schedule's own that was judged; runs of older windows undo nothing that is newer,
-        however late they end.
+    last_end, last_end_job
+        End of the latest window of the schedule's own that was judged, and the job that did; runs of older windows undo
+        nothing that is newer, however late they end.
     open
         Findings that hold, by kind.
     looks
@@ -50,6 +50,7 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
     judged: tuple[str, ...] = ()
     last_ended_at: datetime | None = None
     last_end: datetime | None = None
+    last_end_job: str = ""
     open: dict[str, Finding] = {}
     looks: dict[str, tuple[Look, ...]] = {}
     cleared: dict[str, datetime] = {}
