@@ -12,7 +12,7 @@ import pytest
 
 from sagewatch.diagnose.model import Phase, Switch
 from sagewatch.entry import handle
-from sagewatch.errors import DeclinedError, RefusedError, RetryError
+from sagewatch.errors import DeclinedError, RefusedError, RejectedInputError, RetryError
 from sagewatch.events import Ticked
 from sagewatch.evidence.trail import build_trail
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
@@ -212,7 +212,7 @@ def test_no_row_that_cannot_be_read_keeps_an_endpoint_from_its_owner(pk, sk):
     assert known is not None or not pk.startswith("incident")
     version = known.version + 1 if known else 1
     world.state._items.write([Write(Item(pk, sk, b'{"on": "false"}', version), ANY_VERSION)])
-    pass_minutes(world, 24, msgspec.MsgspecError)
+    pass_minutes(world, 24, msgspec.MsgspecError, RejectedInputError)  # the tick says what it left out
     assert get_live(world) == "signs-config"
     assert world.state.load_diagnosis("signs").phase is Phase.FINISHED
 
