@@ -210,3 +210,14 @@ def test_a_finding_at_the_edge_of_time_is_rendered(year, form, tmp_path, monkeyp
     (tmp_path / "finding.json").write_text(json.dumps(finding))
     code, said = answer(["render", str(tmp_path / "finding.json"), "--as", form], monkeypatch, capsys)
     assert code == 0, said
+
+
+def test_what_nobody_foresaw_is_called_a_defect_without_its_words(monkeypatch, capsys):
+    """They may quote what was captured."""
+    monkeypatch.setattr(cli, "main", lambda **_: float("ada@example.com"))
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr().err
+    assert (left.value.code, "ada" in said.splitlines()[-1]) == (1, False)
+    assert "sagewatch: Sagewatch itself failed: ValueError (<lambda>, line" in said
+    assert "could not convert" not in said

@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 
 from monitor_image.analyze import main
-from sagewatch.container import MESSAGE_BYTES, describe_end
+from sagewatch.container import MESSAGE_BYTES, describe_end, run_to_message
 from sagewatch.quality.constraints import parse_constraints
 from sagewatch.quality.process_start import FORK
 from sagewatch.quality.readout import Readout
 from sagewatch.quality.shards import Shard, encode_shard
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.violations import parse_violations
+from sagewatch.report.failure import classify_failure
 from tests.unit.quality.records import capture_line, write_captures
 from tests.unit.quality.tables import REAL, batch_of, needs_real
 
@@ -628,3 +629,39 @@ def test_a_real_job_config_is_understood(container):
     assert container.run() == 0, container.message
     theirs = parse_constraints((REAL / "reports/churn_xgb/constraints.json").read_bytes())
     assert parse_constraints(container.output("constraints.json")).features == theirs.features
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"parameters": {"c": 1e308, "k": 2048.0}}, "parameters.c: no statistics (it is 1e+308, not 0 to 1)"),
+        ({"parameters": {"c": 0.64, "k": 1e300}}, "parameters.k: no statistics"),
+        ({"data": [[1.0]] * 64}, "data: no statistics (it is 64, not 0 to 48)"),
+    ],
+)
+def test_a_baseline_whose_sketch_is_none_is_named_with_its_key(container, change, key):
+    make_baseline(container)
+    path = container.root / "opt/ml/processing/baseline/statistics.json"
+    statistics = json.loads(path.read_bytes())
+    statistics["features"][0]["numerical_statistics"]["distribution"]["kll"]["sketch"] |= change
+    path.write_text(json.dumps(statistics))
+    container.captures(captured(rows(60, 2)))
+    assert container.run() == 1
+    assert (
+        f"statistics.json, features[0].numerical_statistics.distribution.kll.sketch.{key}"
+        in container.message
+    )
+    assert classify_failure("Failed", container.message).code == "no_baseline"
+
+
+def test_what_nobody_foresaw_is_called_a_defect_with_its_place_and_without_its_words(tmp_path, capfd):
+    def work():
+        return str(float("ada@example.com"))
+
+    assert run_to_message(tmp_path, work) == 1
+    message = (tmp_path / "opt/ml/output/message").read_text()
+    assert message.startswith("Sagewatch itself failed: ValueError (work, line ")
+    assert classify_failure("Failed", f"AlgorithmError: {message}, exit code: 1").code == "defect"
+    out, err = capfd.readouterr()
+    assert "in work" in err  # the lines that led to it
+    assert "could not convert" not in message + out + err

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from sagewatch.container import ENDED_EARLY, describe_end
+from sagewatch.errors import describe_defect
 from sagewatch.incident.describe_report import CAUSES
 from sagewatch.report.failure import CAUSE_WORDS, CODES, classify_failure, name_cause
 
@@ -69,6 +70,8 @@ REAL = Path(__file__).parents[4] / "shared" / "real"
         ("environment, THRESHOLD: 'x' is no number", "configuration"),
         ("dataset_format, sagemakerMergeJson: none of sagemakerCaptureJson", "configuration"),
         ("/d: no partial profile of algo-2 (1 of 2 are here)", "shards_missing"),
+        (describe_defect(OverflowError("ada@example.com parse preprocess")), "defect"),
+        ("s.json, features[0].x.c: no statistics (it is 1e+308, not 0 to 1)", "no_baseline"),
         ("[Errno 28] No space left on device", "disk"),
         ("AlgorithmError: something new", "unknown"),
     ],

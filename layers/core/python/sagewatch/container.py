@@ -12,11 +12,12 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sagewatch.errors import ConfigurationError, SagewatchError
+from sagewatch.errors import ConfigurationError, SagewatchError, describe_defect
 
 CONFIG: Final = "opt/ml/config/processingjobconfig.json"
 RESOURCES: Final = "opt/ml/config/resourceconfig.json"
@@ -168,6 +169,9 @@ def run_to_message(root: Path, work: Callable[[], str]) -> int:
         message, code = work(), 0
     except (SagewatchError, OSError) as error:
         message, code = str(error), 1
+    except Exception as error:  # noqa: BLE001  the job's edge: nobody else would say what it was
+        traceback.print_tb(error.__traceback__)  # lines of programs; the error's own words may quote a record
+        message, code = describe_defect(error), 1
     cut = message.encode("utf-8", "replace")[:MESSAGE_BYTES].decode("utf-8", errors="ignore")
     print(cut, file=sys.stderr if code else sys.stdout, flush=True)
     try:

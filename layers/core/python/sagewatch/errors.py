@@ -5,9 +5,31 @@ Every error carries fields; the message is made of them. Nobody branches on a me
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 class SagewatchError(Exception):
     """The top of the tree: everything that Sagewatch raises on purpose."""
+
+
+DEFECT = "Sagewatch itself failed"
+
+
+def describe_defect(error: Exception) -> str:
+    """What nobody raised on purpose: its kind and its place; its own words may quote what was captured.
+
+    Examples
+    --------
+    >>> try:
+    ...     float("ada@example.com")
+    ... except ValueError as error:
+    ...     describe_defect(error).split(" (")[0]
+    'Sagewatch itself failed: ValueError'
+    """
+    frames = traceback.extract_tb(error.__traceback__)[-1:]
+    place = "".join(f" ({each.name}, line {each.lineno} of {Path(each.filename).name})" for each in frames)
+    return f"{DEFECT}: {type(error).__name__}{place}. This is a defect: report it with this line."
 
 
 class RetryError(SagewatchError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 
 import click
 
@@ -39,7 +40,7 @@ from sagewatch.cli.tail import tail
 from sagewatch.cli.teardown import teardown
 from sagewatch.cli.terminal import say, say_lines
 from sagewatch.cli.violations import violations
-from sagewatch.errors import ConfigurationError, SagewatchError
+from sagewatch.errors import ConfigurationError, SagewatchError, describe_defect
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -105,6 +106,10 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001  the process's edge: the error's own words may quote a record
+        traceback.print_tb(error.__traceback__)
+        say(f"sagewatch: {describe_defect(error)}", err=True)
+        sys.exit(1)
 
 
 def list_aws_errors() -> tuple[type[Exception], ...]:

@@ -39,6 +39,7 @@ CAUSES = {
     "disk": ("its disk is full", "Give it a larger volume, or a shorter window."),
     "capacity": ("there was no instance for it", "Choose another instance type, or ask for a higher quota."),
     "image": ("its image cannot be pulled", "See whether the image is in ECR and whether the role may pull it."),
+    "defect": ("Sagewatch's analyzer has a defect", "Report the job's message and the traceback in its log."),
     "aws": ("SageMaker itself failed", "Wait for the next run; if it fails again, ask AWS's support."),
     "no_report": ("its report cannot be had", "See whether it lies where the job's output says, and whether ingest_report may read it there."),
     "stopped": ("somebody stopped it", "Ask who did, or wait for the next run."),

@@ -7,12 +7,17 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from sagewatch.errors import RejectedInputError
 from sagewatch.quality.documents import decode_document, encode_document
 
 UNKNOWN: Final = "Unknown"
 STRING: Final = "String"
 INTEGRAL: Final = "Integral"
 FRACTIONAL: Final = "Fractional"
+# An item of the last level stands for 2 ** 47 values.
+_MOST_LEVELS: Final = 48
+_MOST_ITEMS: Final = 1 << 24
+_SKETCH: Final = "numerical_statistics.distribution.kll.sketch"
 NUMERIC: Final = frozenset({INTEGRAL, FRACTIONAL})
 
 
@@ -175,9 +180,26 @@ def parse_statistics(content: bytes, where: str = "statistics.json") -> Statisti
     Raises
     ------
     RejectedInputError
-        When it is no such file.
+        When it is no such file, or a sketch in it is none.
     """
-    return decode_document(_decoder, content, "statistics", where)
+    statistics = decode_document(_decoder, content, "statistics", where)
+    for number, feature in enumerate(statistics.features):
+        if feature.sketch is not None:
+            _check_sketch(feature.sketch, where, f"features[{number}].{_SKETCH}")
+    return statistics
+
+
+def _check_sketch(sketch: SketchData, where: str, key: str) -> None:
+    """Refuse what no analyzer writes: levels grow by powers of c and weigh powers of 2."""
+    c, k = sketch.parameters.c, sketch.parameters.k
+    for name, value, least, most in (
+        ("parameters.c", c, 0, 1),
+        ("parameters.k", k, 1, _MOST_ITEMS),
+        ("data", len(sketch.data), 0, _MOST_LEVELS),
+    ):
+        if not least <= value <= most:
+            reason = f"no statistics (it is {value:g}, not {least} to {most})"
+            raise RejectedInputError(reason, where=where, key=f"{key}.{name}")
 
 
 def render_statistics(statistics: Statistics) -> bytes:

@@ -7,6 +7,8 @@ from typing import Final
 
 import msgspec
 
+from sagewatch.errors import DEFECT
+
 
 class Failure(msgspec.Struct, frozen=True):
     """A cause and the next step.
@@ -135,6 +137,11 @@ _CAUSES = (
         "SageMaker itself failed; the next run will tell. If it fails again, ask AWS's support.",
     ),
     (
+        "defect",
+        re.escape(DEFECT),
+        "Report the message and the traceback in the job's log: a run of the same data fails again until it is mended.",
+    ),
+    (
         "parse",
         (
             r"[Pp]arse|malformed|not valid JSON|JsonParse|Unexpected character|not one line could be read|"
@@ -163,6 +170,7 @@ CAUSE_WORDS: Final = {
     "capacity": "CapacityError",
     "image": "manifest unknown",
     "aws": "InternalServerError",
+    "defect": DEFECT,
     "parse": "malformed",
 }
 # What no message tells: a run that somebody stopped, a report that cannot be had, and what has no name yet.
