@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ from sagewatch.monitors import parse_monitors
 from sagewatch.replay.backtest import backtest, compare_backtests, tell_false_alarms
 from sagewatch.replay.injection import parse_injection
 from sagewatch.replay.page import build_backtest_page
+from sagewatch.replay.recording import list_landings
 from tests.unit.replay.recordings import MONITORS, START, write_captures
 
 STRICT = MONITORS.replace(
@@ -258,3 +260,26 @@ def test_the_page_holds_the_table_and_asks_nobody_for_anything(folder):
     assert "<script>b.yml" not in page
     assert "signs/AllTraffic class-concentration 14" in page
     assert page == build_backtest_page(runs, compare_backtests(*runs), "sagewatch backtest").decode()
+
+
+def test_a_gate_is_not_passed_on_a_part_of_the_captures(folder, tmp_path):
+    """Events beside the captures tell of files that are not there."""
+    captures = tmp_path / "night"
+    shutil.copytree(folder / "clean", captures)
+    files = sorted(captures.rglob("*.jsonl"))
+    landings = list_landings(captures, "captures", "capture")
+    (captures / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in landings))
+    files[5].unlink()
+    page = tmp_path / "page.html"
+    arguments = ["backtest", str(captures), "--config", str(folder / "monitors.yml"), "--out", str(page)]
+    failed = CliRunner().invoke(cli, arguments)
+    gone = files[5].relative_to(captures).as_posix()
+    assert (failed.exit_code, isinstance(failed.exception, BacktestFailedError)) == (1, True)
+    for told in (failed.output, str(failed.exception), page.read_text().replace("<wbr>", "")):
+        assert f"1 capture file is not there: {gone}" in told
+    assert json.loads(CliRunner().invoke(cli, [*arguments, "--json"]).stdout)["runs"][0]["missing"] == [gone]
+    for path in files:
+        path.unlink(missing_ok=True)
+    nothing = CliRunner().invoke(cli, arguments)
+    assert isinstance(nothing.exception, ConfigurationError)
+    assert f"{len(files)} capture files are not there" in str(nothing.exception)

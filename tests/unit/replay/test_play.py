@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -14,7 +15,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from sagewatch.cli import cli
+from sagewatch.cli import cli, main
 from sagewatch.errors import RejectedInputError
 from sagewatch.finding import Stream
 from sagewatch.flows.streams import view_stream
@@ -135,7 +136,8 @@ def test_a_monitoring_job_is_said_to_be_not_played_and_what_it_found_is_no_diffe
     )
     assert compare(outcome, iterate_own(played.events), [drifted]) == []
     result = CliRunner().invoke(cli, ["replay", str(tmp_path / "events.jsonl")])
-    assert result.exit_code == 0, result.output
+    # Which `record` keeps where it can: without it this is no all-clear.
+    assert (result.exit_code, f"not kept beside the events: {name}" in str(result.exception)) == (1, True)
     assert f"1 processing job not played: {NOT_KEPT} ({name})." in result.output
 
 
@@ -248,3 +250,58 @@ def test_the_last_record_is_found_also_behind_broken_and_very_long_lines(tmp_pat
     assert find_last_time(path).second == 2
     path.write_text("nothing")
     assert find_last_time(path) is None
+
+
+def copy_with(archive, folder, *, gone=0, events=None):
+    """The archive again, without so many of its capture files, or with nothing but these events and no stories."""
+    shutil.copytree(archive, folder)
+    files = sorted((folder / "captures").rglob("*.jsonl"))
+    for path in files[len(files) - gone :]:
+        path.unlink()
+    if events is not None:
+        (folder / "events.jsonl").write_text("".join(json.dumps(one) + "\n" for one in events))
+        scene = json.loads((folder / "scene.json").read_text())
+        (folder / "scene.json").write_text(json.dumps({**scene, "stories": []}))
+    return [path.relative_to(folder / "captures").as_posix() for path in files[len(files) - gone :]]
+
+
+def test_captures_that_are_told_of_and_not_there_are_named_and_no_all_clear_is_given(archive, tmp_path):
+    landed = [event for event in play(archive)[0].events if event["source"] == "aws.s3"]
+    gone = copy_with(archive, tmp_path / "part", gone=40, events=landed)
+    result = CliRunner().invoke(cli, ["replay", str(tmp_path / "part")])
+    assert result.exit_code == 1
+    told = f"40 capture files are not there: {gone[0]}, {gone[1]}, {gone[2]} and 37 more"
+    assert told in result.output
+    assert told in str(result.exception)
+    assert "No incident in what was played." in result.output
+    as_json = CliRunner().invoke(cli, ["replay", str(tmp_path / "part"), "--json"])
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout)["missing"] == gone
+
+
+def test_a_recorded_incident_is_not_called_reproduced_of_a_part_of_its_captures(archive, tmp_path):
+    (gone,) = copy_with(archive, tmp_path / "part", gone=1)
+    result = CliRunner().invoke(cli, ["replay", str(tmp_path / "part")])
+    assert result.exit_code == 1
+    assert f"1 capture file is not there: {gone}" in result.output
+    assert "is reproduced" not in result.output
+    assert "is reproduced" in CliRunner().invoke(cli, ["replay", str(archive)]).output
+
+
+@pytest.mark.parametrize("how", ["one level off", "no prediction in them"])
+def test_captures_of_which_nothing_can_be_read_are_refused(archive, tmp_path, how, monkeypatch, capsys):
+    copy_with(archive, tmp_path / "off")
+    captures = tmp_path / "off" / "captures"
+    if how == "one level off":
+        captures.rename(tmp_path / "off" / "inner")
+        captures.mkdir()
+        (tmp_path / "off" / "inner").rename(captures / "inner")
+    else:
+        for path in captures.rglob("*.jsonl"):
+            path.write_text("")
+    monkeypatch.setattr("sys.argv", ["sagewatch", "replay", str(tmp_path / "off")])
+    with pytest.raises(SystemExit) as left:
+        main()
+    said = capsys.readouterr()
+    assert (left.value.code, said.out) == (2, "")
+    assert ("56 capture files are not there" if how == "one level off" else "hold no prediction") in said.err

@@ -119,8 +119,12 @@ def refuse_nothing(run: Backtest, captures: Path, injection: Injection | None) -
     Raises
     ------
     ConfigurationError
-        It watches none of what was captured, or the attack changes none of it.
+        It watches none of what was captured, or the attack changes none of it, or nothing of it is there.
     """
+    from sagewatch.replay.outcome import tell_missing
+
+    if not run.predictions and run.missing:
+        raise ConfigurationError(tell_missing(run.missing), where=str(captures), key="CAPTURES")
     if not run.predictions or run.began is None or run.ended is None:
         raise ConfigurationError(
             f"watches none of the endpoints captured in {captures}: there is nothing to judge it by",
@@ -150,11 +154,14 @@ def load_captures(captures: Path, monitors: Path, prefix: str) -> Recording:
 def _show(run: Backtest) -> None:
     from sagewatch.incident.amounts import format_duration, format_time
     from sagewatch.replay.backtest import tell_false_alarms
+    from sagewatch.replay.outcome import tell_missing
 
     say(
         f"{run.config}: {run.alerts} {'alert' if run.alerts == 1 else 'alerts'} in {run.predictions:,} predictions, "
         f"{' '.join(tell_false_alarms(run))} if the rest was clean"
     )
+    if run.missing:
+        say(f"  {tell_missing(run.missing)}: nothing is said of what they held")
     for one in run.found:
         took = f"took {one.took:,} predictions, {format_duration(max(one.seconds, 0))}"
         told = "told" if one.sent else "recorded only"
@@ -164,7 +171,9 @@ def _show(run: Backtest) -> None:
 
 
 def _find_reasons(run: Backtest, max_alerts: int | None) -> list[str]:
-    reasons = []
+    from sagewatch.replay.outcome import tell_missing
+
+    reasons = [f"{run.config} was tried on a part: {tell_missing(run.missing)}"] if run.missing else []
     if max_alerts is not None and run.alerts > max_alerts:
         alerts = "1 alert" if run.alerts == 1 else f"{run.alerts} alerts"
         reasons.append(f"{run.config} would send {alerts}, more than {max_alerts}")

@@ -30,6 +30,15 @@ class NotReproducedError(SagewatchError):
         self.differences = differences
 
 
+class IncompleteReplayError(SagewatchError):
+    """A recording lacks what its events tell of: what was played is no all-clear."""
+
+    def __init__(self, lacking: list[str], differences: list[Difference]) -> None:
+        told = f" {NotReproducedError(differences)}" if differences else ""
+        super().__init__(f"The recording is not whole: {'; '.join(lacking)}.{told}")
+        self.lacking = lacking
+
+
 @click.command(epilog="Example: sagewatch replay demo-out")
 @click.argument("paths", nargs=-1, type=_PATH, metavar="FILE...")
 @click.option("--captures", type=_PATH, help="Folder of captures, laid out as in S3.")
@@ -70,7 +79,8 @@ def replay(
 
     FILE is a file of events (one JSON object a line), a folder with events.jsonl such as the demo leaves, or a
     folder of captures. Monitoring jobs are judged again from what `record` kept of them. Where the recording tells
-    how its incidents went, exit code 1 says that the replay came to something else, and to what.
+    how its incidents went, exit code 1 says that the replay came to something else, and to what; or that captures or jobs
+    that the events tell of are not there, and which. Nothing is said where none of the captures can be read: exit code 2.
 
     With --from, EventBridge plays the stack's archive to the stack's own functions. That is a rehearsal, in rows
     of its own, told to the receiver `test` alone, unless --live is given.
@@ -89,8 +99,8 @@ def replay(
     player = build_player(recording)
     player.play(recording.events)
     outcome = gather(player, len(recording.events))
-    if not outcome.predictions:
-        refuse_unwatched(recording)
+    refuse_unread(recording, outcome)
+    lacking = list_lacking(outcome, recording)
     differences = compare(outcome, iterate_own(recording.events), recording.stories)
     if out is not None:
         write_outcome(player, outcome, out)
@@ -98,34 +108,65 @@ def replay(
         click.echo(encode(outcome), nl=False)
     else:
         show_outcome(outcome, reproduced=is_reproduced(recording, outcome, differences))
+    if lacking:
+        raise IncompleteReplayError(lacking, differences)
     if differences:
         raise NotReproducedError(differences)
+
+
+def list_lacking(outcome: Outcome, recording: Recording) -> list[str]:
+    """What the events tell of and the recording does not hold, in words."""
+    from sagewatch.replay.jobs import NOT_KEPT
+    from sagewatch.replay.outcome import tell_missing
+
+    lacking = []
+    if outcome.missing:
+        lacking.append(f"{tell_missing(outcome.missing)} in {recording.captures}")
+    jobs = [job for job, reason in outcome.unplayed if reason == NOT_KEPT]
+    if jobs:
+        more = f" and {len(jobs) - _NAMED:,} more" if len(jobs) > _NAMED else ""
+        kept = f"{count_jobs(len(jobs))} not kept beside the events"
+        lacking.append(f"{kept}: {', '.join(jobs[:_NAMED])}{more}")
+    return lacking
 
 
 def is_reproduced(recording: Recording, outcome: Outcome, differences: list[Difference]) -> bool:
     """Whether the recording told of an incident that can be played, and the replay came to it."""
     from sagewatch.replay.outcome import is_played
 
-    return not differences and any(is_played(story.incident.findings, outcome) for story in recording.stories)
+    return (
+        not differences
+        and not outcome.missing
+        and any(is_played(story.incident.findings, outcome) for story in recording.stories)
+    )
 
 
-def refuse_unwatched(recording: Recording) -> None:
-    """A replay of captures that the monitors file does not watch says nothing.
+def refuse_unread(recording: Recording, outcome: Outcome) -> None:
+    """A replay that read nothing of what was captured says nothing.
 
     Raises
     ------
     ConfigurationError
-        None of the captured endpoints is watched.
+        None of the captured endpoints is watched, or no capture holds a prediction.
     """
     from sagewatch.errors import ConfigurationError
     from sagewatch.replay.load import list_captured
+    from sagewatch.replay.outcome import tell_missing
 
     captured, watched = list_captured(recording), recording.monitors.endpoints
-    if captured and not any(name.partition(".")[0] in captured for name in watched):
+    if outcome.predictions or not captured:
+        return
+    if not any(name.partition(".")[0] in captured for name in watched):
         reason = f"watches {', '.join(watched) or 'nothing'}, and captured is {', '.join(captured)}"
         raise ConfigurationError(
             f"{reason}; name the right file: --monitors", where="monitors.yml", key="endpoints"
         )
+    if outcome.jobs or outcome.findings:
+        return
+    reason = "the captures that the events tell of hold no prediction"
+    if outcome.missing:
+        reason = f"{tell_missing(outcome.missing)}; each must lie in the folder under its whole key"
+    raise ConfigurationError(reason, where=str(recording.captures), key="--captures")
 
 
 def refuse_mixture(paths: tuple[Path, ...], start: str | None) -> None:
@@ -217,6 +258,8 @@ def show_outcome(outcome: Outcome, *, reproduced: bool) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Column, Table
 
+    from sagewatch.replay.outcome import tell_missing
+
     if outcome.began is not None and outcome.ended is not None:
         say(
             f"{outcome.events:,} events, {outcome.predictions:,} predictions, "
@@ -244,13 +287,15 @@ def show_outcome(outcome: Outcome, *, reproduced: bool) -> None:
     if outcome.incidents:
         make_console().print(table)
     else:
-        say("No incident.")
+        say("No incident in what was played." if outcome.missing or outcome.unplayed else "No incident.")
     for message in outcome.messages:
         told_when = f"{message.at:%m-%d %H:%M:%S}"
         say(f"{told_when}  {message.kind} to {message.receiver} ({message.reason})")
     for function, reason in outcome.given_up:
         say(f"given up by {function}: {reason}")
     show_jobs(outcome)
+    if outcome.missing:
+        say(f"{tell_missing(outcome.missing)}.")
     say("Nothing was sent." + (" The recorded incident is reproduced." if reproduced else ""))
 
 

@@ -83,6 +83,8 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
         rate: None.
     attacked
         Predictions that lie in the injected attack.
+    missing
+        Keys of capture files that were told of and are not there.
     missed
         An injection that nobody would have been told of.
     """
@@ -95,6 +97,7 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     alerts: int
     false_alarms: int
     false_alarms_per_week: float | None
+    missing: tuple[str, ...] = ()
     attacked: int = 0
     missed: bool = False
 
@@ -173,6 +176,7 @@ def backtest(recording: Recording, monitors: Monitors, config: str, injection: I
         alerts=len(told),
         false_alarms=false,
         false_alarms_per_week=false * WEEK / length if length >= DAY else None,
+        missing=outcome.missing,
         attacked=ledger.attacked,
         missed=injection is not None and not told & hit,
     )

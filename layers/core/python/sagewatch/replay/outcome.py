@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,6 +18,7 @@ from sagewatch.replay.scene import Story
 from sagewatch.report.judge import KINDS as MONITORED
 
 _CHANGES_IN_PLACE = "updated"
+_NAMED = 3
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -50,6 +51,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         Processing jobs that were judged as they were then.
     unplayed
         Processing jobs that could not be played, each with the reason.
+    missing
+        Keys of capture files that the events tell of and that are not there: of what they held nothing is known.
     """
 
     schema: int = 1
@@ -63,6 +66,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     given_up: tuple[tuple[str, str], ...] = ()
     jobs: tuple[str, ...] = ()
     unplayed: tuple[tuple[str, str], ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -95,7 +99,21 @@ def gather(player: Player, events: int) -> Outcome:
         given_up=tuple(player.given_up),
         jobs=tuple(player.played),
         unplayed=tuple(player.unplayed.items()),
+        missing=tuple(player.missing),
     )
+
+
+def tell_missing(missing: Sequence[str]) -> str:
+    """How many capture files are not there, and which.
+
+    Examples
+    --------
+    >>> tell_missing(["a", "b", "c", "d", "e"])
+    '5 capture files are not there: a, b, c and 2 more'
+    """
+    files = "1 capture file is" if len(missing) == 1 else f"{len(missing):,} capture files are"
+    more = f" and {len(missing) - _NAMED:,} more" if len(missing) > _NAMED else ""
+    return f"{files} not there: {', '.join(missing[:_NAMED])}{more}"
 
 
 def list_messages(told: Told) -> list[Message]:

@@ -10,6 +10,7 @@ from sagewatch.evidence.document import build_document
 from sagewatch.evidence.markup import Markup, foreign, tag
 from sagewatch.incident.amounts import clean_text, format_duration, format_time
 from sagewatch.replay.backtest import Backtest, Found, tell_false_alarms
+from sagewatch.replay.outcome import tell_missing
 
 _LANE = 50
 _FOUND, _SEVERITY, _TOOK, _TIME, _TOLD = "Found", "Severity", "Predictions it took", "Time it took", "Told"
@@ -32,6 +33,7 @@ def build_backtest_page(runs: Sequence[Backtest], differences: Sequence[str], co
             tag("p", tag("span", "Backtest"), tag("span", "Sagewatch", class_="brand"), class_="status"),
             tag("h1", foreign(sends, 300)),
             tag("p", f"On {first.predictions:,} predictions of {lasted}.", class_="lede"),
+            tag("p", foreign(f"{tell_missing(first.missing)}.", 900)) if first.missing else None,
             tag("dl", (_build_figure(run) for run in runs), class_="figures"),
         ),
         tag(

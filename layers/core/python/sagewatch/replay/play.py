@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from sagewatch.errors import RejectedInputError, RetryError
-from sagewatch.events import Ignored, JobChanged, parse_event
+from sagewatch.events import CaptureLanded, Ignored, JobChanged, parse_event
 from sagewatch.events.parse import parse_time
 from sagewatch.flows.follow_up import run_through
 from sagewatch.memory.state import MemoryState
@@ -73,6 +73,8 @@ class Player:
         Processing jobs of the recording that were judged as they were then.
     unplayed
         Those that say nothing here, and why.
+    missing
+        Keys of capture files of watched endpoints that were told of and are not there.
     began
         The first event's time; None before it.
     """
@@ -94,11 +96,13 @@ class Player:
         self.given_up: list[tuple[str, str]] = []
         self.played: dict[str, None] = {}
         self.unplayed: dict[str, str] = {}
+        self.missing: dict[str, None] = {}
         self._later: list[tuple[datetime, int, str, Event, int]] = []
         self.began: datetime | None = None
         self._number = 0
         self._published = 0
         self._ahead: Counter[tuple[str, str]] = Counter()
+        self._captures = objects
         settings = build_settings(scene)
         self._rules: dict[tuple[str, str], list[Rule]] = {}
         for rule in build_rules(settings):
@@ -214,6 +218,9 @@ class Player:
                 return
             if not isinstance(fact, Ignored):
                 run_through(FLOWS[function], fact, self.world)
+            # The flow passes over what is gone, as it must: a recording that lacks it has to say so.
+            if isinstance(fact, CaptureLanded) and (fact.bucket, fact.key) in self._captures.absent:
+                self.missing.setdefault(fact.key)
         except RetryError as error:
             if attempt >= ATTEMPTS:
                 self.given_up.append((function, error.reason))

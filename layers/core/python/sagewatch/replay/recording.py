@@ -127,12 +127,18 @@ class FolderObjects(MemoryObjects):
     ----------
     bucket, folder
         The bucket's name and where its objects lie.
+
+    Attributes
+    ----------
+    absent
+        What was asked for and is not there: bucket and key.
     """
 
     def __init__(self, bucket: str, folder: Path | None) -> None:
         super().__init__()
         self._bucket = bucket
         self._folder = str(folder.resolve()) if folder else None
+        self.absent: set[tuple[str, str]] = set()
 
     def open_object(self, bucket: str, key: str) -> BinaryIO | None:
         """A stream over the object's bytes, or None."""
@@ -140,7 +146,10 @@ class FolderObjects(MemoryObjects):
             path = f"{self._folder}/{key}"
             if os.path.isfile(path):  # noqa: PTH113 (a Path takes longer to build than the file to read)
                 return open(path, "rb")  # noqa: PTH123
-        return super().open_object(bucket, key)
+        found = super().open_object(bucket, key)
+        if found is None:
+            self.absent.add((bucket, key))
+        return found
 
 
 def iterate_own(events: Iterable[Event]) -> Iterator[Event]:
