@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import random
+
 import pytest
 
-from sagewatch.quality import csv_file
+from sagewatch.quality import csv_file, csv_records
 from sagewatch.quality.csv_records import MOST_LINES, mend_rows
 from sagewatch.quality.dataset_format import DatasetFormat, FileKind
 from sagewatch.quality.profile import Shape
@@ -205,3 +209,40 @@ def test_blank_lines_and_a_mark_before_the_first_row_are_no_rows(tmp_path, heade
 def test_a_file_whose_lines_end_with_a_carriage_return_alone_is_called_so(tmp_path):
     with pytest.raises(Exception, match="its lines end with a carriage return alone"):
         read(tmp_path, "a,b\r1,2\r3,4\r")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['a","x\n', 'a","x,1,2\n', '1,5" pipe,"x\n', '"x,1\n' * 999 + 'y"z,1\n', '"\n', '1,"x\n' * 30 + '","\n'],
+    ids=["never closed", "wide", "in the middle", "closed late", "quotes alone", "closed after rows"],
+)
+@pytest.mark.parametrize("width", [2, 3])
+def test_no_line_is_looked_at_again_for_every_quote_that_is_open_before_it(monkeypatch, line, width):
+    """Counted, not timed: a megabyte of such lines took half a minute."""
+    lines = (line * 20_000).splitlines(keepends=True)[:20_000]
+    read, real = [], csv_records._read_line
+    monkeypatch.setattr(
+        csv_records, "_read_line", lambda *given, **how: read.append(1) or real(*given, **how)
+    )
+    mended = mend_rows("".join(lines).encode(), width)
+    assert len(read) <= 2 * len(lines)
+    assert len(mended.content.splitlines()) + len(mended.dropped) <= len(lines)
+
+
+@pytest.mark.parametrize("longest", [3, 20, 40, 300])
+@pytest.mark.parametrize("columns", [3, 6])
+@pytest.mark.parametrize("header", [False, None])
+def test_rows_without_names_and_with_long_texts_have_the_width_of_whole_rows(
+    tmp_path, columns, longest, header
+):
+    """The first hundred lines may end within a text; its lines by themselves are no rows."""
+    for seed in range(10):
+        rng = random.Random(seed)
+        written = io.StringIO()
+        for _ in range(60):
+            lines = [", ".join(["late"] * rng.randint(1, 5)) for _ in range(rng.randint(1, longest))]
+            cells = [rng.randint(0, 9) for _ in range(columns - 1)]
+            csv.writer(written, lineterminator="\n").writerow([cells[0], "\n".join(lines), *cells[1:]])
+        readout = read(tmp_path, written.getvalue(), header=header)
+        ((_, table),) = readout.tables.by_shape.items()
+        assert (len(table.columns), table.rows, told(readout)) == (columns, 60, [])

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.quality.blocks import count_lines, iterate_blocks
-from sagewatch.quality.csv_records import may_swallow, mend_rows, take_record
+from sagewatch.quality.csv_records import MOST_LINES, Records, may_swallow, mend_rows
 from sagewatch.quality.files import has_header, refuse_markup
 from sagewatch.quality.payload import UnreadablePayloadError, parse_csv_text
 from sagewatch.quality.profile import MOST_COLUMNS, Batch, Shape
@@ -154,18 +154,30 @@ def _find_first_record(path: Path, begin: int) -> tuple[bytes, bool, int]:
         content = [file.readline(_LONGEST_HEADER)]
         while len(content) < _LOOKED_AT and (line := file.readline(_LONGEST_LOOKED_AT)):
             content.append(line)
+        begun = len(content)
+        if any(b'"' in line for line in content):
+            # The last record may end behind them: its lines by themselves are no rows.
+            size = sum(len(line) for line in content)
+            while (
+                len(content) < begun + MOST_LINES
+                and size < _LONGEST_HEADER
+                and (line := file.readline(_LONGEST_LOOKED_AT))
+            ):
+                content.append(line)
+                size += len(line)
     lines = [line.decode("utf-8", "surrogateescape") for line in content]
     widths: Counter[int] = Counter()
+    records = Records(lines)
     at = 0
-    while at < len(lines):
-        record = take_record(lines, at)
+    while at < begun:
+        record = records.take(at)
         if record.width is not None and lines[at].strip("\r\n"):
             widths[record.width] += 1
         at += record.lines
-    first = take_record(lines, 0)
+    first = Records(lines).take(0)
     # Among equally frequent ones the first; at least one, and no more than a table may have.
     width = min(max(widths, key=lambda each: widths[each], default=1), MOST_COLUMNS)
-    if first.lines > 1 and take_record(lines, 0, width).width != width:
+    if first.lines > 1 and Records(lines, width).take(0).width != width:
         return content[0], False, width
     return b"".join(content[: first.lines]), first.width is not None, width
 

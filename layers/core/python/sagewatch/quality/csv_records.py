@@ -6,8 +6,8 @@ A quote that somebody forgot would make one value of everything up to the next o
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Sequence
-from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -52,8 +52,19 @@ class MendedRows(NamedTuple):
     dropped: list[tuple[int, str]]
 
 
-def take_record(lines: Sequence[str], at: int, width: int | None = None) -> CsvRecord:
-    r"""The record that begins in a line.
+class _Read(NamedTuple):
+    """A line as CSV: its cells, whether a quote is open behind it, and whether its quotes are at fault."""
+
+    cells: int
+    opens: bool
+    broken: bool
+
+
+class Records:
+    r"""The records of some lines, asked for from the first to the last.
+
+    What a line makes of a quote that is open before it is looked at once, however many quotes are open: so the time
+    grows with the lines, whatever they are.
 
     Parameters
     ----------
@@ -64,50 +75,103 @@ def take_record(lines: Sequence[str], at: int, width: int | None = None) -> CsvR
 
     Examples
     --------
-    >>> lines = ['"a\n', 'b",1\n', 'c,2\n', '"d,3\n', 'e,4\n']
-    >>> [tuple(take_record(lines, at)) for at in (0, 2, 3)]
+    >>> records = Records(['"a\n', 'b",1\n', 'c,2\n', '"d,3\n', 'e,4\n'])
+    >>> [tuple(records.take(at)) for at in (0, 2, 3)]
     [(2, 2), (1, 2), (1, None)]
     """
-    if '"' not in lines[at]:
-        return CsvRecord(1, lines[at].count(",") + 1)
-    end = min(len(lines), at + MOST_LINES)
-    # One line more than there is: who asks for it is still inside a quote.
-    reader = csv.reader(chain((lines[number] for number in range(at, end)), [""]))
-    try:
-        row = next(reader)
-    except csv.Error:
-        return CsvRecord(1, None)
-    count = reader.line_num
-    if count > end - at or (count > 1 and width is not None and _swallows(lines[at : at + count], width)):
-        return CsvRecord(1, None)
-    return CsvRecord(count, len(row))
+
+    def __init__(self, lines: Sequence[str], width: int | None = None) -> None:
+        self._lines = lines
+        self._width = width
+        self._forget(0)
+
+    def take(self, at: int) -> CsvRecord:
+        """The record that begins in a line; a later one than was asked for before."""
+        line = self._lines[at]
+        if '"' not in line:
+            return CsvRecord(1, line.count(",") + 1)
+        first = _read_line(line)
+        if first is None:
+            return CsvRecord(1, None)
+        if not first.opens:
+            return CsvRecord(1, first.cells)
+        last = self._find_end(at + 1, min(len(self._lines), at + MOST_LINES))
+        if last is None or last in self._refused or self._swallows(at, last, first):
+            return CsvRecord(1, None)
+        return CsvRecord(last - at + 1, first.cells + self._sum(self._cells, at + 1, last + 1))
+
+    def _find_end(self, start: int, stop: int) -> int | None:
+        """The first of these lines in which a quote that is open before it is closed, or which is no CSV."""
+        if start > self._seen:
+            self._forget(start)
+        while not self._ends or self._ends[0] < start:
+            if self._ends:
+                self._ends.popleft()
+            elif self._seen < stop:
+                self._look()
+            else:
+                return None
+        return self._ends[0] if self._ends[0] < stop else None
+
+    def _forget(self, start: int) -> None:
+        self._begin = self._seen = start
+        self._ends: deque[int] = deque()
+        self._refused: set[int] = set()
+        # Up to each line: further cells, lines whose quotes are at fault, lines that are not blank, and rows.
+        self._cells, self._broken, self._filled, self._rows = [0], [0], [0], [0]
+
+    def _look(self) -> None:
+        line = self._lines[self._seen]
+        read = _read_line(line, is_inside=True) if '"' in line else _Read(1, opens=True, broken=False)
+        if read is None:
+            self._refused.add(self._seen)
+        if read is None or not read.opens:
+            self._ends.append(self._seen)
+        self._cells.append(self._cells[-1] + (read.cells - 1 if read else 0))
+        self._broken.append(self._broken[-1] + (read is None or read.broken))
+        self._filled.append(self._filled[-1] + bool(line.strip()))
+        self._rows.append(self._rows[-1] + (bool(line.strip()) and self._is_row(line)))
+        self._seen += 1
+
+    def _is_row(self, line: str) -> bool:
+        """Whether a line is a row by itself; of one whose quotes are at fault the commas tell."""
+        if self._width is None:
+            return False
+        if '"' in line:
+            try:
+                return len(next(csv.reader([line], strict=True))) == self._width
+            except csv.Error:
+                pass
+        return line.count(",") == self._width - 1
+
+    def _sum(self, totals: list[int], start: int, stop: int) -> int:
+        return totals[stop - self._begin] - totals[start - self._begin]
+
+    def _swallows(self, at: int, end: int, read: _Read) -> bool:
+        """True where a value with line breaks is made of rows, between a quote that nobody closed and the next one."""
+        if self._width is None or self._width == 1:
+            return False
+        first, last = self._is_row(self._lines[at]), self._is_row(self._lines[end])
+        rows = self._sum(self._rows, at + 1, end)
+        if read.broken or self._sum(self._broken, at + 1, end + 1):
+            return last or rows > 0
+        inner = self._sum(self._filled, at + 1, end)
+        if 10 * rows < _ROWS_OF_TEN * inner:
+            return False
+        return inner >= _BREAKS_SURE - 1 or (first and last and inner * (self._width - 1) >= _CELLS_SURE)
 
 
-def _swallows(lines: Sequence[str], width: int) -> bool:
-    """True where a value with line breaks is made of rows, between a quote that nobody closed and the next one."""
-    if width == 1:
-        return False
-    first, *inner, last = [_is_row(line, width) for line in lines if line.strip()]
-    try:
-        next(csv.reader(iter(lines), strict=True))
-        broken = False
-    except csv.Error:
-        broken = True
-    if broken:
-        return last or any(inner)
-    if 10 * sum(inner) < _ROWS_OF_TEN * len(inner):
-        return False
-    return len(inner) >= _BREAKS_SURE - 1 or (first and last and len(inner) * (width - 1) >= _CELLS_SURE)
-
-
-def _is_row(line: str, width: int) -> bool:
-    """Whether a line is a row by itself; of one whose quotes are at fault the commas tell."""
-    if '"' in line:
+def _read_line(line: str, *, is_inside: bool = False) -> _Read | None:
+    """Read a line; where it begins inside of a value, as if the value began with it."""
+    text = [f'"{line}' if is_inside else line, '"\n']
+    for strict in (True, False):
+        reader = csv.reader(text, strict=strict)
         try:
-            return len(next(csv.reader([line], strict=True))) == width
+            cells = len(next(reader))
         except csv.Error:
-            pass
-    return line.count(",") == width - 1
+            continue
+        return _Read(cells, opens=reader.line_num > 1, broken=not strict)
+    return None
 
 
 def may_swallow(block: bytes, rows: int, width: int) -> bool:
@@ -153,6 +217,7 @@ def mend_rows(block: bytes, width: int) -> MendedRows:
         Lines in UTF-8.
     """
     lines = split_lines(block.decode("utf-8"))
+    records = Records(lines, width)
     mended = MendedRows(b"", [], [])
     kept: list[str] = []
     at = 0
@@ -160,7 +225,7 @@ def mend_rows(block: bytes, width: int) -> MendedRows:
         if not lines[at].strip("\r\n"):
             at += 1
             continue
-        record = take_record(lines, at, width)
+        record = records.take(at)
         if record.width == width:
             kept += lines[at : at + record.lines]
             mended.starts.append(at)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from sagewatch.quality.blocks import count_lines, iterate_blocks
 from sagewatch.quality.columnar import iterate_batches
 from sagewatch.quality.csv_file import CsvLayout, has_quotes
-from sagewatch.quality.csv_records import split_lines, take_record
+from sagewatch.quality.csv_records import Records, split_lines
 from sagewatch.quality.dataset_format import FileKind
 from sagewatch.quality.elements import LARGEST_WHOLE_DOCUMENT, UnendingDocumentError, iterate_document
 from sagewatch.quality.payload import (
@@ -137,9 +137,10 @@ def _list_records(block: bytes, width: int | None) -> Iterator[tuple[int, bytes]
         return
     # What is no UTF-8 comes back to the byte, and is refused where its line is read.
     lines = split_lines(block.decode("utf-8", "surrogateescape"))
+    records = Records(lines, width)
     at = 0
     while at < len(lines):
-        count = take_record(lines, at, width).lines
+        count = records.take(at).lines
         record = "".join(lines[at : at + count]).encode("utf-8", "surrogateescape").removesuffix(b"\n")
         if record.strip():
             yield at, record
