@@ -211,7 +211,8 @@ def _look_at_rows(
 ) -> tuple[Sequence[Violation] | Failure, RowHistory]:
     if rows is None or isinstance(outcome, Failure):
         return outcome, state.rows
-    collapse, history = judge_rows(rows, run.ended_at, state.rows)
+    length = run.end - run.start if run.start is not None and run.end is not None else None
+    collapse, history = judge_rows(rows, run.ended_at, state.rows, length)
     if run.job == state.last_job:
         history = state.rows  # told again: the run is in there
     return ([*outcome, collapse] if collapse is not None else outcome), history

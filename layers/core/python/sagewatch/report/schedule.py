@@ -42,7 +42,7 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
     cleared
         By kind, the end of the window that ended the last episode; looks at earlier ones count no more.
     rows
-        How many rows the latest runs saw.
+        How many rows the runs of a week saw.
     """
 
     schedule: str

@@ -1,0 +1,75 @@
+"""How few rows are too few: a week is remembered, however often a schedule runs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from sagewatch.report.rows import RowHistory, judge_rows
+
+MONDAY = datetime(2026, 11, 16, tzinfo=UTC)
+EVERY = [timedelta(minutes=5), timedelta(hours=1), timedelta(days=1)]
+
+
+def rows_at(at, every):
+    """Many by day, few by night, fewer at the weekend."""
+    hourly = (12_000 if 6 <= at.hour < 22 else 800) / (4 if at.weekday() >= 5 else 1)
+    return 40_000.0 if every > timedelta(hours=1) else hourly * (every / timedelta(hours=1))
+
+
+def judge(history, every, start, days, factor=1.0):
+    """When there were far too few rows, and the history in the end."""
+    found = []
+    for number in range(int(timedelta(days=days) / every)):
+        at = start + (number + 1) * every
+        violation, history = judge_rows(
+            max(1, round(rows_at(at - every, every) * factor)), at, history, every
+        )
+        found += [at] * (violation is not None)
+    return found, history
+
+
+@pytest.mark.parametrize("every", EVERY, ids=["5m", "1h", "1d"])
+def test_nights_and_weekends_are_no_collapse_and_a_collapse_is_one(every):
+    found, history = judge(RowHistory(), every, MONDAY, 21)
+    assert found == []
+    assert len(msgspec.json.encode(history)) < 500
+    fallen = MONDAY + timedelta(days=21)
+    found, _ = judge(history, every, fallen, 7, factor=0.0001)
+    assert found[0] == fallen + every
+    assert len(found) == timedelta(days=7) / every
+
+
+@pytest.mark.parametrize("every", EVERY, ids=["5m", "1h", "1d"])
+@pytest.mark.parametrize("factor", [0.0001, 0.005])
+def test_what_lasts_for_a_week_is_the_new_usual_also_where_it_is_only_the_nights(every, factor):
+    _, history = judge(RowHistory(), every, MONDAY, 28)
+    found, history = judge(history, every, MONDAY + timedelta(days=28), 28, factor)
+    assert found[-1] <= MONDAY + timedelta(days=36)
+    assert judge(history, every, MONDAY + timedelta(days=56), 7, factor)[0] == []
+
+
+def test_a_collapse_is_told_however_many_short_ones_there_were():
+    _, history = judge(RowHistory(), EVERY[1], MONDAY, 14)
+    for day in range(14, 35, 2):
+        found, history = judge(history, EVERY[1], MONDAY + timedelta(days=day), 1 / 24, factor=0.0001)
+        assert len(found) == 1
+        later = MONDAY + timedelta(days=day, hours=1)
+        assert judge_rows(9000, later + timedelta(hours=30), history, EVERY[1])[0] is None
+        history = judge_rows(9000, later + timedelta(hours=30), history, EVERY[1])[1]
+
+
+def test_windows_of_another_length_are_learned_anew():
+    """At 5 minutes a run sees a twelfth of an hour's rows."""
+    _, history = judge(RowHistory(), EVERY[1], MONDAY, 14)
+    found, history = judge(history, EVERY[0], MONDAY + timedelta(days=14), 7)
+    assert found == []
+    assert judge(history, EVERY[0], MONDAY + timedelta(days=21), 1, factor=0.001)[0]
+
+
+def test_runs_that_end_out_of_order_are_remembered_with_their_days():
+    _, history = judge(RowHistory(), EVERY[1], MONDAY, 7)
+    _, late = judge_rows(900, MONDAY + timedelta(days=5, hours=12), history, EVERY[1])
+    assert [each.day for each in late.days] == sorted({each.day for each in history.days})
