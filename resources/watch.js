@@ -242,9 +242,9 @@ function queries() {
       'filter level = "ERROR"',
       'sort @timestamp desc',
     ]),
-    GivenUpQuery: make('rejected and retried', [
-      'fields @timestamp, @log, message, reason, where, key, replay',
-      'filter message in ["record_rejected", "record_retried"]',
+    GivenUpQuery: make('rejected, retried and refused', [
+      'fields @timestamp, @log, message, reason, where, key, incident_id, receiver, replay',
+      'filter message in ["record_rejected", "record_retried", "alert_refused"]',
       'sort @timestamp desc',
     ]),
     IncidentQuery: make('one incident (put its id in)', [

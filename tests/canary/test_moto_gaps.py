@@ -290,3 +290,11 @@ def test_mails_that_aws_refuses_are_taken(moto_client: Callable[[str], Any]) -> 
         Destination={"ToAddresses": ["b@example.com"]},
         Content={"Raw": {"Data": b"Subject: no sender\r\n\r\n" + b"x" * 2000}},
     )
+
+
+def test_a_dead_letter_queue_still_cannot_be_redriven(moto_client: Callable[[str], Any]) -> None:
+    _, arn = queue(moto_client, "canary-letters")
+    for operation in ("list_message_move_tasks", "start_message_move_task"):
+        assert fails(lambda name=operation: getattr(moto_client("sqs"), name)(SourceArn=arn)), (
+            f"moto knows {operation} now: delete message_moves.py"
+        )

@@ -31,6 +31,9 @@ def read_logged():
             said = call.args[0] if call.args else ast.Pass()
             if isinstance(said, ast.Call) and isinstance(said.func, ast.Name):
                 said = functions[said.func.id]  # chooses among several messages
+            if isinstance(said, ast.Attribute):  # what was written down before under that name
+                given = (word for one in ast.walk(tree) if isinstance(one, ast.Call) for word in one.keywords)
+                said = ast.Tuple([word.value for word in given if word.arg == said.attr])
             messages |= {one.value for one in ast.walk(said) if isinstance(one, ast.Constant)}
     return messages, fields
 
@@ -61,6 +64,17 @@ def test_every_message_that_a_query_looks_for_is_logged(queries):
               for one in re.findall(r'"(\w+)"', listed)}  # fmt: skip
     assert len(wanted) > 5
     assert wanted - messages == set()
+
+
+def test_whatever_makes_a_dead_letter_is_found_by_the_saved_query_the_runbook_and_the_operators_page(queries):
+    (query,) = (text for name, text in queries.items() if name.endswith("/rejected, retried and refused"))
+    wanted = {"record_rejected", "record_retried", "alert_refused"}
+    docs = Path(__file__).parents[2] / "docs"
+    for text in (
+        query,
+        *((docs / name).read_text() for name in ("runbooks/alarms/dead-letters.md", "operations.md")),
+    ):
+        assert set(re.findall(r"(?:record|alert)_(?:rejected|retried|refused)", text)) == wanted
 
 
 def test_what_decides_about_an_incident_names_it():

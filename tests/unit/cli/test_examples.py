@@ -17,6 +17,8 @@ from tests.unit.cli.stores import build_store, write_files
 ROOT = Path(__file__).parents[3]
 COMMANDS = dict(list_commands(cli))
 ELSEWHERE = {
+    "dead-letters list": "tests/unit/cli/test_dead_letters.py",
+    "dead-letters redrive": "tests/unit/cli/test_dead_letters.py",
     "deploy-endpoint": "tests/integration/sandbox/test_provisioning.py",
     "drill": "tests/integration/test_slack_buttons.py",
     "explain-tensors": "tests/unit/cli/test_explain_tensors.py",

@@ -17,6 +17,7 @@ from sagewatch.cli.backtest import backtest
 from sagewatch.cli.baseline import baseline
 from sagewatch.cli.check import check
 from sagewatch.cli.cost import cost
+from sagewatch.cli.dead_letters import dead_letters
 from sagewatch.cli.demo import demo
 from sagewatch.cli.demo_tabular import demo_tabular
 from sagewatch.cli.deploy_endpoint import deploy_endpoint
@@ -59,6 +60,7 @@ cli.add_command(check)
 cli.add_command(cost)
 cli.add_command(demo)
 cli.add_command(demo_tabular)
+cli.add_command(dead_letters)
 cli.add_command(deploy_endpoint)
 cli.add_command(distributions)
 cli.add_command(doctor)

@@ -60,7 +60,11 @@ def check_dead_letters(patient: Patient) -> Iterator[Line]:
     for output, url in sorted(patient.outputs.items()):
         if output.endswith("DeadLettersUrl"):
             count = int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
-            fix = "Read the function's log for record_rejected, mend the cause, then start a DLQ redrive."
+            queue = output.removesuffix("DeadLettersUrl").lower()
+            fix = (
+                f"`sagewatch dead-letters list {queue}` says why, or the function's log does (alert_refused, record_rejected, "
+                f"record_retried); mend the cause, then `sagewatch dead-letters redrive {queue}`."
+            )
             yield Line(count == 0, output.removesuffix("Url"), f"{count} messages given up", fix)
 
 

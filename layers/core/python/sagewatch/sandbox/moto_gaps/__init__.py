@@ -25,6 +25,7 @@ def fill(mail_port: int | None = None) -> None:
         event_buses,
         event_rules,
         mail_limits,
+        message_moves,
         queues,
         source_mappings,
         transactions,
@@ -40,6 +41,7 @@ def fill(mail_port: int | None = None) -> None:
         archives,
         source_mappings,
         queues,
+        message_moves,
         transactions,
     ):
         gap.fill()
