@@ -10,6 +10,7 @@ import msgspec
 
 from sagewatch.finding import Severity, build_content_key
 from sagewatch.incident.model import State
+from sagewatch.incident.routing import Timers
 
 
 class Kind(enum.StrEnum):
@@ -64,8 +65,9 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         The severity that the receiver was last spoken to about; a worse one is worth another word.
     generation, thread
         The message that told of it, and the channel's handle of that.
-    route
-        The way through the routes that led to the receiver.
+    route, timers
+        The way through the routes that led to the receiver, and how it hears by it; None where an older version
+        stored it.
     """
 
     incident_id: str
@@ -87,6 +89,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     generation: int = 0
     thread: str | None = None
     route: str = ""
+    timers: Timers | None = None
     version: int = 0
 
     @property
@@ -99,6 +102,22 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it is worse than the receiver has heard."""
         known = self.told_severity
         return self.told == Kind.FIRING and known is not None and self.severity.rank > known.rank
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """A message that the channel refused for good: it is not tried again as it is, but for reminders.
+
+    Attributes
+    ----------
+    content
+        Its content key.
+    incidents
+        Whom it was about, of whom a dead letter each was kept.
+    """
+
+    content: str
+    at: datetime
+    incidents: tuple[str, ...] = ()
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,8 +149,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         When what comes and goes was last summed up, and whether the end of that was told.
     attempts, retry_at
         Tries in vain since the last success, and when to try again.
-    refused
-        What the channel refused for good, by its content key.
+    refusals
+        What the channel refused for good since it last took a message, the last of each sort (``get_sort``).
     members
         Incidents that were stored with the group when it was last told of, over or not.
     """
@@ -153,7 +172,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     waits_rank: int = 0
     attempts: int = 0
     retry_at: datetime | None = None
-    refused: str | None = None
+    refusals: dict[str, Refusal] = {}
     members: int = 0
     version: int = 0
 
@@ -220,6 +239,19 @@ class Hold(msgspec.Struct, frozen=True):
     reason: str
     until: datetime | None = None
     first: str | None = None
+
+
+def get_sort(send: Send) -> str:
+    """What sort of message it is: of each there is one at a time that may be refused, so they are few."""
+    if send.generation is not None:
+        return f"{send.reason}-{send.generation}"
+    return send.reason if send.kind is Kind.RESOLVED else send.kind.value
+
+
+def is_refused(send: Send, ledger: Ledger) -> bool:
+    """Whether the channel refused this very message; a reminder has its own time, and is tried again then."""
+    refusal = ledger.refusals.get(get_sort(send))
+    return send.kind is not Kind.REPEATED and refusal is not None and refusal.content == send.content
 
 
 def is_current(member: Member, ledger: Ledger) -> bool:

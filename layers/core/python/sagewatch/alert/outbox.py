@@ -7,7 +7,7 @@ Incidents that a route groups share a message. A receiver that was told "firing"
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sagewatch.alert.ledger import (
@@ -21,9 +21,10 @@ from sagewatch.alert.ledger import (
     build_key,
     is_current,
     is_left_behind,
+    is_refused,
     order_members,
 )
-from sagewatch.alert.owed_ends import find_lost, find_owed_end
+from sagewatch.alert.owed_ends import find_lost, list_owed_ends
 from sagewatch.finding import build_content_key
 from sagewatch.incident.model import Incident, State
 from sagewatch.incident.muting import Mute
@@ -83,6 +84,7 @@ def decide_announcement(
 
     An incident that ended before the receiver heard of it is told as firing, then as resolved: whoever
     counts alerts counts it, and whoever is woken learns at once that it is over.
+    What was refused for good keeps nothing else from being told.
 
     Parameters
     ----------
@@ -91,6 +93,27 @@ def decide_announcement(
     digest
         How often what comes and goes is summed up.
     """
+    refused = False
+    for decision in _list_decisions(ledger, members, mutes, now, timers, policy, digest):
+        if isinstance(decision, Send) and is_refused(decision, ledger):
+            refused = True
+        elif isinstance(decision, Hold) and decision.until is None and refused:
+            break
+        else:
+            return decision
+    return Hold("receiver_refused")
+
+
+def _list_decisions(
+    ledger: Ledger,
+    members: Sequence[Member],
+    mutes: Mapping[str, Mute],
+    now: datetime,
+    timers: Timers,
+    policy: Policy,
+    digest: timedelta,
+) -> Iterator[Send | Spare | Hold]:
+    """The next decision first; after a Send what comes next where the receiver refuses that."""
     lost = find_lost(ledger, members, mutes)
     unheard = [
         one
@@ -102,27 +125,32 @@ def decide_announcement(
     if summed and (ledger.digested_at is None or now >= ledger.digested_at + digest):
         shows = order_members(summed)
         key = build_key(summed)
-        return Send(
-            kind=Kind.DIGEST, reason="flapping", content=key, in_place=False, shows=shows, tells=shows
-        )
+        yield Send(kind=Kind.DIGEST, reason="flapping", content=key, in_place=False, shows=shows, tells=shows)
     if policy.keyed and ledger.digest_open and (summed := _find_ended_summary(members)):
-        return Send(
+        yield Send(
             kind=Kind.RESOLVED,
             reason=DIGEST_OVER,
             content=build_key(summed),
             in_place=False,
             shows=order_members(summed),
         )
-    if (end := find_owed_end(ledger, members, mutes, lost, policy, begins=bool(fresh))) is not None:
-        return end
+    yield from list_owed_ends(ledger, members, mutes, lost, policy, begins=bool(fresh))
     told = [one for one in members if one.told in {"firing", "resolved"} and is_current(one, ledger)]
     shown = [one for one in told if not is_left_behind(one, ledger)]
     if ledger.told == Kind.FIRING:
-        return _decide_while_firing(ledger, members, mutes, fresh, shown, now, timers, policy)
-    if fresh:
-        return _begin(fresh, now, timers)
-    if ledger.told is None or not shown:
-        return _hold_muted(members, mutes, "nothing_to_tell")
+        yield from _list_while_firing(ledger, members, mutes, fresh, shown, now, timers, policy)
+    elif fresh:
+        yield _begin(fresh, now, timers)
+    elif ledger.told is None or not shown:
+        yield _hold_muted(members, mutes, "nothing_to_tell")
+    else:
+        yield _decide_after_the_end(ledger, members, mutes, shown, now, policy)
+
+
+def _decide_after_the_end(
+    ledger: Ledger, members: Sequence[Member], mutes: Mapping[str, Mute], shown: Sequence[Member],
+    now: datetime, policy: Policy,
+) -> Send | Hold:  # fmt: skip
     silent = [mutes[one.incident_id] for one in shown if one.incident_id in mutes]
     if silent:
         # The end was owed; what a diagnosis found since is not, while any of them is muted.
@@ -132,7 +160,7 @@ def decide_announcement(
     return _tell_news(ledger, shown, now, policy, _hold_muted(members, mutes, "already_told"))
 
 
-def _decide_while_firing(
+def _list_while_firing(
     ledger: Ledger,
     members: Sequence[Member],
     mutes: Mapping[str, Mute],
@@ -141,34 +169,42 @@ def _decide_while_firing(
     now: datetime,
     timers: Timers,
     policy: Policy,
-) -> Send | Hold:
+) -> Iterator[Send | Hold]:
     """What follows a message that says "firing": what is muted is left out of it, but for the end that is owed."""
     loud = [one for one in shown if one.incident_id not in mutes]
     audible = [one for one in loud if not one.over]
     worsened = [one for one in audible if one.worsened]
     if worsened:
-        return _tell_worsened(worsened, fresh, loud, policy)
+        yield _tell_worsened(worsened, fresh, loud, policy)
     withheld = [one for one in shown if one.incident_id in mutes and not one.over]
     everyone = [*fresh, *(one for one in shown if one not in withheld)]
     over = all(one.over for one in everyone)
     if fresh and not (over and policy.in_place and ledger.thread is not None):
-        return _tell_joined(ledger, fresh, loud, shown, now, timers, policy)
+        yield _tell_joined(ledger, fresh, loud, shown, now, timers, policy)
+        # Refused: who was told before is owed the end all the same, and nobody an end of what was not told.
+        everyone = [one for one in everyone if one not in fresh]
+        over = all(one.over for one in everyone)
     # Who joined and is over, too, is in the last word of a message that can change: one end, not two. Whoever is
     # muted withholds no end from those who are not, but keeps open what told of nobody else, and a key, which would
     # say of all that shares it that it is over.
-    if over and not (withheld and (policy.keyed or not loud)):
-        return Send(
+    if everyone and over and not (withheld and (policy.keyed or not loud)):
+        yield Send(
             kind=Kind.RESOLVED, reason="resolve_owed", content=build_key(everyone), in_place=policy.in_place,
             shows=order_members(everyone), tells=tuple(one.incident_id for one in everyone if one.told != "resolved"),
         )  # fmt: skip
     if not audible:
-        return _hold_muted(members, mutes, "muted")
+        yield _hold_muted(members, mutes, "muted")
+        return
     again = _decide_again(ledger, audible, loud, now, timers)
     if isinstance(again, Send):
-        return again
+        yield again
+        return
     rest = _hold_muted(members, mutes, "already_told", again.until)
     # That something became muted is no news: the message that shows it stays until there is some.
-    return rest if ledger.content == build_key(shown) else _tell_news(ledger, loud, now, policy, rest)
+    # Nor is a rise that was refused: it would be told as news, quietly.
+    known = ledger.content == build_key(shown) or worsened
+    yield rest if known else _tell_news(ledger, loud, now, policy, rest)
+    yield rest
 
 
 def _is_summed_up(member: Member, now: datetime, digest: timedelta) -> bool:
@@ -256,6 +292,8 @@ def _decide_again(
 ) -> Send | Hold:
     """Whether it is time to speak again of something that is known and not over."""
     spoken = ledger.pinged_at or ledger.told_at or now
+    if (refusal := ledger.refusals.get(Kind.REPEATED)) is not None:
+        spoken = max(spoken, refusal.at)
     waiting = [one for one in audible if one.state is State.OPEN]
     if waiting:
         reason, due = "still_firing", spoken + timers.repeat

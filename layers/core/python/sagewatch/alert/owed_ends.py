@@ -47,7 +47,7 @@ def find_lost(ledger: Ledger, members: Sequence[Member], mutes: Mapping[str, Mut
     ]
 
 
-def find_owed_end(
+def list_owed_ends(
     ledger: Ledger,
     members: Sequence[Member],
     mutes: Mapping[str, Mute],
@@ -55,8 +55,8 @@ def find_owed_end(
     policy: Policy,
     *,
     begins: bool,
-) -> Send | Spare | None:
-    """An end to tell, or to write off, beside the message that is open; None where none is owed.
+) -> Iterator[Send | Spare]:
+    """The ends to tell, or to write off, beside the message that is open.
 
     Parameters
     ----------
@@ -67,11 +67,11 @@ def find_owed_end(
     """
     untold = [one for one in members if one.told is None and one.over and one.incident_id in mutes]
     if spared := tuple(one.incident_id for one in untold if one.incident_id not in ledger.perhaps):
-        return Spare(spared)
+        yield Spare(spared)
     open_now = ledger.generation if ledger.told == Kind.FIRING else None
     if joined := tuple(one.incident_id for one in lost if ledger.perhaps[one.incident_id] == open_now):
         # The group's message is firing, and may say so: its end is theirs.
-        return Spare(joined, told=Kind.FIRING.value, reason=PERHAPS_TOLD)
+        yield Spare(joined, told=Kind.FIRING.value, reason=PERHAPS_TOLD)
     left = [
         one
         for one in members
@@ -80,9 +80,9 @@ def find_owed_end(
     if policy.keyed:
         closed = [one for one in lost if ledger.perhaps[one.incident_id] <= ledger.generation]
         if ids := tuple(one.incident_id for one in (*closed, *left)):
-            return Spare(ids, told="closed", reason="resolved_with_its_group")
-    owed = _list_lost(ledger, members, lost, policy, begins=begins)
-    return next(owed, None) or next(_list_left(ledger, members, left, policy), None)
+            yield Spare(ids, told="closed", reason="resolved_with_its_group")
+    yield from _list_lost(ledger, members, lost, policy, begins=begins)
+    yield from _list_left(ledger, members, left, policy)
 
 
 def _list_lost(

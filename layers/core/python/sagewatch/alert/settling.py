@@ -38,7 +38,7 @@ def settle(
         perhaps=left,
         attempts=0,
         retry_at=None,
-        refused=None,
+        refusals={},
     )
     if send.kind is Kind.DIGEST:
         summed = msgspec.structs.replace(ledger, digested_at=now, digest_open=True)

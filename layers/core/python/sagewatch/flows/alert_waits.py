@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from sagewatch.alert.ledger import Refusal, get_sort
 from sagewatch.alert.outbox import Hold, Ledger, Send
 from sagewatch.alert.settling import build_wait
 from sagewatch.alert_state import Group
@@ -28,6 +29,8 @@ Lambda stops a function, and its message becomes a dead letter, where one messag
 16 times: a receiver that is down for three hours would be taken for an endless loop. What the tick publishes goes by
 EventBridge, which begins anew. Source: Lambda developer guide, "Recursive loop detection".
 """
+LETTERS_AT_MOST = 25
+"""Dead letters of one message: each of them, sent again, brings the whole message."""
 _BACKOFF = (30, 60, 120, 300, 600, 900)
 
 
@@ -73,18 +76,31 @@ def keep_failure(
         )
         hold = Hold("receiver_is_down", until)
     else:
-        # The letter first: a crash in between keeps two of them, the other way round it would keep none.
-        world.wakeups.give_up(build_due(incident, forced=True), now, str(error))
-        world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refused=send.content))
         entry = Entry(at=now, what="alert_refused", reason=error.reason, by=BY, data=data)
+        _give_up(incident, free, send, entry, str(error), world)
         hold = Hold("receiver_refused")
     # An outage of days would fill the trail: of the tries in vain it keeps the 1st, 2nd, 4th, 8th...; the log has all.
-    if entry.what == "alert_refused" or free.attempts.bit_count() == 1:
+    if hold.reason == "receiver_is_down" and free.attempts.bit_count() == 1:
         world.state.add_entries(incident.incident_id, [entry])
     get_logger().warning(
         entry.what, incident_id=incident.incident_id, receiver=claimed.receiver, reason=error.reason
     )
     return hold
+
+
+def _give_up(incident: Incident, free: Ledger, send: Send, entry: Entry, why: str, world: World) -> None:
+    """A dead letter, and a line in the trail, for each incident that the message was to tell of, whoever woke us."""
+    concerned = (send.tells or send.shows[:1])[:LETTERS_AT_MOST]
+    about = [one for name in concerned if (one := world.state.load_incident(name)) is not None] or [incident]
+    # The letters first: a crash in between keeps them twice, the other way round it would keep none.
+    for one in about:
+        world.wakeups.give_up(build_due(one, forced=True), entry.at, why)
+    refusal = Refusal(send.content, entry.at, tuple(one.incident_id for one in about))
+    refusals = {**free.refusals, get_sort(send): refusal}
+    # What was tried in vain is over with it: the next message is asked for without waiting.
+    world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refusals=refusals))
+    for one in about:
+        world.state.add_entries(one.incident_id, [entry])
 
 
 def _wake(incident: Incident, after_seconds: float, rounds: int, world: World) -> None:

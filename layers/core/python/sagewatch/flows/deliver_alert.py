@@ -24,6 +24,7 @@ from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Entry, Incident, State
 from sagewatch.incident.muting import Mute, Quiet, find_mute, may_automate
 from sagewatch.incident.routing import Timers, build_group, decide_receivers
+from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 REVIEW = timedelta(minutes=15)  # an open incident is looked at this often, whatever was lost
@@ -122,8 +123,21 @@ def _list_targets(incident: Incident, now: datetime, world: World, rounds: int) 
     for name, debt in debts.items():
         receiver, _, channel = name.rpartition("/")
         still = world.monitors.receivers.get(receiver)
-        if name not in seen and debt.group and still is not None and channel in list_channels(still):
-            yield Target(name, debt.group, Timers(), debt.route, rounds)
+        if name in seen or not debt.group:
+            continue
+        if still is not None and channel in list_channels(still):
+            member = world.alerts.load_member(debt.group, name, incident.incident_id)
+            timers = (member.timers if member is not None else None) or Timers()
+            yield Target(name, debt.group, timers, debt.route, rounds)
+        elif debt.told == "firing":
+            _note_receiver_gone(incident, name, now, world)
+
+
+def _note_receiver_gone(incident: Incident, receiver: str, now: datetime, world: World) -> None:
+    """Say once that nobody will tell the receiver of the end: what it has open is to be closed there by hand."""
+    entry = Entry(at=now, what="alert_left_open", reason="receiver_gone", by=BY, data={"receiver": receiver})
+    if world.alerts.note_once(incident.incident_id, entry):
+        get_logger().warning("alert_left_open", incident_id=incident.incident_id, receiver=receiver)
 
 
 def _find_due(

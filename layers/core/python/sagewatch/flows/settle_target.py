@@ -95,9 +95,7 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
         Try again what waits for a receiver, or was refused.
     """
     now = world.now()
-    joined = world.alerts.join_group(
-        target.group, target.name, _build_member(incident, now, world, target.route)
-    )
+    joined = world.alerts.join_group(target.group, target.name, _build_member(incident, now, world, target))
     wait = find_wait(world.alerts.load_ledger(target.group, target.name), joined, now, target.timers)
     if wait is not None and not forced:
         return Outcome(until=wait.until, known=joined.told is not None)
@@ -125,6 +123,9 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
         if sight is None:
             continue
         failed = _send_and_record(incident, claimed, sight, world, target.rounds)
+        if failed is not None and failed.reason == "receiver_refused":
+            forced = False  # what was refused now is not tried again at once; what comes after it is
+            continue
         if failed is not None:
             hold = failed
             break
@@ -156,6 +157,8 @@ def _note_first_words(claimed: Ledger, words: Mapping[str, int], world: World) -
 
 def _decide(group: Group, target: Target, quiet: Quiet, world: World, *, forced: bool) -> Send | Spare | Hold:
     ledger, now = group.ledger, world.now()
+    if forced:
+        ledger = msgspec.structs.replace(ledger, refusals={})
     if ledger.claimed_until is not None and now < ledger.claimed_until:
         return Hold("being_sent_by_another", ledger.claimed_until)
     mutes = {
@@ -166,11 +169,9 @@ def _decide(group: Group, target: Target, quiet: Quiet, world: World, *, forced:
     policy = POLICIES[target.name.rpartition("/")[2]]
     digest = world.monitors.flapping.digest
     decision = decide_announcement(ledger, group.members, mutes, now, target.timers, policy, digest)
-    if isinstance(decision, Send) and not forced:
-        if ledger.retry_at is not None and now < ledger.retry_at:
-            return Hold("receiver_is_down", ledger.retry_at)
-        if ledger.refused == decision.content:
-            return Hold("receiver_refused")
+    waits = ledger.retry_at is not None and now < ledger.retry_at and not forced
+    if isinstance(decision, Send) and waits:
+        return Hold("receiver_is_down", ledger.retry_at)
     return decision
 
 
@@ -192,14 +193,12 @@ def _look_again(
         seen = next(one.seen for one in group.members if one.incident_id == decision.shows[0])
         if lead.version == seen or lead.incident_id != decision.shows[0]:
             return _Sight(decision, lead, group.members)
-        world.alerts.join_group(
-            target.group, target.name, _build_member(lead, world.now(), world, target.route)
-        )
+        world.alerts.join_group(target.group, target.name, _build_member(lead, world.now(), world, target))
     world.alerts.save_ledger(msgspec.structs.replace(claimed, claimed_until=None))
     return None
 
 
-def _build_member(incident: Incident, now: datetime, world: World, route: str) -> Member:
+def _build_member(incident: Incident, now: datetime, world: World, target: Target) -> Member:
     headline = describe(incident.latest, get_class_names(incident.endpoint, world)).headline
     return Member(
         incident_id=incident.incident_id,
@@ -214,7 +213,8 @@ def _build_member(incident: Incident, now: datetime, world: World, route: str) -
         resolved_at=incident.resolved_at,
         acknowledged_at=incident.acknowledged_at,
         flapping=incident.flapping,
-        route=route,
+        route=target.route,
+        timers=target.timers,
     )
 
 

@@ -1,0 +1,177 @@
+"""What a receiver refuses for good keeps nothing else from it, and says nothing of what it never saw."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from click.testing import CliRunner
+
+from sagewatch.cli.explain import explain
+from sagewatch.cli.store import Store
+from sagewatch.errors import DeliveryError
+from sagewatch.monitors import parse_monitors
+from tests.acceptance.conftest import MONITORS
+
+HOOKED = MONITORS.replace(
+    "mail: {}", "mail: {}, webhook: {url: 'https://example.com/x', secret: 'secret:sagewatch/hook'}"
+)
+FLAPPING = HOOKED + "flapping: {budget: 1, per: 1d}\n"
+RISING = """
+version: 1
+endpoints: {signs: {}}
+receivers:
+  team: {slack: {channel: "#ml", token: "secret:sagewatch/slack"}}
+  pager: {pagerduty: {key: "secret:sagewatch/pagerduty"}}
+routes:
+  receiver: team
+  repeat_interval: 4h
+  routes:
+    - {match: ["severity=warning"], receiver: team, repeat_interval: 12h}
+    - {match: ["severity=critical"], receiver: pager, repeat_interval: 24h}
+"""
+
+
+def read_explained(story, name):
+    """What ``sagewatch explain`` says of the incident."""
+    done = CliRunner().invoke(explain, [story.find(name)], obj=Store(world=story.world, outputs={}))
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def list_letters(story):
+    """About whom dead letters are, in order."""
+    return [fact.incident_id for fact, _ in story.wakeups.dead]
+
+
+def test_a_refused_end_keeps_no_newcomer_of_its_group_from_the_receiver(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("10m").raises("yield")
+    story.at("20m").silences("subject=stop", length="2h", by="ada", reason="known")
+    story.at("30m").clears("yield")
+    story.at("1h").refuses("on-call/slack", "is_archived", back="1h40m")
+    story.at("1h30m").clears("stop")
+    story.at("3h").raises("bus")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/slack", "updated", "10m")
+    story.expect("on-call/mail", "firing", "10m")
+    story.expect_all("resolved", "30m", contains="Class yield is back")
+    story.expect("on-call/mail", "resolved", "1h30m", contains="Class stop is back")
+    story.expect_all("firing", "3h", contains="Class bus takes")
+    # It took a message, so what it had refused is tried once more.
+    story.expect("on-call/slack", "resolved", "3h", contains="Class stop is back")
+    story.ends("4h")
+    assert list_letters(story) == [story.find("stop")]
+    assert "refused" in read_explained(story, "stop")
+    assert "refused" not in read_explained(story, "bus")
+
+
+def test_a_refused_summary_keeps_no_newcomer_from_the_receiver(tell):
+    story = tell(FLAPPING)
+    story.at("0s").raises("stop")
+    story.at("1m").clears("stop")
+    story.at("1h").refuses("on-call/webhook", "HTTP 404", back="1h20m")
+    story.at("1h10m").raises("stop")
+    story.at("1h30m").raises("bus")
+    story.play_only("2h")
+    heard = [(one.kind, "bus" in one.text) for one in story.ears.heard if one.target == "on-call/webhook"]
+    assert heard[:3] == [("firing", False), ("resolved", False), ("firing", True)]
+    assert list_letters(story) == [story.find("stop")]
+    assert "refused" not in read_explained(story, "bus")
+
+
+def test_what_a_receiver_goes_on_refusing_has_a_letter_for_each_incident(tell):
+    story = tell()
+    story.at("0s").refuses("on-call/slack", "is_archived")
+    story.at("1m").raises("stop")
+    story.at("10m").raises("yield")
+    story.at("20m").clears("stop")
+    story.play_only("3h50m")
+    assert {story.find("stop"), story.find("yield")} <= set(list_letters(story))
+    assert story.count_asked("on-call/slack") <= 3  # each message once, however often anybody looks
+    for name in ("stop", "yield"):
+        assert "[receiver_refused]" in read_explained(story, name)
+
+
+def test_a_reminder_that_is_refused_once_ends_no_reminders(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("3h").refuses("on-call/slack", "is_archived", back="5h")
+    story.expect_all("firing", "0s")
+    for hours in (4, 8, 12):
+        story.expect("on-call/mail", "repeated", f"{hours}h", f"{hours}h1m")
+    for hours in (8, 12):
+        story.expect("on-call/slack", "repeated", f"{hours}h", f"{hours}h1m")
+    story.ends("13h")
+    assert list_letters(story) == [story.find("stop")]
+
+
+def test_a_rise_that_is_refused_ends_no_reminders(tell):
+    story = tell()
+    story.at("0s").raises("stop", severity="warning")
+    story.at("1h").refuses("on-call/slack", "is_archived", back="2h")
+    story.at("1h30m").raises("stop", severity="critical")
+    story.play_only("9h")
+    kinds = [one.kind for one in story.ears.heard if one.target == "on-call/slack"]
+    assert kinds.count("repeated") >= 1
+    assert list_letters(story) == [story.find("stop")]
+
+
+def test_newcomers_that_are_refused_keep_no_end_from_who_was_told_and_hear_none(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("1h").does(refuse_the_words("Class bus"))
+    story.at("1h1m").raises("bus")
+    story.at("2h").clears("bus")
+    story.at("2h").clears("stop")
+    story.play_only("3h")
+    mails = [(one.kind, "Class bus" in one.text) for one in story.ears.heard if one.target == "on-call/mail"]
+    assert mails == [("firing", False), ("resolved", False)]
+
+
+def refuse_the_words(words):
+    """SNS takes everything but what says this."""
+
+    def install(story):
+        take = story.ears.publish_mail
+
+        def publish(subject, body):
+            if words in subject + body:
+                raise DeliveryError("on-call/mail", "InvalidParameter", recoverable=False)
+            return take(subject, body)
+
+        story.ears.publish_mail = publish
+
+    return install
+
+
+def test_who_is_told_by_a_route_that_no_more_leads_there_keeps_its_timers(tell):
+    story = tell(RISING)
+    story.at("0s").raises("stop", severity="warning")
+    story.at("1m").raises("stop", severity="critical")
+    story.expect("team/slack", "firing", "0s")
+    story.expect("pager/pagerduty", "trigger", "1m")
+    story.expect("team/slack", "updated", "1m")
+    story.expect("team/slack", "worsened", "1m")
+    story.expect("team/slack", "repeated", "12h1m", "12h2m")
+    story.ends("23h")
+
+
+@pytest.mark.parametrize("over", [False, True])
+def test_an_alert_of_a_receiver_that_is_gone_is_written_down_once(tell, over):
+    story = tell(RISING)
+    story.at("0s").raises("stop")
+
+    def deploy(told):
+        gone = RISING.replace("pager:", "night:").replace("receiver: pager", "receiver: night")
+        told.world = dataclasses.replace(told.world, monitors=parse_monitors(gone, "monitors.yml"))
+
+    story.at("1h").does(deploy)
+    if over:
+        story.at("2h").clears("stop")
+    story.play_only("3h")
+    lines = [line for line in read_explained(story, "stop").splitlines() if "receiver_gone" in line]
+    assert len(lines) == 1
+    assert "pager/pagerduty" in lines[0]
+    assert "by hand" in lines[0]
