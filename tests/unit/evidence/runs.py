@@ -32,7 +32,8 @@ def build_hostile_runs(text):
         msgspec.structs.replace(
             run,
             config=f"{text}{n}",
-            missed=True,
+            attacked=700,
+            missed=(text, "signs"),
             found=tuple(
                 msgspec.structs.replace(one, endpoint=text, variant=text, kind=text, subject=text)
                 for one in run.found

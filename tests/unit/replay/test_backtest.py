@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 import shutil
 from datetime import timedelta
 
@@ -18,6 +20,7 @@ from sagewatch.replay.backtest import backtest, compare_backtests, tell_false_al
 from sagewatch.replay.injection import parse_injection
 from sagewatch.replay.page import build_backtest_page
 from sagewatch.replay.recording import list_landings
+from tests.unit.flows.captures import PREFIX, build_line, draw_clean
 from tests.unit.replay.recordings import MONITORS, START, write_captures
 
 STRICT = MONITORS.replace(
@@ -75,14 +78,14 @@ def test_an_injected_attack_measures_the_delay_on_clean_traffic(folder):
     injection = parse_injection("class=2,share=0.6,from=2026-11-21T12:40Z,to=2026-11-21T12:55Z")
     run = judge(folder, "clean", injection=injection)
     (found,) = run.found
-    assert (found.subject, found.wanted, run.missed, run.false_alarms) == ("2", True, False, 0)
+    assert (found.subject, found.wanted, run.missed, run.false_alarms) == ("2", True, (), 0)
     assert 0 < found.took <= 100
     assert found.at >= injection.start
 
 
 def test_an_attack_too_small_to_be_seen_is_missed_and_said_so(folder):
     injection = parse_injection("class=2,share=0.01,from=2026-11-21T12:40Z")
-    assert judge(folder, "clean", injection=injection).missed
+    assert judge(folder, "clean", injection=injection).missed == ("signs",)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +108,7 @@ def test_a_pause_in_the_attack_is_not_the_attack(folder, tmp_path, share, kinds,
     run = backtest(recording, parse_monitors(monitors, "a.yml"), "a.yml", injection)
     assert [one.kind for one in run.found] == kinds
     assert [one.wanted for one in run.found] == wanted
-    assert (len(paused), run.alerts, run.false_alarms, run.missed) == (35, alerts, 1, not any(wanted))
+    assert (len(paused), run.alerts, run.false_alarms, bool(run.missed)) == (35, alerts, 1, not any(wanted))
 
 
 def test_the_same_injection_changes_the_same_predictions(folder):
@@ -129,7 +132,58 @@ def test_an_attack_on_three_endpoints_found_three_times_is_no_false_alarm(folder
     assert [(one.endpoint, one.wanted) for one in sorted(run.found, key=lambda one: one.endpoint)] == [
         (name, True) for name in sorted(names)
     ]
-    assert (run.alerts, run.false_alarms, run.missed) == (3, 0, False)
+    assert (run.alerts, run.false_alarms, run.missed) == (3, 0, ())
+
+
+def test_a_gate_is_not_passed_by_one_endpoint_for_all(folder, tmp_path):
+    """One is told of, one finds and tells nobody, one looks for something else: the last two are missed."""
+    for name in ("signs", "left", "right"):
+        shutil.copytree(folder / "clean" / "capture" / "signs", tmp_path / "capture" / name)
+    learned = "baseline: {learn_from: 100}, clear_after: 60"
+    (tmp_path / "monitors.yml").write_text(f"""
+version: 1
+endpoints:
+  signs: {{detectors: {{class-concentration: {{{learned}}}}}}}
+  left: {{detectors: {{class-concentration: {{{learned}, staged: true}}}}}}
+  right: {{detectors: {{no-data: {{after: 2h}}}}}}
+receivers: {{ops: {{mail: {{}}}}}}
+""")
+    page = tmp_path / "page.html"
+    attack = "class=2,share=0.9,from=2026-11-21T12:40Z"
+    gate = ["backtest", str(tmp_path), "--config", str(tmp_path / "monitors.yml"), "--inject"]
+    failed = CliRunner().invoke(cli, [*gate, attack, "--out", str(page)])
+    told = "monitors.yml misses the injected attack on left, right"
+    assert (failed.exit_code, str(failed.exception)) == (1, f"{told}.")
+    assert told in failed.output
+    assert told in page.read_text()
+    as_json = CliRunner().invoke(cli, [*gate, attack, "--json"])
+    assert json.loads(as_json.stdout)["runs"][0]["missed"] == ["left", "right"]
+    assert CliRunner().invoke(cli, [*gate, f"{attack},endpoint=signs"]).exit_code == 0
+
+
+def test_the_delay_is_counted_from_the_first_attacked_prediction_within_its_file(tmp_path):
+    """Six hundred predictions in each file of five minutes; the attack begins ten or thirty seconds before one's end."""
+    predictions = draw_clean(6000, random.Random(5))
+    for number in range(10):
+        at = START + timedelta(minutes=5 * number)
+        some = predictions[number * 600 : (number + 1) * 600]
+        lines = [build_line(one, at + timedelta(seconds=n * 0.5), n) for n, one in enumerate(some)]
+        name = f"{at:%M-%S}-000-00000000-0000-4000-8000-{number:012d}.jsonl"
+        path = tmp_path / PREFIX / f"{at:%Y/%m/%d/%H}" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines) + "\n")
+    (tmp_path / "monitors.yml").write_text(MONITORS)
+    recording = load_captures(tmp_path, tmp_path / "monitors.yml", "capture")
+    took = {}
+    for start in ("12:25:00", "12:29:30", "12:29:50"):
+        injection = parse_injection(f"class=2,share=1,from=2026-11-21T{start}Z")
+        (found,) = backtest(recording, recording.monitors, "a.yml", injection).found
+        assert (found.wanted, found.position) == (True, 3600)
+        took[start] = found.took
+    # Two predictions a second, give or take one for times that are spread evenly.
+    assert took["12:25:00"] == 600
+    assert 58 <= took["12:29:30"] <= 60
+    assert 18 <= took["12:29:50"] <= 20
 
 
 def test_an_attack_within_one_capture_file_is_put_in(folder):
@@ -227,7 +281,14 @@ def test_what_cannot_be_judged_does_not_pass_the_gate(folder, options, told, mon
 
 
 @pytest.mark.parametrize(
-    "text", ["class=14", "class=14,share=2,from=2026-01-01", "class=14,share=0.1,from=noon", "x=1"]
+    "text",
+    [
+        "class=2,class=14,share=0.3,from=2026-01-01",
+        "class=14",
+        "class=14,share=2,from=2026-01-01",
+        "class=14,share=0.1,from=noon",
+        "x=1",
+    ],
 )
 def test_an_injection_that_cannot_be_read_is_refused(text):
     with pytest.raises(ConfigurationError, match="--inject"):
@@ -283,3 +344,16 @@ def test_a_gate_is_not_passed_on_a_part_of_the_captures(folder, tmp_path):
     nothing = CliRunner().invoke(cli, arguments)
     assert isinstance(nothing.exception, ConfigurationError)
     assert f"{len(files)} capture files are not there" in str(nothing.exception)
+
+
+def test_the_page_says_of_what_it_is_how_it_was_made_and_on_what_its_figures_rest(folder, tmp_path):
+    page, config = tmp_path / "page.html", folder / "monitors.yml"
+    arguments = ["backtest", str(folder / "attacked"), "--config", str(config), "--out", str(page)]
+    assert CliRunner().invoke(cli, arguments).exit_code == 0
+    text = page.read_text()
+    assert f"sagewatch backtest {folder / 'attacked'} --config {config}" in text
+    assert "if the rest was clean" in text
+    # A file's name as a heading has the whole width.
+    assert re.search(
+        r'<section[^>]* class="wide"[^>]*><div class="aside"><h2[^>]*><bdi>monitors\.yml</bdi>', text
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,8 @@ def backtest(
     """What would have been found and sent on these captures, when, and how late. Nothing is sent.
 
     CAPTURES is a folder as in S3 (`aws s3 sync s3://BUCKET captures`), or one that `sagewatch demo` left. Exit
-    code 1: more than --max-alerts alerts, or the injected attack is missed.
+    code 1: more than --max-alerts alerts, or the injected attack is missed on any endpoint that it changes, or captures that
+    are told of are not there.
     """
     from sagewatch.observability import get_logger
     from sagewatch.replay.backtest import compare_backtests
@@ -79,19 +81,33 @@ def backtest(
         refuse_nothing(other, captures, None)
     differences = compare_backtests(*runs) if len(runs) > 1 else []
     if out is not None:
-        out.write_bytes(
-            build_backtest_page(runs, differences, f"sagewatch backtest --inject {inject}" if inject else "")
-        )
+        command = build_command(captures, config, against, inject, prefix)
+        out.write_bytes(build_backtest_page(runs, differences, command))
     if as_json:
         click.echo(json.dumps({"runs": msgspec.to_builtins(runs), "differences": differences}, indent=2))
     else:
         for run in runs:
-            _show(run)
+            _show(run, injected=injection is not None)
         for sentence in differences:
             say(sentence)
     reasons = list(_find_reasons(runs[0], max_alerts))
     if reasons:
         raise BacktestFailedError(reasons)
+
+
+def build_command(captures: Path, config: Path, against: Path | None, inject: str | None, prefix: str) -> str:
+    """The command that makes a page again: it names captures, files and attack.
+
+    Examples
+    --------
+    >>> build_command(Path("night"), Path("new.yml"), None, None, "capture")
+    'sagewatch backtest night --config new.yml'
+    """
+    words = ["sagewatch", "backtest", str(captures), "--config", str(config)]
+    words += ["--against", str(against)] if against else []
+    words += ["--inject", inject] if inject else []
+    words += ["--prefix", prefix] if prefix != "capture" else []
+    return shlex.join(words)
 
 
 def _run(captures: Path, file: Path, name: str, prefix: str, injection: Injection | None) -> Backtest:
@@ -151,9 +167,9 @@ def load_captures(captures: Path, monitors: Path, prefix: str) -> Recording:
     return load_recording([folder], folder, monitors, prefix=prefix)
 
 
-def _show(run: Backtest) -> None:
+def _show(run: Backtest, *, injected: bool) -> None:
     from sagewatch.incident.amounts import format_duration, format_time
-    from sagewatch.replay.backtest import tell_false_alarms
+    from sagewatch.replay.backtest import tell_attack, tell_false_alarms
     from sagewatch.replay.outcome import tell_missing
 
     say(
@@ -168,9 +184,12 @@ def _show(run: Backtest) -> None:
         mark = " (the injected attack)" if one.wanted else ""
         what = f"{one.endpoint} {one.about}"
         say(f"  {format_time(one.at)}  {one.severity:<8}  {what}: {took}; {told}{mark}")
+    if injected and (attack := tell_attack(run)):
+        say(f"  {attack}")
 
 
 def _find_reasons(run: Backtest, max_alerts: int | None) -> list[str]:
+    from sagewatch.replay.backtest import tell_attack
     from sagewatch.replay.outcome import tell_missing
 
     reasons = [f"{run.config} was tried on a part: {tell_missing(run.missing)}"] if run.missing else []
@@ -178,5 +197,5 @@ def _find_reasons(run: Backtest, max_alerts: int | None) -> list[str]:
         alerts = "1 alert" if run.alerts == 1 else f"{run.alerts} alerts"
         reasons.append(f"{run.config} would send {alerts}, more than {max_alerts}")
     if run.missed:
-        reasons.append(f"{run.config} misses the injected attack")
+        reasons.append(tell_attack(run))
     return reasons

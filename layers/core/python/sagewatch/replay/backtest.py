@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from sagewatch.detect.fixed_share import FixedShare
 from sagewatch.diagnose.model import Policy
 from sagewatch.finding import Finding, Stream
 from sagewatch.monitors import Monitors
-from sagewatch.replay.injection import Injection, count_attacked, inject
+from sagewatch.replay.injection import Injection, find_attacked, inject
 from sagewatch.replay.load import Recording, build_player
 from sagewatch.replay.outcome import gather
 
@@ -35,8 +36,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     position
         How many predictions of its stream there had been by then.
     took
-        Predictions from its beginning to its raising: from the injection's where it is that one's, else from
-        the onset that the detector estimates.
+        Predictions from its beginning to its raising: from the first attacked one where it is the injection's, else
+        from the onset that the detector estimates.
     seconds
         The same in time.
     sent
@@ -86,7 +87,7 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     missing
         Keys of capture files that were told of and are not there.
     missed
-        An injection that nobody would have been told of.
+        Attacked endpoints of which nobody would have been told of the attack.
     """
 
     config: str
@@ -99,7 +100,7 @@ class Backtest(msgspec.Struct, frozen=True, kw_only=True):
     false_alarms_per_week: float | None
     missing: tuple[str, ...] = ()
     attacked: int = 0
-    missed: bool = False
+    missed: tuple[str, ...] = ()
 
 
 class Ledger:
@@ -107,7 +108,8 @@ class Ledger:
 
     def __init__(self, injection: Injection | None) -> None:
         self._injection = injection
-        self.attacked = 0
+        self.attacked: Counter[str] = Counter()
+        self._onsets: dict[Stream, int] = {}
         self._times: dict[Stream, list[datetime]] = {}
         self._counts: dict[Stream, list[int]] = {}
 
@@ -116,11 +118,19 @@ class Ledger:
         times = self._times.setdefault(segment.stream, [])
         counts = self._counts.setdefault(segment.stream, [])
         times.append(segment.last_at)
-        counts.append((counts[-1] if counts else 0) + segment.predictions)
+        before = counts[-1] if counts else 0
+        counts.append(before + segment.predictions)
         if self._injection is None:
             return segment
-        self.attacked += count_attacked(segment, self._injection)
+        attacked = find_attacked(segment, self._injection)
+        if attacked:
+            self.attacked[segment.stream.endpoint] += len(attacked)
+            self._onsets.setdefault(segment.stream, before + attacked.start)
         return inject(segment, self._injection)
+
+    def count_clean(self, stream: Stream, start: datetime) -> int:
+        """Predictions before the first that is attacked, within its file too; of a stream without one, until a start."""
+        return self._onsets.get(stream, self.count_until(stream, start))
 
     def count_until(self, stream: Stream, at: datetime) -> int:
         """Predictions in files that ended by a time; files come in about the order of their times."""
@@ -165,6 +175,13 @@ def backtest(recording: Recording, monitors: Monitors, config: str, injection: I
         for each in outcome.incidents
         if any(finding.finding_id in wanted for finding in each.incident.findings)
     }
+    reached = {
+        finding.endpoint
+        for each in outcome.incidents
+        if each.incident.incident_id in told
+        for finding in each.incident.findings
+        if finding.finding_id in wanted
+    }
     false = len(told - hit)
     length = (outcome.ended - outcome.began) if outcome.began and outcome.ended else timedelta(0)
     return Backtest(
@@ -177,8 +194,8 @@ def backtest(recording: Recording, monitors: Monitors, config: str, injection: I
         false_alarms=false,
         false_alarms_per_week=false * WEEK / length if length >= DAY else None,
         missing=outcome.missing,
-        attacked=ledger.attacked,
-        missed=injection is not None and not told & hit,
+        attacked=ledger.attacked.total(),
+        missed=tuple(sorted(ledger.attacked.keys() - reached)),
     )
 
 
@@ -203,6 +220,14 @@ def tell_false_alarms(run: Backtest) -> tuple[str, str]:
     if run.false_alarms_per_week is not None:
         return f"{run.false_alarms_per_week:.1f}", "false alarms a week"
     return str(run.false_alarms), "false alarm" if run.false_alarms == 1 else "false alarms"
+
+
+def tell_attack(run: Backtest) -> str:
+    """What becomes of the injected attack where somebody is not told of it; empty where everybody is."""
+    if not run.attacked:
+        return f"{run.config} watches nothing that the injected attack changes"
+    on = ", ".join(run.missed)
+    return f"{run.config} misses the injected attack on {on}" if run.missed else ""
 
 
 def _find_twins(first: Backtest, second: Backtest) -> dict[int, Found]:
@@ -295,7 +320,7 @@ def _build_found(
     began, took = finding.window.start, finding.window.predictions
     if wanted and injection is not None:
         began = injection.start
-        took = position - ledger.count_until(finding.stream, injection.start)
+        took = position - ledger.count_clean(finding.stream, injection.start)
     return Found(
         endpoint=finding.endpoint,
         variant=finding.variant,

@@ -68,6 +68,8 @@ def parse_injection(text: str) -> Injection:
         key, _, value = part.partition("=")
         if key not in {"class", "share", "from", "to", "endpoint"} or not value:
             raise _wrong(part, "is not class=, share=, from=, to= or endpoint=")
+        if key in given:
+            raise _wrong(key, f"is given twice, as {given[key]} and as {value}: one run tries one attack")
         given[key] = value
     for needed in ("class", "share", "from"):
         if needed not in given:
@@ -93,26 +95,28 @@ def parse_injection(text: str) -> Injection:
 
 def inject(segment: Segment, injection: Injection) -> Segment:
     """The segment as it would have been under attack; times within a file are taken as evenly spread."""
-    if not count_attacked(segment, injection):
+    attacked = find_attacked(segment, injection)
+    if not attacked:
         return segment
     rng = random.Random(f"{segment.key} {segment.part}")
     labels = segment.labels if injection.class_ in segment.labels else (*segment.labels, injection.class_)
     row = labels.index(injection.class_)
-    endpoint = segment.stream.endpoint
     changed = [
-        row if rng.random() < injection.share and injection.concerns(endpoint, at) else index
-        for at, index in zip(_spread(segment), segment.indexes(), strict=True)
+        row if rng.random() < injection.share and number in attacked else index
+        for number, index in enumerate(segment.indexes())
     ]
     classes = bytes(changed) if len(labels) <= _NARROW else array("H", changed).tobytes()
     return msgspec.structs.replace(segment, labels=labels, classes=classes)
 
 
-def count_attacked(segment: Segment, injection: Injection) -> int:
-    """Predictions of a segment that lie in the attack, whether or not its share falls on them."""
+def find_attacked(segment: Segment, injection: Injection) -> range:
+    """Which predictions of a segment lie in the attack, by number, whether or not its share falls on them."""
     endpoint = segment.stream.endpoint
     if not injection.overlaps(endpoint, segment.first_at, segment.last_at):
-        return 0
-    return sum(injection.concerns(endpoint, at) for at in _spread(segment))
+        return range(0)
+    # Times only grow: what lies in the attack is one stretch.
+    within = [number for number, at in enumerate(_spread(segment)) if injection.concerns(endpoint, at)]
+    return range(within[0], within[-1] + 1) if within else range(0)
 
 
 def _spread(segment: Segment) -> Iterator[datetime]:

@@ -9,7 +9,7 @@ from sagewatch.evidence.axis import Axis, build_axis, draw_axis
 from sagewatch.evidence.document import build_document
 from sagewatch.evidence.markup import Markup, foreign, tag
 from sagewatch.incident.amounts import clean_text, format_duration, format_time
-from sagewatch.replay.backtest import Backtest, Found, tell_false_alarms
+from sagewatch.replay.backtest import Backtest, Found, tell_attack, tell_false_alarms
 from sagewatch.replay.outcome import tell_missing
 
 _LANE = 50
@@ -32,7 +32,11 @@ def build_backtest_page(runs: Sequence[Backtest], differences: Sequence[str], co
             "header",
             tag("p", tag("span", "Backtest"), tag("span", "Sagewatch", class_="brand"), class_="status"),
             tag("h1", foreign(sends, 300)),
-            tag("p", f"On {first.predictions:,} predictions of {lasted}.", class_="lede"),
+            tag(
+                "p",
+                f"On {first.predictions:,} predictions of {lasted}. False alarms are such if the rest was clean.",
+                class_="lede",
+            ),
             tag("p", foreign(f"{tell_missing(first.missing)}.", 900)) if first.missing else None,
             tag("dl", (_build_figure(run) for run in runs), class_="figures"),
         ),
@@ -44,7 +48,10 @@ def build_backtest_page(runs: Sequence[Backtest], differences: Sequence[str], co
             if differences
             else None,
             _build_section("time", "Over time", [_draw(runs), _build_note(runs)]) if first.began else None,
-            (_build_section(f"run-{n}", run.config, [_build_table(run)]) for n, run in enumerate(runs)),
+            (
+                _build_section(f"run-{n}", run.config, [_build_table(run)], layout="wide")
+                for n, run in enumerate(runs)
+            ),
         ),
         tag("footer", tag("p", foreign(command, 600))),
     )
@@ -56,21 +63,22 @@ def _build_figure(run: Backtest) -> Markup:
     return tag("div", tag("dt", foreign(run.config, 60)), tag("dd", number, tag("small", unit)))
 
 
-def _build_section(anchor: str, title: str, content: list[Markup | None]) -> Markup:
+def _build_section(anchor: str, title: str, content: list[Markup | None], layout: str = "") -> Markup:
     heading = tag("div", tag("h2", foreign(title, 60), id=f"{anchor}-title"), class_="aside")
     return tag(
         "section",
         heading,
         tag("div", content, class_="content"),
         id=anchor,
+        class_=layout or None,
         aria_labelledby=f"{anchor}-title",
     )
 
 
 def _build_note(runs: Sequence[Backtest]) -> Markup:
-    missed = [run.config for run in runs if run.missed]
-    told = f"The injected attack is missed by {', '.join(missed)}." if missed else "Times are in UTC."
-    return tag("p", foreign(told, 300), class_="small")
+    attacks = [tell_attack(run) for run in runs] if runs[0].attacked else []
+    told = [f"{attack}." for attack in attacks if attack]
+    return tag("p", foreign(" ".join(told) or "Times are in UTC.", 900), class_="small")
 
 
 def _draw(runs: Sequence[Backtest]) -> Markup:
