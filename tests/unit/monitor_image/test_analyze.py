@@ -665,3 +665,10 @@ def test_what_nobody_foresaw_is_called_a_defect_with_its_place_and_without_its_w
     out, err = capfd.readouterr()
     assert "in work" in err  # the lines that led to it
     assert "could not convert" not in message + out + err
+
+
+def test_a_window_that_ends_before_it_begins_is_refused_by_its_key(container):
+    container.captures(captured(rows(9, 2)))
+    times = {"start_time": "2026-06-12T11:00:00Z", "end_time": "2026-06-12T10:00:00Z"}
+    assert container.run(dataset_format=CAPTURE, **times) == 1
+    assert container.message == "environment, start_time: 2026-06-12T11:00:00Z is after end_time"

@@ -28,6 +28,7 @@ from sagewatch.quality.violations import (
     Evidence,
     Violation,
     build_row_violation,
+    describe_columns,
     parse_violations,
 )
 from tests.unit.quality.records import capture_line
@@ -337,3 +338,22 @@ def test_a_long_word_in_what_was_seen_wraps():
     odd = Violation(feature_name="x", constraint_check_type="odd", description="y" * 500)
     page = render_violations(build_violation_table(Statistics(), [odd]))
     assert f'<td class="name">{"y" * 500}</td>' in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "said"),
+    [
+        ("missing", ["age"], "5 columns; missing: age"),
+        ("extra", list("abcdefg"), "5 columns; extra: a, b, c, d, e and 2 more"),
+        ("extra", [], "5 columns"),
+    ],
+)
+def test_a_renamed_column_is_named_where_the_numbers_tell_nothing(kind, names, said):
+    found = read_finding(
+        Violation(
+            constraint_check_type=f"{kind}_column_check",
+            description=describe_columns(kind, 5, 5),
+            evidence=Evidence(effect_unit="columns", categories=names),
+        )
+    )
+    assert (found.expected, found.seen) == ("5 columns", said)

@@ -160,3 +160,11 @@ def test_the_cause_is_what_the_container_said_and_what_sagemaker_adds(said, reas
         "FailureReason": reason,
     }
     assert recognise_run(job).message == message
+
+
+@pytest.mark.parametrize("key", ["baseline_statistics", "baseline_constraints", "THRESHOLD"])
+def test_a_job_that_compares_is_a_run_whatever_of_its_baseline_it_has(key):
+    environment = {"dataset_format": "{}", key: "0.5"}
+    job = {"ProcessingJobName": "j", "ProcessingJobStatus": "Completed", "Environment": environment}
+    assert isinstance(recognise_run(job), Run)
+    assert recognise_run(job | {"Environment": {"dataset_format": "{}"}}) == NoRun("baselining")

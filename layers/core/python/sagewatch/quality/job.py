@@ -123,6 +123,11 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
             "must lie between 0 and 1: it is a share", where="environment", key="THRESHOLD"
         )
     constraints, statistics = given.path("baseline_constraints"), given.path("baseline_statistics")
+    window = Window(given.time("start_time"), given.time("end_time"))
+    if window.start is not None and window.end is not None and window.start > window.end:
+        raise ConfigurationError(
+            f"{window.start:%Y-%m-%dT%H:%M:%SZ} is after end_time", where="environment", key="start_time"
+        )
     written = given.text("dataset_format")
     return Job(
         source=source,
@@ -130,7 +135,7 @@ def read_job(root: Path, environment: Mapping[str, str]) -> Job:
         format=parse_dataset_format(written) if written is not None else None,
         baseline_constraints=constraints,
         baseline_statistics=statistics,
-        window=Window(given.time("start_time"), given.time("end_time")),
+        window=window,
         metric_time=given.time("metric_time"),
         preprocessor=given.path("record_preprocessor_script"),
         postprocessor=given.path("post_analytics_processor_script"),

@@ -14,6 +14,7 @@ from sagewatch.quality.violations import (
     COMPLETENESS,
     DATA_TYPE,
     DRIFT,
+    MISSING_COLUMNS,
     NEGATIVE,
     ROW_COUNT,
     UNREADABLE,
@@ -113,10 +114,21 @@ def read_finding(violation: Violation, inferred_type: str = NOT_AVAILABLE) -> Fi
         return Finding(check, f"{allowed * 100:.4g} % {match[1]}", f"{seen * 100:.4g} % ({inferred_type})")
     if "baseline constraints:" in said:
         match = _IN_ROWS.search(said)
-        return Finding(check, f"{allowed:.0f} columns", f"{seen:.0f} columns{match[0] if match else ''}")
+        rows = match[0] if match else ""
+        return Finding(check, f"{allowed:.0f} columns", f"{seen:.0f} columns{rows}{_name_columns(violation)}")
     if match := _METRIC.search(said):
         return Finding(check, f"not {match[2]} {allowed:.4g}", f"{seen:.4g}")
     return Finding(check, f"at most {allowed:.4g}", f"{seen:.4g}")
+
+
+def _name_columns(violation: Violation) -> str:
+    """Which columns are missing or too many: of a renamed one the numbers tell nothing."""
+    names = [] if violation.evidence is UNSET else violation.evidence.categories
+    if not names:
+        return ""
+    kind = "missing" if violation.constraint_check_type == MISSING_COLUMNS else "extra"
+    more = f" and {len(names) - _CATEGORIES_SHOWN} more" if len(names) > _CATEGORIES_SHOWN else ""
+    return f"; {kind}: {', '.join(names[:_CATEGORIES_SHOWN])}{more}"
 
 
 def _read_evidence(check: str, evidence: Evidence) -> tuple[str, str] | None:

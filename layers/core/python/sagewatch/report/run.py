@@ -16,6 +16,8 @@ import msgspec
 from sagewatch.moment import read_moment
 
 OWN_JOBS = "sagewatch-explain-"
+# What only a job has that compares: baselining has neither.
+_MONITORS = {"baseline_constraints", "baseline_statistics", "THRESHOLD"}
 _MERGE = re.compile(r"^groundtruth-merge-\d{12}-")
 _SCHEDULE_ARN = re.compile(r":monitoring-schedule/(?P<name>[^/]+)$")
 # Where a schedule mounts captures, and captures joined with ground truth.
@@ -97,7 +99,7 @@ def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
     if job.get("ProcessingJobStatus") not in ENDED:
         return STILL_RUNNING
     schedule = _find_schedule(job, environment)
-    if schedule is None and not {"baseline_constraints", "THRESHOLD"} & environment.keys():
+    if schedule is None and not _MONITORS & environment.keys():
         return NoRun("baselining" if "dataset_format" in environment else "no_monitor")
     report_uri = _find_report(job)
     schedule = _spell_schedule(schedule or name, report_uri)
