@@ -99,3 +99,16 @@ def test_each_wake_up_finds_the_window_that_ended_at_least_ten_minutes_ago(minut
         )
         starts.add(span.start)
     assert len(starts) > 1
+
+
+@pytest.mark.parametrize(
+    ("minute", "length", "hours"),
+    [(0, 5, ["23", "00"]), (5, 5, ["23", "00"]), (10, 5, ["00"]), (55, 5, ["00"]), (0, 60, ["00"]), (0, 90, ["00", "01"])],
+)  # fmt: skip
+def test_a_short_window_at_the_beginning_of_an_hour_has_the_file_that_began_in_the_hour_before(
+    minute, length, hours
+):
+    """A file lies in the hour of its first record: that of 23:59 holds what was asked at 00:02."""
+    start = END + timedelta(minutes=minute)
+    found = list_hours(Span(start, start + timedelta(minutes=length)))
+    assert [folder[-2:] for folder in found] == hours

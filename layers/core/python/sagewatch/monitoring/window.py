@@ -47,14 +47,16 @@ def choose_span(at: datetime, every: timedelta, settle: timedelta = SETTLE) -> S
 def list_hours(span: Span) -> list[str]:
     """The capture folders, ``yyyy/mm/dd/hh``, that hold the window's records.
 
-    A file lies in the hour of its first record. What little reaches into the next hour is left out, as AWS does.
+    A file lies in the hour of its first record. What little reaches into the next hour is left out, as AWS does; of a
+    window shorter than an hour, which AWS has not, it would be all: there the hour before is looked into.
 
     Examples
     --------
     >>> list_hours(Span(datetime(2026, 1, 1, 0, tzinfo=UTC), datetime(2026, 1, 1, 1, 30, tzinfo=UTC)))
     ['2026/01/01/00', '2026/01/01/01']
     """
-    first = span.start.replace(minute=0, second=0, microsecond=0)
+    reach = SETTLE if span.end - span.start < HOUR else timedelta()
+    first = (span.start - reach).replace(minute=0, second=0, microsecond=0)
     number = -((first - span.end) // HOUR)
     return [f"{first + n * HOUR:%Y/%m/%d/%H}" for n in range(number)]
 
