@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from sagewatch.cli.drill import run_drill
+from sagewatch.alert.amazon_q import find_faults
+from sagewatch.cli.drill import Drilled, run_drill, try_topics
 from sagewatch.entry import handle
 from sagewatch.errors import DeliveryError
 from sagewatch.memory.world import MemoryBus, MemoryHooks
@@ -129,3 +130,33 @@ def test_a_reply_in_the_thread_is_marked_too(start):
     drill(world)
     assert world.chat.replies
     assert all("[REPLAY]" in message["text"] for *_, message in world.chat.replies)
+
+
+def test_the_topics_hear_of_a_drill_only_where_that_is_asked_for_and_then_marked(start):
+    world = start()
+    began, drilled = world.now(), drill(world)
+    assert (world.mail.mails, world.mail.chats) == ([], [])
+    tried = try_topics(drilled, began, world)
+    assert tried.missing == ""
+    assert [hop.what for hop in tried.hops if "topic" in hop.what] == [
+        "the topic alerts (mail) took a marked message: ask its subscribers whether it came",
+        "the topic chat (Amazon Q) took a marked message: ask its subscribers whether it came",
+    ]
+    ((subject, body),), (chat,) = world.mail.mails, world.mail.chats
+    assert subject.startswith("[REPLAY] ")
+    assert "nothing is to be done" in body
+    assert chat["content"]["title"].startswith("[REPLAY] ")
+    assert find_faults(chat) == []
+
+
+def test_a_topic_that_refuses_is_named_and_the_other_is_tried(start):
+    world = start()
+
+    def refuse(subject, body):
+        raise DeliveryError("mail", "AuthorizationError", recoverable=False)
+
+    world.mail.publish_mail = refuse
+    tried = try_topics(Drilled("i", (), "Nobody was told."), world.now(), world)
+    assert tried.missing.startswith("Nobody was told. The topic alerts (mail) did not take")
+    assert "AuthorizationError" in tried.missing
+    assert len(world.mail.chats) == 1

@@ -13,10 +13,11 @@ import msgspec
 
 from sagewatch.cli.store import open_store, stack_option
 from sagewatch.cli.terminal import say
+from sagewatch.errors import DeliveryError, RetryError
 from sagewatch.events import FindingReported
 from sagewatch.flows.synthetic_finding import build_synthetic_finding
 from sagewatch.incident.lifecycle import build_incident_id
-from sagewatch.marked import MarkedBus, RehearsedItems
+from sagewatch.marked import WORD, MarkedBus, RehearsedItems
 from sagewatch.monitors.receivers import TEST_RECEIVER
 from sagewatch.rehearsal import build_replay_name
 from sagewatch.state import State
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 
 DRILL: Final = "drill"
 EVERY_SECONDS: Final = 0.5
+_TEST: Final = f"{WORD} sagewatch drill: a test"
+_TEST_BODY: Final = (
+    "Somebody tries whether this topic reaches you. Nothing happened, and nothing is to be done."
+)
 _MEANT: Final = {
     "incident_opened": "manage_incident opened the incident",
     "alert_sent": "deliver_alert told {receiver} ({kind})",
@@ -59,22 +64,37 @@ class Drilled(msgspec.Struct, frozen=True):
     show_default=True,
     help="Seconds to wait for each half.",
 )
+@click.option(
+    "--topics",
+    is_flag=True,
+    help="Send one marked test message to each of the two SNS topics (mail, Amazon Q), too: all subscribers hear it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @stack_option
-def drill(wait: int, stack: str, *, as_json: bool) -> None:
+def drill(wait: int, stack: str, *, topics: bool, as_json: bool) -> None:
     """Send a marked test finding the way that real ones go, and its end after it; print each hop with its time.
 
     It opens an incident in rows of its own, touches no endpoint, and tells the receiver `test` of monitors.yml alone,
     every message marked. Exit code 1 where the test did not come out at the end.
+
+    The stack's two topics are left out unless --topics is given: whoever is on call reads them, and no marked
+    receiver of its own can stand beside them.
     """
     world = open_store(stack).world
+    began = world.now()
     drilled = run_drill(world, timedelta(seconds=wait), time.sleep)
+    if topics:
+        drilled = try_topics(drilled, began, world)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(drilled), indent=2))
     else:
         for hop in drilled.hops:
             say(f"{hop.after_seconds:8.1f} s  {hop.what}")
         say(drilled.missing or "The whole way works.")
+        if not topics:
+            say(
+                "Not tried: the topics of mail and Amazon Q, which all on call read. --topics sends them a marked test."
+            )
     if drilled.missing:
         click.get_current_context().exit(1)
 
@@ -102,6 +122,26 @@ def run_drill(world: World, wait: timedelta, sleep: Callable[[float], None]) -> 
         if not _is_told(state, entries):
             return Drilled(incident_id, tuple(hops), _explain(state, entries))
     return Drilled(incident_id, tuple(hops))
+
+
+def try_topics(drilled: Drilled, since: datetime, world: World) -> Drilled:
+    """Send each topic a marked message; SNS tells only that it took it, so whoever subscribes must be asked."""
+    content = {"textType": "client-markdown", "title": _TEST, "description": _TEST_BODY}
+    chat = {"version": "1.0", "source": "custom", "content": content}
+    sends: dict[str, Callable[[], object]] = {
+        "alerts (mail)": lambda: world.mail.publish_mail(_TEST, _TEST_BODY),
+        "chat (Amazon Q)": lambda: world.mail.publish_chat(chat),
+    }
+    hops, missing = list(drilled.hops), [drilled.missing] if drilled.missing else []
+    for topic, send in sends.items():
+        try:
+            send()
+        except (DeliveryError, RetryError) as error:
+            missing.append(f"The topic {topic} did not take the test message: {error}")
+        else:
+            words = f"the topic {topic} took a marked message: ask its subscribers whether it came"
+            hops.append(Hop(words, round((world.now() - since).total_seconds(), 3)))
+    return Drilled(drilled.incident_id, tuple(hops), " ".join(missing))
 
 
 def _wait_for(

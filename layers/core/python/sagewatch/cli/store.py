@@ -154,7 +154,7 @@ def build_world(outputs: dict[str, str]) -> World:
         metrics=EmfMetrics(METRICS_NAMESPACE),
         hosting=SageMakerHosting(),
         jobs=SageMakerJobs(),
-        mail=SnsMail(topic),
+        mail=SnsMail(topic, outputs.get("ChatTopicArn", "")),
         chat=SlackChat({}, Secrets(read_clock)),
         now=read_clock,
         monitors=Monitors(endpoints={}, route=Route(receiver=None), receivers={}),
