@@ -7,7 +7,6 @@ whose endpoints are being diagnosed is not removed, for nobody would put them ba
 from __future__ import annotations
 
 import argparse
-import difflib
 import json
 import subprocess
 import sys
@@ -22,8 +21,8 @@ from deploy.recording import EVIDENCE, find_movable, find_recordings, tell_recor
 from deploy.refused import RefusedError, tell_aws
 from deploy.surroundings import look_around
 from layers.build_core import PLATFORMS, ROOT
+from layers.diff_stack import compare_stacks
 from layers.package_stack import TEMPLATE, package_stack
-from layers.summarize_stack import summarize_stack
 
 SERVICE = "sagewatch"
 LOCAL = "local"
@@ -82,8 +81,7 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
     ]
     if run([*command, "--region", session.region_name, *words]):
         raise RefusedError(
-            f"osls failed; CloudFormation has put back what was there. Its events say why: "
-            f"aws cloudformation describe-stack-events --stack-name {stack}"
+            tell_failure(stack, session, find_stranded(standing or {}, template, account, session), why)
         )
     # A swap may have begun after the look above, with the role that was there until now.
     stranded = find_stranded(standing or {}, template, account, session)
@@ -91,6 +89,31 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
         told = tell_recordings(stranded, (), why)
         raise RefusedError(f"{stack} stands, but a diagnosis began while it was deployed: {told}")
     return f"{stack} stands. Next: `sagewatch doctor --stack {stack}`."
+
+
+def tell_failure(stack: str, session: Any, stranded: Sequence[str], why: str) -> str:
+    """What osls left behind, as CloudFormation tells it: osls may have failed before it, in it or after it."""
+    status = find_status(stack, session)
+    if status is None:
+        state = f"osls failed before there was a stack {stack}"
+    elif "ROLLBACK_COMPLETE" in status:
+        state = f"osls failed; CloudFormation has put back what was there ({stack} is {status})"
+    else:
+        state = f"osls failed, and nothing says that anything was put back: {stack} is {status}"
+    told = f"{state}. Its own words are above; its events: aws cloudformation describe-stack-events --stack-name {stack}"
+    return f"{told}\nBesides, {tell_recordings(stranded, (), why)}" if stranded else told
+
+
+def find_status(stack: str, session: Any) -> str | None:
+    """The stack's status as CloudFormation has it; None where there is no such stack."""
+    try:
+        return str(
+            session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        )
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return None
+        raise
 
 
 def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry_run: bool) -> str:
@@ -152,16 +175,21 @@ def find_left(
 ) -> list[str]:
     """Tables and buckets that the template would make beside those of the standing one, and that are there already."""
     found = []
-    own_captures = template.get("Parameters", {}).get("CaptureBucketName", {}).get("Default")
     for logical_id, row in template["Resources"].items():
         name = row.get("Properties", {}).get(_NAMED.get(row["Type"], ""))
-        makes_none = own_captures and row.get("Condition") == "MakeCaptureBucket"
-        if name is None or makes_none or logical_id in standing.get("Resources", {}):
+        if name is None or not _makes(template, logical_id) or _makes(standing, logical_id):
             continue
         text = _resolve(name, account, session.region_name)
         if _is_there(row["Type"], text, session):
             found.append(text)
     return sorted(found)
+
+
+def _makes(template: Mapping[str, Any], logical_id: str) -> bool:
+    """Whether a template has the resource, and does not leave it out because a bucket of captures is given to it."""
+    row = template.get("Resources", {}).get(logical_id)
+    given = template.get("Parameters", {}).get("CaptureBucketName", {}).get("Default")
+    return row is not None and not (given and row.get("Condition") == "MakeCaptureBucket")
 
 
 def _resolve(name: Any, account: str, region: str) -> str:
@@ -206,11 +234,10 @@ def find_stranded(
 
 
 def compare(standing: Mapping[str, Any] | None, template: Mapping[str, Any]) -> str:
-    """What would change, as lines of the summary that go (-) and come (+)."""
+    """What would change: lines of the summary that go (-) and come (+), then each property that it does not show."""
     if standing is None:
         return f"A new stack of {len(template['Resources'])} resources."
-    before, after = (summarize_stack(one).splitlines() for one in (standing, template))
-    lines = list(difflib.unified_diff(before, after, lineterm="", n=1))[2:]
+    lines = compare_stacks(standing, template)
     return "\n".join(lines) if lines else "Nothing but code would change."
 
 

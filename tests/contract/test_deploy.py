@@ -86,8 +86,36 @@ def test_a_deployment_hands_the_package_to_osls_with_its_parameters(aws, package
     assert command == ["deploy", "--package", str(package), "--stage", "dev", "--region", "eu-west-1",
                        "--param", "alertMail=a@b.c"]  # fmt: skip
     assert "sagewatch doctor --stack sagewatch-dev" in told
-    with pytest.raises(RefusedError, match="describe-stack-events"):
+    with pytest.raises(RefusedError, match=r"before there was a stack.*describe-stack-events"):
         deploy(package, "dev", aws, Osls(answer=1), dry_run=False, words=[])
+
+
+def test_what_osls_left_behind_is_told_as_cloudformation_has_it(aws, package):
+    """It may have failed at the upload, in a policy, or after all was done: nothing was put back then."""
+    stand(aws, small())
+    with pytest.raises(
+        RefusedError, match=r"nothing says that anything was put back: sagewatch-dev is CREATE_COMPLETE"
+    ):
+        deploy(package, "dev", aws, Osls(answer=1), dry_run=False, words=[])
+    import moto.cloudformation.models as moto
+
+    (stack,) = moto.cloudformation_backends["123456789012"]["eu-west-1"].stacks.values()
+    stack.status = "UPDATE_ROLLBACK_COMPLETE"
+    with pytest.raises(
+        RefusedError, match=r"has put back what was there \(sagewatch-dev is UPDATE_ROLLBACK_COMPLETE"
+    ):
+        deploy(package, "dev", aws, Osls(answer=1), dry_run=False, words=[])
+
+
+def test_a_diagnosis_that_begins_while_a_deployment_fails_is_told_of(aws, package):
+    stand(aws, swapping("signs"))
+
+    def osls(_command):
+        hook_endpoint(aws)
+        return 1
+
+    with pytest.raises(RefusedError, match=r"osls failed(.|\n)*Signs records"):
+        deploy(package, "dev", aws, osls, dry_run=False, words=[])
 
 
 def test_the_stage_of_the_local_aws_whose_table_goes_with_it_is_not_for_an_account(aws, package):
@@ -203,6 +231,22 @@ def test_captures_that_were_kept_may_be_the_captures_of_the_next_stack(aws):
             "Resources": {"CaptureBucket": bucket},
         }
         assert find_left(template, "123456789012", aws, {}) == left
+
+
+def test_a_bucket_that_the_standing_stack_was_given_is_in_the_way_of_one_that_makes_its_own(aws):
+    """The standing template has the bucket too, under a condition that was false: it is not the stack's."""
+    name = "sagewatch-dev-captures-123456789012-eu-west-1"
+    aws.client("s3").create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    bucket = {"Type": "AWS::S3::Bucket", "Condition": "MakeCaptureBucket", "Properties": {"BucketName": name}}
+
+    def build(given):
+        return {
+            "Parameters": {"CaptureBucketName": {"Default": given}},
+            "Resources": {"CaptureBucket": bucket},
+        }
+
+    for before, after, left in ((name, "", [name]), ("", "", []), (name, name, []), ("", name, [])):
+        assert find_left(build(after), "123456789012", aws, build(before)) == left
 
 
 def test_a_removal_asks_for_the_stacks_name_and_names_what_stays(aws, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import json
 import os
 import re
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 
 from deploy.recording import find_movable
 from deploy.stack import compare
+from layers.diff_stack import list_properties
 from layers.summarize_stack import summarize_stack
 
 GOLDEN = Path(__file__).parent / "golden" / "stack.txt"
 HUB = GOLDEN.with_name("hub.txt")
+PROPERTIES = GOLDEN.with_name("properties.txt")
 
 
 def summarize(template):
@@ -34,6 +37,12 @@ def hold(text, golden):
 
 def test_the_stack_is_the_one_that_was_read_and_kept(template):
     hold(summarize(template), GOLDEN)
+
+
+def test_what_the_summary_leaves_out_is_what_was_read_and_kept_too(template):
+    """Every property of every resource, parameter, condition and output, by itself or in its owner's digest."""
+    named = json.loads(re.sub(r"contractgw\d+", "contract", json.dumps(template)))
+    hold("".join(f"{line}\n" for line in list_properties(named)), PROPERTIES)
 
 
 def test_a_hub_that_swaps_many_endpoints_has_beside_it_what_was_read_and_kept(template, hub_template):

@@ -52,6 +52,10 @@ def list_actions(statement):
 
 
 def allowed_by(role):
+    """Actions of the role's own policy: one that has more, or is held in by a boundary, is read nowhere here."""
+    assert not role.keys() & {"ManagedPolicyArns", "PermissionsBoundary"}, (
+        "a policy of which this test knows nothing"
+    )
     return {a for s in statements_of(role) if s["Effect"] == "Allow" for a in list_actions(s)}
 
 
@@ -103,6 +107,30 @@ def test_each_single_action_taken_from_a_role_or_given_to_it_is_noticed(name, ro
                 changed += 1
                 assert allowed_by(role) != needed_by(name), (action, row)
     assert changed >= len(RUNTIME)
+
+
+@pytest.mark.parametrize("more", [{"ManagedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]},
+                                  {"PermissionsBoundary": "arn:aws:iam::123456789012:policy/b"}])  # fmt: skip
+def test_a_policy_of_others_on_a_role_is_noticed(more, role_of):
+    with pytest.raises(AssertionError, match="knows nothing"):
+        allowed_by({**role_of["tick"], **more})
+
+
+def test_nothing_but_what_is_read_here_gives_roles_more(template, hub_template):
+    """Policies that hang on a role from outside: the spokes' and those of swaps past a role's own room, no other."""
+    outside = {"AWS::IAM::Policy", "AWS::IAM::RolePolicy", "AWS::IAM::ManagedPolicy", "AWS::IAM::UserPolicy",
+               "AWS::IAM::GroupPolicy", "AWS::IAM::User", "AWS::IAM::Group", "AWS::IAM::AccessKey"}  # fmt: skip
+
+    def list_outside(one):
+        return {(name, row["Type"]) for name, row in one["Resources"].items() if row["Type"] in outside}
+
+    assert list_outside(template) == set()
+    managed = {"SpokeCapturesPolicy", "SpokeJobsPolicy", "SwapMorePolicy1"}
+    assert list_outside(hub_template) == {(name, "AWS::IAM::ManagedPolicy") for name in managed}
+    for one in (template, hub_template):
+        for row in one["Resources"].values():
+            if row["Type"] == "AWS::IAM::Role":
+                allowed_by(row["Properties"])
 
 
 def test_reading_the_source_finds_what_a_person_finds():

@@ -30,13 +30,36 @@ def month(**changes):
 def test_a_line_worked_out_by_hand():
     found = {line.service: line.month for line in month(endpoints=3, predictions_per_day=10**6).lines}
     # 3 endpoints x 1440 files x 30 days; polls of 7 queues: 15 x 43 200 each; three requests a file and a tick.
-    requests = 7 * 15 * 43_200 + 3 * (3 * 1440 * 30 + 43_200)
+    # Facts: 12 of each of 6 incidents, and of a canary every 15 minutes.
+    facts = 12 * (6 + 2880)
+    requests = 7 * 15 * 43_200 + 3 * (3 * 1440 * 30 + 43_200 + facts)
     assert found["SQS"] == pytest.approx(requests / 1e6 * 0.40)
     assert found["SageMaker (saliency jobs)"] == pytest.approx(6 * 10 / 60 * 0.115)
 
 
 def test_the_hourly_job_is_hours_times_price():
     assert month(endpoints=2).hourly_job == pytest.approx(2 * 720 * 6 / 60 * 0.23)
+
+
+def test_the_ratio_holds_like_against_like_however_many_captures_lie_in_s3():
+    """At 20 GB a day the captures are most of the month: the jobs need them just as much."""
+    found = month(predictions_per_day=10**7)
+    # 10 million a day, 90 days, 2000 bytes each.
+    assert found.captures == pytest.approx(10**7 * 90 * 2000 / 1e9 * 0.023)
+    assert found.ratio == pytest.approx(found.hourly_job / (found.month - found.captures))
+    assert found.ratio > 1.4 * found.hourly_job / found.month
+    assert month(predictions_per_day=10**8).ratio == pytest.approx(found.ratio)  # as many files
+
+
+def test_the_canary_and_the_archives_are_counted():
+    tight = {**ASSUMPTIONS, "canary_minutes": Assumption(5, "")}
+    lines = {one.service: one.month for one in month().lines}
+    often = {
+        one.service: one.month
+        for one in estimate(Traffic(endpoints=1, predictions_per_day=100_000), TABLE, tight).lines
+    }
+    for service in ("Lambda", "SQS", "EventBridge", "DynamoDB"):
+        assert often[service] > lines[service]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,16 @@ REQUEST: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize("name", ["x" * 64, "under_score", "-first", "last-", "dot.ted"])
+def test_a_name_that_sagemaker_would_not_take_is_refused(name: str) -> None:
+    with pytest.raises(protocol.ApiError, match=r"at 'modelName' failed to satisfy constraint"):
+        protocol.check_request("CreateModel", {"ModelName": name})
+    config = {"EndpointName": "e", "EndpointConfigName": name}
+    with pytest.raises(protocol.ApiError, match=r"at 'endpointConfigName' failed to satisfy"):
+        protocol.check_request("CreateEndpoint", config)
+    protocol.check_request("CreateModel", {"ModelName": "a--b-" + "x" * 58})
+
+
 def test_a_containers_path_lies_below_the_jobs_root(tmp_path: Path) -> None:
     assert inside(tmp_path, "/opt/ml/x") == tmp_path / "opt/ml/x"
     with pytest.raises(ValueError, match="leaves the container"):

@@ -142,10 +142,9 @@ def tell_estimate(found: Estimate, traffic: Traffic, table: dict[str, Any]) -> s
         for quota in found.quotas
     ]
     assumed = [f"  {one.value:>8g}  {one.what}" for one in found.assumptions.values()]
-    ratio = found.hourly_job / found.month
     hourly = (
-        f"An hourly monitoring job on {traffic.job_instance} for each: {found.hourly_job:,.2f}, {ratio:.1f} times as much; "
-        "captures in S3 are needed for both."
+        f"An hourly monitoring job on {traffic.job_instance} for each: {found.hourly_job:,.2f}, {found.ratio:.1f} times "
+        f"the {found.month - found.captures:,.2f} of all above but the captures that lie in S3 ({found.captures:,.2f}), which both need."
     )
     own = "The sum counts no data quality jobs of our own (`quality:` in monitors.yml): each run costs what one run of that job costs."
     return "\n".join(

@@ -60,10 +60,17 @@ class Quota(msgspec.Struct, frozen=True):
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """The month, what it stands on, and what an hourly monitoring job would cost instead."""
+    """The month, what it stands on, and what an hourly monitoring job would cost instead.
+
+    Attributes
+    ----------
+    captures
+        What of the month is paid for captures lying in S3, which an hourly job needs as much.
+    """
 
     lines: tuple[Line, ...]
     hourly_job: float
+    captures: float
     quotas: tuple[Quota, ...]
     assumptions: dict[str, Assumption]
 
@@ -71,6 +78,11 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     def month(self) -> float:
         """All of it."""
         return sum(line.month for line in self.lines)
+
+    @property
+    def ratio(self) -> float:
+        """How many times as much the hourly jobs cost as Sagewatch: the captures that both need counted in neither."""
+        return self.hourly_job / (self.month - self.captures)
 
 
 ASSUMPTIONS: dict[str, Assumption] = {
@@ -87,6 +99,11 @@ ASSUMPTIONS: dict[str, Assumption] = {
     "kept_days": Assumption(90, "days that captures are kept"),
     "idle_polls": Assumption(15, "requests a minute by which Lambda polls an idle queue (five pollers, 20 s each)"),
     "events_an_incident": Assumption(12, "own facts for an incident: finding, incident, diagnosis, wake-ups"),
+    "canary_minutes": Assumption(15, "minutes from one canary to the next (`canaryMinutes`); each is an incident that no person is told of"),
+    "fact_seconds": Assumption(0.3, "a function's run for one fact of ours, at 256 MB"),
+    "units_a_fact": Assumption(6, "read units of the table for a fact of ours, and as many write units"),
+    "bytes_an_event": Assumption(1500, "bytes of an event in the archives"),
+    "archive_days": Assumption(14, "days that the archives keep (`archiveRetentionDays`)"),
     "mails_an_incident": Assumption(4, "mails: firing and resolved for two people"),
     "explain_minutes": Assumption(10, "minutes that the saliency job's ml.m5.large is paid for, once an incident"),
     "traced_share": Assumption(0.05, "share of runs that X-Ray samples, beside one a second"),
@@ -113,9 +130,14 @@ def estimate(
     files = _count_files(traffic, a)
     incidents = traffic.endpoints * traffic.incidents_per_month
     captured = traffic.endpoints * traffic.predictions_per_day * DAYS
-    invocations = files + MINUTES + incidents * a["events_an_incident"]
-    gb_seconds = 0.5 * files * a["file_seconds"] + 0.25 * MINUTES * (
-        a["tick_seconds"] + 0.05 * traffic.endpoints
+    canaries = MINUTES / a["canary_minutes"]
+    facts = (incidents + canaries) * a["events_an_incident"]
+    invocations = files + MINUTES + facts
+    archived = (files + facts) * a["bytes_an_event"] / GB
+    gb_seconds = (
+        0.25 * facts * a["fact_seconds"]
+        + 0.5 * files * a["file_seconds"]
+        + 0.25 * MINUTES * (a["tick_seconds"] + 0.05 * traffic.endpoints)
     )
     lines = (
         Line(
@@ -124,14 +146,17 @@ def estimate(
             + gb_seconds * prices[f"lambda_gb_second_{traffic.architecture}"],
             f"{invocations:,.0f} runs, {gb_seconds:,.0f} GB-s",
         ),
-        _price_sqs(files, prices, a),
+        _price_sqs(files, facts, prices, a),
         Line(
             "EventBridge",
-            (files + incidents * a["events_an_incident"]) / MILLION * prices["eventbridge_events_million"]
-            + MINUTES / MILLION * prices["scheduler_invocations_million"],
-            f"{files:,.0f} capture events at the full price of opt-in events, our own facts, the tick's schedule",
+            (files + facts) / MILLION * prices["eventbridge_events_million"]
+            + (MINUTES + canaries) / MILLION * prices["scheduler_invocations_million"]
+            + archived * prices["eventbridge_archive_gb"]
+            + archived / DAYS * a["archive_days"] * prices["eventbridge_archive_gb_month"],
+            f"{files:,.0f} capture events at the full price of opt-in events, our own facts, {canaries:,.0f} canaries among them, the schedules of "
+            f"tick and canary, {archived:.2f} GB into the archives",
         ),
-        _price_dynamodb(files, traffic.endpoints, prices, a),
+        _price_dynamodb(files, traffic.endpoints, facts, prices, a),
         _price_s3(files, captured, incidents, prices, a),
         _price_cloudwatch(files, traffic.endpoints, prices, a),
         Line(
@@ -154,6 +179,7 @@ def estimate(
     hourly = traffic.endpoints * DAYS * 24 * a["monitor_minutes"] / 60
     return Estimate(
         lines=lines,
+        captures=_store_captures(captured, a) * prices["s3_gb_month"],
         hourly_job=hourly * prices["processing_hour"][traffic.job_instance],
         quotas=list_quotas(traffic, files, a, prices["quotas"]),
         assumptions=dict(told),
@@ -166,9 +192,9 @@ def _count_files(traffic: Traffic, a: dict[str, float]) -> float:
     return float(a_day * DAYS * traffic.endpoints)
 
 
-def _price_sqs(files: float, prices: dict[str, Any], a: dict[str, float]) -> Line:
+def _price_sqs(files: float, facts: float, prices: dict[str, Any], a: dict[str, float]) -> Line:
     polls = QUEUES * a["idle_polls"] * MINUTES
-    requests = polls + 3 * (files + MINUTES)
+    requests = polls + 3 * (files + MINUTES + facts)
     return Line(
         "SQS",
         requests / MILLION * prices["sqs_requests_million"],
@@ -176,9 +202,12 @@ def _price_sqs(files: float, prices: dict[str, Any], a: dict[str, float]) -> Lin
     )
 
 
-def _price_dynamodb(files: float, endpoints: int, prices: dict[str, Any], a: dict[str, float]) -> Line:
-    reads = files * a["reads_a_file"] + MINUTES * endpoints * a["reads_a_tick"]
-    writes = files * a["writes_a_file"]
+def _price_dynamodb(
+    files: float, endpoints: int, facts: float, prices: dict[str, Any], a: dict[str, float]
+) -> Line:
+    units = facts * a["units_a_fact"]
+    reads = files * a["reads_a_file"] + MINUTES * endpoints * a["reads_a_tick"] + units
+    writes = files * a["writes_a_file"] + units
     stored = files / DAYS * 2 * a["row_bytes_a_file"] / GB
     month = (
         reads / MILLION * prices["dynamodb_read_units_million"]
@@ -188,10 +217,15 @@ def _price_dynamodb(files: float, endpoints: int, prices: dict[str, Any], a: dic
     return Line("DynamoDB", month, f"{writes:,.0f} write and {reads:,.0f} read units, {stored:.2f} GB")
 
 
+def _store_captures(captured: float, a: dict[str, float]) -> float:
+    """GB of captures that lie in S3 at any time, of so many predictions a month."""
+    return captured / DAYS * a["kept_days"] * a["bytes_a_prediction"] / GB
+
+
 def _price_s3(
     files: float, captured: float, incidents: int, prices: dict[str, Any], a: dict[str, float]
 ) -> Line:
-    stored = captured / DAYS * a["kept_days"] * a["bytes_a_prediction"] / GB
+    stored = _store_captures(captured, a)
     month = (
         stored * prices["s3_gb_month"]
         + (files + incidents * 100) / 1000 * prices["s3_puts_thousand"]

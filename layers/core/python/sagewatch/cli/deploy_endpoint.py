@@ -157,7 +157,7 @@ def deploy(plan: EndpointPlan, archive: bytes, session: Session, *, poll_seconds
     """
     from sagemaker.core.resources import Endpoint
 
-    model_name = f"{plan.name}-{name_content(archive + msgspec.json.encode(plan))}"
+    model_name = name_model(plan, archive)
     url = f"s3://{plan.bucket}/models/{model_name}/model.tar.gz"
     served = find(Endpoint, session, endpoint_name=plan.name)
     if served is not None and not is_made_for(plan.name, served.endpoint_arn, session.client("sagemaker")):
@@ -179,6 +179,14 @@ def deploy(plan: EndpointPlan, archive: bytes, session: Session, *, poll_seconds
             f"Look at the log group /aws/sagemaker/Endpoints/{plan.name}."
         )
     return Deployed(endpoint=plan.name, config=model_name, model=model_name, change=change)
+
+
+def name_model(plan: EndpointPlan, archive: bytes) -> str:
+    """The name of the model and of its configuration: as long as SageMaker allows (63), and another for another endpoint.
+
+    The eight digits stand for the plan with the endpoint's whole name, so a name that is cut is still one of its own.
+    """
+    return f"{plan.name[:54]}-{name_content(archive + msgspec.json.encode(plan))}"
 
 
 def _ensure_endpoint(config: str, plan: EndpointPlan, session: Session, poll_seconds: int) -> str:

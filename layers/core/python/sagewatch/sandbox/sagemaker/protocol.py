@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import TYPE_CHECKING, Any
 
 import botocore.session
@@ -59,7 +60,7 @@ def operation_model(operation: str) -> Any:
 
 
 def check_request(operation: str, request: Mapping[str, Any]) -> None:
-    """Refuse a request that SageMaker would refuse: required fields, types, minima, unknown fields.
+    """Refuse a request that SageMaker would refuse: required fields, types, minima, unknown fields, names.
 
     Raises
     ------
@@ -69,6 +70,27 @@ def check_request(operation: str, request: Mapping[str, Any]) -> None:
     report = ParamValidator().validate(request, operation_model(operation).input_shape)
     if report.has_errors():
         raise refused(report.generate_report())
+    if operation.startswith("Create"):
+        _check_names(operation, request)
+
+
+def _check_names(operation: str, request: Mapping[str, Any]) -> None:
+    """Length and letters of names, which botocore knows and leaves to the service to check."""
+    for member, shape in operation_model(operation).input_shape.members.items():
+        if not member.endswith("Name") or shape.type_name != "string" or member not in request:
+            continue
+        name, rules = request[member], shape.metadata
+        where = (
+            f"Value '{name}' at '{member[0].lower()}{member[1:]}' failed to satisfy constraint: Member must"
+        )
+        if len(name) > rules.get("max", len(name)):
+            raise refused(
+                f"1 validation error detected: {where} have length less than or equal to {rules['max']}"
+            )
+        if not re.fullmatch(rules.get("pattern", ".*"), name):
+            raise refused(
+                f"1 validation error detected: {where} satisfy regular expression pattern: ^{rules['pattern']}"
+            )
 
 
 def check_answer(operation: str, answer: Mapping[str, Any]) -> None:

@@ -1,0 +1,166 @@
+"""Whatever changes in a template is told before it is deployed, whether the summary picks it or not."""
+
+from __future__ import annotations
+
+import copy
+import re
+
+import pytest
+
+from deploy.stack import compare
+from layers.diff_stack import NOISE, compare_stacks, find_changes, is_noise, list_properties
+
+QUIET = "Nothing but code would change."
+AGAIN = "(replaced: another is made, and this one deleted or left behind)"
+
+
+def list_leaves(value, path=()):
+    """Every scalar and every empty list or mapping of a template, with its path."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if isinstance(value, dict | list) and value:
+        for key, one in inner:
+            yield from list_leaves(one, (*path, key))
+    else:
+        yield path
+
+
+def list_kinds(template):
+    """One leaf of each kind: type of the resource and names on the way, whatever the number in a list."""
+    kinds = {}
+    for path in list_leaves(template):
+        section, *rest = path
+        kind = template["Resources"][path[1]]["Type"] if section == "Resources" else section
+        kinds.setdefault((kind, *(part for part in rest[1:] if not isinstance(part, int))), path)
+    return list(kinds.values())
+
+
+def change(template, path, make):
+    """The template with one leaf made another, or taken away where ``make`` is None. Only the way to it is copied."""
+    changed = dict(template) if isinstance(template, dict) else list(template)
+    if len(path) > 1:
+        changed[path[0]] = change(changed[path[0]], path[1:], make)
+    elif make is None:
+        del changed[path[0]]
+    else:
+        changed[path[0]] = make(changed[path[0]])
+    return changed
+
+
+def alone(template, path):
+    """The resource, parameter or output of a path by itself: a summary of it takes no time."""
+    section, owner = path[:2]
+    return {"Resources": {}, section: {owner: template[section][owner]}}
+
+
+def other(value):
+    if isinstance(value, bool):
+        return not value
+    return value + 1 if isinstance(value, int | float) else f"{value}X" if isinstance(value, str) else ["X"]
+
+
+def test_every_kind_of_property_that_changes_is_told(hub_template):
+    kinds = list_kinds(hub_template)
+    assert len(kinds) > 250
+    for path in kinds:
+        if path[0] == "Resources" and path[2:] == ("Type",):
+            continue  # another type has other properties: below
+        one = alone(hub_template, path) if len(path) > 1 else hub_template
+        told = compare(one, change(one, path, other))
+        assert (told == QUIET) is is_noise(path, hub_template), path
+
+
+def test_every_single_property_that_changes_or_goes_is_seen(hub_template):
+    """Also what the summary could not do without."""
+    for path in list_leaves(hub_template):
+        for make in (other, None):
+            seen = list(find_changes(hub_template, change(hub_template, path, make)))
+            assert bool(seen) is not is_noise(path, hub_template), (path, make)
+
+
+def test_every_kind_of_property_that_changes_turns_the_golden_file_red(template):
+    for path in list_kinds(template):
+        if path[2:] != ("Type",) and not is_noise(path, template):
+            one = alone(template, path) if len(path) > 1 else template
+            assert list_properties(change(one, path, other)) != list_properties(one), path
+
+
+def test_what_counts_as_code_alone_is_this_and_nothing_else(hub_template):
+    assert NOISE == (
+        "AWS::Lambda::Function *.Code.S3Key",
+        "AWS::Lambda::LayerVersion *.Content.S3Key",
+        "Outputs *LambdaLayerHash.Value",
+        "Outputs *LambdaLayerS3Key.Value",
+    )
+    noisy = [path for path in list_leaves(hub_template) if is_noise(path, hub_template)]
+    assert {path[0] for path in noisy} == {"Resources", "Outputs"}
+    assert len(noisy) == 8 + 1 + 2  # functions, layer, and the layer's two outputs
+    for path in noisy:
+        later = change(hub_template, path, lambda value: re.sub("[0-9]{13}-20[0-9]{2}", "1-2031", value))
+        assert compare(hub_template, later) == QUIET
+
+
+@pytest.mark.parametrize(
+    ("logical_id", "edit", "line"),
+    [
+        ("TickRole", {"ManagedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]},
+         "TickRole: ManagedPolicyArns.0: nothing -> arn:aws:iam::aws:policy/AdministratorAccess"),
+        ("TickRole", {"PermissionsBoundary": "arn:aws:iam::1:policy/x"},
+         "TickRole: PermissionsBoundary: nothing -> arn:aws:iam::1:policy/x"),
+        ("AlertRule", {"State": "DISABLED"}, "AlertRule: State: nothing -> DISABLED"),
+        ("TickSchedule", {"State": "DISABLED"}, "TickSchedule: State: nothing -> DISABLED"),
+        ("TickLambdaFunction", {"ReservedConcurrentExecutions": 0},
+         "TickLambdaFunction: ReservedConcurrentExecutions: nothing -> 0"),
+        ("TickLambdaFunction", {"Handler": "x.y"}, "TickLambdaFunction: Handler: functions/tick/handler.handler -> x.y"),
+        ("TickLambdaFunction", {"VpcConfig": {"SubnetIds": ["s"]}}, "TickLambdaFunction: VpcConfig.SubnetIds.0: nothing -> s"),
+        ("AlertsAtRiskAlarm", {"ActionsEnabled": False}, "AlertsAtRiskAlarm: ActionsEnabled: nothing -> false"),
+        ("AlertQueue", {"QueueName": "other"}, f"AlertQueue: QueueName: sagewatch-contracthub-alert -> other {AGAIN}"),
+    ],
+)  # fmt: skip
+def test_what_the_summary_does_not_pick_is_told_property_by_property(hub_template, logical_id, edit, line):
+    changed = copy.deepcopy(hub_template)
+    changed["Resources"][logical_id]["Properties"].update(edit)
+    assert compare_stacks(hub_template, changed) == [line]
+
+
+def test_a_resource_that_comes_goes_or_becomes_another_is_named_with_all_that_it_may(hub_template):
+    changed = copy.deepcopy(hub_template)
+    del changed["Resources"]["HeartbeatAlarm"]
+    changed["Resources"]["Ours"] = {
+        "Type": "AWS::IAM::Policy",
+        "Properties": {
+            "PolicyDocument": {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        },
+    }
+    changed["Resources"]["SpokeBus"] = {"Type": "AWS::SQS::Queue", "Properties": {}}
+    told = compare_stacks(hub_template, changed)
+    assert {
+        "-AWS::CloudWatch::Alarm HeartbeatAlarm",
+        "+AWS::IAM::Policy Ours",
+        "Ours: PolicyDocument.Statement.0.Action: nothing -> *",
+        f"SpokeBus: Type: AWS::Events::EventBus -> AWS::SQS::Queue {AGAIN}",
+    } <= set(told)
+
+
+def test_one_statement_that_comes_in_between_is_one_change(hub_template):
+    changed = copy.deepcopy(hub_template)
+    statements = changed["Resources"]["TickRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    statements.insert(
+        1, {"Sid": "More", "Effect": "Allow", "NotAction": "iam:*", "Action": [], "Resource": "*"}
+    )
+    told = [line for line in compare_stacks(hub_template, changed) if line.startswith("TickRole:")]
+    start = "TickRole: Policies.0.PolicyDocument.Statement.1"
+    assert told == [
+        f"{start}.Sid: nothing -> More",
+        f"{start}.NotAction: nothing -> iam:*",
+        f"{start}.Action: nothing -> []",
+    ]
+
+
+def test_an_order_that_the_summary_does_not_keep_is_told(hub_template):
+    """It sorts a statement's actions; what is another is told all the same, never called code."""
+    changed = copy.deepcopy(hub_template)
+    statements = changed["Resources"]["TickRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+    statements[0]["Action"].reverse()
+    assert compare(hub_template, changed).startswith(
+        "TickRole: Policies.0.PolicyDocument.Statement.0.Action."
+    )
