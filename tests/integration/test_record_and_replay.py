@@ -165,7 +165,7 @@ def test_a_recorded_monitoring_job_is_judged_again_without_what_is_sensitive(sta
     run_job(name)
     watched = MONITORS.replace("  signs:\n", "  signs:\n    sensitive: [zip]\n")
     (tmp_path / "monitors.yml").write_text(watched)
-    told = json.loads(record("--json").output)
+    told = json.loads(record("--json").stdout)
     assert (told["jobs"], told["unplayed"]) == (1, {})
     kept = "".join(path.read_text() for path in (tmp_path / "jobs").rglob("*.json"))
     assert "age: 79098" in kept
@@ -236,14 +236,14 @@ def test_an_event_that_wakes_nobody_is_not_said_to_be_sent(stack, tmp_path):
 
 def test_events_are_listed_shown_and_sent_again_from_the_archives(stack):
     window = "--from 2026-11-21T00:00Z --to 2099-01-01T00:00Z"
-    listed = [json.loads(line) for line in run(f"sagewatch events list {window} --json").output.splitlines()]
+    listed = [json.loads(line) for line in run(f"sagewatch events list {window} --json").stdout.splitlines()]
     assert len(listed) == 56
     assert [one["time"] for one in listed] == sorted(one["time"] for one in listed)
-    shown = json.loads(run(f"sagewatch events show 3 {window} --json").output)
+    shown = json.loads(run(f"sagewatch events show 3 {window} --json").stdout)
     assert shown["event"]["detail"] == listed[2]["detail"]
     assert (shown["rules"], shown["functions"]) == (["CaptureRule"], ["ingest_capture"])
     assert "Wakes ingest_capture (by CaptureRule)." in run(f"sagewatch events show 3 {window}").output
-    sent = json.loads(run(f"sagewatch events resend 3 {window} --live --json").output)
+    sent = json.loads(run(f"sagewatch events resend 3 {window} --live --json").stdout)
     assert sent["sent"]
     (message,) = boto3.client("sqs").receive_message(QueueUrl=stack)["Messages"]
     assert json.loads(message["Body"])["detail"] == listed[2]["detail"]
@@ -267,6 +267,35 @@ def test_a_reader_of_which_a_part_cannot_be_made_leaves_nothing_behind(stack, ca
     rules = boto3.client("events").list_rules(EventBusName="default")["Rules"]
     assert [rule["Name"] for rule in rules if rule["Name"].startswith("record")] == []
     assert boto3.client("sqs").list_queues()["QueueUrls"] == [stack]
+
+
+def test_an_event_that_the_rule_hands_on_late_is_read_too(stack):
+    """EventBridge calls a replay complete when the events are out; two empty answers of the queue are no end."""
+    archives = Archives(STACK, "facts")
+    asked = []
+
+    def come_late(params, **_):
+        asked.append(params)
+        if len(asked) == 3:
+            (url,) = [url for url in boto3.client("sqs").list_queues()["QueueUrls"] if "record" in url]
+            boto3.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"id": "late"}))
+
+    archives._sqs.meta.events.register("before-call.sqs.ReceiveMessage", come_late)
+    start = datetime(2020, 1, 1, tzinfo=UTC)
+    found = archives.read("FactArchive", "record.now.factarchive", start, start + timedelta(days=1))
+    assert list(found) == [{"id": "late"}]
+
+
+def test_a_window_that_reaches_into_the_newest_minutes_says_what_it_may_lack(stack):
+    make_state_table()
+    late = "may be missing: they reach an archive up to 10 minutes late"
+    new, old = "--from 2026-11-21T00:00Z --to 2099-01-01T00:00Z", "--from 2020-01-01 --to 2020-01-02"
+    for window, is_told in ((new, True), (old, False)):
+        listed = run(f"sagewatch events list {window} --json")
+        assert (late in listed.stderr, late in listed.stdout) == (is_told, False)
+    told = json.loads(run(f"sagewatch record {new} --out events.jsonl --json").stdout)
+    behind = read_clock() - datetime.fromisoformat(told["complete_until"])
+    assert timedelta(minutes=9) < behind < timedelta(minutes=12)
 
 
 def test_neither_or_both_sources_of_events_are_refused(stack, tmp_path):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -37,6 +37,10 @@ REHEARSED = ("CaptureRule", "MonitoringJobRule", "FindingRule")
 """The rules of which a rehearsal shows anything: from them on it makes incidents of its own, and moves no endpoint."""
 
 ARCHIVES = ("CaptureArchive", "SageMakerArchive", "FactArchive")
+ARRIVES_WITHIN = timedelta(minutes=10)
+"""How late an event may come into an archive: AWS says to wait so long before it is replayed."""
+_WAIT_SECONDS = 2
+_EMPTY_ANSWERS = 3
 _OVER = frozenset({"COMPLETED", "CANCELLED", "FAILED"})
 
 
@@ -98,10 +102,11 @@ class Archives:
         bus = self._bus if archive == "FactArchive" else "default"
         with self._listen(name, bus) as (rule_arn, queue_url):
             self._play(name, archive, rule_arn, start, end, 2.0)
+            # The replay is over when its events are out; the rule hands the last of them to the queue after that.
             silent = 0
-            while silent < 2:  # noqa: PLR2004 - one empty answer may be luck
+            while silent < _EMPTY_ANSWERS:
                 answer = self._sqs.receive_message(
-                    QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+                    QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=_WAIT_SECONDS
                 )
                 messages = answer.get("Messages", [])
                 silent = 0 if messages else silent + 1
@@ -206,6 +211,22 @@ class Archives:
                 if row["LogicalResourceId"] == logical:
                     return str(row["PhysicalResourceId"])
         raise RejectedInputError(f"has no {logical}", where=f"stack {self._stack}")
+
+
+def find_complete(until: datetime, now: datetime) -> datetime:
+    """Until when an archive holds all of a window: the newest minutes may still come."""
+    return min(until, now - ARRIVES_WITHIN)
+
+
+def tell_newest(until: datetime, now: datetime) -> str:
+    """What a window may lack that reaches into the newest minutes; empty where it does not."""
+    complete = find_complete(until, now)
+    if complete == until:
+        return ""
+    return (
+        f"Events of after {complete:%Y-%m-%d %H:%M:%S} UTC may be missing: they reach an archive up to 10 minutes late. "
+        f"For all of them run this again in 10 minutes with --to {min(until, now):%Y-%m-%dT%H:%M:%SZ}."
+    )
 
 
 def read_archives(stack: str, bus: str, now: datetime, start: datetime, end: datetime) -> list[Event]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sagewatch.cli.store import open_store
+from sagewatch.cli.terminal import say
 from sagewatch.errors import RejectedInputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from sagewatch.settings import Settings
 
 from_option = click.option("--from", "start", help="Read the stack's archives since then: a time, or 2h.")
-to_option = click.option("--to", "end", default="1s", help="Read the archives until then; default: now.")
+to_option = click.option(
+    "--to",
+    "end",
+    default="1s",
+    help="Read the archives until then; default: now. Events arrive up to 10 minutes late.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +88,7 @@ def read_source(file: Path | None, start: str | None, end: str, stack: str) -> S
 
 
 def _read_archives(start: str, end: str, stack: str) -> Source:
-    from sagewatch.cli.archives import read_archives
+    from sagewatch.cli.archives import read_archives, tell_newest
     from sagewatch.cli.when import read_window
     from sagewatch.replay.keep import order_events
 
@@ -90,4 +96,6 @@ def _read_archives(start: str, end: str, stack: str) -> Source:
     now = store.now()
     since, until = read_window(start, end, now)
     found = order_events(read_archives(stack, store.outputs["EventBus"], now, since, until))
+    if newest := tell_newest(until, now):
+        say(newest, err=True)
     return Source(name=f"the archives of {stack}", events=found, settings=store.world.settings)

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 @click.command(epilog="Example: sagewatch record --from 2h --out fixtures/events.jsonl")
 @click.option("--from", "start", required=True, help="Since when: a time, or so long ago (2h).")
-@click.option("--to", "end", default="1s", help="Until when; default: now.")
+@click.option(
+    "--to",
+    "end",
+    default="1s",
+    help="Until when; default: now. Events reach an archive up to 10 minutes late.",
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="File to write.")
 @click.option(
     "--keep-names", is_flag=True, help="Do not redact accounts, callers, people, roles and environment."
@@ -48,7 +53,7 @@ def record(
     the folder `jobs`. What pages withhold of sensitive fields is withheld there, too: of an endpoint that monitors.yml
     does not name, of every field. A job that cannot be played is named with the reason.
     """
-    from sagewatch.cli.archives import read_archives
+    from sagewatch.cli.archives import find_complete, read_archives, tell_newest
     from sagewatch.cli.when import read_window
     from sagewatch.replay.jobs import write_jobs
     from sagewatch.replay.keep import build_scene, check_place, order_events, write_recording
@@ -56,13 +61,14 @@ def record(
     from sagewatch.replay.redaction import find_stand_ins, hide_texts, redact, redact_job, redact_scene
 
     store = open_store(stack)
-    since, until = read_window(start, end, store.now())
+    now = store.now()
+    since, until = read_window(start, end, now)
     settings = store.world.settings
     scene = build_scene(settings, store.world.place.account)
     kept = scene if keep_names else redact_scene(scene)
     check_place(out, kept)
     looking = open_jobs(store.world, out, monitors)
-    found = read_archives(stack, store.outputs["EventBus"], store.now(), since, until)
+    found = read_archives(stack, store.outputs["EventBus"], now, since, until)
     jobs = keep_jobs(found, looking)
     stand_ins = find_stand_ins(scene, found, jobs)
     events = order_events(hide_texts(event) if keep_names else redact(event, stand_ins) for event in found)
@@ -74,8 +80,11 @@ def record(
     if as_json:
         unplayed = {job.record.name: job.record.unplayed for job in jobs if job.record.unplayed}
         told = {"file": str(out), "events": len(events), "scene": str(beside), "jobs": len(jobs)}
-        click.echo(json.dumps({**told, "unplayed": unplayed}))
+        complete = find_complete(until, now).isoformat()
+        click.echo(json.dumps({**told, "unplayed": unplayed, "complete_until": complete}))
         return
+    if newest := tell_newest(until, now):
+        say(newest, err=True)
     if not events:
         say(f"No event from {format_time(since)} to {format_time(until)}; {out} is empty.")
         return

@@ -48,7 +48,12 @@ class IncompleteReplayError(SagewatchError):
     help="What is watched; default: monitors.yml beside the events or among the captures, or here.",
 )
 @click.option("--from", "start", help="Play the stack's archive since then: a time, or so long ago (2h).")
-@click.option("--to", "end", default="1s", help="Play the archive until then; default: now.")
+@click.option(
+    "--to",
+    "end",
+    default="1s",
+    help="Play the archive until then; default: now. Events reach it up to 10 minutes late.",
+)
 @click.option("--endpoint", default="", help="Of the archive, only what concerns this endpoint.")
 @click.option("--rule", default="CaptureRule", show_default=True, help="Of the archive, only to this rule.")
 @click.option(
@@ -194,7 +199,7 @@ def replay_archive(
     stack: str, start: str, end: str, endpoint: str, rule: str, *, live: bool, as_json: bool
 ) -> None:
     """Have EventBridge play the archive, wait for it, and say under which name."""
-    from sagewatch.cli.archives import ARCHIVE_OF, REHEARSED, Archives
+    from sagewatch.cli.archives import ARCHIVE_OF, REHEARSED, Archives, find_complete, tell_newest
     from sagewatch.cli.when import read_window
     from sagewatch.errors import ConfigurationError
     from sagewatch.rehearsal import build_replay_name
@@ -212,12 +217,14 @@ def replay_archive(
     name = build_replay_name(now, live=live, endpoint=endpoint)
     Archives(stack, store.outputs["EventBus"]).replay(name, rule, since, until)
     if as_json:
-        click.echo(
-            json.dumps({"replay": name, "live": live, "from": since.isoformat(), "to": until.isoformat()})
-        )
+        window = {"from": since.isoformat(), "to": until.isoformat()}
+        complete = find_complete(until, now).isoformat()
+        click.echo(json.dumps({"replay": name, "live": live, **window, "complete_until": complete}))
         return
     how = "live" if live else "a rehearsal: no endpoint is touched, only the receiver `test` hears"
     say(f"{name} is played ({how}).")
+    if newest := tell_newest(until, now):
+        say(newest, err=True)
     if not live:
         say(f"What comes of it: sagewatch incidents list --replay {name} (all of them: sagewatch replays)")
 
