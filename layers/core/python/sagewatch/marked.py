@@ -86,6 +86,11 @@ class RehearsedObjects:
         self._objects.put_object(self._bucket, self._prefix + key, body, content_type)
         del bucket
 
+    def create_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Write below the prefix, whatever the bucket, where nothing is there."""
+        self._objects.create_object(self._bucket, self._prefix + key, body, content_type)
+        del bucket
+
     def list_objects(self, bucket: str, prefix: str) -> list[str]:
         """All keys below the prefix, as if they lay there."""
         return [one.key for one in self.describe_objects(bucket, prefix)]

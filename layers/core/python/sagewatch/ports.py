@@ -94,6 +94,10 @@ class Objects(Protocol):
         """Write the object whole."""
         ...
 
+    def create_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Write the object where there is none; one that is there stays as it is."""
+        ...
+
     def list_objects(self, bucket: str, prefix: str) -> list[str]:
         """All keys below the prefix, in order."""
         ...

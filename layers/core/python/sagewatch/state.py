@@ -18,6 +18,7 @@ pk / sk                                   holds
 ``control#swaps`` / ``switch``            the kill switch of all swaps
 ``incidents`` / ``<id>``                  an incident in a line: ids sort by time, so this is the list of all
 ``open-incidents`` / ``<id>``              when the incident's alerts are to be looked at again
+``page-turns`` / ``<id>`` or ``index``     who writes the incident's page, or the index, now; gone a day later
 ``diagnosed-endpoints`` / ``<endpoint>``  its last diagnosis: the list of all leases
 ``diagnosis#<endpoint>`` / ``lease``      who may swap the endpoint now, and what has been used today
 ========================================  ==========================================================
@@ -41,6 +42,7 @@ from sagewatch.incident.entries import order_entries
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Entry, Incident, OpenRecord
 from sagewatch.incident.model import State as Life
+from sagewatch.incident.page_turn import Turn
 from sagewatch.monitoring.execution import Watch
 from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
 from sagewatch.report.schedule import ScheduleState
@@ -49,6 +51,8 @@ SEGMENT_KEPT = timedelta(days=2)
 OPEN_INCIDENTS = "open-incidents"
 INCIDENTS = "incidents"
 DIAGNOSED = "diagnosed-endpoints"
+PAGE_TURNS = "page-turns"
+TURN_KEPT = timedelta(days=1)
 FIRST_LOOK = timedelta(minutes=1)
 """An incident that changed is looked at again after this, should the event that says so be lost."""
 
@@ -241,6 +245,23 @@ class State:
         """Write which fields' values are withheld, those of before among them."""
         self._items.write([write_row(f"sensitive#{endpoint}", "names", names, ANY_VERSION)])
 
+    def load_turn(self, page: str) -> Turn:
+        """Who writes a page now: an incident's, by its id, or the index."""
+        item = self._items.get(PAGE_TURNS, page)
+        return _read_turn(item) if item else Turn()
+
+    def save_turn(self, page: str, turn: Turn, now: datetime) -> None:
+        """Write it; ``ConflictError`` where it was changed meanwhile. One that is over is not kept for ever."""
+        write = write_row(PAGE_TURNS, page, turn, turn.version)
+        if not turn.writers and not turn.crossed:
+            expires = int((now + TURN_KEPT).timestamp())
+            write = Write(msgspec.structs.replace(write.item, expires_at=expires), write.expect)
+        self._items.write([write])
+
+    def list_turns(self) -> dict[str, Turn]:
+        """Who writes which page now, and who did of late."""
+        return {row.sk: _read_turn(row) for row in self._items.query(PAGE_TURNS)}
+
     # Schedules ----------------------------------------------------------------------------------------
 
     def load_schedule(self, schedule: str) -> ScheduleState:
@@ -335,6 +356,14 @@ def _write_due(incident: Incident) -> Write:
     # The row's version is that of the incident it shows (``AlertState.save_due`` asks for it).
     row = Item(OPEN_INCIDENTS, incident.incident_id, msgspec.json.encode(due), incident.version + 1)
     return Write(row, ANY_VERSION)
+
+
+def _read_turn(item: Item) -> Turn:
+    try:
+        turn = msgspec.json.decode(item.body, type=Turn)
+    except msgspec.MsgspecError:
+        turn = Turn(crossed=True)  # whoever writes the page next writes the row anew
+    return msgspec.structs.replace(turn, version=item.version)
 
 
 def write_entry(incident_id: str, entry: Entry) -> Write:

@@ -10,6 +10,9 @@ from sagewatch.aws.client import build_client, read_code, sorting_errors
 from sagewatch.errors import RefusedError
 from sagewatch.ports import StoredObject
 
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+_THERE = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+
 
 class S3Objects:
     """Objects in S3 buckets."""
@@ -32,6 +35,17 @@ class S3Objects:
         """Write the object whole."""
         with sorting_errors():
             self._client.put_object(Bucket=bucket, Key=key, Body=body, ContentType=content_type)
+
+    def create_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Write the object where there is none; one that is there, or is just being written, stays as it is."""
+        try:
+            with sorting_errors():
+                self._client.put_object(
+                    Bucket=bucket, Key=key, Body=body, ContentType=content_type, IfNoneMatch="*"
+                )
+        except ClientError as error:
+            if read_code(error) not in _THERE:
+                raise
 
     def list_objects(self, bucket: str, prefix: str) -> list[str]:
         """All keys below the prefix."""

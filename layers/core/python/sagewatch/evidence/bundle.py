@@ -33,6 +33,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     made_at
         ISO 8601, UTC.
+    incident_version
+        Of the incident as these files show it; 0 where an older version wrote the manifest.
     total_bytes
         Of all files, without the manifest.
     """
@@ -42,6 +44,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     made_at: str
     files: tuple[BundledFile, ...]
     total_bytes: int
+    incident_version: int = 0
 
 
 _MEDIA_TYPES = {
@@ -54,7 +57,11 @@ _MEDIA_TYPES = {
 
 
 def build_manifest(
-    incident_id: str, made_at: datetime, files: Mapping[str, bytes], listed: Iterable[BundledFile] = ()
+    incident_id: str,
+    made_at: datetime,
+    files: Mapping[str, bytes],
+    listed: Iterable[BundledFile] = (),
+    incident_version: int = 0,
 ) -> Manifest:
     """The manifest of these files.
 
@@ -64,6 +71,8 @@ def build_manifest(
         Content by path, relative to the bundle, with ``/`` between folders.
     listed
         Files that nobody has in memory, as they were described.
+    incident_version
+        Which version of the incident they show.
 
     Raises
     ------
@@ -77,6 +86,7 @@ def build_manifest(
         made_at=made_at.isoformat(),
         files=bundled,
         total_bytes=sum(one.size_bytes for one in bundled),
+        incident_version=incident_version,
     )
 
 
@@ -93,6 +103,14 @@ def list_bundled(manifest: bytes) -> list[str]:
         ]
     except msgspec.MsgspecError:
         return []
+
+
+def read_incident_version(manifest: bytes) -> int:
+    """Which version of the incident a bundle shows; 0 where its manifest does not say."""
+    try:
+        return msgspec.json.decode(manifest, type=Manifest).incident_version
+    except msgspec.MsgspecError:
+        return 0
 
 
 def find_wrong_files(files: Mapping[str, bytes]) -> list[str]:

@@ -58,11 +58,10 @@ def deliver_alert(fact: Fact, world: World) -> None:
     finally:
         # Last, and whatever became of the rest: it is the only step whose size the incident sets.
         grew = isinstance(fact, IncidentChanged) and fact.change == "updated"
-        for incident_id in _list_pages(incident, outcomes, world, grew=grew):
+        # Where nobody is told, whoever looks it up (a rehearsal, a detector on trial) finds its page all the same.
+        looked_up = not targets and not isinstance(fact, AlertDue)
+        for incident_id in _list_pages(incident, outcomes, world, grew=grew, looked_up=looked_up):
             write_page(incident_id, world)
-    if not targets and not isinstance(fact, AlertDue):
-        # Nobody is told, but whoever looks it up (a rehearsal, a detector on trial) finds its page.
-        write_page(incident.incident_id, world)
     if failures:
         raise failures[0]
 
@@ -93,14 +92,17 @@ def _try_to_settle(
         return error
 
 
-def _list_pages(incident: Incident, outcomes: Sequence[Outcome], world: World, *, grew: bool) -> list[str]:
+def _list_pages(
+    incident: Incident, outcomes: Sequence[Outcome], world: World, *, grew: bool, looked_up: bool
+) -> list[str]:
     """Pages to write: they list who was told what, and how bad it has become, told or not.
 
-    One that a crash kept from being written is made up for.
+    One that a crash kept from being written, or that shows an older state, is made up for.
     """
     wanted = {incident_id for outcome in outcomes for incident_id in outcome.told}
-    if incident.incident_id not in wanted and any(outcome.known for outcome in outcomes):
-        wanted |= {incident.incident_id} if grew or owes_page(incident.incident_id, world) else set()
+    if incident.incident_id not in wanted:
+        shown = looked_up or (grew and any(outcome.known for outcome in outcomes))
+        wanted |= {incident.incident_id} if shown or owes_page(incident, world) else set()
     return sorted(wanted)
 
 

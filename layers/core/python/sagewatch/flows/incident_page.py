@@ -13,7 +13,13 @@ import msgspec
 from sagewatch.alert.content import Links
 from sagewatch.capture import Segment
 from sagewatch.diagnose.model import Diagnosis
-from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest, find_media_type
+from sagewatch.evidence.bundle import (
+    MANIFEST,
+    build_manifest,
+    encode_manifest,
+    find_media_type,
+    read_incident_version,
+)
 from sagewatch.evidence.captures import count_captures
 from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.model import (
@@ -42,15 +48,19 @@ from sagewatch.flows.evidence import (
 from sagewatch.flows.explanations import read_explained, read_looked
 from sagewatch.flows.feature_extremes import load_extremes
 from sagewatch.flows.moved_features import load_moved
+from sagewatch.flows.page_turns import write_in_turn
 from sagewatch.flows.recorded_requests import REQUESTS, load_request_links
 from sagewatch.flows.report_files import list_broken, load_report_files
 from sagewatch.flows.saliency_files import FULL, Pictures, load_pictures, load_report
 from sagewatch.flows.samples import get_sensitive, load_clean, load_suspicious, remember_sensitive
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
+from sagewatch.incident.page_turn import is_left_open
 from sagewatch.state import SEGMENT_KEPT
 from sagewatch.world import World
 
+INDEX = "index"
+"""The index among the pages that are written in turn."""
 SHOWN_BEFORE = 0.2
 """Traffic of before the incident on its page, as a share of the incident's length."""
 
@@ -61,22 +71,44 @@ def hold_page(incident_id: str, world: World) -> None:
     if world.objects.open_object(bucket, build_page_key(incident_id)) is not None:
         return
     body = build_placeholder(incident_id)
-    world.objects.put_object(bucket, build_page_key(incident_id), body, "text/html; charset=utf-8")
+    # The page itself may have been written this very moment: it stays.
+    world.objects.create_object(bucket, build_page_key(incident_id), body, "text/html; charset=utf-8")
 
 
-def owes_page(incident_id: str, world: World) -> bool:
-    """Whether a placeholder still stands where the incident's page should be: the manifest comes last."""
+def owes_page(incident: Incident, world: World) -> bool:
+    """Whether the page is a placeholder still, shows an older state, or was left half written by whoever was at it.
+
+    The manifest comes last. One that an older version wrote does not say which state it is of.
+    """
     bucket, objects = world.settings.evidence_bucket, world.objects
-    begun = objects.open_object(bucket, build_page_key(incident_id)) is not None
-    return begun and objects.open_object(bucket, _build_manifest_key(incident_id)) is None
+    if is_left_open(world.state.load_turn(incident.incident_id), world.now()):
+        return True
+    if objects.open_object(bucket, build_page_key(incident.incident_id)) is None:
+        return False
+    manifest = load_file(incident.incident_id, MANIFEST, world)
+    return not manifest or 0 < read_incident_version(manifest[MANIFEST]) < incident.version
 
 
 def write_page(incident_id: str, world: World) -> None:
-    """Write the incident's page, and the manifest of all that is kept about it."""
-    incident = world.state.load_incident(incident_id)
-    if incident is None:
-        return
-    now = world.now()
+    """Write the incident's page, the manifest of all that is kept about it and the index, whoever else does."""
+
+    def read_version() -> int:
+        incident = world.state.load_incident(incident_id)
+        return incident.version if incident else 0
+
+    def write() -> None:
+        incident = world.state.load_incident(incident_id)
+        if incident is not None:
+            _write_bundle(incident, world)
+            # Within the page's turn: who is cut short here leaves it open, and the tick has both written again.
+            write_in_turn(INDEX, lambda: _write_index(world), lambda: 0, world)
+
+    if read_version():
+        write_in_turn(incident_id, write, read_version, world)
+
+
+def _write_bundle(incident: Incident, world: World) -> None:
+    incident_id, now = incident.incident_id, world.now()
     remember_sensitive(incident.latest, now, world)
     # A picture of an input names none of its fields, and a digest of a small one can be guessed.
     withheld = bool(get_sensitive(incident.latest, world))
@@ -98,12 +130,8 @@ def write_page(incident_id: str, world: World) -> None:
     files = written | {f"explain/{name}": body for name, body in pictures.shown.items()}
     files |= load_file(incident_id, CONFIGS, world) | requests
     kept = [msgspec.structs.replace(one, path=f"explain/{one.path}") for one in pictures.kept]
-    _put(incident_id, MANIFEST, encode_manifest(build_manifest(incident_id, now, files, kept)), world)
-    write_index(now, world)
-
-
-def _build_manifest_key(incident_id: str) -> str:
-    return f"incidents/{incident_id}/{MANIFEST}"
+    manifest = build_manifest(incident_id, now, files, kept, incident.version)
+    _put(incident_id, MANIFEST, encode_manifest(manifest), world)
 
 
 def _put(incident_id: str, name: str, body: bytes, world: World) -> None:
@@ -126,14 +154,17 @@ def _list_tensors(incident_id: str, world: World) -> dict[str, bytes]:
     return {"tensors.json": json.dumps(listing, indent=2).encode()}
 
 
-def write_index(now: datetime, world: World) -> None:
+def _write_index(world: World) -> None:
     """Write the list of all incidents beside their pages."""
     rows = [
         IndexRow(**{name: getattr(one, name) for name in IndexRow.__struct_fields__})
         for one in world.state.list_incidents()
     ]
     body = build_index(
-        rows, now, lambda incident_id: build_object_url(build_page_key(incident_id), world), world.replay
+        rows,
+        world.now(),
+        lambda incident_id: build_object_url(build_page_key(incident_id), world),
+        world.replay,
     )
     world.objects.put_object(world.settings.evidence_bucket, INDEX_KEY, body, "text/html; charset=utf-8")
 

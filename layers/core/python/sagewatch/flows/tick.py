@@ -24,6 +24,7 @@ from sagewatch.flows.lost_runs import notice_lost_runs
 from sagewatch.flows.manage_incident import finish_clearing
 from sagewatch.flows.owed_diagnoses import find_owed, list_candidates
 from sagewatch.flows.synthetic_finding import send_canary
+from sagewatch.incident.page_turn import is_left_open
 from sagewatch.observability import get_logger
 from sagewatch.state import OPEN_INCIDENTS
 from sagewatch.world import World
@@ -43,6 +44,8 @@ def tick(fact: Fact, world: World) -> None:
     # What people and diagnoses wait for goes first: no stream, however broken, stands before it.
     with attempts.at("alerts"):
         _publish(_list_due_alerts(world, attempts), world)
+    with attempts.at("pages"):
+        _publish(_list_owed_pages(world), world)
     for silence_id in _list_lost_silences(world, attempts):
         with attempts.at("silence"):
             raise RejectedInputError("cannot be read, and silences nothing", where="silence", key=silence_id)
@@ -158,6 +161,14 @@ def _list_due_alerts(world: World, attempts: _Attempts) -> list[AlertDue]:
     rows.sort(key=lambda row: (row.due_at or now, row.incident_id))
     mended = list(_wake_unreadable(unreadable, world, attempts))
     return [*(build_due(row) for row in rows), *mended][:ALERTS_AT_ONCE]
+
+
+def _list_owed_pages(world: World) -> list[AlertDue]:
+    """Pages that a writer left half written, or crossed: whoever delivers the incident's alerts writes them again."""
+    now = world.now()
+    owed = sorted(page for page, turn in world.state.list_turns().items() if is_left_open(turn, now))
+    found = (world.state.load_incident(page) for page in owed[:ALERTS_AT_ONCE])
+    return [build_due(incident) for incident in found if incident is not None]
 
 
 def _wake_unreadable(incident_ids: Sequence[str], world: World, attempts: _Attempts) -> Iterator[AlertDue]:

@@ -30,6 +30,11 @@ class MemoryObjects:
         self.bodies[bucket, key] = body
         self.content_types[bucket, key] = content_type
 
+    def create_object(self, bucket: str, key: str, body: bytes, content_type: str) -> None:
+        """Keep the bytes unless there are some."""
+        if (bucket, key) not in self.bodies:
+            self.put_object(bucket, key, body, content_type)
+
     def list_objects(self, bucket: str, prefix: str) -> list[str]:
         """All keys below the prefix."""
         return [one.key for one in self.describe_objects(bucket, prefix)]

@@ -1,0 +1,130 @@
+"""Two functions write the same page at once, in any order: page, manifest and index end as the table says."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from datetime import timedelta
+
+import pytest
+
+from sagewatch.cli.incidents import fetch_bundle
+from sagewatch.entry import handle
+from sagewatch.errors import RetryError
+from sagewatch.flows.act_by_hand import resolve_incident
+from sagewatch.flows.deliver_alert import deliver_alert
+from sagewatch.flows.evidence import INDEX_KEY, build_page_key
+from sagewatch.flows.incident_page import hold_page, write_page
+from sagewatch.flows.tick import tick
+from sagewatch.incident.page_turn import WRITER_LASTS
+from tests.unit.cli.stores import INCIDENT, build_store
+
+TICK = {"id": "t", "source": "sagewatch", "detail-type": "Tick", "time": "2026-11-21T20:36:00Z"}
+
+
+class Watched:
+    """Objects at whose n-th writing something else happens first."""
+
+    def __init__(self, objects, at, happen):
+        self.objects, self.left, self.happen = objects, at, happen
+
+    def __getattr__(self, name):
+        return getattr(self.objects, name)
+
+    def put_object(self, bucket, key, body, content_type):
+        self.left -= 1
+        if self.left == 0:
+            self.happen()
+        self.objects.put_object(bucket, key, body, content_type)
+
+
+def count_writings():
+    _, world = build_store()
+    watched = Watched(world.objects, 0, None)
+    write_page(INCIDENT, dataclasses.replace(world, objects=watched))
+    return -watched.left
+
+
+def is_shown(store, folder):
+    """The bundle is as its manifest says, and page and index say what the table says."""
+    fetch_bundle(INCIDENT, folder, store)
+    state = store.state.load_incident(INCIDENT).state
+    page = (folder / "index.html").read_text()
+    index = store.objects.open_object("evidence", INDEX_KEY).read().decode()
+    said = "Resolved" if re.search(r'class="status">.{0,80}?Resolved', page, re.DOTALL) else "Firing"
+    assert said == ("Resolved" if state == "resolved" else "Firing")
+    assert re.findall(r'data-state="(\w+)"', index) == [state]
+
+
+def resolve(world):
+    world.now.move(timedelta(seconds=2))
+    resolve_incident(INCIDENT, by="ada", reason="camera was turned", world=world)
+
+
+@pytest.mark.parametrize("at", range(1, 1 + count_writings()))
+def test_wherever_another_writes_between_the_newest_state_stays(at, tmp_path):
+    store, world = build_store()
+
+    def happen():
+        resolve(world)
+        write_page(INCIDENT, world)
+
+    write_page(INCIDENT, dataclasses.replace(world, objects=Watched(world.objects, at, happen)))
+    is_shown(store, tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("at", range(1, 1 + count_writings()))
+def test_what_changes_while_a_page_is_written_is_written_too(at, tmp_path):
+    store, world = build_store()
+    objects = Watched(world.objects, at, lambda: resolve(world))
+    write_page(INCIDENT, dataclasses.replace(world, objects=objects))
+    is_shown(store, tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("at", range(1, 1 + count_writings()))
+@pytest.mark.parametrize("crossed", [False, True])
+def test_a_writer_that_is_killed_anywhere_is_made_up_for_by_the_next_tick(at, crossed, tmp_path):
+    store, world = build_store()
+
+    def happen():
+        resolve(world)
+        if crossed:
+            write_page(INCIDENT, world)
+        raise RetryError("killed")
+
+    with pytest.raises(RetryError):
+        write_page(INCIDENT, dataclasses.replace(world, objects=Watched(world.objects, at, happen)))
+    world.now.move(WRITER_LASTS)
+    told = len(world.bus.events)
+    handle(tick, TICK, world)
+    for event in world.bus.events[told:]:
+        if event["detail-type"] == "Alert Due":
+            handle(deliver_alert, event, world)
+    is_shown(store, tmp_path / "bundle")
+    assert world.state.list_turns().keys() == {INCIDENT, "index"}
+    assert not any(one.writers or one.crossed for one in world.state.list_turns().values())
+
+
+def test_a_page_that_others_cross_every_time_comes_again():
+    _, world = build_store()
+
+    class Crossed(Watched):
+        def put_object(self, bucket, key, body, content_type):
+            world.objects.put_object(bucket, key, body, content_type)
+            if key == build_page_key(INCIDENT):
+                write_page(INCIDENT, world)
+
+    with pytest.raises(RetryError, match="page_was_crossed"):
+        write_page(INCIDENT, dataclasses.replace(world, objects=Crossed(world.objects, 0, None)))
+
+
+def test_a_placeholder_takes_no_page_away():
+    _, world = build_store()
+    page = world.objects.bodies["evidence", build_page_key(INCIDENT)]
+
+    class Late(Watched):
+        def open_object(self, bucket, key):
+            return None
+
+    hold_page(INCIDENT, dataclasses.replace(world, objects=Late(world.objects, 0, None)))
+    assert world.objects.bodies["evidence", build_page_key(INCIDENT)] == page
