@@ -6,13 +6,14 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import boto3
+import msgspec
 import pytest
 from botocore.stub import ANY, Stubber
 
 from sagewatch.cli.checks import Patient
 from sagewatch.cli.checks.account import check_quotas, check_rights
-from sagewatch.cli.checks.endpoints import check_endpoints, check_monitoring
-from sagewatch.cli.checks.stack import check_rules
+from sagewatch.cli.checks.endpoints import _check_capture_options, check_endpoints, check_monitoring
+from sagewatch.cli.checks.stack import check_dead_letters, check_rules, check_subscriptions
 from sagewatch.cli.doctor import examine
 from sagewatch.monitors import parse_monitors
 
@@ -30,7 +31,17 @@ def clients():
     keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
     made = {
         name: boto3.client(name, **keys)
-        for name in ("cloudformation", "events", "iam", "s3", "sagemaker", "scheduler", "service-quotas")
+        for name in (
+            "cloudformation",
+            "events",
+            "iam",
+            "s3",
+            "sagemaker",
+            "scheduler",
+            "service-quotas",
+            "sns",
+            "sqs",
+        )
     }
     stubs = {name: Stubber(client) for name, client in made.items()}
     for stub in stubs.values():
@@ -272,3 +283,72 @@ def test_a_rule_is_looked_for_on_both_buses_and_one_that_is_gone_hides_no_other(
     assert "deploy" in lines[2].fix
     assert "deploy" in lines[3].fix
     assert lines[4].fix == "aws events enable-rule --name dev-OffRule --event-bus-name default"
+
+
+def list_subscriptions(stubs, *pages):
+    """Pages of what SNS lists of the topic of alerts."""
+    for number, arns in enumerate(pages, 1):
+        rows = [{"SubscriptionArn": arn, "Endpoint": "ada@example.com"} for arn in arns]
+        more = {"NextToken": str(number)} if number < len(pages) else {}
+        stubs["sns"].add_response("list_subscriptions_by_topic", {"Subscriptions": rows, **more})
+
+
+@pytest.mark.parametrize(
+    ("pages", "well"),
+    [
+        ([["Deleted"]], False),
+        ([["Deleted"], [f"{ROLE}:1"]], True),
+        ([[f"{ROLE}:1"], ["PendingConfirmation"]], False),
+    ],
+)
+def test_who_cancelled_does_not_hear_and_every_page_is_asked(pages, well, clients):
+    _, stubs = clients
+    patient = build_patient(clients)
+    patient = msgspec.structs.replace(patient, outputs={"AlertsTopicArn": "arn:aws:sns:eu-west-1:1:alerts"})
+    list_subscriptions(stubs, *pages)
+    (line,) = check_subscriptions(patient)
+    assert line.well is well
+    stubs["sns"].assert_no_pending_responses()
+
+
+def test_a_dead_letter_that_somebody_just_reads_is_counted(clients):
+    _, stubs = clients
+    patient = msgspec.structs.replace(
+        build_patient(clients), outputs={"AlertDeadLettersUrl": "https://queue"}
+    )
+    counts = {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "2"}
+    stubs["sqs"].add_response("get_queue_attributes", {"Attributes": counts})
+    (line,) = check_dead_letters(patient)
+    assert (line.well, line.found) == (False, "2 messages given up")
+
+
+@pytest.mark.parametrize(
+    ("modes", "percentage", "wells"),
+    [
+        (("Input", "Output"), 100, []),
+        (("Input",), 1, [False, None]),
+        (("Output",), 100, [False]),
+        (("InputAndOutput",), 100, []),
+    ],
+)
+def test_what_captures_leave_out_is_said(modes, percentage, wells):
+    capture = {
+        "CaptureOptions": [{"CaptureMode": mode} for mode in modes],
+        "InitialSamplingPercentage": percentage,
+    }
+    lines = list(_check_capture_options("signs", capture))
+    assert [line.well for line in lines] == wells
+    assert all(line.fix for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("code", "gone"),
+    [("NotFound", True), ("NoSuchBucket", True), ("AccessDenied", False), ("ValidationException", True)],
+)
+def test_what_was_deleted_is_not_told_as_a_missing_right(code, gone, clients):
+    _, stubs = clients
+    describe_endpoint(stubs)
+    stubs["service-quotas"].add_client_error("list_service_quotas", code, "Could not find it", 400)
+    (line,) = examine(build_patient(clients), [check_quotas])
+    assert line.found.startswith("gone") is gone
+    assert ("right" in line.fix) is not gone

@@ -71,7 +71,28 @@ def _check_endpoint(patient: Patient, name: str, endpoint: dict[str, Any]) -> It
     found = capture.get("DestinationS3Uri", "nowhere") if capture.get("EnableCapture") else "off"
     fix = f"Give the endpoint a configuration whose DataCaptureConfig writes to {wanted}."
     yield Line(found.rstrip("/") == wanted, f"captures of {name}", found, fix)
+    if capture.get("EnableCapture"):
+        yield from _check_capture_options(name, capture)
     yield _check_last_capture(patient, name, endpoint)
+
+
+def _check_capture_options(name: str, capture: dict[str, Any]) -> Iterator[Line]:
+    """Detectors need what the model said; quality, heat maps and the page what it was asked; all of them every call."""
+    modes = {row["CaptureMode"] for row in capture.get("CaptureOptions", [])}
+    if not modes & {"InputAndOutput"} and (missing := {"Input", "Output"} - modes):
+        lost = (
+            "no detector sees a prediction"
+            if "Output" in missing
+            else "no data quality, no heat maps, no input on a page"
+        )
+        fix = "Give its DataCaptureConfig the CaptureOptions Input and Output."
+        yield Line(False, f"captures of {name}", f"without {' and '.join(sorted(missing))}: {lost}", fix)
+    percentage = capture.get("InitialSamplingPercentage", 100)
+    if percentage < 100:  # noqa: PLR2004 - all of them
+        found = f"{percentage} % of the calls: detectors see the rest never, and take longer by as much"
+        yield Line(
+            None, f"captures of {name}", found, "Set InitialSamplingPercentage to 100 unless it is meant."
+        )
 
 
 def _check_last_capture(patient: Patient, name: str, endpoint: dict[str, Any]) -> Line:

@@ -56,10 +56,12 @@ def _check_rule(events: Any, what: str, name: str, buses: tuple[str, ...]) -> Li
 def check_dead_letters(patient: Patient) -> Iterator[Line]:
     """No message was given up."""
     sqs = patient.client("sqs")
-    name = "ApproximateNumberOfMessages"
+    # One that somebody has just received is given up all the same.
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     for output, url in sorted(patient.outputs.items()):
         if output.endswith("DeadLettersUrl"):
-            count = int(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"][name])
+            kept = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+            count = sum(int(kept[name]) for name in names)
             queue = output.removesuffix("DeadLettersUrl").lower()
             fix = (
                 f"`sagewatch dead-letters list {queue}` says why, or the function's log does (alert_refused, record_rejected, "
@@ -75,7 +77,9 @@ def check_subscriptions(patient: Patient) -> Iterator[Line]:
         topic = patient.outputs.get(output)
         if topic is None:
             continue
-        rows = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+        pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+        # SNS lists one that was cancelled for a while, with a word in place of its ARN.
+        rows = [row for page in pages for row in page["Subscriptions"] if row["SubscriptionArn"] != "Deleted"]
         waiting = [
             row["Endpoint"]
             for row in rows
