@@ -352,3 +352,17 @@ def test_what_was_deleted_is_not_told_as_a_missing_right(code, gone, clients):
     (line,) = examine(build_patient(clients), [check_quotas])
     assert line.found.startswith("gone") is gone
     assert ("right" in line.fix) is not gone
+
+
+def test_a_configuration_that_was_deleted_hides_no_other_endpoint(clients):
+    _, stubs = clients
+    describe_endpoint(stubs)
+    stubs["sagemaker"]._queue.pop()  # its configuration
+    stubs["sagemaker"].add_client_error(
+        "describe_endpoint_config", "ValidationException", "Could not find endpoint configuration", 400
+    )
+    lack_endpoint(stubs, "zebra")
+    monitors = "version: 1\nendpoints: {signs: {}, zebra: {}}"
+    service, config, other = examine(build_patient(clients, monitors), [check_endpoints])
+    assert (service.well, config.well, config.found[:4]) == (True, False, "gone")
+    assert (other.what, other.well) == ("endpoint zebra", False)

@@ -22,6 +22,7 @@ from sagewatch.cli.checks.stack import (
     check_schedule,
     check_subscriptions,
 )
+from sagewatch.cli.checks.unseen import look
 from sagewatch.cli.store import read_outputs, stack_option
 from sagewatch.cli.terminal import say
 from sagewatch.errors import SagewatchError
@@ -41,18 +42,6 @@ CHECKS: tuple[Check, ...] = (
     check_monitoring,
     check_rights,
     check_quotas,
-)
-_SERVER_ERROR = 500
-_GONE = frozenset(
-    {
-        "AWS.SimpleQueueService.NonExistentQueue",
-        "NoSuchBucket",
-        "NoSuchEntity",
-        "NotFound",
-        "NotFoundException",
-        "QueueDoesNotExist",
-        "ResourceNotFoundException",
-    }
 )
 _MARKS = {True: "ok  ", False: "FAIL", None: "?   "}
 
@@ -97,28 +86,5 @@ def doctor(monitors: Path | None, stack: str, *, as_json: bool) -> None:
 
 def examine(patient: Patient, checks: Iterable[Check] = CHECKS) -> Iterator[Line]:
     """Every line; what may not be looked at is a line of its own."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
     for check in checks:
-        try:
-            yield from check(patient)
-        except (ClientError, BotoCoreError) as error:
-            yield _tell_unseen(check.__name__.removeprefix("check_").replace("_", " "), error)
-
-
-def _tell_unseen(what: str, error: Exception) -> Line:
-    """A refusal is a fault of ours; a failure of AWS's own (or a local AWS without the call) tells nothing."""
-    answer = getattr(error, "response", {})
-    status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if _is_gone(answer.get("Error", {})):
-        fix = "Somebody deleted it, and what follows it was not looked at: make it anew (deploy the stack or the endpoint)."
-        return Line(False, what, f"gone: {error}", fix)
-    if status >= _SERVER_ERROR:
-        return Line(None, what, f"not answered (HTTP {status})", "Ask again; a local AWS does not know it.")
-    return Line(False, what, str(error), "Give whoever runs the doctor the right that the message names.")
-
-
-def _is_gone(error: dict[str, str]) -> bool:
-    code, message = error.get("Code", ""), error.get("Message", "")
-    # SageMaker has one code for what is not there and for what is not well formed.
-    return code in _GONE or (code == "ValidationException" and message.startswith("Could not find"))
+        yield from look(check.__name__.removeprefix("check_").replace("_", " "), check(patient))

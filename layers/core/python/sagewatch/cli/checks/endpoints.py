@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sagewatch.cli.checks import Line, Patient
+from sagewatch.cli.checks.unseen import look
 from sagewatch.place import is_elsewhere
 
 if TYPE_CHECKING:
@@ -28,15 +29,7 @@ def check_endpoints(patient: Patient) -> Iterator[Line]:
         if is_elsewhere(name):
             yield Line(None, f"endpoint {name}", "in another account or region", "Look at it there.")
             continue
-        endpoint = find_endpoint(patient, name)
-        if endpoint is None:
-            fix = (
-                f"Deploy it (sagewatch deploy-endpoint {name}), or take it out of monitors.yml and deploy the stack; "
-                "or is this another account or region?"
-            )
-            yield Line(False, f"endpoint {name}", "there is none of that name", fix)
-            continue
-        yield from _check_endpoint(patient, name, endpoint)
+        yield from look(f"captures of {name}", _check_endpoint(patient, name))
 
 
 def check_monitoring(patient: Patient) -> Iterator[Line]:
@@ -44,7 +37,7 @@ def check_monitoring(patient: Patient) -> Iterator[Line]:
     monitors: Monitors | None = patient.monitors
     for name, watched in monitors.endpoints.items() if monitors else ():
         if watched.quality is not None:
-            yield from _check_schedule(patient, name, watched.quality)
+            yield from look(f"monitoring of {name}", _check_schedule(patient, name, watched.quality))
 
 
 def find_endpoint(patient: Patient, name: str) -> dict[str, Any] | None:
@@ -60,7 +53,15 @@ def find_endpoint(patient: Patient, name: str) -> dict[str, Any] | None:
     return described
 
 
-def _check_endpoint(patient: Patient, name: str, endpoint: dict[str, Any]) -> Iterator[Line]:
+def _check_endpoint(patient: Patient, name: str) -> Iterator[Line]:
+    endpoint = find_endpoint(patient, name)
+    if endpoint is None:
+        fix = (
+            f"Deploy it (sagewatch deploy-endpoint {name}), or take it out of monitors.yml and deploy the stack; "
+            "or is this another account or region?"
+        )
+        yield Line(False, f"endpoint {name}", "there is none of that name", fix)
+        return
     status = endpoint["EndpointStatus"]
     yield Line(status == "InService", f"endpoint {name}", status, "Look at the endpoint's own log group.")
     config = patient.client("sagemaker").describe_endpoint_config(
