@@ -1,4 +1,4 @@
-"""Anything in any order: duplicates, reordering, delays, crashes, lost answers, silences, hands.
+"""Anything in any order: duplicates, reordering, delays, crashes, lost answers, refusals, silences, hands.
 
 What is promised holds after each.
 """
@@ -153,6 +153,29 @@ class Alerts(RuleBasedStateMachine):
         self.lost_answers += times
         self.do(lambda moment: moment.loses_answers(channel, times=times))
 
+    @rule(
+        channel=st.sampled_from(["on-call/slack", "on-call/mail", "on-call/pagerduty"]),
+        minutes=st.integers(1, 20),
+        begins=st.sampled_from(["", "stop", "yield"]),
+        ends=NAMES,
+    )
+    def refuse(self, channel, minutes, begins, ends):
+        """A receiver refuses for good what comes meanwhile, and is well again; nobody sends the letters again yet."""
+        back = int((self.story.clock.now - START).total_seconds()) + minutes * 60
+        self.do(lambda moment: moment.refuses(channel, "is_archived", back=f"{back}s"))
+        self.clear_finding(ends, 1)
+        if begins:
+            self.raise_finding(begins, 1, "critical")
+        self.wait(minutes * 60 + 1)
+
+    def redrive(self):
+        """Somebody sends all dead letters again."""
+        letters, self.story.wakeups.dead = self.story.wakeups.dead, []
+        for fact, _ in letters:
+            self.do(
+                lambda moment, fact=fact: moment.does(lambda told: told.bus.publish([fact], told.clock.now))
+            )
+
     @rule(minutes=st.integers(1, 20), again=st.booleans())
     def leave_one_behind(self, minutes, again):
         """Chance alone seldom silences one of two that share a message, and ends the other meanwhile."""
@@ -197,8 +220,11 @@ class Alerts(RuleBasedStateMachine):
         unresolved = list_unresolved(story.items)
         muted = find_inhibited(unresolved) if self.monitors == INHIBITED else set()
         paged = ["on-call/pagerduty"] if "pagerduty" in self.monitors else []
+        refused = {(fact.incident_id, why.split(":")[0]) for fact, why in story.wakeups.dead}
         for name in unresolved.keys() - muted:
             for target in ("on-call/slack", "on-call/mail", *paged):
+                if (unresolved[name].incident_id, target) in refused:
+                    continue  # there is a letter; whoever has none was told, whatever was refused beside it
                 heard = [
                     one
                     for one in story.ears.heard
@@ -218,6 +244,11 @@ class Alerts(RuleBasedStateMachine):
             if finding.cleared_at is None:
                 self.do(lambda moment, name=name: moment.clears(name))
         story.play(story.clock.now - START + timedelta(hours=8))
+        for _ in range(3):
+            if story.wakeups.dead:
+                self.redrive()
+                story.play(story.clock.now - START + timedelta(hours=1))
+        assert not story.wakeups.dead
         self.check_muted()
         self.check_told()
         self.check_ends()
