@@ -366,3 +366,16 @@ def test_a_configuration_that_was_deleted_hides_no_other_endpoint(clients):
     service, config, other = examine(build_patient(clients, monitors), [check_endpoints])
     assert (service.well, config.well, config.found[:4]) == (True, False, "gone")
     assert (other.what, other.well) == ("endpoint zebra", False)
+
+
+def test_a_queue_that_was_deleted_hides_no_other(clients):
+    _, stubs = clients
+    outputs = {"AlertDeadLettersUrl": "https://a", "CaptureDeadLettersUrl": "https://b"}
+    patient = msgspec.structs.replace(build_patient(clients), outputs=outputs)
+    stubs["sqs"].add_client_error(
+        "get_queue_attributes", "AWS.SimpleQueueService.NonExistentQueue", "no", 400
+    )
+    counts = {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}
+    stubs["sqs"].add_response("get_queue_attributes", {"Attributes": counts})
+    gone, other = check_dead_letters(patient)
+    assert (gone.well, gone.found[:4], other.well) == (False, "gone", True)

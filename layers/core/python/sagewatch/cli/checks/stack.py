@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from sagewatch.cli.checks import Line, Patient
+from sagewatch.cli.checks.unseen import look
 
 MOST_SKEW = timedelta(seconds=60)
 _DEPLOY_AGAIN = "Somebody changed it by hand: rename the rule in resources/events.yml and deploy, so that it is made anew."
@@ -54,43 +55,48 @@ def _check_rule(events: Any, what: str, name: str, buses: tuple[str, ...]) -> Li
 
 
 def check_dead_letters(patient: Patient) -> Iterator[Line]:
-    """No message was given up."""
-    sqs = patient.client("sqs")
-    # One that somebody has just received is given up all the same.
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    """No message was given up; a queue that is gone hides no other."""
     for output, url in sorted(patient.outputs.items()):
         if output.endswith("DeadLettersUrl"):
-            kept = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-            count = sum(int(kept[name]) for name in names)
-            queue = output.removesuffix("DeadLettersUrl").lower()
-            fix = (
-                f"`sagewatch dead-letters list {queue}` says why, or the function's log does (alert_refused, record_rejected, "
-                f"record_retried); mend the cause, then `sagewatch dead-letters redrive {queue}`."
-            )
-            yield Line(count == 0, output.removesuffix("Url"), f"{count} messages given up", fix)
+            yield from look(output.removesuffix("Url"), _check_letters(patient, output, url))
+
+
+def _check_letters(patient: Patient, output: str, url: str) -> Iterator[Line]:
+    # One that somebody has just received is given up all the same.
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    kept = patient.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    count = sum(int(kept[name]) for name in names)
+    queue = output.removesuffix("DeadLettersUrl").lower()
+    fix = (
+        f"`sagewatch dead-letters list {queue}` says why, or the function's log does (alert_refused, record_rejected, "
+        f"record_retried); mend the cause, then `sagewatch dead-letters redrive {queue}`."
+    )
+    yield Line(count == 0, output.removesuffix("Url"), f"{count} messages given up", fix)
 
 
 def check_subscriptions(patient: Patient) -> Iterator[Line]:
     """Somebody hears the topics, and confirmed it."""
-    sns = patient.client("sns")
     for output in ("AlertsTopicArn", "OperationsTopicArn"):
         topic = patient.outputs.get(output)
-        if topic is None:
-            continue
-        pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
-        # SNS lists one that was cancelled for a while, with a word in place of its ARN.
-        rows = [row for page in pages for row in page["Subscriptions"] if row["SubscriptionArn"] != "Deleted"]
-        waiting = [
-            row["Endpoint"]
-            for row in rows
-            if row["SubscriptionArn"] in {"PendingConfirmation", "pending confirmation"}
-        ]
-        if waiting:
-            fix = "Whoever has that address must follow the link in AWS's mail, within three days."
-            yield Line(False, output, f"not confirmed: {', '.join(waiting)}", fix)
-        else:
-            fix = "Set the parameter alertMail or operationsMail, or subscribe by hand."
-            yield Line(bool(rows), output, f"{len(rows)} subscriptions", fix)
+        if topic is not None:
+            yield from look(output, _check_topic(patient, output, topic))
+
+
+def _check_topic(patient: Patient, output: str, topic: str) -> Iterator[Line]:
+    pages = patient.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+    # SNS lists one that was cancelled for a while, with a word in place of its ARN.
+    rows = [row for page in pages for row in page["Subscriptions"] if row["SubscriptionArn"] != "Deleted"]
+    waiting = [
+        row["Endpoint"]
+        for row in rows
+        if row["SubscriptionArn"] in {"PendingConfirmation", "pending confirmation"}
+    ]
+    if waiting:
+        fix = "Whoever has that address must follow the link in AWS's mail, within three days."
+        yield Line(False, output, f"not confirmed: {', '.join(waiting)}", fix)
+    else:
+        fix = "Set the parameter alertMail or operationsMail, or subscribe by hand."
+        yield Line(bool(rows), output, f"{len(rows)} subscriptions", fix)
 
 
 def check_schedule(patient: Patient) -> Iterator[Line]:
