@@ -71,14 +71,19 @@ def describe_role(stubs):
     stubs["iam"].add_response("get_role", {"Role": role}, {"RoleName": "diagnosis"})
 
 
-def describe_endpoint(stubs, instances=2, kind="ml.m5.xlarge"):
+def describe_endpoint(stubs, instances=2, kind="ml.m5.xlarge", name="signs", *, config=True):
     variant = {"VariantName": "AllTraffic", "CurrentInstanceCount": instances}
     stubs["sagemaker"].add_response(
         "describe_endpoint",
-        {"EndpointName": "signs", "EndpointArn": ENDPOINT, "EndpointStatus": "InService", "CreationTime": NOW,
+        {"EndpointName": name, "EndpointArn": ENDPOINT, "EndpointStatus": "InService", "CreationTime": NOW,
          "LastModifiedTime": NOW, "EndpointConfigName": "c", "ProductionVariants": [variant]},
-        {"EndpointName": "signs"},
+        {"EndpointName": name},
     )  # fmt: skip
+    if config:
+        describe_config(stubs, kind)
+
+
+def describe_config(stubs, kind="ml.m5.xlarge"):
     row = {"VariantName": "AllTraffic", "ModelName": "m", "InstanceType": kind}
     stubs["sagemaker"].add_response(
         "describe_endpoint_config",
@@ -117,20 +122,61 @@ def test_a_model_whose_role_may_not_be_handed_on_is_found_before_the_swap(client
     assert "modelRoleArns" in handing_on.fix
 
 
-def test_a_swap_needs_room_for_the_fleet_twice(clients):
+def list_endpoints(stubs, *names):
+    rows = [
+        {"EndpointName": name, "EndpointArn": ENDPOINT, "CreationTime": NOW, "LastModifiedTime": NOW,
+         "EndpointStatus": "InService"}
+        for name in names
+    ]  # fmt: skip
+    stubs["sagemaker"].add_response("list_endpoints", {"Endpoints": rows}, {})
+
+
+def answer_quotas(stubs, operation="list_service_quotas", **values):
+    rows = [{"QuotaName": name, "Value": value} for name, value in values.items()]
+    stubs["service-quotas"].add_response(operation, {"Quotas": rows}, {"ServiceCode": "sagemaker"})
+
+
+FLEET, JOB = "ml.m5.xlarge for endpoint usage", "ml.m5.large for processing job usage"
+
+
+@pytest.mark.parametrize(("allowed", "well"), [(9.0, True), (8.0, False)])
+def test_a_swap_needs_room_for_its_fleet_twice_beside_all_that_runs(clients, allowed, well):
     _, stubs = clients
     describe_endpoint(stubs, instances=3)
-    rows = [
-        {"QuotaName": "ml.m5.xlarge for endpoint usage", "Value": 5.0},
-        {"QuotaName": "ml.m5.large for processing job usage", "Value": 4.0},
-    ]
-    stubs["service-quotas"].add_response(
-        "list_service_quotas", {"Quotas": rows}, {"ServiceCode": "sagemaker"}
-    )
+    list_endpoints(stubs, "signs", "another")
+    describe_config(stubs)
+    describe_endpoint(stubs, instances=3, name="another")
+    answer_quotas(stubs, **{FLEET: allowed, JOB: 4.0})
     job, fleet = check_quotas(build_patient(clients))
-    assert (job.well, fleet.well) == (True, False)
-    assert fleet.found == "5 allowed, 6 needed"
-    assert "ml.m5.xlarge for endpoint usage" in fleet.fix
+    assert (job.well, fleet.well) == (True, well)
+    assert fleet.found == f"{allowed:.0f} allowed; 6 in use, 3 more while it is swapped"
+    assert FLEET in fleet.fix
+
+
+def test_a_quota_that_was_never_raised_is_aws_own(clients):
+    _, stubs = clients
+    describe_endpoint(stubs, instances=1)
+    list_endpoints(stubs, "signs")
+    describe_config(stubs)
+    answer_quotas(stubs, **{JOB: 4.0})
+    answer_quotas(stubs, "list_aws_default_service_quotas", **{FLEET: 1.0, JOB: 0.0})
+    job, fleet = check_quotas(build_patient(clients))
+    assert (job.well, job.found) == (True, "4 allowed; 1 for the saliency job")
+    assert (fleet.well, fleet.found) == (False, "1 allowed; 1 in use, 1 more while it is swapped")
+
+
+def test_an_endpoint_whose_configuration_is_gone_is_told_as_not_counted(clients):
+    _, stubs = clients
+    describe_endpoint(stubs, instances=1)
+    list_endpoints(stubs, "signs", "old")
+    describe_config(stubs)
+    describe_endpoint(stubs, name="old", config=False)
+    stubs["sagemaker"].add_client_error(
+        "describe_endpoint_config", "ValidationException", "Could not find it", 400
+    )
+    answer_quotas(stubs, **{FLEET: 2.0, JOB: 1.0})
+    *_, unseen = check_quotas(build_patient(clients))
+    assert (unseen.well, unseen.found) == (None, "1 endpoints not counted as in use")
 
 
 def test_where_nothing_is_swapped_nothing_is_asked(clients):
@@ -142,6 +188,8 @@ def test_where_nothing_is_swapped_nothing_is_asked(clients):
 def test_a_refusal_is_a_fault_and_a_failure_of_aws_itself_is_none(status, well, clients):
     _, stubs = clients
     describe_endpoint(stubs)
+    list_endpoints(stubs, "signs")
+    describe_config(stubs)
     stubs["service-quotas"].add_client_error("list_service_quotas", "Code", "no", status)
     (line,) = examine(build_patient(clients), [check_quotas])
     assert (line.what, line.well) == ("quotas", well)
@@ -178,15 +226,14 @@ def test_an_endpoint_that_is_not_there_hides_no_other(clients):
 def test_rights_and_quotas_of_the_others_are_looked_at_where_one_endpoint_is_gone(clients):
     _, stubs = clients
     monitors = MONITORS.replace("churn: {}", "churn: {diagnosis: {mode: swap}}")
-    describe_endpoint(stubs)
     # `signs` is described before `churn`, and its configuration only afterwards.
-    configuration = stubs["sagemaker"]._queue.pop()
+    describe_endpoint(stubs, config=False)
     lack_endpoint(stubs, "churn")
-    stubs["sagemaker"]._queue.append(configuration)
-    rows = [{"QuotaName": "ml.m5.xlarge for endpoint usage", "Value": 5.0}]
-    stubs["service-quotas"].add_response(
-        "list_service_quotas", {"Quotas": rows}, {"ServiceCode": "sagemaker"}
-    )
+    describe_config(stubs)
+    list_endpoints(stubs, "signs")
+    describe_config(stubs)
+    answer_quotas(stubs, **{FLEET: 5.0})
+    answer_quotas(stubs, "list_aws_default_service_quotas")
     lines = list(examine(build_patient(clients, monitors), [check_quotas]))
     assert [line.well for line in lines] == [None, True]
 
@@ -246,10 +293,10 @@ def lack_rule(stubs, name, bus):
     )  # fmt: skip
 
 
-def describe_rule(stubs, name, bus, state="ENABLED", targets=1):
+def describe_rule(stubs, name, bus, state="ENABLED", targets=1, to=ENDPOINT):
     asked = {"EventBusName": bus}
     stubs["events"].add_response("describe_rule", {"Name": name, "State": state}, {"Name": name, **asked})
-    rows = [{"Id": str(number), "Arn": ENDPOINT} for number in range(targets)]
+    rows = [{"Id": str(number), "Arn": to} for number in range(targets)]
     stubs["events"].add_response(
         "list_targets_by_rule", {"Targets": rows} if rows else {}, {"Rule": name, **asked}
     )
@@ -283,6 +330,18 @@ def test_a_rule_is_looked_for_on_both_buses_and_one_that_is_gone_hides_no_other(
     assert "deploy" in lines[2].fix
     assert "deploy" in lines[3].fix
     assert lines[4].fix == "aws events enable-rule --name dev-OffRule --event-bus-name default"
+
+
+def test_a_rule_that_leads_to_a_queue_that_is_gone_is_not_well(clients):
+    _, stubs = clients
+    list_rules(stubs, "AlertRule")
+    describe_rule(stubs, "dev-AlertRule", "default", to=f"arn:aws:sqs:eu-west-1:{ACCOUNT}:dev-alerts")
+    stubs["sqs"].add_client_error(
+        "get_queue_url", "QueueDoesNotExist", "gone", 400, expected_params={"QueueName": "dev-alerts"}
+    )
+    (line,) = examine(build_patient(clients), [check_rules])
+    assert (line.well, line.found) == (False, "enabled, 1 targets; gone: dev-alerts")
+    assert "deploy" in line.fix
 
 
 def list_subscriptions(stubs, *pages):
@@ -348,6 +407,8 @@ def test_what_captures_leave_out_is_said(modes, percentage, wells):
 def test_what_was_deleted_is_not_told_as_a_missing_right(code, gone, clients):
     _, stubs = clients
     describe_endpoint(stubs)
+    list_endpoints(stubs, "signs")
+    describe_config(stubs)
     stubs["service-quotas"].add_client_error("list_service_quotas", code, "Could not find it", 400)
     (line,) = examine(build_patient(clients), [check_quotas])
     assert line.found.startswith("gone") is gone

@@ -5,7 +5,8 @@ Both go wrong only at night, in the middle of a swap; so they are asked beforeha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sagewatch.cli.checks import Line, Patient
@@ -13,6 +14,9 @@ from sagewatch.cli.checks.endpoints import find_endpoint
 
 if TYPE_CHECKING:
     from sagewatch.monitors import Monitors
+
+MOST_ENDPOINTS = 300
+"""Looked at for the instances that are in use; an account that has more is told so."""
 
 _SAGEMAKER = "sagemaker"
 _PASSED_TO = {
@@ -39,24 +43,51 @@ def check_rights(patient: Patient) -> Iterator[Line]:
 
 
 def check_quotas(patient: Patient) -> Iterator[Line]:
-    """There is room for a second fleet while an update is under way, and for the saliency job."""
-    wanted: dict[str, float] = {}
-    for endpoint in _list_swapped(patient):
-        for kind, instances in _count_instances(patient, endpoint).items():
-            name = f"{kind} for endpoint usage"
-            # Blue and green stand side by side until the new fleet takes all traffic.
-            wanted[name] = wanted.get(name, 0) + 2 * instances
-    if not wanted:
+    """There is room for a second fleet while an update is under way, beside all that runs, and for the saliency job."""
+    swapped = _list_swapped(patient)
+    # Blue and green stand side by side until the new fleet takes all traffic.
+    green = sum((_count_instances(patient, endpoint) for endpoint in swapped), Counter[str]())
+    if not green:
         return
+    used, unseen = _count_used(patient, swapped)
+    wanted = {
+        f"{kind} for endpoint usage": (
+            used[kind] + count,
+            f"{used[kind]} in use, {count} more while it is swapped",
+        )
+        for kind, count in green.items()
+    }
     instance = patient.outputs.get("MonitorInstanceType", "")
     if instance:
-        wanted[f"{instance} for processing job usage"] = 1
-    quotas = _list_quotas(patient)
-    for name, count in sorted(wanted.items()):
-        allowed = quotas.get(name)
+        wanted[f"{instance} for processing job usage"] = (1, "1 for the saliency job")
+    allowed = _list_quotas(patient, wanted)
+    for name, (count, why) in sorted(wanted.items()):
         fix = f"Ask for a higher quota (Service Quotas, Amazon SageMaker, {name!r})."
-        found = f"{allowed:.0f} allowed, {count:.0f} needed" if allowed is not None else "not listed"
-        yield Line(None if allowed is None else allowed >= count, f"quota {name}", found, fix)
+        found = f"{allowed[name]:.0f} allowed; {why}" if name in allowed else "not listed"
+        yield Line(allowed[name] >= count if name in allowed else None, f"quota {name}", found, fix)
+    if unseen:
+        fix = "Count their instances by hand, or delete what is no longer needed."
+        yield Line(None, "quotas", f"{unseen} endpoints not counted as in use", fix)
+
+
+def _count_used(patient: Patient, known: Sequence[Mapping[str, Any]]) -> tuple[Counter[str], int]:
+    """Instances of all endpoints of the region by type, and of how many endpoints they could not be told."""
+    described = {endpoint["EndpointName"]: endpoint for endpoint in known}
+    pages = patient.client(_SAGEMAKER).get_paginator("list_endpoints").paginate()
+    names = [row["EndpointName"] for page in pages for row in page["Endpoints"]]
+    looked_at = dict.fromkeys([*described, *names[:MOST_ENDPOINTS]])
+    used, unseen = Counter[str](), len(set(names) - set(looked_at))
+    for name in looked_at:
+        endpoint = described.get(name) or find_endpoint(patient, name)
+        if endpoint is None:
+            continue  # deleted since it was listed
+        try:
+            used += _count_instances(patient, endpoint)
+        except patient.client(_SAGEMAKER).exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationException":
+                raise
+            unseen += 1  # its configuration is gone, and with it the word for what its instances are
+    return used, unseen
 
 
 def _list_swapped(patient: Patient) -> list[dict[str, Any]]:
@@ -76,8 +107,10 @@ def _list_model_roles(patient: Patient, endpoint: Mapping[str, Any]) -> list[str
     return sorted(roles)
 
 
-def _count_instances(patient: Patient, endpoint: Mapping[str, Any]) -> dict[str, int]:
-    """Instances by type; serverless variants have none."""
+def _count_instances(patient: Patient, endpoint: Mapping[str, Any]) -> Counter[str]:
+    """Instances by type; serverless variants have none, and neither has an endpoint that was never made."""
+    if endpoint["EndpointStatus"] == "Failed":
+        return Counter()
     now = {
         row["VariantName"]: row.get("CurrentInstanceCount", 1)
         for row in endpoint.get("ProductionVariants", [])
@@ -85,18 +118,26 @@ def _count_instances(patient: Patient, endpoint: Mapping[str, Any]) -> dict[str,
     config = patient.client(_SAGEMAKER).describe_endpoint_config(
         EndpointConfigName=endpoint["EndpointConfigName"]
     )
-    counts: dict[str, int] = {}
+    counts = Counter[str]()
     for row in config["ProductionVariants"]:
         kind = row.get("InstanceType")
         if kind:
-            counts[kind] = counts.get(kind, 0) + now.get(row["VariantName"], 1)
+            counts[kind] += now.get(row["VariantName"], 1)
     return counts
 
 
-def _list_quotas(patient: Patient) -> dict[str, float]:
-    pages = patient.client("service-quotas").get_paginator("list_service_quotas")
-    rows = [row for page in pages.paginate(ServiceCode=_SAGEMAKER) for row in page["Quotas"]]
-    return {row["QuotaName"]: float(row["Value"]) for row in rows}
+def _list_quotas(patient: Patient, wanted: Collection[str]) -> dict[str, float]:
+    """What is allowed, by the quota's name; AWS's own default where the account has none applied."""
+    client = patient.client("service-quotas")
+    found: dict[str, float] = {}
+    for operation in ("list_service_quotas", "list_aws_default_service_quotas"):
+        if found.keys() >= set(wanted):
+            break
+        for page in client.get_paginator(operation).paginate(ServiceCode=_SAGEMAKER):
+            for row in page["Quotas"]:
+                if row["QuotaName"] in wanted:
+                    found.setdefault(row["QuotaName"], float(row["Value"]))
+    return found
 
 
 def _simulate(patient: Patient, role_arn: str, action: str, resource: str, fix: str) -> Line:
