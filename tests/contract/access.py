@@ -90,6 +90,7 @@ def sagemaker(action, kind, name):
 CALLS = {
     "open_object": lambda bucket, key: s3("GetObject", f"{bucket}/{key}") + s3("ListBucket", bucket),
     "put_object": lambda bucket, key, *_: s3("PutObject", f"{bucket}/{key}"),
+    "create_object": lambda bucket, key, *_: s3("PutObject", f"{bucket}/{key}"),
     "list_objects": lambda bucket, _: s3("ListBucket", bucket),
     "describe_objects": lambda bucket, _: s3("ListBucket", bucket),
     "presign": lambda bucket, key, _: s3("GetObject", f"{bucket}/{key}"),
