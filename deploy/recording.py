@@ -79,14 +79,16 @@ def find_movable(template: Mapping[str, Any]) -> set[str]:
     ]
     # A statement may hang on a condition of the template, such as that of a given key.
     rows = [
-        one["Fn::If"][1] if "Fn::If" in one else one for policy in policies for one in policy["Statement"]
+        one["Fn::If"][1] if "Fn::If" in one else one
+        for policy in policies
+        for one in _listed(policy["Statement"])
     ]
-    statements = [one for one in rows if one["Effect"] == "Allow"]
+    statements = [one for one in rows if one.get("Effect") == "Allow"]
     resources = [
-        arn["Fn::Sub"] if isinstance(arn, dict) else arn
+        str(arn.get("Fn::Sub", "")) if isinstance(arn, dict) else arn
         for one in statements
-        if "sagemaker:UpdateEndpoint" in _listed(one["Action"])
-        for arn in _listed(one["Resource"])
+        if "sagemaker:UpdateEndpoint" in _listed(one.get("Action", []))
+        for arn in _listed(one.get("Resource", []))
     ]
     return {arn.partition(":endpoint/")[2].lower() for arn in resources if ":endpoint/" in arn}
 

@@ -33,7 +33,7 @@ REPLACES: Final = {
     "AWS::DynamoDB::Table": {"TableName", "KeySchema"},
     "AWS::Events::Archive": {"ArchiveName", "SourceArn"},
     "AWS::Events::EventBus": {"Name"},
-    "AWS::Events::Rule": {"Name"},
+    "AWS::Events::Rule": {"Name", "EventBusName"},
     "AWS::IAM::ManagedPolicy": {"ManagedPolicyName", "Path"},
     "AWS::IAM::Role": {"RoleName", "Path"},
     "AWS::Lambda::EventSourceMapping": {"EventSourceArn"},

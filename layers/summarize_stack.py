@@ -17,6 +17,7 @@ TEMPLATE = "cloudformation-template-update-stack.json"
 # What changes with every build and means nothing: hashes and times in names of versions and of uploaded zips.
 _NOISE = re.compile(r"serverless/[^/]+/[^/]+/\d+-[0-9TZ:.\-]+/")
 Rows = Iterator[str]
+Row = Mapping[str, Any]
 
 
 def summarize_stack(template: Mapping[str, Any]) -> str:
@@ -86,6 +87,18 @@ def _of_type(template: Mapping[str, Any], kind: str) -> Iterator[tuple[str, dict
             yield name, resource.get("Properties", {})
 
 
+def _each(template: Mapping[str, Any], kind: str, tell: Callable[[str, Row], Rows]) -> Rows:
+    """What ``tell`` says of each resource of a type; of one in a form that it does not know, all properties as they are.
+
+    A template may be one that somebody changed by hand, with ``NotAction`` or an alarm on metric math.
+    """
+    for name, row in _of_type(template, kind):
+        try:
+            yield from list(tell(name, row))
+        except (AttributeError, IndexError, KeyError, TypeError):
+            yield f"{name}: {show(row)}"
+
+
 def _resources(template: Mapping[str, Any]) -> Rows:
     for name, row in sorted(template["Resources"].items(), key=lambda one: (one[1]["Type"], one[0])):
         kept = f"  on delete: {row['DeletionPolicy']}" if "DeletionPolicy" in row else ""
@@ -94,62 +107,92 @@ def _resources(template: Mapping[str, Any]) -> Rows:
 
 
 def _functions(template: Mapping[str, Any]) -> Rows:
-    for name, row in _of_type(template, "AWS::Lambda::Function"):
-        yield (
-            f"{name}: {row['Runtime']} {show(row.get('Architectures', []))} {row['MemorySize']} MB, {row['Timeout']} s, "
-            f"tracing {show(row.get('TracingConfig', {}).get('Mode', 'off'))}, role {show(row['Role'])}"
-        )
-        variables = row.get("Environment", {}).get("Variables", {})
-        yield from (f"  {key} = {show(value)}" for key, value in sorted(variables.items()))
-    for _, row in _of_type(template, "AWS::Lambda::EventSourceMapping"):
-        rest = {
-            key: value for key, value in sorted(row.items()) if key not in {"EventSourceArn", "FunctionName"}
-        }
-        yield f"{show(row['EventSourceArn'])} -> {show(row['FunctionName'])} {show(rest)}"
-    for name, row in _of_type(template, "AWS::Lambda::Url"):
-        yield f"{name}: {show(row['TargetFunctionArn'])}, auth {row['AuthType']}, {row.get('InvokeMode', 'BUFFERED')}"
-    for name, row in _of_type(template, "AWS::Lambda::Permission"):
-        only = {key: value for key, value in sorted(row.items()) if key not in {"Action", "FunctionName"}}
-        yield f"{name}: {row['Action']} of {show(row['FunctionName'])} {show(only)}"
+    yield from _each(template, "AWS::Lambda::Function", _function)
+    yield from _each(template, "AWS::Lambda::EventSourceMapping", _mapping)
+    yield from _each(template, "AWS::Lambda::Url", _url)
+    yield from _each(template, "AWS::Lambda::Permission", _permission)
     for name, row in _of_type(template, "AWS::Logs::LogGroup"):
         yield f"{name}: kept {show(row.get('RetentionInDays', 'for ever'))} days"
 
 
+def _function(name: str, row: Row) -> Rows:
+    yield (
+        f"{name}: {row['Runtime']} {show(row.get('Architectures', []))} {row['MemorySize']} MB, {row['Timeout']} s, "
+        f"tracing {show(row.get('TracingConfig', {}).get('Mode', 'off'))}, role {show(row['Role'])}"
+    )
+    variables = row.get("Environment", {}).get("Variables", {})
+    yield from (f"  {key} = {show(value)}" for key, value in sorted(variables.items()))
+
+
+def _mapping(_: str, row: Row) -> Rows:
+    rest = {key: value for key, value in sorted(row.items()) if key not in {"EventSourceArn", "FunctionName"}}
+    yield f"{show(row['EventSourceArn'])} -> {show(row['FunctionName'])} {show(rest)}"
+
+
+def _url(name: str, row: Row) -> Rows:
+    yield f"{name}: {show(row['TargetFunctionArn'])}, auth {row['AuthType']}, {row.get('InvokeMode', 'BUFFERED')}"
+
+
+def _permission(name: str, row: Row) -> Rows:
+    only = {key: value for key, value in sorted(row.items()) if key not in {"Action", "FunctionName"}}
+    yield f"{name}: {row['Action']} of {show(row['FunctionName'])} {show(only)}"
+
+
 def _patterns(template: Mapping[str, Any]) -> Rows:
-    for name, row in _of_type(template, "AWS::Events::Rule"):
-        yield f"{name} on {show(row.get('EventBusName', 'default'))}: {show(row['EventPattern'])}"
-        for target in row["Targets"]:
-            yield f"  -> {show(target['Arn'])}, else {show(target.get('DeadLetterConfig', {}).get('Arn', 'lost'))}"
-    for name, row in _of_type(template, "AWS::Events::Archive"):
-        yield f"{name} of {show(row['SourceArn'])}, {show(row.get('RetentionDays', 0))} days: {show(row['EventPattern'])}"
-    for name, row in _of_type(template, "AWS::Scheduler::Schedule"):
-        yield f"{name}: {show(row['ScheduleExpression'])} -> {show(row['Target']['Arn'])}"
+    yield from _each(template, "AWS::Events::Rule", _rule)
+    yield from _each(template, "AWS::Events::Archive", _archive)
+    yield from _each(template, "AWS::Scheduler::Schedule", _schedule)
+
+
+def _rule(name: str, row: Row) -> Rows:
+    yield f"{name} on {show(row.get('EventBusName', 'default'))}: {show(row['EventPattern'])}"
+    for target in row["Targets"]:
+        yield f"  -> {show(target['Arn'])}, else {show(target.get('DeadLetterConfig', {}).get('Arn', 'lost'))}"
+
+
+def _archive(name: str, row: Row) -> Rows:
+    yield f"{name} of {show(row['SourceArn'])}, {show(row.get('RetentionDays', 0))} days: {show(row['EventPattern'])}"
+
+
+def _schedule(name: str, row: Row) -> Rows:
+    yield f"{name}: {show(row['ScheduleExpression'])} -> {show(row['Target']['Arn'])}"
 
 
 def _queues(template: Mapping[str, Any]) -> Rows:
-    for name, row in _of_type(template, "AWS::SQS::Queue"):
-        drive = row.get("RedrivePolicy")
-        dead = f", after {drive['maxReceiveCount']} to {show(drive['deadLetterTargetArn'])}" if drive else ""
-        yield (
-            f"{name}: hidden {row.get('VisibilityTimeout', 30)} s, kept {row.get('MessageRetentionPeriod', 345600)} s{dead}"
-        )
+    yield from _each(template, "AWS::SQS::Queue", _queue)
+
+
+def _queue(name: str, row: Row) -> Rows:
+    drive = row.get("RedrivePolicy")
+    dead = f", after {drive['maxReceiveCount']} to {show(drive['deadLetterTargetArn'])}" if drive else ""
+    yield (
+        f"{name}: hidden {row.get('VisibilityTimeout', 30)} s, kept {row.get('MessageRetentionPeriod', 345600)} s{dead}"
+    )
 
 
 def _policies(template: Mapping[str, Any]) -> Rows:
-    for name, row in _of_type(template, "AWS::IAM::Role"):
+    def role(name: str, row: Row) -> Rows:
         yield name
         yield from _statements("assumed", row["AssumeRolePolicyDocument"])
         for policy in row.get("Policies", []):
             yield from _statements(policy["PolicyName"], policy["PolicyDocument"])
         for managed, more in list_attached(template, name):
             yield from _statements(managed, more["PolicyDocument"])
+
+    yield from _each(template, "AWS::IAM::Role", role)
     for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy", "AWS::S3::BucketPolicy"):
-        for name, row in _of_type(template, kind):
-            yield name
-            yield from _statements("policy", row["PolicyDocument"])
-    for name, row in _of_type(template, "AWS::Events::EventBusPolicy"):
-        yield name
-        yield from _statements("policy", {"Statement": [row["Statement"]]})
+        yield from _each(template, kind, _policy)
+    yield from _each(template, "AWS::Events::EventBusPolicy", _bus_policy)
+
+
+def _policy(name: str, row: Row) -> Rows:
+    yield name
+    yield from _statements("policy", row["PolicyDocument"])
+
+
+def _bus_policy(name: str, row: Row) -> Rows:
+    yield name
+    yield from _statements("policy", {"Statement": [row["Statement"]]})
 
 
 def list_attached(template: Mapping[str, Any], role: str) -> list[tuple[str, dict[str, Any]]]:
@@ -157,7 +200,7 @@ def list_attached(template: Mapping[str, Any], role: str) -> list[tuple[str, dic
     return [
         (name, row)
         for name, row in _of_type(template, "AWS::IAM::ManagedPolicy")
-        if {"Ref": role} in row["Roles"]
+        if {"Ref": role} in row.get("Roles", [])
     ]
 
 
@@ -166,7 +209,8 @@ def _statements(policy: str, document: Mapping[str, Any]) -> Rows:
         only, statement = "", row
         if "Fn::If" in row:
             only, statement = f"if {row['Fn::If'][0]} ", row["Fn::If"][1]
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        allowed = statement.get("Action", [])  # or `NotAction`, which is told as a property
+        actions = allowed if isinstance(allowed, list) else [allowed]
         resources = statement.get("Resource", [])
         who = f" by {show(statement['Principal'])}" if "Principal" in statement else ""
         yield f"  {policy}: {only}{statement['Effect']} {', '.join(sorted(actions))}{who}"
@@ -177,16 +221,22 @@ def _statements(policy: str, document: Mapping[str, Any]) -> Rows:
 
 
 def _alarms(template: Mapping[str, Any]) -> Rows:
-    for name, row in _of_type(template, "AWS::CloudWatch::Alarm"):
-        dimensions = ", ".join(f"{one['Name']}={show(one['Value'])}" for one in row["Dimensions"])
-        points = row.get("DatapointsToAlarm", row["EvaluationPeriods"])
-        yield (
-            f"{name}: {row.get('Statistic') or row['ExtendedStatistic']} of {row['Namespace']}/{row['MetricName']} ({dimensions}) {row['ComparisonOperator']} "
-            f"{row['Threshold']}, {points} of {row['EvaluationPeriods']} x {row['Period']} s, missing {row['TreatMissingData']}"
-            f" -> {show(row['AlarmActions'])}"
-        )
-    for name, row in _of_type(template, "AWS::CloudWatch::CompositeAlarm"):
-        yield f"{name}: {show(row['AlarmRule'])} -> {show(row['AlarmActions'])}"
+    yield from _each(template, "AWS::CloudWatch::Alarm", _alarm)
+    yield from _each(template, "AWS::CloudWatch::CompositeAlarm", _composite)
+
+
+def _alarm(name: str, row: Row) -> Rows:
+    dimensions = ", ".join(f"{one['Name']}={show(one['Value'])}" for one in row.get("Dimensions", []))
+    points = row.get("DatapointsToAlarm", row["EvaluationPeriods"])
+    yield (
+        f"{name}: {row.get('Statistic') or row['ExtendedStatistic']} of {row['Namespace']}/{row['MetricName']} ({dimensions}) {row['ComparisonOperator']} "
+        f"{row['Threshold']}, {points} of {row['EvaluationPeriods']} x {row['Period']} s, missing {row['TreatMissingData']}"
+        f" -> {show(row['AlarmActions'])}"
+    )
+
+
+def _composite(name: str, row: Row) -> Rows:
+    yield f"{name}: {show(row['AlarmRule'])} -> {show(row['AlarmActions'])}"
 
 
 def _storage(template: Mapping[str, Any]) -> Rows:

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from deploy.recording import find_movable
 from deploy.stack import compare
 from layers.diff_stack import NOISE, compare_stacks, find_changes, is_noise, list_properties
 
@@ -139,6 +140,39 @@ def test_a_resource_that_comes_goes_or_becomes_another_is_named_with_all_that_it
         "Ours: PolicyDocument.Statement.0.Action: nothing -> *",
         f"SpokeBus: Type: AWS::Events::EventBus -> AWS::SQS::Queue {AGAIN}",
     } <= set(told)
+
+
+STATEMENT = ("TickRole", "Properties", "Policies", 0, "PolicyDocument", "Statement")
+OURS = {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": {"Statement": []}}}
+
+
+@pytest.mark.parametrize(
+    ("path", "make", "line"),
+    [
+        ((*STATEMENT, 0), lambda one: {"NotAction": one["Action"], **{k: v for k, v in one.items() if k != "Action"}},
+         "TickRole: Policies.0.PolicyDocument.Statement.0.NotAction.0: "),
+        (STATEMENT, lambda rows: rows[0], "+TickRole: {"),
+        ((*STATEMENT[:3], 0), lambda one: {"Fn::If": ["HasKmsKey", one, {"Ref": "AWS::NoValue"}]}, "+TickRole: {"),
+        (("HeartbeatAlarm", "Properties"), lambda row: {k: v for k, v in row.items() if k != "Dimensions"},
+         "+HeartbeatAlarm: "),
+        (("HeartbeatAlarm", "Properties"), lambda row: {k: v for k, v in row.items() if k != "MetricName"},
+         "+HeartbeatAlarm: {"),
+        (("AlertQueue",), lambda _: OURS, "AlertQueue: PolicyDocument.Statement: nothing -> []"),
+    ],
+)  # fmt: skip
+def test_a_form_that_the_template_never_has_stops_no_deployment_and_is_told(hub_template, path, make, line):
+    """Somebody changed the template by hand, or a later version of it is compared with an older."""
+    changed = change(hub_template, ("Resources", *path), make)
+    told = compare_stacks(hub_template, changed)
+    assert any(one.startswith(line) for one in told), told
+    assert find_movable(changed) == find_movable(hub_template)
+    assert compare_stacks(changed, hub_template)
+
+
+def test_a_rule_that_goes_to_another_bus_is_made_anew(hub_template):
+    changed = copy.deepcopy(hub_template)
+    changed["Resources"]["AlertRule"]["Properties"]["EventBusName"] = {"Ref": "Other"}
+    assert f"AlertRule: EventBusName.Ref: FactBus -> Other {AGAIN}" in compare_stacks(hub_template, changed)
 
 
 def test_one_statement_that_comes_in_between_is_one_change(hub_template):
