@@ -6,6 +6,7 @@ import dataclasses
 import re
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from sagewatch.cli.incidents import fetch_bundle
@@ -16,7 +17,8 @@ from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.evidence import INDEX_KEY, build_page_key
 from sagewatch.flows.incident_page import hold_page, write_page
 from sagewatch.flows.tick import tick
-from sagewatch.incident.page_turn import WRITER_LASTS
+from sagewatch.incident.page_turn import AT_ONCE, WRITER_LASTS, begin_turn, is_left_open
+from sagewatch.ports import ANY_VERSION, Item, Write
 from tests.unit.cli.stores import INCIDENT, build_store
 
 TICK = {"id": "t", "source": "sagewatch", "detail-type": "Tick", "time": "2026-11-21T20:36:00Z"}
@@ -128,3 +130,40 @@ def test_a_placeholder_takes_no_page_away():
 
     hold_page(INCIDENT, dataclasses.replace(world, objects=Late(world.objects, 0, None)))
     assert world.objects.bodies["evidence", build_page_key(INCIDENT)] == page
+
+
+def test_an_incident_that_cannot_be_read_keeps_nobody_elses_page_waiting():
+    _, world = build_store()
+    world.now.move(timedelta(seconds=2))
+    unreadable = f"0{INCIDENT[1:]}"
+    for page in (unreadable, INCIDENT):
+        turn, _ = begin_turn(world.state.load_turn(page), world.now())
+        world.state.save_turn(page, turn, world.now())
+    row = Item(f"incident#{unreadable}", "meta", b'{"state": 7}', 1)
+    world.state.items.write([Write(row, ANY_VERSION)])
+    world.now.move(WRITER_LASTS)
+    told = len(world.bus.events)
+    with pytest.raises(msgspec.MsgspecError):
+        handle(tick, TICK, world)
+    due = [event["detail"] for event in world.bus.events[told:] if event["detail-type"] == "Alert Due"]
+    assert INCIDENT in {one["incident_id"] for one in due}
+
+
+def test_a_page_that_cannot_be_written_is_tried_seldom_in_the_end():
+    """Each attempt is received eight times and ends as a dead letter: four an hour, not sixty."""
+    _, world = build_store()
+
+    def fail():
+        raise RetryError("denied")
+
+    tried = []
+    for minute in range(180):
+        world.now.move(timedelta(minutes=1))
+        if is_left_open(world.state.load_turn(INCIDENT), world.now()) or not minute:
+            tried.append(minute)
+            with pytest.raises(RetryError):
+                write_page(INCIDENT, dataclasses.replace(world, objects=Watched(world.objects, 1, fail)))
+    assert len([minute for minute in tried if minute < 60]) > AT_ONCE
+    assert 4 <= len([minute for minute in tried if minute >= 120]) <= 5
+    write_page(INCIDENT, world)
+    assert world.state.load_turn(INCIDENT).broken == 0

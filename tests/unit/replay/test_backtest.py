@@ -116,7 +116,17 @@ def test_the_same_injection_changes_the_same_predictions(folder):
     assert judge(folder, "clean", injection=injection) == judge(folder, "clean", injection=injection)
 
 
-def test_an_attack_on_three_endpoints_found_three_times_is_no_false_alarm(folder, tmp_path):
+@pytest.mark.parametrize(
+    "receivers",
+    [
+        MONITORS.split("receivers:")[1],
+        # Who joins a group's message in Slack is told by a change in place, and by no message of its own.
+        "\n  ops: {slack: {channel: '#ml', token: 'secret:sagewatch/slack'}}\nroutes: {receiver: ops, group_by: [kind]}\n",
+        "\n  ops: {mail: {}}\nroutes: {receiver: ops, group_by: [kind]}\n",
+    ],
+    ids=["both", "slack-in-one-message", "mail-in-one-message"],
+)
+def test_an_attack_on_three_endpoints_found_three_times_is_no_false_alarm(folder, tmp_path, receivers):
     names = ("signs", "left", "right")
     for name in names:
         where = tmp_path / "capture" / name
@@ -125,10 +135,11 @@ def test_an_attack_on_three_endpoints_found_three_times_is_no_false_alarm(folder
     watched = MONITORS.replace(
         "  signs:" + signs, "".join(f"  {name}:{signs.replace('swap', 'off')}" for name in names)
     )
-    (tmp_path / "monitors.yml").write_text(watched)
+    (tmp_path / "monitors.yml").write_text(watched.split("receivers:")[0] + "receivers:" + receivers)
     recording = load_captures(tmp_path, tmp_path / "monitors.yml", "capture")
     injection = parse_injection("class=2,share=0.9,from=2026-11-21T12:40Z")
     run = backtest(recording, recording.monitors, "a.yml", injection)
+    assert all(one.sent for one in run.found)
     assert [(one.endpoint, one.wanted) for one in sorted(run.found, key=lambda one: one.endpoint)] == [
         (name, True) for name in sorted(names)
     ]

@@ -112,7 +112,8 @@ def replay(
     if as_json:
         click.echo(encode(outcome), nl=False)
     else:
-        show_outcome(outcome, reproduced=is_reproduced(recording, outcome, differences))
+        reproduced = not lacking and is_reproduced(recording, outcome, differences)
+        show_outcome(outcome, reproduced=reproduced)
     if lacking:
         raise IncompleteReplayError(lacking, differences)
     if differences:

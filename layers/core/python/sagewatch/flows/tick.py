@@ -45,7 +45,7 @@ def tick(fact: Fact, world: World) -> None:
     with attempts.at("alerts"):
         _publish(_list_due_alerts(world, attempts), world)
     with attempts.at("pages"):
-        _publish(_list_owed_pages(world), world)
+        _publish(list(_list_owed_pages(world, attempts)), world)
     for silence_id in _list_lost_silences(world, attempts):
         with attempts.at("silence"):
             raise RejectedInputError("cannot be read, and silences nothing", where="silence", key=silence_id)
@@ -163,12 +163,14 @@ def _list_due_alerts(world: World, attempts: _Attempts) -> list[AlertDue]:
     return [*(build_due(row) for row in rows), *mended][:ALERTS_AT_ONCE]
 
 
-def _list_owed_pages(world: World) -> list[AlertDue]:
+def _list_owed_pages(world: World, attempts: _Attempts) -> Iterator[AlertDue]:
     """Pages that a writer left half written, or crossed: whoever delivers the incident's alerts writes them again."""
     now = world.now()
     owed = sorted(page for page, turn in world.state.list_turns().items() if is_left_open(turn, now))
-    found = (world.state.load_incident(page) for page in owed[:ALERTS_AT_ONCE])
-    return [build_due(incident) for incident in found if incident is not None]
+    for page in owed[:ALERTS_AT_ONCE]:
+        with attempts.at("page"):
+            if (incident := world.state.load_incident(page)) is not None:
+                yield build_due(incident)
 
 
 def _wake_unreadable(incident_ids: Sequence[str], world: World, attempts: _Attempts) -> Iterator[AlertDue]:

@@ -14,6 +14,12 @@ import msgspec
 WRITER_LASTS = timedelta(minutes=2)
 """A writer that began longer ago is dead: no function that writes pages may run for so long."""
 
+AT_ONCE = 5
+"""Of a page whose writers are cut short more often than that in a row, a minute is not worth an attempt each."""
+
+SELDOM = 15
+"""Minutes between two attempts from then on."""
+
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """Who writes a page now.
@@ -24,12 +30,15 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
         When each began, by its ticket.
     crossed
         Two wrote at once, or what is shown changed meanwhile: the page may be of two states.
+    broken
+        How many writers in a row were cut short: a page that cannot be written at all.
     version
         As in ``Incident``.
     """
 
     writers: dict[str, datetime] = {}
     crossed: bool = False
+    broken: int = 0
     version: int = 0
 
 
@@ -45,7 +54,9 @@ def begin_turn(turn: Turn, now: datetime) -> tuple[Turn, str]:
     """Add a writer; the turn to store and the writer's ticket."""
     live = _list_live(turn, now)
     ticket = f"{now.isoformat()}#{turn.version}"
-    return msgspec.structs.replace(turn, writers={**live, ticket: now}, crossed=bool(live)), ticket
+    broken = turn.broken + (len(live) < len(turn.writers))
+    writers = {**live, ticket: now}
+    return msgspec.structs.replace(turn, writers=writers, crossed=bool(live), broken=broken), ticket
 
 
 def end_turn(turn: Turn, ticket: str, now: datetime, *, moved: bool) -> tuple[Turn, Ending]:
@@ -59,12 +70,13 @@ def end_turn(turn: Turn, ticket: str, now: datetime, *, moved: bool) -> tuple[Tu
     others = {name: at for name, at in _list_live(turn, now).items() if name != ticket}
     crossed = bool(others) or turn.crossed or moved or ticket not in turn.writers
     ending = Ending.LEFT if others else Ending.AGAIN if crossed else Ending.DONE
-    return msgspec.structs.replace(turn, writers=others, crossed=crossed), ending
+    return msgspec.structs.replace(turn, writers=others, crossed=crossed, broken=0), ending
 
 
 def is_left_open(turn: Turn, now: datetime) -> bool:
-    """Whether the page may be of two states, or half written, and nobody is at it."""
-    return not _list_live(turn, now) and (turn.crossed or bool(turn.writers))
+    """Whether the page may be of two states, or half written, and nobody is at it; and it is time to try again."""
+    left = not _list_live(turn, now) and (turn.crossed or bool(turn.writers))
+    return left and (turn.broken < AT_ONCE or now.minute % SELDOM == 0)
 
 
 def _list_live(turn: Turn, now: datetime) -> dict[str, datetime]:
