@@ -57,13 +57,28 @@ class _Missing:
     """What is not there."""
 
 
+class Swap(msgspec.Struct, frozen=True):
+    """One value in place of another at a place of the new template; ``_Missing`` where there is none."""
+
+    at: Path
+    old: Any
+    new: Any
+
+
 class Change(msgspec.Struct, frozen=True):
-    """One leaf that is another: where it was and is, and its values; ``None`` in place of a path where it is not."""
+    """One leaf that is another: where it was and is, and its values; ``None`` in place of a path where it is not.
+
+    Attributes
+    ----------
+    swap
+        The value of which it is a leaf: what has to be put back for it to be as it was.
+    """
 
     before: Path | None
     after: Path | None
     old: Any
     new: Any
+    swap: Swap
 
     @property
     def path(self) -> Path:
@@ -83,19 +98,57 @@ def compare_stacks(standing: Mapping[str, Any], template: Mapping[str, Any]) -> 
     lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1))[2:]
     shown_before, shown_after = find_shown(standing), find_shown(template)
     for changes in _group(find_changes(standing, template)):
+        moved = _find_moved(changes)
         # What the summary shows alike in both, of whatever is another, says nothing of it.
-        told = summarize_stack(_put_back(template, standing, changes[0].path)) != new
+        together = summarize_stack(_put_back(template, standing, changes[0].path)) != new
         for change in changes:
-            shown = (change.before is None or change.before in shown_before) and (
-                change.after is None or change.after in shown_after
-            )
-            alike = show(change.old) == show(change.new)
             if change.path[2:] == ("Type",) and NOTHING in (change.old, change.new):
                 continue  # the summary names what goes or comes
             again = _is_replaced(change, standing, template)
-            if again or alike or not (shown and told):
+            shown = (change.before is None or change.before in shown_before) and (
+                change.after is None or change.after in shown_after
+            )
+            alike = show(change.old) == show(change.new) or change.swap in moved
+            told = shown and together and not again and not alike and _is_seen(change.swap, template, new)
+            if not told:
                 lines.append(_tell(change, again=again))
     return lines
+
+
+def _find_moved(changes: list[Change]) -> list[Swap]:
+    """What went in one place and came in another of the resource, or reads like what came: the summary may hide that."""
+    swaps = [change.swap for change in changes]
+    gone = {show(one.old) for one in swaps if one.old is not _Missing}
+    come = {show(one.new) for one in swaps if one.new is not _Missing}
+    both = gone & come
+    return [
+        one
+        for one in swaps
+        if (one.old is not _Missing and show(one.old) in both)
+        or (one.new is not _Missing and show(one.new) in both)
+    ]
+
+
+def _is_seen(swap: Swap, template: Mapping[str, Any], summary: str) -> bool:
+    """Whether the summary is another for this alone, whatever else is another beside it."""
+    if len(swap.at) <= _OWNER:
+        return True  # a whole resource comes or goes
+    return summarize_stack(_put(template, swap.at, swap)) != summary
+
+
+def _put(value: Any, path: Path, swap: Swap) -> Any:
+    """The value with the old one at that path; only the way to it is copied."""
+    changed = dict(value) if isinstance(value, dict) else list(value)
+    key: Any = path[0]
+    if len(path) > 1:
+        changed[key] = _put(changed[key], path[1:], swap)
+    elif swap.old is _Missing:
+        del changed[key]
+    elif swap.new is _Missing and isinstance(changed, list):
+        changed.insert(key, swap.old)
+    else:
+        changed[key] = swap.old
+    return changed
 
 
 def list_properties(template: Mapping[str, Any]) -> list[str]:
@@ -168,13 +221,14 @@ def _walk(before: Any, after: Any, at: Path, now: Path) -> Iterator[Change]:
         yield from _walk_lists(before, after, at, now)
     elif json.dumps(before, sort_keys=True, default=str) != json.dumps(after, sort_keys=True, default=str):
         composite = isinstance(before, dict | list) or isinstance(after, dict | list)
+        swap = Swap(now, before, after)
         if not composite and before is not _Missing and after is not _Missing:
-            yield Change(at, now, before, after)
+            yield Change(at, now, before, after, swap)
             return
         if before is not _Missing:
-            yield from (Change(path, None, value, NOTHING) for path, value in _list_leaves(before, at))
+            yield from (Change(path, None, value, NOTHING, swap) for path, value in _list_leaves(before, at))
         if after is not _Missing:
-            yield from (Change(None, path, NOTHING, value) for path, value in _list_leaves(after, now))
+            yield from (Change(None, path, NOTHING, value, swap) for path, value in _list_leaves(after, now))
 
 
 def _walk_lists(before: list[Any], after: list[Any], at: Path, now: Path) -> Iterator[Change]:
@@ -184,7 +238,7 @@ def _walk_lists(before: list[Any], after: list[Any], at: Path, now: Path) -> Ite
         for n in range(max(b - a, d - c)):
             old = before[a + n] if a + n < b else _Missing
             new = after[c + n] if c + n < d else _Missing
-            yield from _walk(old, new, (*at, a + n), (*now, c + n))
+            yield from _walk(old, new, (*at, a + n), (*now, c + n if new is not _Missing else d))
 
 
 def _list_leaves(value: Any, at: Path) -> Iterator[tuple[Path, Any]]:

@@ -16,6 +16,7 @@ from typing import Any
 TEMPLATE = "cloudformation-template-update-stack.json"
 # What changes with every build and means nothing: hashes and times in names of versions and of uploaded zips.
 _NOISE = re.compile(r"serverless/[^/]+/[^/]+/\d+-[0-9TZ:.\-]+/")
+_OTHER_FORM = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 Rows = Iterator[str]
 Row = Mapping[str, Any]
 
@@ -53,7 +54,10 @@ def show(value: Any) -> str:
             ((name, inner),) = value.items()
             short = _FUNCTIONS.get(name)
             if short:
-                return short(inner)
+                try:
+                    return short(inner)
+                except _OTHER_FORM:
+                    return f"{{{name}: {show(inner)}}}"
         return "{" + ", ".join(f"{key}: {show(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(show(inner) for inner in value) + "]"
@@ -95,7 +99,7 @@ def _each(template: Mapping[str, Any], kind: str, tell: Callable[[str, Row], Row
     for name, row in _of_type(template, kind):
         try:
             yield from list(tell(name, row))
-        except (AttributeError, IndexError, KeyError, TypeError):
+        except _OTHER_FORM:
             yield f"{name}: {show(row)}"
 
 

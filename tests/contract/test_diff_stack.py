@@ -70,6 +70,66 @@ def test_every_kind_of_property_that_changes_is_told(hub_template):
         assert (told == QUIET) is is_noise(path, hub_template), path
 
 
+@pytest.mark.parametrize(
+    "make",
+    [other, None, lambda value: {"Ref": value} if isinstance(value, str) else [value]],
+    ids=["another", "gone", "of another form"],
+)
+def test_no_change_hides_beside_one_that_the_summary_shows(hub_template, make):
+    """Of each resource one leaf that the summary shows changes, and with it each kind of its others in turn."""
+    owners = {}
+    for path in list_leaves(hub_template):
+        if path[0] == "Resources" and path[2:] != ("Type",) and not is_noise(path, hub_template):
+            owners.setdefault(path[1], []).append(path)
+    kinds = set()
+    for owner, paths in owners.items():
+        one = alone(hub_template, paths[0])
+        visible = ((path, change(one, path, other)) for path in paths)
+        told = ((path, then, compare_stacks(one, then)) for path, then in visible)
+        first = next((row for row in told if any(line[0] in "+-" for line in row[2])), None)
+        for path in paths if first else ():
+            kind = (
+                hub_template["Resources"][owner]["Type"],
+                *(part for part in path[2:] if not isinstance(part, int)),
+            )
+            if path != first[0] and kind not in kinds:
+                kinds.add(kind)
+                assert compare_stacks(one, change(first[1], path, make)) != first[2], path
+    assert len(kinds) > 150
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "line"),
+    [
+        (("Environment", "Variables", "STATE_TABLE"), "StateTable",
+         "Environment.Variables.STATE_TABLE: nothing -> StateTable"),
+        (("Role",), "TickRole.Arn", "Role: nothing -> TickRole.Arn"),
+        (("Architectures", 0), {"Ref": "x86_64"}, "Architectures.0.Ref: nothing -> x86_64"),
+        (("Timeout",), "50", "Timeout: 50 -> 50"),
+    ],
+)  # fmt: skip
+def test_what_reads_alike_in_the_summary_is_told_beside_a_change_that_it_shows(
+    hub_template, path, value, line
+):
+    """A forgotten `!Ref` is a table's logical id in place of its name."""
+    at = ("Resources", "TickLambdaFunction", "Properties")
+    wider = change(hub_template, (*at, "MemorySize"), other)
+    told = compare_stacks(hub_template, change(wider, (*at, *path), lambda _: value))
+    assert f"TickLambdaFunction: {line}" in told
+    assert any("257 MB" in one for one in told)
+
+
+def test_two_values_that_change_places_are_told_beside_a_change_that_the_summary_shows(hub_template):
+    changed = copy.deepcopy(hub_template)
+    role = changed["Resources"]["TickRole"]["Properties"]
+    role["Policies"][0]["PolicyName"] += "X"
+    actions = role["Policies"][0]["PolicyDocument"]["Statement"][0]["Action"]
+    actions[0], actions[-1] = actions[-1], actions[0]
+    told = compare_stacks(hub_template, changed)
+    start = "TickRole: Policies.0.PolicyDocument.Statement.0.Action."
+    assert any(line.startswith(start) for line in told), told
+
+
 def test_every_single_property_that_changes_or_goes_is_seen(hub_template):
     """Also what the summary could not do without."""
     for path in list_leaves(hub_template):
