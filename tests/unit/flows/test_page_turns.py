@@ -9,7 +9,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from sagewatch.cli.incidents import fetch_bundle
+from sagewatch.cli.bundle import fetch_bundle
 from sagewatch.entry import handle
 from sagewatch.errors import RetryError
 from sagewatch.flows.act_by_hand import resolve_incident
@@ -167,3 +167,18 @@ def test_a_page_that_cannot_be_written_is_tried_seldom_in_the_end():
     assert 4 <= len([minute for minute in tried if minute >= 120]) <= 5
     write_page(INCIDENT, world)
     assert world.state.load_turn(INCIDENT).broken == 0
+
+
+def test_who_fetches_a_bundle_while_it_is_written_gets_it_whole(tmp_path):
+    store, world = build_store()
+    waited = []
+    key = ("evidence", f"incidents/{INCIDENT}/index.html")
+    whole = world.objects.bodies[key]
+    world.objects.bodies[key] = b"newer than the manifest"
+
+    def wait(seconds):
+        waited.append(seconds)
+        world.objects.bodies[key] = whole
+
+    assert "index.html" in fetch_bundle(INCIDENT, tmp_path, store, wait)
+    assert len(waited) == 1

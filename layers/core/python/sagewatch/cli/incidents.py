@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from sagewatch.cli.bundle import fetch_bundle
 from sagewatch.cli.store import Store, open_store, replay_option, stack_option
 from sagewatch.cli.terminal import ID_WIDTH, cell, escape, make_console, say
 from sagewatch.errors import RejectedInputError
@@ -330,40 +331,6 @@ def find_page(incident: Incident, store: Store) -> str:
     return store.objects.presign(
         store.evidence_bucket, build_page_key(incident.incident_id), PRESIGNED_SECONDS
     )
-
-
-def fetch_bundle(incident_id: str, folder: Path, store: Store) -> list[str]:
-    """Write the bundle into a folder, once all of it is as the manifest says; the names of its files.
-
-    What lies beside it in the bucket and is not in the manifest (a job's inputs, or a stranger's file) stays there.
-
-    Raises
-    ------
-    RejectedInputError
-        There is no bundle yet, or a file is not what the manifest says, or lies outside the bundle.
-    """
-    from sagewatch.evidence.bundle import MANIFEST, find_wrong_files, list_bundled
-
-    prefix = f"incidents/{incident_id}/"
-    manifest = store.objects.open_object(store.evidence_bucket, prefix + MANIFEST)
-    if manifest is None:
-        raise RejectedInputError("has no evidence bundle yet", where=f"incident {incident_id}")
-    files = {MANIFEST: manifest.read()}
-    for name in list_bundled(files[MANIFEST]):
-        stream = store.objects.open_object(store.evidence_bucket, prefix + name)
-        if stream is not None:
-            files[name] = stream.read()
-    wrong = find_wrong_files(files)
-    if wrong:
-        listed = ", ".join(map(repr, wrong))
-        raise RejectedInputError(
-            f"not as the manifest says: {listed}; nothing was written", where=f"bundle of {incident_id}"
-        )
-    for name, body in files.items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(body)
-    return sorted(files)
 
 
 def _tell_change(incident_id: str, reason: str, *, as_json: bool) -> None:
