@@ -159,3 +159,30 @@ def test_a_run_that_failed_after_that_of_a_later_window_changes_nothing_and_says
     state = judge([(run_of(1), GOOD)])[0]
     late = judge_run(run_of(0, slow=2 * HOUR), FAILED, state, PLACE, every=HOUR)
     assert (late.reason, late.findings, late.is_new) == ("failed_late", (), True)
+
+
+@pytest.mark.parametrize("outcome", [GOOD, BAD], ids=["clean", "violations"])
+def test_a_cloned_job_of_another_length_ends_no_collapse_of_rows(outcome):
+    """SageMaker's own schedules: which lengths are theirs is not known."""
+    state = NEW
+    for hour in range(30):
+        state = judge_run(run_of(hour), GOOD, state, PLACE, rows=1000).state
+    state = judge_run(run_of(30), GOOD, state, PLACE, rows=3).state
+    clone = msgspec.structs.replace(run_of(31), start=NOON, job="clone")
+    state = judge_run(clone, outcome, state, PLACE, rows=40).state
+    again = msgspec.structs.replace(run_of(32), start=NOON, job="clone-again")
+    judged = judge_run(again, GOOD, state, PLACE, rows=40)
+    assert judged.findings == ()
+    assert judged.state.open["data-quality"].counts["Rows"] == 1
+    judged = judge_run(run_of(33), GOOD, judged.state, PLACE, rows=1000)
+    assert [finding.kind for finding in judged.findings if finding.cleared_at] == ["data-quality"]
+
+
+def test_a_slow_run_of_another_length_ends_no_collapse_of_rows():
+    state = NEW
+    for hour in range(30):
+        state = judge_run(run_of(hour), GOOD, state, PLACE, rows=1000).state
+    state = judge_run(run_of(30), GOOD, state, PLACE, rows=3).state
+    state = judge_run(run_of(32), FAILED, state, PLACE).state
+    clone = msgspec.structs.replace(run_of(31, slow=2 * HOUR), start=NOON, job="clone")
+    assert judge_run(clone, GOOD, state, PLACE, rows=40).findings == ()

@@ -73,3 +73,69 @@ def test_runs_that_end_out_of_order_are_remembered_with_their_days():
     _, history = judge(RowHistory(), EVERY[1], MONDAY, 7)
     _, late = judge_rows(900, MONDAY + timedelta(days=5, hours=12), history, EVERY[1])
     assert [each.day for each in late.days] == sorted({each.day for each in history.days})
+
+
+def test_one_window_of_another_length_is_no_collapse_and_keeps_what_is_usual():
+    _, history = judge(RowHistory(), EVERY[1], MONDAY, 14)
+    at = MONDAY + timedelta(days=14)
+    for length, rows in ((timedelta(minutes=5), 1), (timedelta(hours=12), 1), (None, 1)):
+        violation, history = judge_rows(rows, at, history, length)
+        assert violation is None
+    assert judge_rows(1, at + EVERY[1], history, EVERY[1])[0] is not None
+
+
+def test_a_window_of_about_the_same_length_is_compared_by_the_hour():
+    _, history = judge(RowHistory(), EVERY[1], MONDAY, 14)
+    at = MONDAY + timedelta(days=14)
+    assert judge_rows(38, at, history, 2 * EVERY[1])[0].numbers == (38.0, 40.0)  # 10 % of 200 an hour
+    assert judge_rows(42, at, history, 2 * EVERY[1])[0] is None
+    assert judge_rows(11, at, history, EVERY[1] / 2)[0] is None
+
+
+def test_windows_of_five_hours_and_one_of_four_at_the_end_of_a_day_are_learned():
+    lengths = [timedelta(hours=hours) for hours in (5, 5, 5, 5, 4)]
+
+    def judge_days(history, start, days, an_hour):
+        found, at = [], start
+        for length in lengths * days:
+            at += length
+            violation, history = judge_rows(round(an_hour * (length / EVERY[1])), at, history, length)
+            found.append(violation is not None)
+        return found, history
+
+    found, history = judge_days(RowHistory(), MONDAY, 7, 1000)
+    assert not any(found)
+    assert all(judge_days(history, MONDAY + timedelta(days=7), 1, 50)[0])
+
+
+@pytest.mark.parametrize(("days", "nights"), [(7, 7), (9, 8), (28, 28)])
+def test_one_small_window_a_night_is_never_the_usual(days, nights):
+    _, history = judge(RowHistory(), EVERY[1], MONDAY, 14)
+    start = MONDAY + timedelta(days=14)
+    told = 0
+    for hour in range(24 * days):
+        at = start + hour * EVERY[1]
+        is_small = at.hour == 3 and hour < 24 * nights
+        violation, history = judge_rows(3 if is_small else 5000, at, history, EVERY[1])
+        told += violation is not None
+    assert told == nights
+    assert len(judge(history, EVERY[1], start + timedelta(days=days), 6, factor=0.0001)[0]) == 144
+
+
+def test_a_collapse_that_goes_on_after_small_windows_becomes_the_usual_in_two_weeks():
+    _, history = judge(RowHistory(), EVERY[1], MONDAY, 14)
+    for night in range(14, 42):
+        at = MONDAY + timedelta(days=night)
+        history = judge_rows(3, at, history, EVERY[1])[1]
+        for hour in range(1, 24):
+            history = judge_rows(5000, at + hour * EVERY[1], history, EVERY[1])[1]
+    fallen = MONDAY + timedelta(days=42)
+    found, _ = judge(history, EVERY[1], fallen, 21, factor=0.0001)
+    assert timedelta(days=3) < found[-1] - fallen < timedelta(days=14)
+
+
+def test_a_collapse_is_told_after_a_dip_and_a_week_without_runs():
+    _, history = judge(RowHistory(), EVERY[1], MONDAY, 14)
+    _, history = judge_rows(1, MONDAY + timedelta(days=14), history, EVERY[1])
+    found, _ = judge(history, EVERY[1], MONDAY + timedelta(days=22), 2, factor=0.0001)
+    assert len(found) == 48

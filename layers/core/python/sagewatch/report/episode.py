@@ -69,12 +69,18 @@ def _build_finding(
     )
 
 
-def continue_episode(before: Finding, now: Finding) -> Finding:
-    """The same episode goes on: its name and its beginning stay."""
+def continue_episode(before: Finding, now: Finding, unseen: Sequence[str] = ()) -> Finding:
+    """The same episode goes on: its name and its beginning stay, and of what the run did not look at, the counts."""
     worst = max(before.severity, now.severity, key=lambda severity: severity.rank)
     window = Window(before.window.start, max(before.window.end, now.window.end), 0)
+    counts = {name: number for name, number in before.counts.items() if name in unseen} | now.counts
     return msgspec.structs.replace(
-        now, finding_id=before.finding_id, raised_at=before.raised_at, window=window, severity=worst
+        now,
+        finding_id=before.finding_id,
+        raised_at=before.raised_at,
+        window=window,
+        severity=worst,
+        counts=counts,
     )
 
 

@@ -20,7 +20,7 @@ from sagewatch.report.episode import (
     shorten,
 )
 from sagewatch.report.failure import Failure
-from sagewatch.report.rows import RowHistory, judge_rows
+from sagewatch.report.rows import RowHistory, is_alike, judge_rows
 from sagewatch.report.run import Run
 from sagewatch.report.schedule import Judged, Look, ScheduleState, add_look, get_place, remember_job
 
@@ -89,6 +89,7 @@ def _judge_latest(
         return _pass(state, "merge_went_well")
     reported = outcome
     outcome, history = _look_at_rows(run, outcome, state, rows if is_own else None)
+    saw_rows = is_own and _sees_rows(run, state)
     open_, looks, cleared = dict(state.open), dict(state.looks), dict(state.cleared)
     told: list[Finding] = []
     broken = build_episode(run, outcome, place)
@@ -101,12 +102,12 @@ def _judge_latest(
         if broken is not None and broken.kind == kind:
             if before is None and kind != JOB_FAILED and not patience.opens(recent):
                 continue
-            now = continue_episode(before, broken) if before else broken
+            now = continue_episode(before, broken, () if saw_rows else (ROWS,)) if before else broken
             open_[kind] = shorten(now)
             told.append(now)
         elif before is not None and not (kind == run.kind and isinstance(outcome, Failure)):
             # A run that failed says nothing of the data: what was found before it still holds.
-            if not _is_over(before, recent, patience, is_own=is_own):
+            if not _is_over(before, recent, patience, saw_rows=saw_rows):
                 continue
             told.append(msgspec.structs.replace(before, cleared_at=run.ended_at))
             del open_[kind]
@@ -150,7 +151,11 @@ def _judge_late(
     now = None
     if broken is not None:
         now = extend_episode(before, broken) if before else broken if patience.opens(flags) else None
-    elif before is not None and before.window.end < look.at and patience.clears(flags):
+    elif (
+        before is not None
+        and before.window.end < look.at
+        and _is_over(before, flags, patience, saw_rows=_sees_rows(run, state))
+    ):
         return _clear_late(run, before, msgspec.structs.replace(state, rows=history))
     after = msgspec.structs.replace(
         state,
@@ -184,12 +189,20 @@ def _is_past(run: Run, state: ScheduleState) -> bool:
     return state.last_end - run.end > MOST_BEHIND * (run.end - run.start)
 
 
-def _is_over(before: Finding, recent: Sequence[bool], patience: Datapoints, *, is_own: bool) -> bool:
+def _is_over(before: Finding, recent: Sequence[bool], patience: Datapoints, *, saw_rows: bool) -> bool:
     if before.kind == JOB_FAILED:
         return True
-    if not is_own and ROWS in before.counts:
+    if not saw_rows and ROWS in before.counts:
         return False  # how few they were was not looked at
     return patience.clears(recent)
+
+
+def _sees_rows(run: Run, state: ScheduleState) -> bool:
+    return is_alike(_measure_window(run), state.rows)
+
+
+def _measure_window(run: Run) -> timedelta | None:
+    return run.end - run.start if run.start is not None and run.end is not None else None
 
 
 def _is_own(run: Run, every: timedelta) -> bool:
@@ -211,8 +224,7 @@ def _look_at_rows(
 ) -> tuple[Sequence[Violation] | Failure, RowHistory]:
     if rows is None or isinstance(outcome, Failure):
         return outcome, state.rows
-    length = run.end - run.start if run.start is not None and run.end is not None else None
-    collapse, history = judge_rows(rows, run.ended_at, state.rows, length)
+    collapse, history = judge_rows(rows, run.ended_at, state.rows, _measure_window(run))
     if run.job == state.last_job:
         history = state.rows  # told again: the run is in there
     return ([*outcome, collapse] if collapse is not None else outcome), history
