@@ -12,7 +12,15 @@ import click
 import msgspec
 
 from sagewatch.cli.aws_calls import CallLog, show_dry_run
-from sagewatch.cli.endpoint_parts import EndpointPlan, build_tags, ensure_config, ensure_model, find
+from sagewatch.cli.endpoint_parts import (
+    EndpointPlan,
+    build_prefix,
+    build_tags,
+    check_name,
+    ensure_config,
+    ensure_model,
+    find,
+)
 from sagewatch.cli.model_archive import build_model_archive, name_content
 from sagewatch.cli.ownership import OWNED_TAG, NotOursError, is_made_for, open_session
 from sagewatch.cli.terminal import say
@@ -150,6 +158,8 @@ def deploy(plan: EndpointPlan, archive: bytes, session: Session, *, poll_seconds
 
     Raises
     ------
+    ConfigurationError
+        No endpoint can have that name.
     NotOursError
         There is an endpoint of that name that this command did not make.
     SagewatchError
@@ -157,6 +167,7 @@ def deploy(plan: EndpointPlan, archive: bytes, session: Session, *, poll_seconds
     """
     from sagemaker.core.resources import Endpoint
 
+    check_name(plan.name)
     model_name = name_model(plan, archive)
     url = f"s3://{plan.bucket}/models/{model_name}/model.tar.gz"
     served = find(Endpoint, session, endpoint_name=plan.name)
@@ -186,7 +197,7 @@ def name_model(plan: EndpointPlan, archive: bytes) -> str:
 
     The eight digits stand for the plan with the endpoint's whole name, so a name that is cut is still one of its own.
     """
-    return f"{plan.name[:54]}-{name_content(archive + msgspec.json.encode(plan))}"
+    return f"{build_prefix(plan.name)}{name_content(archive + msgspec.json.encode(plan))}"
 
 
 def _ensure_endpoint(config: str, plan: EndpointPlan, session: Session, poll_seconds: int) -> str:

@@ -8,11 +8,14 @@ import msgspec
 
 from sagewatch.cli.ownership import OWNED_TAG
 from sagewatch.diagnose.clone import TENSORS_VARIABLE
+from sagewatch.errors import ConfigurationError
 from sagewatch.job_security import JobSecurity, build_vpc
+from sagewatch.place import is_elsewhere, is_endpoint
 
 if TYPE_CHECKING:
     from boto3.session import Session
 
+_LONGEST = 63  # SageMaker's limit for every name
 CSV_TYPES = ["text/csv"]
 JSON_TYPES = ["application/json", "application/jsonlines"]
 
@@ -39,6 +42,35 @@ class EndpointPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     workers: int
     record_to: str = ""
     security: JobSecurity = JobSecurity()
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that SageMaker would refuse, before anything is made or removed.
+
+    Raises
+    ------
+    ConfigurationError
+        It is longer than 63, has other characters than letters, digits and hyphens, or a hyphen at an end.
+    """
+    if len(name) > _LONGEST or not is_endpoint(name) or is_elsewhere(name):
+        raise ConfigurationError(
+            f"{name!r} is no name of an endpoint: 1 to {_LONGEST} letters, digits and hyphens, none of these at an end",
+            where="command line",
+            key="NAME",
+        )
+
+
+def build_prefix(name: str) -> str:
+    """How the names of all models and configurations of an endpoint begin.
+
+    Eight digits follow, and SageMaker takes names and searches of up to 63: two long names may share it, their tags not.
+
+    Examples
+    --------
+    >>> build_prefix("signs"), len(build_prefix("a" * 63))
+    ('signs-', 55)
+    """
+    return f"{name[: _LONGEST - len('-01234567')]}-"
 
 
 def build_tags(plan: EndpointPlan) -> Any:

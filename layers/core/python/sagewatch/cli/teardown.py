@@ -12,7 +12,7 @@ import click
 
 from sagewatch.cli.aws_calls import CallLog, show_dry_run
 from sagewatch.cli.deploy_endpoint import LONGEST_SECONDS
-from sagewatch.cli.endpoint_parts import find
+from sagewatch.cli.endpoint_parts import build_prefix, check_name, find
 from sagewatch.cli.ownership import OWNED_TAG, NotOursError, is_made_for, is_recording, open_session
 from sagewatch.cli.store import read_outputs, stack_option
 from sagewatch.cli.terminal import say
@@ -67,6 +67,8 @@ def remove_endpoint(
 
     Raises
     ------
+    ConfigurationError
+        No endpoint can have that name.
     NotOursError
         Somebody else made it, or a diagnosis is using it.
     SagewatchError
@@ -74,6 +76,7 @@ def remove_endpoint(
     """
     from sagemaker.core.resources import Endpoint
 
+    check_name(name)
     endpoint = find(Endpoint, session, endpoint_name=name)
     if endpoint is not None:
         _check_ours(name, endpoint, session)
@@ -125,8 +128,9 @@ def _check_ours(name: str, endpoint: Any, session: Session) -> None:
 
 def _list_made(name: str, sagemaker: Any, operation: str, rows: str, kind: str) -> list[str]:
     """What ``deploy-endpoint`` made for the endpoint: by its name's form, and by its tag."""
-    form = re.compile(re.escape(name) + r"-[0-9a-f]{8}")
-    pages = sagemaker.get_paginator(operation).paginate(NameContains=f"{name}-")
+    prefix = build_prefix(name)
+    form = re.compile(re.escape(prefix) + r"[0-9a-f]{8}")
+    pages = sagemaker.get_paginator(operation).paginate(NameContains=prefix)
     found = [(row[f"{kind}Name"], row[f"{kind}Arn"]) for page in pages for row in page[rows]]
     return sorted(one for one, arn in found if form.fullmatch(one) and is_made_for(name, arn, sagemaker))
 
