@@ -30,6 +30,19 @@ print(read_dataset([path], settings, 3, alone=True).tables.rows, len(copies))
 """
 
 
+BROKEN = """
+import os, pathlib, sys
+from sagewatch.container import run_to_message
+def break_reader():
+    def read(*_, **__):
+        raise OverflowError("ada@example.com")
+    pathlib.Path.open = read
+os.register_at_fork(after_in_child=break_reader)
+work = sys.argv.pop(1)
+sys.exit(run_to_message(pathlib.Path(sys.argv[1]).parent, lambda: exec(work, globals()) or ""))
+"""
+
+
 def test_only_a_program_that_says_it_is_alone_is_copied(monkeypatch):
     monkeypatch.setattr(threading, "active_count", lambda: 1)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -64,6 +77,23 @@ def test_two_copies_of_a_program_read_with_it_what_it_would_read(tmp_path, kind)
         timeout=60,
     )
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "5000 2\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are copied on Linux alone")
+def test_what_breaks_another_process_is_told_with_its_own_place_and_without_its_words(tmp_path):
+    path = tmp_path / "data"
+    path.write_text('{"a": 1}\n' * 5000)
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN, PROGRAM, path, "jsonl"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "Sagewatch itself failed: OverflowError (read, line 6 of <string>)" in done.stderr
+    assert "in _read_share" in done.stderr
+    assert "ada@" not in done.stderr + done.stdout
 
 
 def test_where_one_process_fails_the_others_read_no_further_than_their_next_block(tmp_path, monkeypatch):

@@ -32,6 +32,10 @@ def describe_defect(error: Exception) -> str:
     return f"{DEFECT}: {type(error).__name__}{place}. This is a defect: report it with this line."
 
 
+class DefectError(SagewatchError):
+    """What nobody raised on purpose, in another process: what ``describe_defect`` said of it there."""
+
+
 class RetryError(SagewatchError):
     """The work could not be done now (throttled, busy, conflict): leave the message on its queue.
 

@@ -8,6 +8,7 @@ import multiprocessing.util
 import os
 import signal
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -17,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from sagewatch.container import end_with_parent
-from sagewatch.errors import RejectedInputError, SagewatchError
+from sagewatch.errors import DefectError, RejectedInputError, SagewatchError, describe_defect
 from sagewatch.quality.csv_file import has_quotes
 from sagewatch.quality.dataset_format import FileKind
 from sagewatch.quality.files import PARTIAL_SUFFIX
@@ -237,6 +238,9 @@ def _read_share(share: list[Piece], settings: bytes) -> _Part:
     except SagewatchError as error:
         # Errors with fields do not survive pickling: their fields do.
         return _Part(failure=(type(error), error.args, error.__dict__))
+    except Exception as error:  # noqa: BLE001  the process's edge: beyond it the place is lost
+        traceback.print_tb(error.__traceback__)
+        return _Part(failure=(DefectError, (describe_defect(error),), {}))
 
 
 def _restore(failure: tuple[type[SagewatchError], tuple[Any, ...], dict[str, Any]]) -> SagewatchError:
