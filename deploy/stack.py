@@ -23,6 +23,7 @@ from deploy.surroundings import look_around
 from layers.build_core import PLATFORMS, ROOT
 from layers.diff_stack import compare_stacks
 from layers.package_stack import TEMPLATE, package_stack
+from layers.resolve_conditions import list_made
 
 SERVICE = "sagewatch"
 LOCAL = "local"
@@ -174,22 +175,15 @@ def find_left(
     template: Mapping[str, Any], account: str, session: Any, standing: Mapping[str, Any]
 ) -> list[str]:
     """Tables and buckets that the template would make beside those of the standing one, and that are there already."""
-    found = []
+    found, made = [], list_made(template) - list_made(standing)
     for logical_id, row in template["Resources"].items():
         name = row.get("Properties", {}).get(_NAMED.get(row["Type"], ""))
-        if name is None or not _makes(template, logical_id) or _makes(standing, logical_id):
+        if name is None or logical_id not in made:
             continue
         text = _resolve(name, account, session.region_name)
         if _is_there(row["Type"], text, session):
             found.append(text)
     return sorted(found)
-
-
-def _makes(template: Mapping[str, Any], logical_id: str) -> bool:
-    """Whether a template has the resource, and does not leave it out because a bucket of captures is given to it."""
-    row = template.get("Resources", {}).get(logical_id)
-    given = template.get("Parameters", {}).get("CaptureBucketName", {}).get("Default")
-    return row is not None and not (given and row.get("Condition") == "MakeCaptureBucket")
 
 
 def _resolve(name: Any, account: str, region: str) -> str:

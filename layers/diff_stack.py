@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from layers.resolve_conditions import list_made
 from layers.summarize_stack import show, summarize_stack
 
 Path = tuple[str | int, ...]
@@ -96,6 +97,7 @@ def compare_stacks(standing: Mapping[str, Any], template: Mapping[str, Any]) -> 
     """
     old, new = (summarize_stack(one) for one in (standing, template))
     lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=1))[2:]
+    lines += _tell_conditions(standing, template)
     shown_before, shown_after = find_shown(standing), find_shown(template)
     for changes in _group(find_changes(standing, template)):
         moved = _find_moved(changes)
@@ -112,6 +114,23 @@ def compare_stacks(standing: Mapping[str, Any], template: Mapping[str, Any]) -> 
             told = shown and together and not again and not alike and _is_seen(change.swap, template, new)
             if not told:
                 lines.append(_tell(change, again=again))
+    return lines
+
+
+def _tell_conditions(standing: Mapping[str, Any], template: Mapping[str, Any]) -> list[str]:
+    """Resources of both templates that come or go all the same, for a condition is true or false now."""
+    before, after = list_made(standing), list_made(template)
+    both = standing.get("Resources", {}).keys() & template.get("Resources", {}).keys()
+    lines = []
+    for name in sorted((before ^ after) & both):
+        side, row = (
+            ("+", template["Resources"][name]) if name in after else ("-", standing["Resources"][name])
+        )
+        kept = row.get("DeletionPolicy", "Delete") != "Delete"
+        end = "it is made" if side == "+" else "it leaves the stack and stays" if kept else "it is deleted"
+        lines.append(
+            f"{side}{row['Type']} {name}: {end}, by the condition {row.get('Condition', 'that it had')}"
+        )
     return lines
 
 

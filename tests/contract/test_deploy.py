@@ -228,6 +228,7 @@ def test_captures_that_were_kept_may_be_the_captures_of_the_next_stack(aws):
     for given, left in (("", [name]), (name, [])):
         template = {
             "Parameters": {"CaptureBucketName": {"Default": given}},
+            "Conditions": {"MakeCaptureBucket": {"Fn::Equals": [{"Ref": "CaptureBucketName"}, ""]}},
             "Resources": {"CaptureBucket": bucket},
         }
         assert find_left(template, "123456789012", aws, {}) == left
@@ -242,6 +243,7 @@ def test_a_bucket_that_the_standing_stack_was_given_is_in_the_way_of_one_that_ma
     def build(given):
         return {
             "Parameters": {"CaptureBucketName": {"Default": given}},
+            "Conditions": {"MakeCaptureBucket": {"Fn::Equals": [{"Ref": "CaptureBucketName"}, ""]}},
             "Resources": {"CaptureBucket": bucket},
         }
 

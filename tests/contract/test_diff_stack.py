@@ -235,6 +235,38 @@ def test_a_rule_that_goes_to_another_bus_is_made_anew(hub_template):
     assert f"AlertRule: EventBusName.Ref: FactBus -> Other {AGAIN}" in compare_stacks(hub_template, changed)
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_what_comes_or_goes_by_a_parameter_is_named_with_what_becomes_of_it(hub_template, given):
+    """The template's resources are the same: a condition leaves the bucket out."""
+    other_bucket = change(hub_template, ("Parameters", "CaptureBucketName", "Default"), lambda _: "mine")
+    told = compare_stacks(*((hub_template, other_bucket) if given else (other_bucket, hub_template)))
+    named = {line.partition(":")[2].partition(" ")[2]: line for line in told if "by the condition" in line}
+    by = "by the condition MakeCaptureBucket"
+    bucket, policy = "AWS::S3::Bucket CaptureBucket", "AWS::S3::BucketPolicy CaptureBucketPolicy"
+    if given:
+        assert f"-{bucket}: it leaves the stack and stays, {by}" in told
+        assert f"-{policy}: it is deleted, {by}" in told
+    else:
+        assert f"+{bucket}: it is made, {by}" in told
+        assert f"+{policy}: it is made, {by}" in told
+    rows = hub_template["Resources"].values()
+    assert len(named) == sum(one.get("Condition") == "MakeCaptureBucket" for one in rows)
+
+
+def test_a_condition_that_is_another_with_no_other_outcome_names_no_resource(hub_template):
+    changed = copy.deepcopy(hub_template)
+    changed["Conditions"]["MakeCaptureBucket"] = {
+        "Fn::Or": [{"Fn::Equals": [1, "1"]}, {"Condition": "HasKmsKey"}]
+    }
+    told = compare_stacks(hub_template, changed)
+    assert any(line.startswith("Conditions.MakeCaptureBucket: ") for line in told)
+    assert not any("by the condition" in line for line in told)
+    changed["Conditions"]["MakeCaptureBucket"] = {
+        "Fn::And": [{"Fn::Not": [{"Condition": "InChina"}]}, {"Fn::Not": [{"Fn::Equals": [1, 1]}]}]
+    }
+    assert any("CaptureBucket: it leaves" in line for line in compare_stacks(hub_template, changed))
+
+
 def test_one_statement_that_comes_in_between_is_one_change(hub_template):
     changed = copy.deepcopy(hub_template)
     statements = changed["Resources"]["TickRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
