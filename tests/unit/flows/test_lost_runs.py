@@ -110,6 +110,24 @@ def test_a_slower_job_of_an_older_window_does_not_end_it_and_the_next_one_does_w
     assert [kind for kind, *_ in told(world)] == ["Finding Raised", "Finding Cleared"]
 
 
+def test_a_slower_job_of_clarifys_whose_window_nobody_tells_does_not_end_it_and_the_next_one_does(world):
+    def finish_bias(due):
+        event = finish(world, due, kind="model-bias-monitoring", violations=[])
+        job = world.jobs.jobs[event["detail"]["ProcessingJobName"]]
+        del job["Environment"]["start_time"], job["Environment"]["end_time"]
+        return event, job
+
+    handle(ingest_report, finish_bias(0)[0], world)
+    slow, job = finish_bias(1)
+    job["ProcessingEndTime"] = NOW + timedelta(hours=2.2)
+    world.schedules.executions.append(fail(2, MonitoringType="ModelBias"))
+    run_tick(world, 2.1)
+    handle(ingest_report, slow, world)
+    assert told(world) == [("Finding Raised", "job-failed", ["no_data"])]
+    handle(ingest_report, finish_bias(3)[0], world)
+    assert [kind for kind, *_ in told(world)] == ["Finding Raised", "Finding Cleared"]
+
+
 def test_an_execution_without_a_job_is_told_though_an_older_windows_job_ended_since(world):
     handle(ingest_report, job_of(world, 0, 0, violations=[]), world)
     slow = job_of(world, 1, 0, violations=[])

@@ -186,3 +186,39 @@ def test_a_slow_run_of_another_length_ends_no_collapse_of_rows():
     state = judge_run(run_of(32), FAILED, state, PLACE).state
     clone = msgspec.structs.replace(run_of(31, slow=2 * HOUR), start=NOON, job="clone")
     assert judge_run(clone, GOOD, state, PLACE, rows=40).findings == ()
+
+
+def due_of(hour, outcome, *, slow=timedelta()):
+    """A run of SageMaker's own schedule, whose window is told nowhere: Clarify's jobs have theirs in a file."""
+    due = NOON + hour * HOUR
+    ended_at = due + (timedelta(seconds=4) if outcome is LOST else timedelta(minutes=15) + slow)
+    return msgspec.structs.replace(
+        run_of(hour), kind="bias", start=None, end=None, due=due, ended_at=ended_at
+    )
+
+
+@pytest.mark.parametrize("slow", [timedelta(), 3 * HOUR], ids=["quick", "slow"])
+@pytest.mark.parametrize("outcomes", list(product((GOOD, BAD, FAILED, LOST), repeat=3)))
+def test_runs_without_windows_are_ordered_by_when_they_were_due(outcomes, slow):
+    events = [
+        (due_of(hour, outcome, slow=slow if hour < 2 else timedelta()), outcome)
+        for hour, outcome in enumerate(outcomes)
+    ]
+    expected = judge(events)[0].open.keys()
+    for order in permutations(events):
+        state, _, counted = judge([*order, *order[:-1]])
+        assert ("job-failed" in state.open) == (outcomes[2] in (FAILED, LOST))
+        if outcomes[2] in (GOOD, BAD):
+            assert state.open.keys() == expected
+        assert counted == 3
+
+
+def test_a_slow_job_whose_window_is_known_does_not_end_a_later_loss_whose_window_is_not():
+    """After a run by hand, the window of what was lost cannot be told from another's."""
+    first = msgspec.structs.replace(run_of(0), due=NOON)
+    lost = due_of(2, LOST)
+    slow = msgspec.structs.replace(run_of(1, slow=2 * HOUR), due=NOON + HOUR)
+    state = judge([(first, GOOD), (lost, LOST), (slow, GOOD)])[0]
+    assert "job-failed" in state.open
+    next_ = msgspec.structs.replace(run_of(3), due=NOON + 3 * HOUR)
+    assert "job-failed" not in judge([(next_, GOOD)], state=state)[0].open

@@ -50,7 +50,8 @@ def read_lost_run(execution: Mapping[str, Any], window: Span | None = None) -> R
     execution
         One of ListMonitoringExecutions' summaries.
     window
-        What it was to look at, where that is known: a summary does not tell, for a schedule may have offsets.
+        What it was to look at, where that is known: a summary does not tell, for a schedule may have offsets. Where it is
+        not, the run has its place by when it was due.
 
     Examples
     --------
@@ -70,6 +71,7 @@ def read_lost_run(execution: Mapping[str, Any], window: Span | None = None) -> R
         job=name_execution(execution),
         message=str(execution.get("FailureReason") or ""),
         window=window,
+        due=execution["ScheduledTime"].astimezone(UTC),
     )
 
 
@@ -158,7 +160,15 @@ def build_stopped() -> Failure:
 
 
 def _build_run(
-    *, schedule: str, endpoint: str, at: datetime, kind: str, job: str, message: str, window: Span | None
+    *,
+    schedule: str,
+    endpoint: str,
+    at: datetime,
+    kind: str,
+    job: str,
+    message: str,
+    window: Span | None,
+    due: datetime | None = None,
 ) -> Run:
     return Run(
         job=job,
@@ -172,4 +182,5 @@ def _build_run(
         ended_at=at,
         start=window.start if window else None,
         end=window.end if window else None,
+        due=due,
     )

@@ -120,6 +120,7 @@ def _judge_latest(
         last_ended_at=run.ended_at,
         last_end=run.end if has_window else state.last_end,
         last_end_job=run.job if has_window else state.last_end_job,
+        last_due=run.due or state.last_due,
         open=open_,
         looks=looks,
         cleared=cleared,
@@ -214,8 +215,13 @@ def _is_own(run: Run, every: timedelta) -> bool:
 
 def _is_older(run: Run, state: ScheduleState) -> bool:
     """Whether newer traffic was judged already: that counts, and not when somebody had it looked at."""
+    due, last_due = run.due, state.last_due
+    if due is not None and last_due is not None and due < last_due:
+        return True
     if run.end is not None and state.last_end is not None and run.end != state.last_end:
         return run.end < state.last_end
+    if due is not None and last_due is not None and due != last_due:
+        return False
     return state.last_ended_at is not None and run.ended_at < state.last_ended_at
 
 

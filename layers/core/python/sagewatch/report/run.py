@@ -19,6 +19,8 @@ OWN_JOBS = "sagewatch-explain-"
 # What only a job has that compares: baselining has neither.
 _MONITORS = {"baseline_constraints", "baseline_statistics", "THRESHOLD"}
 _MERGE = re.compile(r"^groundtruth-merge-\d{12}-")
+# SageMaker names the jobs of a schedule by the minute that they were due: its ScheduledTime.
+_DUE = re.compile(r"^(?:model-(?:[a-z]+-)?monitoring|groundtruth-merge)-(\d{12})-[0-9a-f]+$")
 _SCHEDULE_ARN = re.compile(r":monitoring-schedule/(?P<name>[^/]+)$")
 # Where a schedule mounts captures, and captures joined with ground truth.
 _MOUNTED_PATH = re.compile(r"/(?:endpoint|input_data)/(?P<endpoint>[^/]+)/(?P<variant>[^/]+)(?:/|$)")
@@ -46,6 +48,8 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
         Whose traffic was looked at; a monitor on batch transforms has no endpoint, and goes by its schedule's name.
     start, end
         The window of traffic; None where the job had none.
+    due
+        When SageMaker's schedule was to start it; None where another did, or somebody.
     report_uri
         Where the report lies in S3.
     merge
@@ -65,6 +69,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: datetime
     start: datetime | None = None
     end: datetime | None = None
+    due: datetime | None = None
     merge: bool = False
     sharded: bool = False
 
@@ -117,9 +122,18 @@ def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
         or datetime.min.replace(tzinfo=UTC),
         start=_read_time(environment.get("start_time")),
         end=_read_time(environment.get("end_time")),
+        due=_read_due(name),
         merge=bool(_MERGE.match(name)),
         sharded=_is_sharded(job),
     )
+
+
+def _read_due(job: str) -> datetime | None:
+    match = _DUE.match(job)
+    try:
+        return datetime.strptime(match[1], "%Y%m%d%H%M").replace(tzinfo=UTC) if match else None
+    except ValueError:
+        return None
 
 
 def _is_sharded(job: Mapping[str, Any]) -> bool:

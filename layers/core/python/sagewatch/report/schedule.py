@@ -35,6 +35,8 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
     last_end, last_end_job
         End of the latest window of the schedule's own that was judged, and the job that did; runs of older windows undo
         nothing that is newer, however late they end.
+    last_due
+        When the latest run of SageMaker's own schedule was due: what orders those whose windows nobody knows.
     open
         Findings that hold, by kind.
     looks
@@ -51,6 +53,7 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
     last_ended_at: datetime | None = None
     last_end: datetime | None = None
     last_end_job: str = ""
+    last_due: datetime | None = None
     open: dict[str, Finding] = {}
     looks: dict[str, tuple[Look, ...]] = {}
     cleared: dict[str, datetime] = {}
@@ -73,8 +76,8 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 def get_place(run: Run) -> datetime:
-    """Where a run stands among the others: by the end of its window; by its own where it had none."""
-    return run.end or run.ended_at
+    """Where a run stands among the others: by the end of its window; where it had none by when it was due, or ended."""
+    return run.end or run.due or run.ended_at
 
 
 def add_look(looks: Sequence[Look], look: Look, remembered: int) -> tuple[Look, ...]:
