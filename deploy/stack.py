@@ -81,9 +81,7 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
         stage,
     ]
     if run([*command, "--region", session.region_name, *words]):
-        raise RefusedError(
-            tell_failure(stack, session, find_stranded(standing or {}, template, account, session), why)
-        )
+        raise RefusedError(tell_failure(stack, session, standing or {}, template, account, why))
     # A swap may have begun after the look above, with the role that was there until now.
     stranded = find_stranded(standing or {}, template, account, session)
     if stranded:
@@ -92,17 +90,29 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
     return f"{stack} stands. Next: `sagewatch doctor --stack {stack}`."
 
 
-def tell_failure(stack: str, session: Any, stranded: Sequence[str], why: str) -> str:
+def tell_failure(
+    stack: str, session: Any, standing: Mapping[str, Any], template: Mapping[str, Any], account: str, why: str
+) -> str:
     """What osls left behind, as CloudFormation tells it: osls may have failed before it, in it or after it."""
-    status = find_status(stack, session)
+    ways = (
+        f"Its own words are above; its events: aws cloudformation describe-stack-events --stack-name {stack}"
+    )
+    try:
+        status = find_status(stack, session)
+        back = status is not None and "ROLLBACK_COMPLETE" in status
+        now = standing if back else find_template(session, stack) or {}
+        recordings = tell_recordings(
+            find_stranded(standing, template, account, session), find_movable(now), why
+        )
+    except (BotoCoreError, ClientError) as error:
+        return f"osls failed, and what it left behind cannot be seen: {tell_aws(error)} {ways}"
     if status is None:
         state = f"osls failed before there was a stack {stack}"
-    elif "ROLLBACK_COMPLETE" in status:
+    elif back:
         state = f"osls failed; CloudFormation has put back what was there ({stack} is {status})"
     else:
         state = f"osls failed, and nothing says that anything was put back: {stack} is {status}"
-    told = f"{state}. Its own words are above; its events: aws cloudformation describe-stack-events --stack-name {stack}"
-    return f"{told}\nBesides, {tell_recordings(stranded, (), why)}" if stranded else told
+    return f"{state}. {ways}" + (f"\nBesides, {recordings}" if recordings else "")
 
 
 def find_status(stack: str, session: Any) -> str | None:

@@ -107,14 +107,50 @@ def test_what_osls_left_behind_is_told_as_cloudformation_has_it(aws, package):
         deploy(package, "dev", aws, Osls(answer=1), dry_run=False, words=[])
 
 
-def test_a_diagnosis_that_begins_while_a_deployment_fails_is_told_of(aws, package):
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("UPDATE_ROLLBACK_COMPLETE", "has put back.*\n.*Signs is being diagnosed.*swaps off"),
+        ("CREATE_COMPLETE", "nothing says.*\n.*Signs is being diagnosed.*swaps off"),
+        ("UPDATE_COMPLETE", "nothing says.*\n.*Signs records.*by hand"),
+    ],
+)
+def test_a_diagnosis_that_begins_while_a_deployment_fails_is_told_of_with_what_the_role_that_stands_may(
+    aws, package, status, told
+):
+    """Before CloudFormation and after a rollback the old role stands and puts it back; once all was done nobody does."""
     stand(aws, swapping("signs"))
 
     def osls(_command):
         hook_endpoint(aws)
+        import moto.cloudformation.models as moto
+
+        (stack,) = moto.cloudformation_backends["123456789012"]["eu-west-1"].stacks.values()
+        if status.startswith("UPDATE"):
+            # CloudFormation may go on to hold the template that was tried.
+            stack.template = json.dumps(small())
+        stack.status = status
         return 1
 
-    with pytest.raises(RefusedError, match=r"osls failed(.|\n)*Signs records"):
+    with pytest.raises(RefusedError, match=rf"^osls failed.*{told}"):
+        deploy(package, "dev", aws, osls, dry_run=False, words=[])
+
+
+@pytest.mark.parametrize("operation", ["DescribeStacks", "ListEndpoints"])
+def test_that_osls_failed_is_told_though_aws_does_not_say_what_it_left(operation, aws, package):
+    stand(aws, swapping("signs"))
+    service = "cloudformation" if operation == "DescribeStacks" else "sagemaker"
+
+    def refuse(params, **_):
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": REFUSED}}, operation)
+
+    def osls(_command):
+        aws.events.register(f"before-parameter-build.{service}.{operation}", refuse)
+        return 1
+
+    with pytest.raises(
+        RefusedError, match=rf"^osls failed, and what .*AWS refused {operation}.*describe-stack-events"
+    ):
         deploy(package, "dev", aws, osls, dry_run=False, words=[])
 
 
