@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
+from pathlib import Path
 from types import SimpleNamespace
 
 import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from sagewatch.cli.sandbox import _build_sources
-from sagewatch.sandbox.viewer import RULES, Sources, render
+from sagewatch.sandbox.slack import Slack
+from sagewatch.sandbox.viewer import RULES, Sources, Viewer, render
 from tests.aws_in_process import empty_aws
 
 HOSTILE = '<script>alert(1)</script>"&'
@@ -66,3 +73,93 @@ def test_the_command_shows_the_pages_of_the_stacks_own_bucket(tmp_path):
 def test_no_page_may_run_a_script_or_load_anything():
     assert RULES.startswith("sandbox; default-src 'none'")
     assert "script" not in RULES
+
+
+def ask(viewer, path, host=None):
+    """Status, headers and body, as a browser gets them."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", viewer.server_port, timeout=5)) as line:
+        line.request("GET", path, headers={"Host": host} if host else {})
+        answer = line.getresponse()
+        return answer.status, answer.headers, answer.read().decode()
+
+
+def test_a_browser_opens_every_page_by_its_printed_address(tmp_path):
+    with Viewer(build(tmp_path)) as viewer:
+        assert viewer.address("inbox") == f"http://127.0.0.1:{viewer.server_port}/inbox"
+        for path, shown in (
+            ("/", "inbox"),
+            ("/inbox", ESCAPED),
+            ("/slack", ESCAPED),
+            ("/pages", KEY),
+            (f"/pages/{KEY}", "the page"),
+        ):
+            status, headers, body = ask(viewer, path)
+            assert (status, shown in body) == (200, True), path
+            assert headers["Content-Security-Policy"] == RULES
+            assert headers["X-Content-Type-Options"] == "nosniff"
+        assert ask(viewer, "/other")[0] == 404
+        assert ask(viewer, "/inbox", f"localhost:{viewer.server_port}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "127.0.0.1"]
+)
+def test_whoever_came_by_another_name_reads_nothing(tmp_path, host):
+    """A page of the internet may point its own name at this machine."""
+    with Viewer(build(tmp_path)) as viewer:
+        status, _, body = ask(viewer, "/inbox", host.format(port=viewer.server_port))
+        assert status == 421
+        assert ESCAPED not in body
+
+
+def test_a_mail_in_another_encoding_is_shown_and_hides_no_other(tmp_path):
+    strange = tmp_path / "0002-strange.txt"
+    strange.write_bytes(b"Subject: gr\xfc\xdfe")
+    sources = build(tmp_path)
+    with Viewer(Sources(lambda: [*sources.mails(), strange], list, list, lambda _: None)) as viewer:
+        status, _, body = ask(viewer, "/inbox")
+    assert status == 200
+    assert ESCAPED in body
+    assert "Subject: gr\ufffd\ufffde" in body
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FileNotFoundError("gone"), "FileNotFoundError"),
+        (json.JSONDecodeError("half", "{", 1), "JSONDecodeError"),
+        (EndpointConnectionError(endpoint_url=f"http://{HOSTILE}"), "EndpointConnectionError"),
+        (
+            ClientError({"Error": {"Code": "NoSuchBucket", "Message": HOSTILE}}, "ListObjectsV2"),
+            "ClientError",
+        ),
+    ],
+)
+@pytest.mark.parametrize("path", ["/inbox", "/slack", "/pages", f"/pages/{KEY}"])
+def test_what_cannot_be_read_now_is_a_page_that_says_so(path, error, told):
+    def fail():
+        raise error
+
+    with Viewer(Sources(fail, fail, fail, lambda _: None)) as viewer:
+        status, _, body = ask(viewer, path)
+        assert ask(viewer, "/")[0] == 200
+    assert status == 503
+    assert f"It cannot be read now ({told}: " in body
+    assert "<script" not in body
+
+
+def test_a_message_is_in_its_file_whole_or_not_at_all(tmp_path, monkeypatch):
+    """Whoever looks while Slack writes sees the messages before it."""
+    written, seen = Path.write_text, []
+    with Slack(tmp_path) as slack:
+
+        def look(path, text, **named):
+            written(path, text[:5], **named)
+            seen.append(len(slack.messages()))
+            return written(path, text, **named)
+
+        monkeypatch.setattr(Path, "write_text", look)
+        for text in ("one", "two"):
+            slack.call("chat.postMessage", {"channel": "ml-on-call", "text": text}, slack.token)
+        assert [one["text"] for one in slack.messages()] == ["one", "two"]
+    assert seen == [0, 1, 1, 2]  # each message is written twice: as it stands, and as a version

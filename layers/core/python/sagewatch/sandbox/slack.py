@@ -275,7 +275,7 @@ class Slack:
         threads.mkdir(exist_ok=True)
         kept = {"channel": channel, "ts": message.ts, **content}
         path = threads / f"{content['thread_ts']}-{message.number:04d}.json"
-        path.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write(path, json.dumps(kept, indent=2, ensure_ascii=False) + "\n")
 
     def replies(self) -> list[dict[str, Any]]:
         """All replies as the files hold them, thread by thread, in order of posting."""
@@ -298,4 +298,11 @@ class Slack:
             self.directory / f"{message.number:04d}-{name}.json",
             versions / f"{message.number:04d}-{name}-{message.updates:02d}.json",
         ):
-            path.write_text(text, encoding="utf-8")
+            _write(path, text)
+
+
+def _write(path: Path, text: str) -> None:
+    """A file that is there whole or not at all: others read while messages come."""
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

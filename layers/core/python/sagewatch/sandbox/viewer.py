@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 LOG = logging.getLogger(__name__)
 RULES: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _HTML: Final = "text/html; charset=utf-8"
@@ -69,7 +71,10 @@ def render(path: str, sources: Sources) -> bytes | None:
     """The page of a path; None where there is none."""
     first, _, rest = path.strip("/").partition("/")
     if first == "inbox" and not rest:
-        return _list("Inbox", (_text(one.stem, one.read_text(encoding="utf-8")) for one in sources.mails()))
+        return _list(
+            "Inbox",
+            (_text(one.stem, one.read_text(encoding="utf-8", errors="replace")) for one in sources.mails()),
+        )
     if first == "slack" and not rest:
         return _list("Slack", (_message(one) for one in sources.messages()))
     if first == "pages" and not rest:
@@ -107,15 +112,34 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: Viewer
 
     def do_GET(self) -> None:
-        """A page."""
-        body = render(urllib.parse.unquote(urllib.parse.urlsplit(self.path).path), self.server.sources)
-        self.send_response(200 if body is not None else 404)
-        body = b"no such page" if body is None else body
+        """A page; what cannot be read now is a page that says so."""
+        status, body = self._answer()
+        self.send_response(status)
         for name, value in {"Content-Type": _HTML, "Content-Security-Policy": RULES, "X-Content-Type-Options": "nosniff",
                             "Content-Length": str(len(body))}.items():  # fmt: skip
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+    def _answer(self) -> tuple[int, bytes]:
+        port = self.server.server_port
+        # A page of the internet whose name was pointed here (DNS rebinding) would be let read all of this.
+        if self.headers.get("Host", "") not in {f"127.0.0.1:{port}", f"localhost:{port}"}:
+            return 421, _list("Not here", [f"<p>Open http://127.0.0.1:{port}/ by this address.</p>"])
+        try:
+            path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
+            body = render(path, self.server.sources)
+        except (OSError, ValueError, BotoCoreError, ClientError) as error:
+            LOG.warning("viewer: %s: %s", self.path, error)
+            told = html.escape(
+                f"It cannot be read now ({type(error).__name__}: {error}). Load this page again."
+            )
+            return 503, _list("Not now", [f"<p>{told}</p>"])
+        return (
+            (404, _list("No such page", ['<p><a href="/">What there is</a></p>']))
+            if body is None
+            else (200, body)
+        )
 
     def log_message(self, message: str, *values: Any) -> None:
         """To the sandbox's log, not to the terminal."""
