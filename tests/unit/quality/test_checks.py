@@ -18,7 +18,7 @@ from sagewatch.quality.readout import Counts
 from sagewatch.quality.sketch import Sketch
 from sagewatch.quality.statistics import parse_statistics
 from sagewatch.quality.summary import build_statistics, suggest_constraints
-from sagewatch.quality.violation_table import read_finding
+from sagewatch.quality.violation_table import name_columns, read_finding
 from tests.unit.quality.tables import batch_of, numbers, profile_of
 
 COMPAT = CheckSettings(DriftSettings(Mode.COMPAT))
@@ -274,6 +274,17 @@ def test_a_baseline_of_inputs_alone_is_compared_with_the_inputs_in_exact():
     assert (
         find_violations(align_tables(tables, expected.names, Mode.EXACT), expected, statistics, EXACT) == []
     )
+
+
+def test_of_many_missing_columns_the_first_are_named_and_all_are_counted():
+    """Whole in the sentence's place, however many names the report has room for."""
+    baseline = {"id": ["1"] * 30} | {f"c{number:02}": ["1"] * 30 for number in range(30)}
+    current = {"id": ["1"] * 30} | {f"n{number:02}": ["1"] * 30 for number in range(30)}
+    found = compare(current, baseline)
+    assert [name_columns(each) for each in found[:2]] == [
+        "; missing: c00, c01, c02, c03, c04 and 25 more",
+        "; extra: n00, n01, n02, n03, n04 and 25 more",
+    ]
 
 
 def test_named_columns_are_matched_by_name_and_the_rest_is_still_checked():

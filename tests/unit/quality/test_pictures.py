@@ -210,6 +210,18 @@ def folders(tmp_path):
     return captures, base, report
 
 
+def test_analyze_names_a_renamed_column(tmp_path):
+    rows = "".join(f"{number},{number % 7}\n" for number in range(50))
+    (tmp_path / "before.csv").write_text("age,plan\n" + rows)
+    (tmp_path / "after.csv").write_text("Age,plan\n" + rows)
+    run(baseline, tmp_path / "before.csv", "--out", tmp_path / "base")
+    output = run(
+        analyze, tmp_path / "after.csv", "--baseline", tmp_path / "base", "--out", tmp_path / "report"
+    )
+    assert "; missing: age\n" in output
+    assert "; extra: Age\n" in output
+
+
 def test_analyze_exits_0_with_violations_unless_told_otherwise(folders):
     captures, base, report = folders
     output = run(analyze, captures, "--baseline", base, "--out", report)

@@ -75,6 +75,7 @@ def analyze(
     from sagewatch.quality.checks import CheckSettings
     from sagewatch.quality.drift import DriftSettings
     from sagewatch.quality.report import describe_outcome, describe_rejected, write_report
+    from sagewatch.quality.violation_table import name_columns
 
     expected = read_baseline(baseline)
     readout = read_data(data, kind, header=header, preprocessor=preprocessor, mode=mode, quiet=as_json)
@@ -94,7 +95,7 @@ def analyze(
         click.echo(json.dumps(summary))
     else:
         for violation in analysis.violations[:_SHOWN]:
-            say(f"{violation.subject}: {violation.description.strip()}")
+            say(f"{violation.subject}: {violation.description.strip()}{name_columns(violation)}")
         if len(analysis.violations) > _SHOWN:
             say(f"... and {len(analysis.violations) - _SHOWN} more: sagewatch violations {out}")
         say(describe_outcome(len(analysis.violations)))

@@ -161,6 +161,8 @@ def _say(kind: str, current: int, expected: int, names: list[str], mode: Mode) -
     if mode is Mode.COMPAT:
         return violation
     evidence = Evidence(
-        effect_size=float(abs(current - expected)), effect_unit="columns", categories=names[:20]
+        effect_size=float(len(names) or abs(current - expected)),
+        effect_unit="columns",
+        categories=names[:20],
     )
     return msgspec.structs.replace(violation, evidence=evidence)

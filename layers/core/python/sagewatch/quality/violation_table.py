@@ -14,6 +14,7 @@ from sagewatch.quality.violations import (
     COMPLETENESS,
     DATA_TYPE,
     DRIFT,
+    EXTRA_COLUMNS,
     MISSING_COLUMNS,
     NEGATIVE,
     ROW_COUNT,
@@ -115,19 +116,23 @@ def read_finding(violation: Violation, inferred_type: str = NOT_AVAILABLE) -> Fi
     if "baseline constraints:" in said:
         match = _IN_ROWS.search(said)
         rows = match[0] if match else ""
-        return Finding(check, f"{allowed:.0f} columns", f"{seen:.0f} columns{rows}{_name_columns(violation)}")
+        return Finding(check, f"{allowed:.0f} columns", f"{seen:.0f} columns{rows}{name_columns(violation)}")
     if match := _METRIC.search(said):
         return Finding(check, f"not {match[2]} {allowed:.4g}", f"{seen:.4g}")
     return Finding(check, f"at most {allowed:.4g}", f"{seen:.4g}")
 
 
-def _name_columns(violation: Violation) -> str:
+def name_columns(violation: Violation) -> str:
     """Which columns are missing or too many: of a renamed one the numbers tell nothing."""
-    names = [] if violation.evidence is UNSET else violation.evidence.categories
+    if violation.evidence is UNSET or violation.constraint_check_type not in {MISSING_COLUMNS, EXTRA_COLUMNS}:
+        return ""
+    names = violation.evidence.categories
     if not names:
         return ""
+    # The names are cut, their number is not.
+    left = max(len(names), int(violation.evidence.effect_size or 0)) - _CATEGORIES_SHOWN
     kind = "missing" if violation.constraint_check_type == MISSING_COLUMNS else "extra"
-    more = f" and {len(names) - _CATEGORIES_SHOWN} more" if len(names) > _CATEGORIES_SHOWN else ""
+    more = f" and {left} more" if left > 0 else ""
     return f"; {kind}: {', '.join(names[:_CATEGORIES_SHOWN])}{more}"
 
 

@@ -57,7 +57,8 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     statistic, threshold
         The number that was compared, and the bound that it crossed.
     effect_size, effect_unit
-        How far the data moved: ``share`` (largest difference of shares, in [0, 1]) or ``percent``.
+        How far the data moved: ``share`` (largest difference of shares, in [0, 1]), ``percent`` or ``columns`` (how many
+        are missing, or too many).
     sample_size, baseline_size
         Values compared on either side.
     mean_shift
@@ -65,7 +66,7 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     at
         Where the distributions part most: a number or a category.
     categories
-        Values that the baseline does not know, at most 20, most frequent first.
+        Values that the baseline does not know, at most 20, most frequent first; of columns their names.
     """
 
     mode: str = "exact"
