@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from datetime import timedelta
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from sagewatch.cli.explain import explain
 from sagewatch.cli.store import Store
 from sagewatch.errors import DeliveryError
+from sagewatch.flows.alert_waits import LETTERS_AT_MOST
 from sagewatch.monitors import parse_monitors
 from tests.acceptance.conftest import MONITORS
 
@@ -42,6 +46,20 @@ def read_explained(story, name):
 def list_letters(story):
     """About whom dead letters are, in order."""
     return [fact.incident_id for fact, _ in story.wakeups.dead]
+
+
+def redrive(story):
+    """Somebody sends all dead letters again."""
+    letters, story.wakeups.dead = story.wakeups.dead, []
+    story.bus.publish([fact for fact, _ in letters], story.clock.now)
+
+
+def claim(story):
+    """Another function is sending the message of the incident's group at this moment."""
+    (group,) = {d.group for d in story.world.state.load_debts(story.find("stop")) if "slack" in d.receiver}
+    ledger = story.world.alerts.load_ledger(group, "on-call/slack")
+    until = story.clock.now + timedelta(seconds=60)
+    story.world.alerts.save_ledger(msgspec.structs.replace(ledger, claimed_until=until))
 
 
 def test_a_refused_end_keeps_no_newcomer_of_its_group_from_the_receiver(tell):
@@ -175,3 +193,112 @@ def test_an_alert_of_a_receiver_that_is_gone_is_written_down_once(tell, over):
     assert len(lines) == 1
     assert "pager/pagerduty" in lines[0]
     assert "by hand" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("trouble", "latest"),
+    [
+        (lambda m: m.throttles("on-call/slack", times=1, retry_after=90), "22m"),
+        (lambda m: m.goes_down("on-call/slack", back="22m"), "25m"),
+        (lambda m: m.silences("subject=stop", length="1h", by="ada", reason="we mend it"), "1h20m"),
+        (lambda m: m.does(claim), "24m"),
+    ],
+    ids=["throttled", "down", "silenced", "claimed"],
+)
+def test_a_letter_that_is_sent_again_while_nobody_can_be_told_is_told_later(tell, trouble, latest):
+    story = tell()
+    story.at("0s").refuses("on-call/slack", "is_archived", back="10m")
+    story.at("1m").raises("stop")
+    trouble(story.at("19m59s"))
+    story.at("20m").does(redrive)
+    story.expect("on-call/mail", "firing", "1m")
+    story.expect("on-call/slack", "firing", "20m", latest)
+    story.ends("2h")
+    assert not story.wakeups.dead
+
+
+def test_a_receiver_that_asked_for_a_pause_is_not_called_for_letters_that_are_sent_again(tell):
+    story = tell(MONITORS + "routes: {receiver: on-call, group_by: [subject]}\n")
+    story.at("0s").refuses("on-call/slack", "is_archived", back="10m")
+    for name in ("stop", "yield", "bus"):
+        story.at("1m").raises(name)
+    story.at("20m").throttles("on-call/slack", times=1, retry_after=120)
+    story.at("20m").does(redrive)
+    story.play_only("21m59s")
+    asked = story.count_asked("on-call/slack")
+    assert asked == 4  # three that were refused, and the one that was told to wait
+    story.play_only("24m")
+    assert {one.kind for one in story.ears.heard if one.target == "on-call/slack"} == {"firing"}
+    assert len(story.texts("on-call/slack")) == 3
+
+
+@pytest.mark.parametrize("news", ["acknowledged", "diagnosed", "none"])
+def test_messages_that_are_refused_together_are_asked_once_each(tell, news):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("20m").refuses("on-call/slack", "is_archived")
+    if news == "acknowledged":
+        story.at("21m").acknowledges("stop", by="ada")
+    if news == "diagnosed":
+        story.at("21m").diagnoses("stop", "explaining")
+    story.at("22m").raises("yield")
+    story.play_only("1h22m")
+    assert story.count_asked("on-call/slack") <= 3
+    assert max(Counter(list_letters(story)).values()) == 1
+    trail = [entry.what for entry in story.world.state.load_entries(story.find("yield"))]
+    assert trail.count("alert_refused") == 1
+
+
+def test_letters_that_are_sent_again_too_early_come_back_and_do_not_multiply(tell):
+    story = tell(MONITORS)
+    for channel in ("on-call/slack", "on-call/mail"):
+        story.at("0s").refuses(channel, "is_archived", back="1h")
+    names = ("stop", "yield", "bus")
+    for name in names:
+        story.at("1m").raises(name)
+    story.play_only("10m")
+    letters = len(story.wakeups.dead)
+    assert 0 < letters <= 2 * len(names)
+    for minutes in (20, 30, 40):
+        asked = story.count_asked("on-call/slack")
+        story.at(f"{minutes}m").does(redrive)
+        story.play_only(f"{minutes + 5}m")
+        assert 0 < len(story.wakeups.dead) <= letters
+        assert story.count_asked("on-call/slack") - asked <= len(names)
+    story.at("1h10m").does(redrive)
+    story.play_only("1h20m")
+    assert not story.wakeups.dead
+    for channel in ("on-call/slack", "on-call/mail"):
+        assert all(any(f"Class {name} " in text for text in story.texts(channel)) for name in names)
+
+
+def test_of_many_in_a_refused_message_each_is_told_why_and_the_letters_stay_few(tell):
+    story = tell(MONITORS + "routes: {receiver: on-call, group_wait: 1m}\n")
+    story.at("0s").refuses("on-call/slack", "is_archived", back="15m")
+    names = [f"c{number}" for number in range(LETTERS_AT_MOST + 2)]
+    for name in names:
+        story.at("1m").raises(name)
+    story.play_only("5m")
+    assert len(story.wakeups.dead) == LETTERS_AT_MOST
+    without = [name for name in names if story.find(name) not in list_letters(story)]
+    assert len(without) == 2
+    for name in (*without, names[0]):
+        assert "[receiver_refused]" in read_explained(story, name)
+        trail = [entry.what for entry in story.world.state.load_entries(story.find(name))]
+        assert trail.count("alert_refused") == 1
+    story.wakeups.dead = story.wakeups.dead[:1]  # one is enough: it brings all that its group is owed
+    story.at("20m").does(redrive)
+    story.play_only("25m")
+    assert len(story.texts("on-call/slack")) == 1
+    assert all("[receiver_refused]" not in read_explained(story, name) for name in without)
+
+
+def test_of_two_that_got_worse_in_a_refused_message_each_has_its_letter(tell):
+    story = tell(MONITORS + "routes: {receiver: on-call, group_wait: 30s}\n")
+    story.at("0s").raises("stop", severity="warning")
+    story.at("0s").raises("yield", severity="warning")
+    story.at("10m").refuses("on-call/slack", "is_archived")
+    story.at("11m").raises("stop", severity="critical")
+    story.at("11m").raises("yield", severity="critical")
+    story.play_only("20m")
+    assert Counter(list_letters(story)) == {story.find("stop"): 1, story.find("yield"): 1}

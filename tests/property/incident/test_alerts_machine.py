@@ -166,7 +166,61 @@ class Alerts(RuleBasedStateMachine):
         self.clear_finding(ends, 1)
         if begins:
             self.raise_finding(begins, 1, "critical")
+        asked, owed = self.count_vain(channel), len(self.reported) + 1
         self.wait(minutes * 60 + 1)
+        # What is refused is asked once; what is new meanwhile (company that was waited for, reminders) once, too.
+        assert self.count_vain(channel) - asked <= 4 * owed + 4 * self.fuse.deaths
+
+    def count_vain(self, channel):
+        """How often the channel was called in vain."""
+        heard = sum(one.target == channel for one in self.story.ears.heard)
+        return self.story.count_asked(channel) - heard
+
+    @rule(
+        channel=st.sampled_from(["on-call/slack", "on-call/mail", "on-call/pagerduty"]),
+        trouble=st.sampled_from(["refused", "throttled", "down", "silenced", "claimed"]),
+        minutes=st.integers(1, 20),
+    )
+    def redrive_too_early(self, channel, trouble, minutes):
+        """Somebody sends the letters again before the receiver is well; what is owed stays owed, and nothing multiplies."""
+        self.refuse(channel, 1, "stop", "yield")
+        story = self.story
+        before, deaths = len(story.wakeups.dead), self.fuse.deaths
+        pairs, asked = self.list_pairs(), len(story.ears.asked)
+        back = f"{int((story.clock.now - START).total_seconds()) + minutes * 60}s"
+        if trouble == "refused":
+            self.do(lambda moment: moment.refuses(channel, "is_archived", back=back))
+        elif trouble == "throttled":
+            self.throttle(channel, 1)
+        elif trouble == "down":
+            self.do(lambda moment: moment.goes_down(channel, back=back))
+        elif trouble == "silenced":
+            self.silence(minutes)
+        else:
+            self.claim_all(channel)
+        self.redrive()
+        if self.fuse.deaths == deaths:
+            assert len(story.wakeups.dead) <= before + len(self.list_pairs() - pairs), pairs
+            # Each letter asks for at most all that its group is owed, a few messages each.
+            assert len(story.ears.asked) - asked <= 4 * (before + len(self.reported)), asked
+        self.wait(minutes * 60 + 1)
+
+    def claim_all(self, channel):
+        """Others are sending at this moment, and die on the way."""
+
+        def claim(told):
+            rows = [row for row in told.items.rows.values() if row.sk == "ledger"]
+            ledgers = [msgspec.json.decode(row.body, type=Ledger) for row in rows]
+            for group in [one.group for one in ledgers if one.receiver == channel]:
+                ledger = told.world.alerts.load_ledger(group, channel)
+                until = told.clock.now + timedelta(seconds=60)
+                told.world.alerts.save_ledger(msgspec.structs.replace(ledger, claimed_until=until))
+
+        self.do(lambda moment: moment.does(claim))
+
+    def list_pairs(self):
+        """Of whom there are letters, with whom refused."""
+        return {(fact.incident_id, why.split(":")[0]) for fact, why in self.story.wakeups.dead}
 
     def redrive(self):
         """Somebody sends all dead letters again."""
@@ -220,7 +274,7 @@ class Alerts(RuleBasedStateMachine):
         unresolved = list_unresolved(story.items)
         muted = find_inhibited(unresolved) if self.monitors == INHIBITED else set()
         paged = ["on-call/pagerduty"] if "pagerduty" in self.monitors else []
-        refused = {(fact.incident_id, why.split(":")[0]) for fact, why in story.wakeups.dead}
+        refused = self.list_pairs()
         for name in unresolved.keys() - muted:
             for target in ("on-call/slack", "on-call/mail", *paged):
                 if (unresolved[name].incident_id, target) in refused:

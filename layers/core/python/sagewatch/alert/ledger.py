@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -11,6 +11,9 @@ import msgspec
 from sagewatch.finding import Severity, build_content_key
 from sagewatch.incident.model import State
 from sagewatch.incident.routing import Timers
+
+REFUSALS_KEPT = 50
+"""Refused messages that a group's ledger remembers, the newest: far more than are ever owed at a time."""
 
 
 class Kind(enum.StrEnum):
@@ -105,19 +108,10 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True):
-    """A message that the channel refused for good: it is not tried again as it is, but for reminders.
-
-    Attributes
-    ----------
-    content
-        Its content key.
-    incidents
-        Whom it was about, of whom a dead letter each was kept.
-    """
+    """A message, by its content key, that the channel refused for good: it is not tried again, but for reminders."""
 
     content: str
     at: datetime
-    incidents: tuple[str, ...] = ()
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,7 +144,11 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     attempts, retry_at
         Tries in vain since the last success, and when to try again.
     refusals
-        What the channel refused for good since it last took a message, the last of each sort (``get_sort``).
+        What the channel refused for good since it last took a message, or somebody sent a dead letter again
+        (``get_refusal_key``).
+    refused
+        Whom that was about, and has not heard of since: whether there is a dead letter of its own. Each letter brings
+        all of the group, so it is kept once, whatever else is refused.
     members
         Incidents that were stored with the group when it was last told of, over or not.
     """
@@ -173,6 +171,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int = 0
     retry_at: datetime | None = None
     refusals: dict[str, Refusal] = {}
+    refused: dict[str, bool] = {}
     members: int = 0
     version: int = 0
 
@@ -194,6 +193,8 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
         Incidents that the message is about, the one that speaks first.
     tells
         Those of them of which the receiver hears "firing" or "resolved" by it for the first time.
+    about
+        Those that it is sent for, where they are more than ``tells``.
     generation, thread
         The message that it is about, and the handle of that, where it is not the one that the books go on with.
     """
@@ -204,6 +205,7 @@ class Send(msgspec.Struct, frozen=True, kw_only=True):
     in_place: bool
     shows: tuple[str, ...]
     tells: tuple[str, ...] = ()
+    about: tuple[str, ...] = ()
     generation: int | None = None
     thread: str | None = None
 
@@ -241,17 +243,40 @@ class Hold(msgspec.Struct, frozen=True):
     first: str | None = None
 
 
-def get_sort(send: Send) -> str:
-    """What sort of message it is: of each there is one at a time that may be refused, so they are few."""
-    if send.generation is not None:
-        return f"{send.reason}-{send.generation}"
-    return send.reason if send.kind is Kind.RESOLVED else send.kind.value
+def get_refusal_key(send: Send) -> str:
+    """What is the same message if it is refused: reminders are one, of others each reason and content is its own."""
+    if send.kind is Kind.REPEATED:
+        return send.kind.value
+    return f"{send.reason}-{send.generation or 0}-{send.content}"
 
 
 def is_refused(send: Send, ledger: Ledger) -> bool:
     """Whether the channel refused this very message; a reminder has its own time, and is tried again then."""
-    refusal = ledger.refusals.get(get_sort(send))
-    return send.kind is not Kind.REPEATED and refusal is not None and refusal.content == send.content
+    return send.kind is not Kind.REPEATED and get_refusal_key(send) in ledger.refusals
+
+
+def note_refusal(
+    ledger: Ledger, send: Send, at: datetime, concerned: Sequence[str], letters: Sequence[str]
+) -> Ledger:
+    """The ledger after a message was refused for good.
+
+    Parameters
+    ----------
+    concerned, letters
+        Incidents that it was about, and of which a dead letter was kept now.
+    """
+    key = get_refusal_key(send)
+    others = sorted(
+        ((name, one) for name, one in ledger.refusals.items() if name != key), key=lambda one: one[1].at
+    )
+    refusals = dict([*others[1 - REFUSALS_KEPT :], (key, Refusal(send.content, at))])
+    refused = {**dict.fromkeys(concerned, False), **ledger.refused, **dict.fromkeys(letters, True)}
+    return msgspec.structs.replace(ledger, refusals=refusals, refused=refused)
+
+
+def forget_refused(ledger: Ledger, heard: Collection[str]) -> dict[str, bool]:
+    """Who is still refused after the receiver heard of some: those with a dead letter that is still to be sent again."""
+    return {name: True for name, kept in ledger.refused.items() if kept and name not in heard}
 
 
 def is_current(member: Member, ledger: Ledger) -> bool:

@@ -284,6 +284,7 @@ def _tell_worsened(
         in_place=policy.in_place,
         shows=(*first, *(one for one in order_members(everyone) if one not in first)),
         tells=tuple(one.incident_id for one in fresh),
+        about=(*first, *(one.incident_id for one in fresh)),
     )
 
 

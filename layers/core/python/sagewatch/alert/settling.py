@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from sagewatch.alert.ledger import Hold, Kind, Ledger, Member, Send, Spare, is_current
+from sagewatch.alert.ledger import Hold, Kind, Ledger, Member, Send, Spare, forget_refused, is_current
 from sagewatch.alert.outbox import DIGEST_OVER
 from sagewatch.alert.owed_ends import PERHAPS_TOLD
 from sagewatch.finding import Severity
@@ -39,6 +39,7 @@ def settle(
         attempts=0,
         retry_at=None,
         refusals={},
+        refused=forget_refused(ledger, send.shows),
     )
     if send.kind is Kind.DIGEST:
         summed = msgspec.structs.replace(ledger, digested_at=now, digest_open=True)
@@ -95,7 +96,8 @@ def settle_spare(ledger: Ledger, members: Iterable[Member], spare: Spare) -> tup
         for one in members
         if one.incident_id in spare.incidents
     ]
-    return msgspec.structs.replace(ledger, perhaps=left), spared
+    refused = {name: kept for name, kept in ledger.refused.items() if name not in spare.incidents}
+    return msgspec.structs.replace(ledger, perhaps=left, refused=refused), spared
 
 
 def _note_told(

@@ -36,8 +36,7 @@ def tell_wait(
     again = max((at for at in (ledger.retry_at, pause) if at is not None), default=None)
     if again is not None and now < again:
         return f"It is called again{tried} at {format_time(again)} [receiver_is_down]."
-    refused = (one.incidents for one in ledger.refusals.values())
-    if member is not None and any(member.incident_id in incidents for incidents in refused):
+    if member is not None and member.incident_id in ledger.refused:
         return "It refused the last message for good, which is a dead letter [receiver_refused]."
     if member is None:
         return ""

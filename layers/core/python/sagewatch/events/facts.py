@@ -169,6 +169,8 @@ class AlertDue(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     forced
         Try again what a receiver refused: somebody says that the cause is mended.
+    receiver
+        The receiver's channel that refused; empty: all that did.
     rounds
         Wake-ups in a row that led here, each asked for by the one before: Lambda stops a long chain.
     """
@@ -180,6 +182,7 @@ class AlertDue(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str
     variant: str
     forced: bool = False
+    receiver: str = ""
     rounds: int = 0
 
     @property

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from sagewatch.alert.ledger import Refusal, get_sort
+from sagewatch.alert.ledger import note_refusal
 from sagewatch.alert.outbox import Hold, Ledger, Send
 from sagewatch.alert.settling import build_wait
 from sagewatch.alert_state import Group
@@ -30,7 +30,8 @@ Lambda stops a function, and its message becomes a dead letter, where one messag
 EventBridge, which begins anew. Source: Lambda developer guide, "Recursive loop detection".
 """
 LETTERS_AT_MOST = 25
-"""Dead letters of one message: each of them, sent again, brings the whole message."""
+"""Dead letters of one message: each of them, sent again, brings all that its group is owed."""
+_LOOKS = 4  # at a ledger that changes while it is looked at
 _BACKOFF = (30, 60, 120, 300, 600, 900)
 
 
@@ -89,18 +90,48 @@ def keep_failure(
 
 
 def _give_up(incident: Incident, free: Ledger, send: Send, entry: Entry, why: str, world: World) -> None:
-    """A dead letter, and a line in the trail, for each incident that the message was to tell of, whoever woke us."""
-    concerned = (send.tells or send.shows[:1])[:LETTERS_AT_MOST]
-    about = [one for name in concerned if (one := world.state.load_incident(name)) is not None] or [incident]
+    """A line in the trail for each incident that the message was to tell of, and a dead letter for who has none yet."""
+    concerned = send.about or send.tells or send.shows[:1]
+    news = [name for name in concerned if name not in free.refused]
+    wanted = news[:LETTERS_AT_MOST]
+    if not wanted and not any(free.refused.values()):
+        wanted = list(concerned[:1])  # no letter of the group is left that would bring this, too
+    letters = [one for name in wanted if (one := world.state.load_incident(name)) is not None]
+    letters = letters or ([incident] if wanted else [])
     # The letters first: a crash in between keeps them twice, the other way round it would keep none.
-    for one in about:
-        world.wakeups.give_up(build_due(one, forced=True), entry.at, why)
-    refusal = Refusal(send.content, entry.at, tuple(one.incident_id for one in about))
-    refusals = {**free.refusals, get_sort(send): refusal}
+    for one in letters:
+        world.wakeups.give_up(build_due(one, forced=True, receiver=free.receiver), entry.at, why)
+    noted = note_refusal(free, send, entry.at, concerned, [one.incident_id for one in letters])
     # What was tried in vain is over with it: the next message is asked for without waiting.
-    world.alerts.save_ledger(msgspec.structs.replace(free, retry_at=None, refusals=refusals))
-    for one in about:
-        world.state.add_entries(one.incident_id, [entry])
+    world.alerts.save_ledger(msgspec.structs.replace(noted, retry_at=None))
+    here = [incident.incident_id] if incident.incident_id in concerned else []
+    for name in dict.fromkeys((*news, *(one.incident_id for one in letters), *here)):
+        world.state.add_entries(name, [entry])
+
+
+def forget_refusals(incident: Incident, group: str, receiver: str, world: World) -> None:
+    """The incident's dead letter was sent again: all that its group was refused is owed again, whatever comes next.
+
+    It is written down before anything else: the letter is gone, and the message may have to wait for a pause, a silence.
+
+    Raises
+    ------
+    RetryError
+        Another sends at this moment: what came of that is known only afterwards.
+    ConflictError
+        The ledger kept changing.
+    """
+    for _ in range(_LOOKS):
+        ledger = world.alerts.load_ledger(group, receiver)
+        if ledger.claimed_until is not None and world.now() < ledger.claimed_until:
+            raise RetryError("being_sent_by_another")
+        refused = {name: kept for name, kept in ledger.refused.items() if name != incident.incident_id}
+        if not ledger.refusals and refused == ledger.refused:
+            return
+        with contextlib.suppress(ConflictError):
+            world.alerts.save_ledger(msgspec.structs.replace(ledger, refusals={}, refused=refused))
+            return
+    raise ConflictError("ledger_was_changed")
 
 
 def _wake(incident: Incident, after_seconds: float, rounds: int, world: World) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 
 from sagewatch.errors import RetryError, SagewatchError
 from sagewatch.events import AlertDue, DiagnosisChanged, Fact, IncidentChanged
-from sagewatch.flows.alert_waits import BY
+from sagewatch.flows.alert_waits import BY, forget_refusals
 from sagewatch.flows.channels import list_channels
 from sagewatch.flows.incident_page import owes_page, write_page
 from sagewatch.flows.quiet import load_quiet
@@ -38,14 +38,16 @@ def deliver_alert(fact: Fact, world: World) -> None:
     incident = world.state.load_incident(fact.incident_id)
     if incident is None:
         raise RetryError("incident_not_visible_yet")
-    forced = isinstance(fact, AlertDue) and fact.forced
     rounds = fact.rounds if isinstance(fact, AlertDue) else 0
     now = world.now()
     quiet = load_quiet(world, now)
     targets = [] if incident.staged else list(_list_targets(incident, now, world, rounds))
     _note_why_nobody_hears(incident, quiet, now, world, is_routed=bool(targets))
     results = world.together(
-        [partial(_try_to_settle, incident, target, quiet, world, forced=forced) for target in targets]
+        [
+            partial(_try_to_settle, incident, target, quiet, world, forced=_is_forced(fact, target))
+            for target in targets
+        ]
     )
     outcomes = [one for one in results if isinstance(one, Outcome)]
     failures = [one for one in results if isinstance(one, SagewatchError)]
@@ -64,6 +66,10 @@ def deliver_alert(fact: Fact, world: World) -> None:
             write_page(incident_id, world)
     if failures:
         raise failures[0]
+
+
+def _is_forced(fact: Fact, target: Target) -> bool:
+    return isinstance(fact, AlertDue) and fact.forced and fact.receiver in {"", target.name}
 
 
 def _note_why_nobody_hears(
@@ -87,6 +93,8 @@ def _try_to_settle(
 ) -> Outcome | SagewatchError:
     """What came of a target; what went wrong with it is told after all others were served."""
     try:
+        if forced:
+            forget_refusals(incident, target.group, target.name, world)
         return settle_target(incident, target, quiet, world, forced=forced)
     except SagewatchError as error:
         return error

@@ -26,7 +26,9 @@ def build_change(incident: Incident, change: str) -> IncidentChanged:
     )
 
 
-def build_due(about: Incident | Due, *, forced: bool = False, rounds: int = 0) -> AlertDue:
+def build_due(
+    about: Incident | Due, *, forced: bool = False, receiver: str = "", rounds: int = 0
+) -> AlertDue:
     """The fact that an incident's alerts are to be looked at, from the incident or from its row among the due ones."""
     labels = about.labels if isinstance(about, Due) else build_labels(about)
     return AlertDue(
@@ -36,6 +38,7 @@ def build_due(about: Incident | Due, *, forced: bool = False, rounds: int = 0) -
         endpoint=labels["endpoint"],
         variant=labels["variant"],
         forced=forced,
+        receiver=receiver,
         rounds=rounds,
     )
 

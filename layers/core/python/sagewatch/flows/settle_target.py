@@ -92,7 +92,7 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
     Parameters
     ----------
     forced
-        Try again what waits for a receiver, or was refused.
+        Read the whole group, whatever this one could learn alone: what another was refused is owed again.
     """
     now = world.now()
     joined = world.alerts.join_group(target.group, target.name, _build_member(incident, now, world, target))
@@ -102,7 +102,7 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
     hold, told = Hold("still_more_to_tell", now + STILL_MORE), set()
     for _ in range(_MESSAGES_AT_ONCE):
         group = world.alerts.load_group(target.group, target.name)
-        decision = _decide(group, target, quiet, world, forced=forced)
+        decision = _decide(group, target, quiet, world)
         if isinstance(decision, Spare):
             _spare(group, decision, world)
             continue
@@ -110,7 +110,7 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
             hold = decision
             wake_later(incident, group, hold, world, target.rounds)
             break
-        pause = None if forced else world.alerts.load_pause(target.name)
+        pause = world.alerts.load_pause(target.name)
         if pause is not None and world.now() < pause:
             wait_for_receiver(incident, group.ledger, pause, world, target.rounds)
             hold = Hold("receiver_is_down", pause)
@@ -119,13 +119,12 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
             claimed = _claim(group.ledger, world)
         except ConflictError:
             continue
-        sight = _look_again(incident, claimed, target, quiet, world, forced=forced)
+        sight = _look_again(incident, claimed, target, quiet, world)
         if sight is None:
             continue
         failed = _send_and_record(incident, claimed, sight, world, target.rounds)
         if failed is not None and failed.reason == "receiver_refused":
-            forced = False  # what was refused now is not tried again at once; what comes after it is
-            continue
+            continue  # what was refused is not tried again; what comes after it is
         if failed is not None:
             hold = failed
             break
@@ -155,10 +154,8 @@ def _note_first_words(claimed: Ledger, words: Mapping[str, int], world: World) -
     return msgspec.structs.replace(saved, perhaps=claimed.perhaps)
 
 
-def _decide(group: Group, target: Target, quiet: Quiet, world: World, *, forced: bool) -> Send | Spare | Hold:
+def _decide(group: Group, target: Target, quiet: Quiet, world: World) -> Send | Spare | Hold:
     ledger, now = group.ledger, world.now()
-    if forced:
-        ledger = msgspec.structs.replace(ledger, refusals={})
     if ledger.claimed_until is not None and now < ledger.claimed_until:
         return Hold("being_sent_by_another", ledger.claimed_until)
     mutes = {
@@ -169,14 +166,14 @@ def _decide(group: Group, target: Target, quiet: Quiet, world: World, *, forced:
     policy = POLICIES[target.name.rpartition("/")[2]]
     digest = world.monitors.flapping.digest
     decision = decide_announcement(ledger, group.members, mutes, now, target.timers, policy, digest)
-    waits = ledger.retry_at is not None and now < ledger.retry_at and not forced
+    waits = ledger.retry_at is not None and now < ledger.retry_at
     if isinstance(decision, Send) and waits:
         return Hold("receiver_is_down", ledger.retry_at)
     return decision
 
 
 def _look_again(
-    incident: Incident, claimed: Ledger, target: Target, quiet: Quiet, world: World, *, forced: bool
+    incident: Incident, claimed: Ledger, target: Target, quiet: Quiet, world: World
 ) -> _Sight | None:
     """What is to be sent, from what is known once nobody else can send; None where it is nothing any more.
 
@@ -186,7 +183,7 @@ def _look_again(
     for _ in range(_LOOKS):
         group = world.alerts.load_group(target.group, target.name)
         free = msgspec.structs.replace(group.ledger, claimed_until=None, perhaps=claimed.perhaps)
-        decision = _decide(msgspec.structs.replace(group, ledger=free), target, quiet, world, forced=forced)
+        decision = _decide(msgspec.structs.replace(group, ledger=free), target, quiet, world)
         if not isinstance(decision, Send):
             break
         lead = world.state.load_incident(decision.shows[0]) or incident
