@@ -173,7 +173,22 @@ def test_a_redrive_that_somebody_began_is_not_begun_again(stack):
     backend = sqs_backends["123456789012"]["eu-west-1"]
     backend.get_queue(url.rpartition("/")[2]).move_tasks[0]["Status"] = "RUNNING"
     told = json.loads(stack.run("dead-letters", "redrive", "alert", "--json"))
-    assert told == [{"queue": "alert", "state": "under_way", "letters": 1}]
+    assert told == [{"queue": "alert", "state": "under_way", "letters": 1, "failed": ""}]
+
+
+def test_a_move_that_aws_gave_up_is_told_when_it_is_begun_again(stack):
+    url = stack.outputs["AlertDeadLettersUrl"]
+    stack.wakeups.give_up(DUE, NOW, "no")
+    assert "ended early" not in stack.run("dead-letters", "redrive", "alert")
+    stack.wakeups.give_up(DUE, NOW, "no")
+    from moto.sqs.models import sqs_backends
+
+    backend = sqs_backends["123456789012"]["eu-west-1"]
+    task = backend.get_queue(url.rpartition("/")[2]).move_tasks[0]
+    task |= {"Status": "FAILED", "FailureReason": "AccessDenied"}
+    told = stack.run("dead-letters", "redrive", "alert")
+    assert "1 dead letters are on their way" in told
+    assert "ended early: AccessDenied" in told
 
 
 def test_only_the_queue_that_is_named_is_touched_and_one_that_is_none_is_refused(stack):

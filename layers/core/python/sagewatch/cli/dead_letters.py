@@ -45,11 +45,15 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Redrive(msgspec.Struct, frozen=True):
-    """What became of a queue's letters: ``started``, ``under_way`` (by somebody else) or ``empty``."""
+    """What became of a queue's letters: ``started``, ``under_way`` (by somebody else) or ``empty``.
+
+    ``failed`` says why AWS gave up the move before this one, where that left letters behind.
+    """
 
     queue: str
     state: str
     letters: int
+    failed: str = ""
 
 
 @click.group("dead-letters")
@@ -111,6 +115,8 @@ def redrive(queue: str | None, stack: str, *, dry_run: bool, as_json: bool) -> N
             if one.state != "empty":
                 words = "are on their way to" if one.state == "started" else "are being moved already to"
                 say(f"{one.letters} dead letters {words} the queue {one.queue}.")
+                if one.failed:
+                    say(f"The last time that ended early: {one.failed}.")
         if all(one.state == "empty" for one in done):
             say("No dead letters.")
 
@@ -194,4 +200,5 @@ def _redrive(name: str, dead_url: str, queue_url: str, sqs: Any) -> Redrive:
         return Redrive(name, "empty", 0)
     to = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sqs.start_message_move_task(SourceArn=source, DestinationArn=to)
-    return Redrive(name, "started", count)
+    failed = next((task for task in tasks if task["Status"] == "FAILED"), None)
+    return Redrive(name, "started", count, failed.get("FailureReason", "unknown") if failed else "")
