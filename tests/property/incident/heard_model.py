@@ -18,15 +18,17 @@ _TRUNCATED = re.compile(r"; and \d+ more")
 ENDS = {"resolved", "resolve"}
 
 
-def read_names(heard, names):
+def read_names(heard, names, *, sure=False):
     """Which incidents a message speaks of; all where it lists too many to name each.
 
     Parameters
     ----------
     names
         By fingerprint.
+    sure
+        Only those that it names.
     """
-    if _TRUNCATED.search(heard.text.replace("\n", " ")):
+    if not sure and _TRUNCATED.search(heard.text.replace("\n", " ")):
         return set(_NAMES)
     by_id = {names[found] for found in _ID.findall(heard.text) if found in names}
     return by_id | {name for name, words in _NAMES.items() if words in " ".join(heard.text.split())}
@@ -51,7 +53,7 @@ def find_unended(heard, names):
     for one in heard:
         if one.target.endswith("/pagerduty") or one.kind == "digest":
             continue
-        for name in read_names(one, names):
+        for name in read_names(one, names, sure=one.kind not in ENDS):
             if one.kind in ENDS:
                 waiting.pop((one.target, name), None)
             else:
