@@ -77,8 +77,8 @@ def list_ends_without_beginning(heard, names):
         lead = {(one.target, names[mark]) for mark in _ID.findall(one.text) if mark in names}
         if not mentioned & told or (one.target.endswith("/mail") and lead - told):
             found.append(one)
-        # Where it counts some without naming them, nobody knows whose end it was.
-        told -= set() if _TRUNCATED.search(" ".join(one.text.split())) else mentioned
+        # Of the others it names the finding alone, and one that was over long ago may fire anew beside it.
+        told -= lead
     return found
 
 

@@ -96,6 +96,18 @@ def test_what_breaks_another_process_is_told_with_its_own_place_and_without_its_
     assert "ada@" not in done.stderr + done.stdout
 
 
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied", "b.jsonl"), MemoryError()])
+def test_what_the_machine_refuses_a_process_is_told_as_in_one_alone(error, monkeypatch):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(workers.DatasetReader, "read", refuse)
+    settings = msgspec.msgpack.encode(ReadSettings(DatasetFormat(FileKind.JSON_LINES)))
+    with pytest.raises(type(error)) as told:
+        workers._read_share([Piece("b.jsonl", 0, 9)], settings)
+    assert told.value is error
+
+
 def test_where_one_process_fails_the_others_read_no_further_than_their_next_block(tmp_path, monkeypatch):
     done = multiprocessing.get_context("spawn").Value("q", 0)
     monkeypatch.setattr(workers, "_shared", done)

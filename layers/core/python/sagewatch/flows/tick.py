@@ -24,7 +24,7 @@ from sagewatch.flows.lost_runs import notice_lost_runs
 from sagewatch.flows.manage_incident import finish_clearing
 from sagewatch.flows.owed_diagnoses import find_owed, list_candidates
 from sagewatch.flows.synthetic_finding import send_canary
-from sagewatch.incident.page_turn import is_left_open
+from sagewatch.incident.page_turn import is_worth_waking
 from sagewatch.observability import get_logger
 from sagewatch.state import OPEN_INCIDENTS
 from sagewatch.world import World
@@ -166,7 +166,7 @@ def _list_due_alerts(world: World, attempts: _Attempts) -> list[AlertDue]:
 def _list_owed_pages(world: World, attempts: _Attempts) -> Iterator[AlertDue]:
     """Pages that a writer left half written, or crossed: whoever delivers the incident's alerts writes them again."""
     now = world.now()
-    owed = sorted(page for page, turn in world.state.list_turns().items() if is_left_open(turn, now))
+    owed = sorted(page for page, turn in world.state.list_turns().items() if is_worth_waking(turn, now))
     for page in owed[:ALERTS_AT_ONCE]:
         with attempts.at("page"):
             if (incident := world.state.load_incident(page)) is not None:

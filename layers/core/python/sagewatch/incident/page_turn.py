@@ -74,9 +74,13 @@ def end_turn(turn: Turn, ticket: str, now: datetime, *, moved: bool) -> tuple[Tu
 
 
 def is_left_open(turn: Turn, now: datetime) -> bool:
-    """Whether the page may be of two states, or half written, and nobody is at it; and it is time to try again."""
-    left = not _list_live(turn, now) and (turn.crossed or bool(turn.writers))
-    return left and (turn.broken < AT_ONCE or now.minute % SELDOM == 0)
+    """Whether the page may be of two states, or half written, and nobody is at it."""
+    return not _list_live(turn, now) and (turn.crossed or bool(turn.writers))
+
+
+def is_worth_waking(turn: Turn, now: datetime) -> bool:
+    """Whether somebody is to be woken for a page that is left open: of one that cannot be written, seldom."""
+    return is_left_open(turn, now) and (turn.broken < AT_ONCE or now.minute % SELDOM == 0)
 
 
 def _list_live(turn: Turn, now: datetime) -> dict[str, datetime]:

@@ -28,6 +28,8 @@ _IN_ROWS: Final = re.compile(r" in [\d.e+-]+% of rows")
 _WANTED_TYPE = re.compile(r"Expected data type: (\w+)")
 # New categories that a cell has room for.
 _CATEGORIES_SHOWN: Final = 5
+# A foreign file may name any number.
+_MOST_NAMED: Final = 1_000_000
 _METRIC = re.compile(r"Metric (\S+) with .* was (\w+) '")
 
 
@@ -130,7 +132,7 @@ def name_columns(violation: Violation) -> str:
     if not names:
         return ""
     # The names are cut, their number is not.
-    left = max(len(names), int(violation.evidence.effect_size or 0)) - _CATEGORIES_SHOWN
+    left = max(len(names), min(int(violation.evidence.effect_size or 0), _MOST_NAMED)) - _CATEGORIES_SHOWN
     kind = "missing" if violation.constraint_check_type == MISSING_COLUMNS else "extra"
     more = f" and {left} more" if left > 0 else ""
     return f"; {kind}: {', '.join(names[:_CATEGORIES_SHOWN])}{more}"

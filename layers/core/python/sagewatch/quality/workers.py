@@ -238,6 +238,8 @@ def _read_share(share: list[Piece], settings: bytes) -> _Part:
     except SagewatchError as error:
         # Errors with fields do not survive pickling: their fields do.
         return _Part(failure=(type(error), error.args, error.__dict__))
+    except (OSError, MemoryError):
+        raise  # the machine's, told as in a process alone: with its file, and what to do
     except Exception as error:  # noqa: BLE001  the process's edge: beyond it the place is lost
         traceback.print_tb(error.__traceback__)
         return _Part(failure=(DefectError, (describe_defect(error),), {}))

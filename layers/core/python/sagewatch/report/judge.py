@@ -89,7 +89,7 @@ def _judge_latest(
         return _pass(state, "merge_went_well")
     reported = outcome
     outcome, history = _look_at_rows(run, outcome, state, rows if is_own else None)
-    saw_rows = is_own and _sees_rows(run, state)
+    saw_rows = is_own and rows is not None and _sees_rows(run, state)
     open_, looks, cleared = dict(state.open), dict(state.looks), dict(state.cleared)
     told: list[Finding] = []
     broken = build_episode(run, outcome, place)
@@ -155,7 +155,7 @@ def _judge_late(
     elif (
         before is not None
         and before.window.end < look.at
-        and _is_over(before, flags, patience, saw_rows=_sees_rows(run, state))
+        and _is_over(before, flags, patience, saw_rows=rows is not None and _sees_rows(run, state))
     ):
         return _clear_late(run, before, msgspec.structs.replace(state, rows=history))
     after = msgspec.structs.replace(

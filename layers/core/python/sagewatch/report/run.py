@@ -21,6 +21,7 @@ _MONITORS = {"baseline_constraints", "baseline_statistics", "THRESHOLD"}
 _MERGE = re.compile(r"^groundtruth-merge-\d{12}-")
 # SageMaker names the jobs of a schedule by the minute that they were due: its ScheduledTime.
 _DUE = re.compile(r"^(?:model-(?:[a-z]+-)?monitoring|groundtruth-merge)-(\d{12})-[0-9a-f]+$")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _SCHEDULE_ARN = re.compile(r":monitoring-schedule/(?P<name>[^/]+)$")
 # Where a schedule mounts captures, and captures joined with ground truth.
 _MOUNTED_PATH = re.compile(r"/(?:endpoint|input_data)/(?P<endpoint>[^/]+)/(?P<variant>[^/]+)(?:/|$)")
@@ -109,6 +110,7 @@ def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
     report_uri = _find_report(job)
     schedule = _spell_schedule(schedule or name, report_uri)
     endpoint, variant = _find_stream(job, environment, schedule, report_uri)
+    ended_at = _read_time(job.get("ProcessingEndTime") or job.get("LastModifiedTime")) or _NEVER
     return Run(
         job=name,
         kind=_find_kind(name, environment),
@@ -118,22 +120,23 @@ def recognise_run(job: Mapping[str, Any]) -> Run | NoRun:
         status=str(job["ProcessingJobStatus"]),
         message=join_message(str(job.get("ExitMessage") or ""), str(job.get("FailureReason") or "")),
         report_uri=report_uri,
-        ended_at=_read_time(job.get("ProcessingEndTime") or job.get("LastModifiedTime"))
-        or datetime.min.replace(tzinfo=UTC),
+        ended_at=ended_at,
         start=_read_time(environment.get("start_time")),
         end=_read_time(environment.get("end_time")),
-        due=_read_due(name),
+        due=_read_due(name, ended_at),
         merge=bool(_MERGE.match(name)),
         sharded=_is_sharded(job),
     )
 
 
-def _read_due(job: str) -> datetime | None:
+def _read_due(job: str, ended_at: datetime) -> datetime | None:
+    """When SageMaker's name of a job says that it was due; no job was due after its own end."""
     match = _DUE.match(job)
     try:
-        return datetime.strptime(match[1], "%Y%m%d%H%M").replace(tzinfo=UTC) if match else None
+        due = datetime.strptime(match[1], "%Y%m%d%H%M").replace(tzinfo=UTC) if match else None
     except ValueError:
         return None
+    return due if due is not None and due <= ended_at else None
 
 
 def _is_sharded(job: Mapping[str, Any]) -> bool:
