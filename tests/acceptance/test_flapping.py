@@ -83,6 +83,20 @@ def test_the_end_of_a_summary_waits_for_a_channel_that_is_down(tell):
     story.ends("20h")
 
 
+def test_the_summary_of_what_is_told_anew_is_ended(tell):
+    """It stayed, and has a page of its own: the summary's would stay open for ever."""
+    story = tell(PAGED)
+    for number in range(4):
+        story.at(f"{number * 10}m").raises("stop")
+        story.at(f"{number * 10 + 5}m").clears("stop") if number < 3 else None
+    story.at("8h").clears("stop")
+    story.play_only("20h")
+    pages = [json.loads(one.text) for one in story.ears.heard][6:]
+    told = [(one["event_action"], one["dedup_key"].endswith("-digest")) for one in pages]
+    assert told == [("trigger", True), ("trigger", False), ("resolve", True), ("resolve", False)]
+    assert story.world.alerts.list_due() == []
+
+
 def test_what_stays_open_is_told_even_if_it_flapped_before(tell):
     story = tell(BUDGET)
     for number in range(4):

@@ -221,8 +221,10 @@ def _is_unheard(member: Member, ledger: Ledger, now: datetime, digest: timedelta
 
 
 def _find_ended_summary(members: Sequence[Member]) -> list[Member]:
-    """All that was summed up, once it is over; nothing before."""
+    """All that was summed up, once it is over; nothing before. Of what was told anew since, its own message tells."""
     summed = [one for one in members if one.told == "digested"]
+    if not summed:
+        return [one for one in members if one.over] or list(members)
     return summed if all(one.over for one in summed) else []
 
 

@@ -18,7 +18,8 @@ _FACT_LIMIT = 2000
 def render_pagerduty(announcement: Announcement, dedup_key: str) -> dict[str, Any]:
     """The event without its routing key, which is a secret: trigger, acknowledge or resolve."""
     incident, content = announcement.incident, build_content(announcement)
-    over = content.state == "RESOLVED"
+    # The end of a summary may show what has a message of its own by now, and goes on.
+    over = announcement.kind is Kind.RESOLVED or content.state == "RESOLVED"
     # PagerDuty drops an acknowledge of what was never triggered: a first word is a trigger, whoever looks after it.
     # So is word that it got worse: only a trigger raises the severity that PagerDuty shows and pages by.
     begins = announcement.kind in {Kind.FIRING, Kind.WORSENED}
