@@ -62,6 +62,23 @@ def claim(story):
     story.world.alerts.save_ledger(msgspec.structs.replace(ledger, claimed_until=until))
 
 
+def test_an_end_has_a_letter_of_its_own_where_that_of_a_word_before_it_was_purged(tell):
+    """PagerDuty would stay open for ever: nobody has a letter of it, and no alarm rings."""
+    paged = MONITORS.replace("mail: {}", "mail: {}, pagerduty: {key: 'secret:sagewatch/pagerduty'}")
+    story = tell(paged)
+    story.at("0s").raises("stop")
+    story.at("20m").refuses("on-call/pagerduty", "HTTP 400", back="40m")
+    story.at("21m").acknowledges("stop", by="ada")
+    story.at("22m").does(lambda told: told.wakeups.dead.clear())
+    story.at("25m").clears("stop")
+    story.play_only("30m")
+    assert list_letters(story) == [story.find("stop")]
+    story.at("1h").does(redrive)
+    story.play_only("2h")
+    assert [one.kind for one in story.ears.heard if "pagerduty" in one.target] == ["trigger", "resolve"]
+    assert not list_letters(story)
+
+
 def test_a_refused_end_keeps_no_newcomer_of_its_group_from_the_receiver(tell):
     story = tell()
     story.at("0s").raises("stop")

@@ -114,7 +114,8 @@ class Refusal(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+# What an older version stored as "refused" was another thing: the content of one message.
+class Ledger(msgspec.Struct, frozen=True, kw_only=True, rename={"refused": "refused_of"}):
     """The one message that a group has at a receiver's channel.
 
     Attributes
@@ -148,7 +149,9 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         (``get_refusal_key``).
     refused
         Whom that was about, and has not heard of since: whether there is a dead letter of its own. Each letter brings
-        all of the group, so it is kept once, whatever else is refused.
+        all of the group, so it is kept once for all words before the end, and once for the end.
+    ended
+        Those of them whose end was refused. A letter of before may have been purged; an end is owed all the same.
     members
         Incidents that were stored with the group when it was last told of, over or not.
     """
@@ -172,6 +175,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     retry_at: datetime | None = None
     refusals: dict[str, Refusal] = {}
     refused: dict[str, bool] = {}
+    ended: tuple[str, ...] = ()
     members: int = 0
     version: int = 0
 
@@ -271,12 +275,33 @@ def note_refusal(
     )
     refusals = dict([*others[1 - REFUSALS_KEPT :], (key, Refusal(send.content, at))])
     refused = {**dict.fromkeys(concerned, False), **ledger.refused, **dict.fromkeys(letters, True)}
-    return msgspec.structs.replace(ledger, refusals=refusals, refused=refused)
+    over = concerned if send.kind is Kind.RESOLVED else ()
+    ended = tuple(dict.fromkeys((*ledger.ended, *over)))
+    return msgspec.structs.replace(ledger, refusals=refusals, refused=refused, ended=ended)
 
 
-def forget_refused(ledger: Ledger, heard: Collection[str]) -> dict[str, bool]:
-    """Who is still refused after the receiver heard of some: those with a dead letter that is still to be sent again."""
-    return {name: True for name, kept in ledger.refused.items() if kept and name not in heard}
+def list_without_letter(ledger: Ledger, send: Send, concerned: Sequence[str]) -> list[str]:
+    """Of whom no letter was kept that stands for this message: one of before its end does not stand for an end."""
+    if send.kind is Kind.RESOLVED:
+        return [name for name in concerned if name not in ledger.ended]
+    return [name for name in concerned if name not in ledger.refused]
+
+
+def forget_refused(ledger: Ledger, names: Collection[str], *, kept: bool = False) -> Ledger:
+    """The ledger without what was refused of some.
+
+    Parameters
+    ----------
+    kept
+        Of the others only those stay that have a dead letter, which is still to be sent again.
+    """
+    refused = {
+        name: has_letter
+        for name, has_letter in ledger.refused.items()
+        if name not in names and (has_letter or not kept)
+    }
+    ended = tuple(name for name in ledger.ended if name in refused)
+    return msgspec.structs.replace(ledger, refused=refused, ended=ended)
 
 
 def is_current(member: Member, ledger: Ledger) -> bool:

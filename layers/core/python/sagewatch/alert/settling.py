@@ -39,8 +39,8 @@ def settle(
         attempts=0,
         retry_at=None,
         refusals={},
-        refused=forget_refused(ledger, send.shows),
     )
+    ledger = forget_refused(ledger, send.shows, kept=True)
     if send.kind is Kind.DIGEST:
         summed = msgspec.structs.replace(ledger, digested_at=now, digest_open=True)
         return summed, _note_told(members, send, "digested", now, 0, None)
@@ -96,8 +96,7 @@ def settle_spare(ledger: Ledger, members: Iterable[Member], spare: Spare) -> tup
         for one in members
         if one.incident_id in spare.incidents
     ]
-    refused = {name: kept for name, kept in ledger.refused.items() if name not in spare.incidents}
-    return msgspec.structs.replace(ledger, perhaps=left, refused=refused), spared
+    return forget_refused(msgspec.structs.replace(ledger, perhaps=left), spare.incidents), spared
 
 
 def _note_told(

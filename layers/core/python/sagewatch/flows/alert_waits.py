@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from sagewatch.alert.ledger import note_refusal
+from sagewatch.alert.ledger import forget_refused, list_without_letter, note_refusal
 from sagewatch.alert.outbox import Hold, Ledger, Send
 from sagewatch.alert.settling import build_wait
 from sagewatch.alert_state import Group
@@ -92,7 +92,7 @@ def keep_failure(
 def _give_up(incident: Incident, free: Ledger, send: Send, entry: Entry, why: str, world: World) -> None:
     """A line in the trail for each incident that the message was to tell of, and a dead letter for who has none yet."""
     concerned = send.about or send.tells or send.shows[:1]
-    news = [name for name in concerned if name not in free.refused]
+    news = list_without_letter(free, send, concerned)
     wanted = news[:LETTERS_AT_MOST]
     if not wanted and not any(free.refused.values()):
         wanted = list(concerned[:1])  # no letter of the group is left that would bring this, too
@@ -125,11 +125,11 @@ def forget_refusals(incident: Incident, group: str, receiver: str, world: World)
         ledger = world.alerts.load_ledger(group, receiver)
         if ledger.claimed_until is not None and world.now() < ledger.claimed_until:
             raise RetryError("being_sent_by_another")
-        refused = {name: kept for name, kept in ledger.refused.items() if name != incident.incident_id}
-        if not ledger.refusals and refused == ledger.refused:
+        after = forget_refused(msgspec.structs.replace(ledger, refusals={}), [incident.incident_id])
+        if after == ledger:
             return
         with contextlib.suppress(ConflictError):
-            world.alerts.save_ledger(msgspec.structs.replace(ledger, refusals={}, refused=refused))
+            world.alerts.save_ledger(after)
             return
     raise ConflictError("ledger_was_changed")
 
