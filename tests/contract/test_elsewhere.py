@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import boto3
+import botocore.session
 import pytest
 
 from sagewatch.aws.elsewhere import SageMakerElsewhere, name_reader
@@ -54,9 +55,14 @@ def test_a_job_that_is_not_there_is_none(theirs):
 
 def test_the_client_of_a_place_is_made_once(theirs, monkeypatch):
     made = []
-    client = boto3.Session.client
-    monkeypatch.setattr(boto3.Session, "client", lambda self, name, **more: made.append(name) or client(self, name, **more))  # fmt: skip
+    make = botocore.session.Session.create_client
+    monkeypatch.setattr(
+        botocore.session.Session,
+        "create_client",
+        lambda self, name, *args, **more: made.append(name) or make(self, name, *args, **more),
+    )
     elsewhere = SageMakerElsewhere(READER)
     for _ in range(3):
         elsewhere.describe_job_at(THERE, "nobody")
-    assert made == ["sagemaker"]
+    # One to assume the role with, one to ask.
+    assert made == ["sagemaker", "sts"]
