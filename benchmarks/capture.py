@@ -1,6 +1,6 @@
 """How fast capture files are read: ratios to what the sample does, and to the byte floor.
 
-Run: ``python benchmarks/capture.py [--quick]``. Every way reads the same file from the page cache, in turns, and
+Run: ``make bench FILES=benchmarks/capture.py [BENCH=--quick]``. Every way reads the same file from the page cache, in turns, and
 the best of several turns counts. The sample's way is ``json.loads`` of each line and again of its output.
 """
 

@@ -1,6 +1,6 @@
 """How long each function imports, from the layer and its own package alone, as on a cold start.
 
-Run: ``python benchmarks/cold_start.py [--quick]``. CPU seconds of an isolated interpreter, best of several; the bare
+Run: ``make bench FILES=benchmarks/cold_start.py [BENCH=--quick]``. CPU seconds of an isolated interpreter, best of several; the bare
 interpreter's own are taken off. Lambda's python3.13 is used where it is found, else this interpreter. Peak memory is
 the whole process's after the import: what a function has left for its work is its memorySize less that.
 """

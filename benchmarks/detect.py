@@ -1,6 +1,6 @@
 """How soon the detectors speak, how seldom they are wrong, and what a prediction costs.
 
-Run: ``python benchmarks/detect.py [--quick]``. Everything is drawn from the seed below. Delays are in predictions,
+Run: ``make bench FILES=benchmarks/detect.py [BENCH=--quick]``. Everything is drawn from the seed below. Delays are in predictions,
 from the change to the alarm, beside the bound log(A) / KL that no detector with one false alarm in A can beat
 on average. False alarms are counted on clean traffic until each run's first one (or the cap of a run, which
 counts as no alarm: the figures are then lower bounds).

@@ -1,6 +1,6 @@
 """How fast a prediction is explained and recorded, as ratios within one run.
 
-Run: ``python benchmarks/explain.py [--quick]``. Needs torch and smdebug. One thread. Compared with: the notebook's loop
+Run: ``make bench FILES=benchmarks/explain.py [BENCH=--quick]``. Needs torch and smdebug. One thread. Compared with: the notebook's loop
 (scipy.ndimage.zoom on each channel), smdebug's reader, forward plus backward without a hook, smdebug's save-all hook.
 """
 

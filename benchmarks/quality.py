@@ -1,6 +1,6 @@
 """How fast data sets are profiled, in how much memory, and whose verdicts are right.
 
-Run: ``python benchmarks/quality.py [--quick] [--real DIR]``. Ways of reading take turns on the same file from the
+Run: ``make bench FILES=benchmarks/quality.py [BENCH=--quick]``. Ways of reading take turns on the same file from the
 page cache, and the best of several turns counts; ratios are of CPU seconds, for two processes of wall seconds.
 With ``--real``, a folder of AWS's own reports, the columns that a sketch holds whole are rebuilt and compared.
 """
