@@ -16,8 +16,9 @@ from sagewatch.evidence.index_page import build_index
 from sagewatch.evidence.markup import UnsafeUrlError, tag
 from sagewatch.evidence.model import BrokenConstraint, IndexRow
 from sagewatch.evidence.page import build_page
-from sagewatch.evidence.redaction import REDACTED, WITHHELD, redact_text
+from sagewatch.evidence.redaction import WITHHELD, redact_text
 from sagewatch.evidence.runbooks import collect_runbooks, load_runbooks
+from sagewatch.evidence.sensitive_names import REDACTED
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.incident.describe import KINDS
 from sagewatch.incident.model import Entry

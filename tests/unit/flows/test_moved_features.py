@@ -8,7 +8,7 @@ import re
 import pytest
 
 from sagewatch.entry import handle
-from sagewatch.evidence.redaction import REDACTED
+from sagewatch.evidence.sensitive_names import REDACTED
 from sagewatch.flows.evidence import build_page_key
 from sagewatch.flows.feature_extremes import load_extremes, read_value
 from sagewatch.flows.incident_page import write_page

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any, Final
 
-from sagewatch.evidence.redaction import MOST_DEPTH, SensitiveNames
+from sagewatch.evidence.redaction import MOST_DEPTH
+from sagewatch.evidence.sensitive_names import SensitiveNames
 
 _COLUMN: Final = ("name", "feature_name")
 _NAMING: Final = (*_COLUMN, "facet", "label")

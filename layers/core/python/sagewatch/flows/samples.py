@@ -11,7 +11,8 @@ import msgspec
 from sagewatch.capture import Segment, pick_lines, read_record
 from sagewatch.errors import RejectedInputError
 from sagewatch.evidence.model import SampleInput
-from sagewatch.evidence.redaction import EVERYTHING, WITHHELD, redact_text
+from sagewatch.evidence.redaction import WITHHELD, redact_text
+from sagewatch.evidence.sensitive_names import EVERYTHING
 from sagewatch.finding import SAMPLES_ON_PAGE, Finding, Sample
 from sagewatch.observability import get_logger
 from sagewatch.world import World
