@@ -15,19 +15,8 @@ _SHORTEST_SINGULAR: Final = 3
 _NO_NAMES: Final = (
     frozenset({"value", "values", "data", "v", "val", "element", "row", "cell", "text", "bytes", "tensor"})
     | {"int", "integer", "float", "double", "number", "bool", "boolean", "str", "string", "array"}
-    | {
-        "feature",
-        "features",
-        "field",
-        "fields",
-        "column",
-        "columns",
-        "col",
-        "cols",
-        "attribute",
-        "attr",
-        "var",
-    }
+    | {"feature", "features", "field", "fields", "column", "columns", "col", "cols"}
+    | {"attribute", "attr", "var"}
     | {"input", "inputs", "instance", "instances", "item", "items", "record", "records", "sample", "samples"}
     | {"request", "body", "payload", "content", "raw", "csv", "line", "message", "prompt"}
 )

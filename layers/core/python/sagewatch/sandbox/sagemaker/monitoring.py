@@ -1,8 +1,6 @@
-"""Monitoring schedules: CreateMonitoringSchedule and its like, their executions, and the clock that fires them.
+"""Monitoring schedules: CreateMonitoringSchedule and its like, and the clock that fires them.
 
-A run begins by cron, its hours shortened by the speed-up, or by `fire`. A window without captures ends it there:
-its execution Failed, no job is made, no event is sent, as in AWS. Where ground truth is needed, a job joins it with the
-captures first, and the analysis begins when that has completed.
+A run begins by cron, its hours shortened by the speed-up, or by `fire`.
 """
 
 from __future__ import annotations
@@ -10,19 +8,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sagewatch.monitoring.window import Span
 from sagewatch.sandbox.sagemaker.listing import build_page
 from sagewatch.sandbox.sagemaker.monitoring_clock import DAILY, NOW, next_run, parse_offset, parse_period
-from sagewatch.sandbox.sagemaker.monitoring_definitions import DefinitionOperations, to_inline
-from sagewatch.sandbox.sagemaker.monitoring_kinds import DEFAULT_KIND, KINDS, MonitorKind, read_input
-from sagewatch.sandbox.sagemaker.monitoring_records import NO_DATA, ExecutionRecord, ScheduleRecord
-from sagewatch.sandbox.sagemaker.monitoring_run import CLARIFY, PlannedRun, build_merge_request, build_request
-from sagewatch.sandbox.sagemaker.monitoring_sources import NO_TRUTH, Sources
+from sagewatch.sandbox.sagemaker.monitoring_definitions import DefinitionOperations
+from sagewatch.sandbox.sagemaker.monitoring_executions import ExecutionOperations
+from sagewatch.sandbox.sagemaker.monitoring_kinds import read_input, read_kind
+from sagewatch.sandbox.sagemaker.monitoring_records import ScheduleRecord
+from sagewatch.sandbox.sagemaker.monitoring_run import CLARIFY
+from sagewatch.sandbox.sagemaker.monitoring_sources import Sources
 from sagewatch.sandbox.sagemaker.protocol import ApiError, only_members, refused
 
 if TYPE_CHECKING:
@@ -30,14 +26,14 @@ if TYPE_CHECKING:
 
     from sagewatch.sandbox.sagemaker.capture_writer import CaptureWriter
     from sagewatch.sandbox.sagemaker.processing import ProcessingOperations
-    from sagewatch.sandbox.sagemaker.store import JobRecord, Store
+    from sagewatch.sandbox.sagemaker.store import Store
 
 LOG = logging.getLogger(__name__)
 LOOK_SECONDS = 0.2
 
 
 class MonitoringOperations:
-    """Schedules, their executions and the thread that fires them.
+    """Schedules, and the thread that fires them.
 
     Parameters
     ----------
@@ -56,10 +52,10 @@ class MonitoringOperations:
         self._sources = Sources(store, s3)
         self._speed_up = speed_up
         self._schedules: dict[str, ScheduleRecord] = {}
-        self._history: list[ExecutionRecord] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch_the_clock, name="monitoring", daemon=True)
         self._definitions = DefinitionOperations(store, self._list_users)
+        self._executions = ExecutionOperations(store, jobs, self._definitions, self._sources)
         self.operations: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "CreateMonitoringSchedule": self.create,
             "DescribeMonitoringSchedule": self.describe,
@@ -68,8 +64,8 @@ class MonitoringOperations:
             "StopMonitoringSchedule": self.stop_schedule,
             "DeleteMonitoringSchedule": self.delete,
             "ListMonitoringSchedules": self.list_schedules,
-            "ListMonitoringExecutions": self.list_executions,
             **self._definitions.operations,
+            **self._executions.operations,
         }
 
     def start(self) -> None:
@@ -157,26 +153,6 @@ class MonitoringOperations:
             status_key="MonitoringScheduleStatus",
         )
 
-    def list_executions(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """What became of the runs."""
-        summaries = [record.summarise() for record in self._history]
-        for key in ("MonitoringScheduleName", "EndpointName"):
-            summaries = [one for one in summaries if request.get(key) in {None, one.get(key)}]
-        for key in ("ScheduledTime", "CreationTime", "LastModifiedTime"):
-            before, after = request.get(f"{key}Before"), request.get(f"{key}After")
-            summaries = [
-                one
-                for one in summaries
-                if (before is None or one[key] < before) and (after is None or one[key] > after)
-            ]
-        return build_page(
-            request,
-            summaries,
-            answer_key="MonitoringExecutionSummaries",
-            name_key="MonitoringScheduleName",
-            status_key="MonitoringExecutionStatus",
-        )
-
     def fire(self, name: str, start: datetime | None = None, end: datetime | None = None) -> dict[str, Any]:
         """Run a schedule now, as its clock would; what ListMonitoringExecutions will say of it.
 
@@ -193,92 +169,12 @@ class MonitoringOperations:
         with self._store.lock:
             record = self.schedule(name)
             now = datetime.now(tz=UTC)  # noqa: TID251  an edge
-            span = self._choose_span(record, start, end, now)
             # AWS waits up to twenty minutes for captures that come late; here they are simply written.
             if record.endpoint:
                 self._captures.flush(record.endpoint)
-            execution = self._run(record, span, now)
-            record.executions.append(execution)
-            self._history.append(execution)
+            execution = self._executions.begin(record, start, end, now)
             record.due_from = now
             return execution.summarise()
-
-    def _run(self, record: ScheduleRecord, span: Span, now: datetime) -> ExecutionRecord:
-        moment = now.timestamp()
-        kind, inline = self._read_kind(record.config), self._read_inline(record.config)
-        execution = ExecutionRecord(
-            schedule=record.name,
-            endpoint=record.endpoint,
-            scheduled=now.replace(microsecond=0),
-            created=moment,
-            modified=moment,
-            window_end=span.end,
-            definition_name=record.config.get("MonitoringJobDefinitionName"),
-            monitoring_type=kind.name,
-        )
-        source = read_input(inline)
-        span = _shift(span, source.given)
-        capture_uri, folders = self._sources.list_data(source, span)
-        if not folders:
-            execution.failure_reason = NO_DATA
-            LOG.info("execution_without_data schedule=%s", record.name)
-            return execution
-        job_name = f"{kind.job}-{now:%Y%m%d%H%M}-{uuid.uuid4().hex[:24]}"  # noqa: TID251  an edge
-        planned = PlannedRun(record.name, job_name, kind, inline, span, capture_uri, folders)
-        if kind.needs_truth:
-            self._begin_merge(execution, planned, record.arn)
-        else:
-            execution.job = self._begin(build_request(planned), record.arn)
-        return execution
-
-    def _begin_merge(self, execution: ExecutionRecord, planned: PlannedRun, arn: str) -> None:
-        uri = str(planned.inline["GroundTruthS3Uri"]).rstrip("/")
-        truth = self._sources.find_truth(uri, planned.span)
-        if not truth:
-            execution.failure_reason = NO_TRUTH.format(uri=f"{uri}/{planned.span.start:%Y/%m/%d/%H}")
-            LOG.info("execution_without_ground_truth schedule=%s", planned.schedule)
-            return
-        execution.job = self._begin(build_merge_request(planned, truth), arn)
-        execution.then = planned
-
-    def _begin(self, request: dict[str, Any], arn: str) -> JobRecord:
-        self._jobs.create(request, schedule_arn=arn)
-        return self._store.jobs[request["ProcessingJobName"]]
-
-    def _go_on(self) -> None:
-        """Begin the analyses whose captures have been joined with ground truth."""
-        for execution in self._history:
-            planned, job = execution.then, execution.job
-            if planned is None or job is None or job.status in {"InProgress", "Stopping"}:
-                continue
-            execution.then = None
-            if job.status == "Completed":
-                joined = self._sources.keep_filled(planned.joined_uri, planned.folders)
-                arn = self._store.arn("monitoring-schedule", planned.schedule)
-                execution.job = self._begin(build_request(replace(planned, folders=joined)), arn)
-
-    def _choose_span(
-        self, record: ScheduleRecord, start: datetime | None, end: datetime | None, now: datetime
-    ) -> Span:
-        config = record.config.get("ScheduleConfig", {})
-        until = end or now.replace(microsecond=0)
-        period = parse_period(record.expression or DAILY)
-        if period is None and start is None:
-            offsets = [parse_offset(config[f"DataAnalysis{side}Time"]) for side in ("Start", "End")]
-            return Span(until + offsets[0], until + offsets[1])
-        if start is None:
-            ends = [one.window_end for one in record.executions]
-            start = ends[-1] if ends else until - (period or timedelta(hours=1))
-        return Span(start, until)
-
-    def _read_kind(self, config: Mapping[str, Any]) -> MonitorKind:
-        return KINDS[config.get("MonitoringType", DEFAULT_KIND)]
-
-    def _read_inline(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        if "MonitoringJobDefinition" in config:
-            return dict(config["MonitoringJobDefinition"])
-        kind = self._read_kind(config)
-        return to_inline(kind, self._definitions.definition(kind, config["MonitoringJobDefinitionName"]))
 
     def _check_config(self, config: Mapping[str, Any]) -> str:
         """The endpoint that is watched, empty for a batch transform; or the error of a config that SageMaker would refuse."""
@@ -289,7 +185,7 @@ class MonitoringOperations:
             for side in ("Start", "End"):
                 parse_offset(schedule.get(f"DataAnalysis{side}Time", ""))
         parse_period(schedule.get("ScheduleExpression", DAILY))
-        inline, kind = self._read_inline(config), self._read_kind(config)
+        inline, kind = self._definitions.read_inline(config), read_kind(config)
         source = read_input(inline)
         if source.endpoint:
             self._sources.find_captures(source.endpoint)
@@ -311,13 +207,13 @@ class MonitoringOperations:
             record.name
             for record in self._schedules.values()
             if record.config.get("MonitoringJobDefinitionName") == definition
-            and self._read_kind(record.config).name == kind
+            and read_kind(record.config).name == kind
         ]
 
     def _watch_the_clock(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
             with self._store.lock:
-                self._go_on()
+                self._executions.go_on()
                 due = [record.name for record in self._schedules.values() if self._is_due(record)]
             for name in due:
                 try:
@@ -334,12 +230,6 @@ class MonitoringOperations:
             return first
         due = next_run(record.due_from, period, self._speed_up)
         return datetime.now(tz=UTC) >= due  # noqa: TID251  an edge
-
-
-def _shift(span: Span, given: Mapping[str, Any]) -> Span:
-    """The window moved by the input's offsets, for labels that come late."""
-    start, end = (parse_offset(given.get(f"{side}TimeOffset") or "PT0H") for side in ("Start", "End"))
-    return Span(span.start + start, span.end + end)
 
 
 def only_members_of_summary(described: Mapping[str, Any]) -> dict[str, Any]:

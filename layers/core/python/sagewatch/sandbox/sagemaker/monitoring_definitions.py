@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from sagewatch.sandbox.sagemaker.listing import build_page
-from sagewatch.sandbox.sagemaker.monitoring_kinds import KINDS, MonitorKind, read_input
+from sagewatch.sandbox.sagemaker.monitoring_kinds import KINDS, MonitorKind, read_input, read_kind
 from sagewatch.sandbox.sagemaker.protocol import ApiError, only_members, refused
 
 if TYPE_CHECKING:
@@ -81,6 +81,13 @@ class DefinitionOperations:
         if found is None:
             raise ApiError("ResourceNotFound", f"Could not find job definition {name}.")
         return found
+
+    def read_inline(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """What a schedule runs, in the words of an inline definition, wherever it is written."""
+        if "MonitoringJobDefinition" in config:
+            return dict(config["MonitoringJobDefinition"])
+        kind = read_kind(config)
+        return to_inline(kind, self.definition(kind, config["MonitoringJobDefinitionName"]))
 
     def describe(self, kind: MonitorKind, request: Mapping[str, Any]) -> dict[str, Any]:
         """What was written down."""

@@ -62,6 +62,11 @@ KINDS: Final = {
 }
 
 
+def read_kind(config: Mapping[str, Any]) -> MonitorKind:
+    """What a schedule's config monitors."""
+    return KINDS[config.get("MonitoringType", DEFAULT_KIND)]
+
+
 @dataclass(frozen=True, slots=True)
 class MonitoredInput:
     """What a monitor looks at: an endpoint's captures, or a batch transform's.
