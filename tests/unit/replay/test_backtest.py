@@ -363,7 +363,7 @@ def test_the_page_says_of_what_it_is_how_it_was_made_and_on_what_its_figures_res
     assert CliRunner().invoke(cli, arguments).exit_code == 0
     text = page.read_text()
     assert f"sagewatch backtest {folder / 'attacked'} --config {config}" in text
-    assert "if the rest was clean" in text
+    assert "if all of it was clean" in text
     # A file's name as a heading has the whole width.
     assert re.search(
         r'<section[^>]* class="wide"[^>]*><div class="aside"><h2[^>]*><bdi>monitors\.yml</bdi>', text

@@ -169,12 +169,12 @@ def load_captures(captures: Path, monitors: Path, prefix: str) -> Recording:
 
 def _show(run: Backtest, *, injected: bool) -> None:
     from sagewatch.incident.amounts import format_duration, format_time
-    from sagewatch.replay.backtest import tell_attack, tell_false_alarms
+    from sagewatch.replay.backtest import tell_assumption, tell_attack, tell_false_alarms
     from sagewatch.replay.outcome import tell_missing
 
     say(
         f"{run.config}: {run.alerts} {'alert' if run.alerts == 1 else 'alerts'} in {run.predictions:,} predictions, "
-        f"{' '.join(tell_false_alarms(run))} if the rest was clean"
+        f"{' '.join(tell_false_alarms(run))} {tell_assumption(run)}"
     )
     if run.missing:
         say(f"  {tell_missing(run.missing)}: nothing is said of what they held")

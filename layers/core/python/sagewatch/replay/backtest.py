@@ -223,6 +223,11 @@ def tell_false_alarms(run: Backtest) -> tuple[str, str]:
     return str(run.false_alarms), "false alarm" if run.false_alarms == 1 else "false alarms"
 
 
+def tell_assumption(run: Backtest) -> str:
+    """On what it rests that those alarms are false: nobody but the owner knows what the traffic was."""
+    return "if the rest was clean" if run.attacked else "if all of it was clean"
+
+
 def tell_attack(run: Backtest) -> str:
     """What becomes of the injected attack where somebody is not told of it; empty where everybody is."""
     if not run.attacked:

@@ -9,7 +9,7 @@ from sagewatch.evidence.axis import Axis, build_axis, draw_axis
 from sagewatch.evidence.document import build_document
 from sagewatch.evidence.markup import Markup, foreign, tag
 from sagewatch.incident.amounts import clean_text, format_duration, format_time
-from sagewatch.replay.backtest import Backtest, Found, tell_attack, tell_false_alarms
+from sagewatch.replay.backtest import Backtest, Found, tell_assumption, tell_attack, tell_false_alarms
 from sagewatch.replay.outcome import tell_missing
 
 _LANE = 50
@@ -34,7 +34,7 @@ def build_backtest_page(runs: Sequence[Backtest], differences: Sequence[str], co
             tag("h1", foreign(sends, 300)),
             tag(
                 "p",
-                f"On {first.predictions:,} predictions of {lasted}. False alarms are such if the rest was clean.",
+                f"On {first.predictions:,} predictions of {lasted}. False alarms are such {tell_assumption(first)}.",
                 class_="lede",
             ),
             tag("p", foreign(f"{tell_missing(first.missing)}.", 900)) if first.missing else None,
