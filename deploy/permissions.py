@@ -21,6 +21,7 @@ REASONS = {
     "WriteItsLog": "its own log group, and no other",
     "Trace": "X-Ray knows no resources",
     "UseTheKey": "only where `kmsKeyArn` is given: read and write what that key encrypts",
+    "ReadWithTheKey": "only where `kmsKeyArn` is given: a secret may be under it; nothing is written",
     "UseTheCapturesKey": "only where `captureKmsKeyArn` is given: the key of an existing capture bucket",
     "ReadCaptures": "the predictions to count; below the capture prefix only",
     "MissCaptures": 'without it S3 answers "forbidden" for an object that is merely gone',

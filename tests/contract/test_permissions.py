@@ -71,8 +71,10 @@ def role_of(of_type):
 
 def needed_by(name):
     """All that the function's flow comes down to, and what Lambda does for the function."""
-    # Slack calls slack_action itself: it drains no queue.
-    beside = set() if name == "slack_action" else set(DRAINING)
+    if name == "slack_action":
+        # Slack calls it itself: it drains no queue, and keeps nothing that a key would encrypt.
+        return derive_actions(name) | RUNTIME - {"kms:GenerateDataKey"}
+    beside = set(DRAINING)
     if name in STARTS_JOBS:
         # Of a job's volumes with a key: its caller's right, as of an endpoint's.
         beside |= BESIDE_CREATING | {"kms:CreateGrant"}
