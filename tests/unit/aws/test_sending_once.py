@@ -12,11 +12,12 @@ from sagewatch.aws.sns import SnsMail
 from sagewatch.errors import DeliveryError, RetryError
 from tests.unit.aws.test_http import serve
 
+SENDER = "a@b.example"
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:alerts"
 SENDS = {
     "mail": lambda: SnsMail(TOPIC).publish_mail("s", "b"),
     "chat": lambda: SnsMail(TOPIC, TOPIC).publish_chat({"version": "1.0"}),
-    "letter": lambda: SesLetters().send_letter("a/html_mail", "a@b.example", ["c@d.example"], b"x"),
+    "letter": lambda: SesLetters().send_letter("a/html_mail", SENDER, ["c@d.example"], b"x"),
 }
 
 
@@ -37,14 +38,21 @@ def aws_that(*answers):
         handler.end_headers()
         handler.wfile.write(body)
 
-    with serve(answer) as (port, seen), pytest.MonkeyPatch.context() as patch:
+    with serve(answer) as (port, seen), aws_at(port):
+        yield seen
+
+
+@contextmanager
+def aws_at(port):
+    """SNS and SES are the server at the port."""
+    with pytest.MonkeyPatch.context() as patch:
         for name in ("AWS_ENDPOINT_URL_SNS", "AWS_ENDPOINT_URL_SESV2"):
             patch.setenv(name, f"http://127.0.0.1:{port}")
         patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
         client.build_client.cache_clear()
-        yield seen
+        yield
         client.build_client.cache_clear()
 
 

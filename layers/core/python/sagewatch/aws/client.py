@@ -113,6 +113,9 @@ def sorting_errors() -> Iterator[None]:
         # botocore's ConnectionError is of what never got through: no address, no connection, no TLS, no proxy.
         taken = not isinstance(error, ConnectionError)
         raise RetryError(type(error).__name__, perhaps_taken=taken) from error
+    except TimeoutError as error:
+        # Ours: nobody waited for the rest of the answer.
+        raise RetryError("TimeoutError", perhaps_taken=True) from error
     except ResponseParserError as error:
         # Answered, by a proxy perhaps, in no language of AWS.
         raise RetryError("unreadable_answer", perhaps_taken=True) from error

@@ -6,6 +6,7 @@ import http.client
 import json
 import re
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -13,27 +14,18 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from sagewatch.alert.webhook import sign
+from sagewatch.aws.deadline import CALL_SECONDS, Deadline
 from sagewatch.errors import DeliveryError
 from sagewatch.monitors.receivers import Receiver
 
 TIMEOUT_SECONDS = 5
-"""A channel that takes longer is tried again later: the function has others to tell."""
+"""A channel that is silent for longer is tried again later: the function has others to tell."""
 _TIMED_OUT = 408
 _HEALING = frozenset({_TIMED_OUT, 425, 429})
 """What of 4xx another try may mend: request timeout, too early, too many."""
+_REDIRECTS = range(300, 400)
 _SERVER_ERRORS = 500
 _SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
-
-
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    """A redirected POST arrives as a GET without its body, and with our signature: it is an answer like any other."""
-
-    def redirect_request(self, *_: Any) -> None:
-        """Not followed: the answer becomes an ``HTTPError``."""
-
-
-OPENER = urllib.request.build_opener(_NoRedirects)
-"""Opens what a POST goes to."""
 
 
 def read_retry_after(header: str | None, date: str | None = None) -> float | None:
@@ -75,12 +67,43 @@ def may_be_done(status: int) -> bool:
     return status == _TIMED_OUT or status >= _SERVER_ERRORS
 
 
+def describe_redirect(status: int, location: str | None) -> str:
+    """Why nothing more was sent where a redirect leads; empty for what is none. The host alone: a path may be a secret.
+
+    Examples
+    --------
+    >>> describe_redirect(307, "https://hooks.example/T0/B0/SECRET")
+    'HTTP 307: sends on to hooks.example, and a secret goes to no other address: give the receiver its new one'
+    """
+    if status not in _REDIRECTS:
+        return ""
+    try:
+        host = urllib.parse.urlsplit(location or "").hostname
+    except ValueError:
+        host = None
+    return (
+        f"HTTP {status}: sends on to {host or 'another path'}, and a secret goes to no other address: "
+        "give the receiver its new one"
+    )
+
+
 def _read_answer(error: urllib.error.HTTPError) -> str:
     """The first words of a refusal, or nothing where the other side hung up in the middle of them."""
     try:
         return error.read(300).decode(errors="replace")
     except (OSError, http.client.HTTPException):
         return ""
+
+
+def _build_refusal(target: str, error: urllib.error.HTTPError) -> DeliveryError:
+    return DeliveryError(
+        target,
+        describe_redirect(error.code, error.headers.get("Location"))
+        or f"HTTP {error.code}: {_read_answer(error)}",
+        recoverable=may_heal(error.code),
+        after_seconds=read_retry_after(error.headers.get("Retry-After"), error.headers.get("Date")),
+        perhaps_taken=may_be_done(error.code),
+    )
 
 
 class HttpHooks:
@@ -92,11 +115,19 @@ class HttpHooks:
         The receivers of monitors.yml by name.
     get_secret
         Where keys and secret addresses come from.
+    seconds
+        What one post may take.
     """
 
-    def __init__(self, receivers: Mapping[str, Receiver], get_secret: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        receivers: Mapping[str, Receiver],
+        get_secret: Callable[[str], str],
+        seconds: float = CALL_SECONDS,
+    ) -> None:
         self._receivers = receivers
         self._get_secret = get_secret
+        self._seconds = seconds
 
     def post_hook(self, target: str, body: Mapping[str, Any], at: datetime) -> None:
         """Post; what the other side refuses is a ``DeliveryError`` that says whether it can heal."""
@@ -105,19 +136,14 @@ class HttpHooks:
             raise DeliveryError(target, "address_is_no_url", recoverable=False)
         try:
             request = urllib.request.Request(url, data=sent, headers=headers, method="POST")  # noqa: S310 (checked)
-            with OPENER.open(request, timeout=TIMEOUT_SECONDS):
-                return
+            with Deadline(self._seconds) as call:
+                try:
+                    call.open(request, timeout=TIMEOUT_SECONDS).close()
+                except urllib.error.HTTPError as error:
+                    raise _build_refusal(target, error) from None
         except (ValueError, http.client.InvalidURL):
             # Its text holds the address, which is a secret: neither it nor its cause is kept.
             raise DeliveryError(target, "address_is_no_url", recoverable=False) from None
-        except urllib.error.HTTPError as error:
-            raise DeliveryError(
-                target,
-                f"HTTP {error.code}: {_read_answer(error)}",
-                recoverable=may_heal(error.code),
-                after_seconds=read_retry_after(error.headers.get("Retry-After"), error.headers.get("Date")),
-                perhaps_taken=may_be_done(error.code),
-            ) from None
         except (OSError, http.client.HTTPException) as error:
             raise DeliveryError(
                 target, type(error).__name__, recoverable=True, perhaps_taken=is_perhaps_taken(error)

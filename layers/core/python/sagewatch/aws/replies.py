@@ -11,7 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterable
 
-from sagewatch.aws.http import OPENER
+from sagewatch.aws.deadline import Deadline
 from sagewatch.errors import RetryError
 
 _TIMEOUT_SECONDS = 1  # Slack waits three seconds in all
@@ -38,7 +38,7 @@ class SlackReplies:
         headers = {"Content-Type": "application/json"}
         try:
             request = urllib.request.Request(url, data=body, headers=headers, method="POST")  # noqa: S310 (checked)
-            with OPENER.open(request, timeout=_TIMEOUT_SECONDS):
+            with Deadline(_TIMEOUT_SECONDS) as call, call.open(request, timeout=_TIMEOUT_SECONDS):
                 return
         except (OSError, http.client.HTTPException) as error:
             raise RetryError(type(error).__name__) from None

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import http.client
 import re
+import urllib.error
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sagewatch.aws.http import TIMEOUT_SECONDS, is_perhaps_taken, may_be_done, may_heal, read_retry_after
+from sagewatch.aws.deadline import CALL_SECONDS, Deadline
+from sagewatch.aws.http import (
+    TIMEOUT_SECONDS,
+    describe_redirect,
+    is_perhaps_taken,
+    may_be_done,
+    may_heal,
+    read_retry_after,
+)
 from sagewatch.errors import DeliveryError
 from sagewatch.monitors.receivers import SlackReceiver
 from sagewatch.ports import TitledPicture
 
 if TYPE_CHECKING:
-    from slack_sdk import WebClient
+    from sagewatch.aws.slack_client import TimelyClient
 
+_UPLOADS_TAKE = 2  # times as long as one call: picture follows picture
 _CODE = re.compile("[a-z0-9_]{1,80}")
 _BUSY = frozenset({"ratelimited", "rate_limited"})
 # Slack itself failed, with status 200: "it's possible some aspect of the operation succeeded" (chat.postMessage).
@@ -44,11 +54,16 @@ class SlackChat:
         The Slack receivers of monitors.yml by name.
     secrets
         Where tokens come from.
+    seconds
+        What one call may take.
     """
 
-    def __init__(self, receivers: Mapping[str, SlackReceiver], secrets: Tokens) -> None:
+    def __init__(
+        self, receivers: Mapping[str, SlackReceiver], secrets: Tokens, seconds: float = CALL_SECONDS
+    ) -> None:
         self._receivers = receivers
         self._secrets = secrets
+        self._seconds = seconds
 
     def post_message(self, receiver: str, message: Mapping[str, Any]) -> str:
         """Post; the timestamp that later updates name."""
@@ -73,9 +88,9 @@ class SlackChat:
             {"content": one.png, "filename": f"heat-map-{number}.png", "title": one.title}
             for number, one in enumerate(pictures, start=1)
         ]
-        client = self._build_client(self._secrets.get_secret(settings.token), settings)
-        with _sorting_refusals(receiver):
-            client.files_upload_v2(
+        token = self._secrets.get_secret(settings.token)
+        with _sorting_refusals(receiver), Deadline(_UPLOADS_TAKE * self._seconds) as call:
+            _build_client(call, token, settings).files_upload_v2(
                 file_uploads=uploads, channel=channel, thread_ts=ts, initial_comment="Where the model looked"
             )
 
@@ -99,16 +114,16 @@ class SlackChat:
         return self._call_with(fresh, receiver, method, body)
 
     def _call_with(self, token: str, receiver: str, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        client = self._build_client(token, self._receivers[receiver])
-        with _sorting_refusals(receiver):
-            return dict(client.api_call(method, json=dict(body)).data)  # type: ignore[arg-type]
+        settings = self._receivers[receiver]
+        with _sorting_refusals(receiver), Deadline(self._seconds) as call:
+            return dict(_build_client(call, token, settings).api_call(method, json=dict(body)).data)  # type: ignore[arg-type]
 
-    @staticmethod
-    def _build_client(token: str, settings: SlackReceiver) -> WebClient:
-        # Imported here: every function imports this module on its cold start, and one of them writes to Slack.
-        from slack_sdk import WebClient  # noqa: PLC0415
 
-        return WebClient(token=token, base_url=settings.api_url, timeout=TIMEOUT_SECONDS, retry_handlers=[])
+def _build_client(call: Deadline, token: str, settings: SlackReceiver) -> TimelyClient:
+    # Imported here: every function imports this module on its cold start, and one of them writes to Slack.
+    from sagewatch.aws.slack_client import TimelyClient  # noqa: PLC0415
+
+    return TimelyClient(call, token=token, base_url=settings.api_url, timeout=TIMEOUT_SECONDS)
 
 
 @contextmanager
@@ -123,6 +138,10 @@ def _sorting_refusals(receiver: str) -> Iterator[None]:
     except SlackClientError as error:
         # Its upload raises this for whatever status the upload's own address answers.
         raise DeliveryError(receiver, type(error).__name__, recoverable=True) from error
+    except urllib.error.HTTPError as error:
+        # An upload's own address: slack_sdk reads the status of its methods only.
+        sent_on = describe_redirect(error.code, error.headers.get("Location"))
+        raise DeliveryError(receiver, sent_on or f"HTTP {error.code}", recoverable=not sent_on) from None
     except (OSError, http.client.HTTPException) as error:
         raise DeliveryError(
             receiver, type(error).__name__, recoverable=True, perhaps_taken=is_perhaps_taken(error)
@@ -140,6 +159,8 @@ def _judge(receiver: str, answer: Any) -> DeliveryError:
     after = read_retry_after(answer.headers.get("Retry-After"), answer.headers.get("Date"))
     # slack_sdk takes whatever is JSON for an object.
     code = str(answer.data.get("error", "unknown")) if isinstance(answer.data, dict) else ""
+    if sent_on := describe_redirect(status, answer.headers.get("Location")):
+        return DeliveryError(receiver, sent_on, recoverable=False)
     if not _CODE.fullmatch(code):
         # A proxy's page, or nothing at all: slack_sdk's words for it quote the page.
         code = f"HTTP {status}"

@@ -1,0 +1,158 @@
+"""Calls that end by a time, whatever the other side does: a timeout is of one read, and who drips is never late.
+
+What is called over HTTP is cut off at its deadline, and goes to one host: a redirect is an answer like any other, so that no
+token, key or signature goes where it leads. What botocore calls is no longer waited for.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from sagewatch.errors import SagewatchError
+
+T = TypeVar("T")
+CALL_SECONDS = 10
+"""What one call may take: several of them follow each other within the minute that a message is claimed for."""
+
+AWS_SECONDS = 25
+"""The same of a call of botocore's, which may wait for one connection and one silent answer (``client.ONCE``)."""
+
+
+class Deadline:
+    """Opens addresses until a time, at which whatever it has opened is cut off.
+
+    What was cut off is a ``TimeoutError``; where the request had not gone out, a ``URLError``.
+
+    Parameters
+    ----------
+    seconds
+        From entering it.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._lines: list[socket.socket] = []
+        self._is_over = False
+        self._opener = urllib.request.OpenerDirector()
+        for handler in (
+            urllib.request.ProxyHandler(),
+            urllib.request.UnknownHandler(),
+            _PlainHandler(self.connect),
+            _TlsHandler(self.connect),
+            urllib.request.HTTPDefaultErrorHandler(),
+            urllib.request.HTTPErrorProcessor(),
+        ):
+            self._opener.add_handler(handler)
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: object) -> None:
+        self._timer.cancel()
+        with self._lock:
+            for line in self._lines:
+                line.close()
+            self._lines.clear()
+        # Headers that end too early are an answer to http.client: half of one is none. A refusal's status is one.
+        if self._is_over and not isinstance(error, urllib.error.URLError | SagewatchError):
+            raise TimeoutError from None
+
+    def open(self, request: urllib.request.Request, timeout: float) -> Any:
+        """The answer; ``HTTPError`` for all but a success. ``timeout``: of each read, in seconds."""
+        return self._opener.open(request, timeout=timeout)
+
+    def connect(self, address: tuple[str, int], timeout: float, _: object = None) -> socket.socket:
+        """A line to the first place of an address that takes it: all of them together have the time that is left."""
+        failed: OSError = TimeoutError()
+        for *_, place in socket.getaddrinfo(*address, type=socket.SOCK_STREAM):
+            left = self._ends - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                line = socket.create_connection((str(place[0]), address[1]), min(timeout, left))
+            except OSError as error:
+                failed = error
+                continue
+            line.settimeout(timeout)
+            self._watch(line)
+            return line
+        raise failed
+
+    def _watch(self, line: socket.socket) -> None:
+        with self._lock:
+            if self._is_over:
+                line.close()
+                raise TimeoutError
+            # A copy: TLS takes the socket itself over, and shutting a copy down ends the line for both.
+            self._lines.append(line.dup())
+
+    def _cut(self) -> None:
+        with self._lock:
+            self._is_over = True
+            for line in self._lines:
+                with suppress(OSError):  # the other side was faster
+                    line.shutdown(socket.SHUT_RDWR)
+
+
+Connect = Callable[..., socket.socket]
+
+
+class _PlainLine(http.client.HTTPConnection):
+    def __init__(self, *args: Any, connect: Connect, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._create_connection = connect
+
+
+class _TlsLine(http.client.HTTPSConnection):
+    def __init__(self, *args: Any, connect: Connect, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._create_connection = connect
+
+
+class _PlainHandler(urllib.request.HTTPHandler):
+    def __init__(self, connect: Connect) -> None:
+        super().__init__()
+        self._connect = connect
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_PlainLine, connect=self._connect), req)
+
+
+class _TlsHandler(urllib.request.HTTPSHandler):
+    def __init__(self, connect: Connect) -> None:
+        super().__init__()
+        self._connect = connect
+
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(partial(_TlsLine, connect=self._connect), req)
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """What the call returns or raises; ``TimeoutError`` where it takes longer, and then nobody asks for it again.
+
+    For botocore, which gives no hold of its sockets; its request goes out at once, so what is left is a reading.
+    """
+    coming: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            coming.set_result(call())
+        except BaseException as error:  # noqa: BLE001 (raised below, where it was asked for)
+            coming.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return coming.result(seconds)
