@@ -6,7 +6,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 
 class RefusedError(Exception):
-    """It was not begun; the message says why, and what to do."""
+    """It was not begun, or osls failed; the message says why, and what to do."""
+
+
+class DoneError(Exception):
+    """It was done, and something is left: what could not be looked at afterwards, or what a person must put right."""
+
+    exit_code = 3
 
 
 _RIGHTS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})

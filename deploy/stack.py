@@ -18,12 +18,13 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from deploy.recording import EVIDENCE, find_movable, find_recordings, tell_recordings
-from deploy.refused import RefusedError, tell_aws
+from deploy.refused import DoneError, RefusedError, tell_aws
 from deploy.surroundings import look_around
 from layers.build_core import PLATFORMS, ROOT
 from layers.diff_stack import compare_stacks
 from layers.package_stack import TEMPLATE, package_stack
 from layers.resolve_conditions import list_made
+from sagewatch.diagnose.plan import HOOKED_PREFIX
 
 SERVICE = "sagewatch"
 LOCAL = "local"
@@ -40,6 +41,8 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
     RefusedError
         There are no credentials, data of a removed stack are in the way, or an endpoint that records could not be
         put back afterwards; or osls failed.
+    DoneError
+        It stands, but an endpoint began to record meanwhile, or AWS would not say whether one did.
     """
     if stage == LOCAL:
         raise RefusedError(
@@ -83,11 +86,30 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
     if run([*command, "--region", session.region_name, *words]):
         raise RefusedError(tell_failure(stack, session, standing or {}, template, account, why))
     # A swap may have begun after the look above, with the role that was there until now.
-    stranded = find_stranded(standing or {}, template, account, session)
+    stranded = look_afterwards(f"{stack} is deployed", standing or {}, template, account, session)
     if stranded:
         told = tell_recordings(stranded, (), why)
-        raise RefusedError(f"{stack} stands, but a diagnosis began while it was deployed: {told}")
+        raise DoneError(f"{stack} stands, but a diagnosis began while it was deployed: {told}")
     return f"{stack} stands. Next: `sagewatch doctor --stack {stack}`."
+
+
+def look_afterwards(
+    done: str, standing: Mapping[str, Any], template: Mapping[str, Any], account: str, session: Any
+) -> list[str]:
+    """``find_stranded`` once osls is through: that AWS answers no more must not hide what is done.
+
+    Raises
+    ------
+    DoneError
+        AWS did not answer; says what is done, and what to look at by hand.
+    """
+    try:
+        return find_stranded(standing, template, account, session)
+    except (BotoCoreError, ClientError) as error:
+        raise DoneError(
+            f"{done}; could not look afterwards: {tell_aws(error)} Whether an endpoint began to record meanwhile: "
+            f"aws sagemaker list-endpoint-configs --name-contains {HOOKED_PREFIX}"
+        ) from None
 
 
 def tell_failure(
@@ -134,6 +156,8 @@ def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry
     ------
     RefusedError
         There is no such stack, a diagnosis is under way, another name was typed, or osls failed.
+    DoneError
+        It is gone, but an endpoint began to record meanwhile, or AWS would not say whether one did.
     """
     stack = f"{SERVICE}-{stage}"
     standing = find_template(session, stack)
@@ -163,10 +187,10 @@ def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry
     if run([*command, "--region", session.region_name]):
         raise RefusedError(f"osls failed: aws cloudformation describe-stack-events --stack-name {stack}")
     # A diagnosis may have begun after the look above.
-    recording = find_stranded(standing, {}, account, session)
+    recording = look_afterwards(f"{stack} is removed", standing, {}, account, session)
     if recording:
         told = tell_recordings(recording, (), why)
-        raise RefusedError(f"{stack} is gone, but a diagnosis began while it was removed: {told}")
+        raise DoneError(f"{stack} is gone, but a diagnosis began while it was removed: {told}")
     return f"{stack} is gone; kept: {', '.join(kept)}."
 
 
@@ -251,7 +275,7 @@ def run_here(command: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """Deploy or remove, as the command line says."""
+    """Deploy or remove, as the command line says; exit codes: docs/deploy.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("verb", choices=["deploy", "remove"])
     parser.add_argument("--stage", default="dev")
@@ -274,6 +298,9 @@ def main() -> None:
         print(deploy(package, told.stage, session, run_here, dry_run=told.dry_run, words=words))
     except RefusedError as error:
         sys.exit(f"{told.verb}: {error}")
+    except DoneError as error:
+        print(f"{told.verb}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
     except (BotoCoreError, ClientError) as error:
         sys.exit(f"{told.verb}: {tell_aws(error)}")
 

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from deploy import image
 from deploy.image import NO_DOCKER, build_steps, has_docker, push_image
 from deploy.recording import find_movable
-from deploy.refused import RefusedError
+from deploy.refused import DoneError, RefusedError
 from deploy.stack import deploy, find_left, main, remove
 from tests.aws_in_process import empty_aws
 
@@ -134,6 +134,37 @@ def test_a_diagnosis_that_begins_while_a_deployment_fails_is_told_of_with_what_t
 
     with pytest.raises(RefusedError, match=rf"^osls failed.*{told}"):
         deploy(package, "dev", aws, osls, dry_run=False, words=[])
+
+
+@pytest.mark.parametrize("verb", ["deploy", "remove"])
+def test_that_it_is_done_is_told_though_aws_answers_no_more(verb, aws, package, monkeypatch, capsys):
+    """A session may expire while CloudFormation works: what stands, stands, and has an exit code of its own."""
+    stand(aws, swapping("signs"))
+
+    def refuse(params, **_):
+        raise ClientError(
+            {"Error": {"Code": "ExpiredToken", "Message": "The security token is expired"}},
+            "ListEndpointConfigs",
+        )
+
+    def osls(_command):
+        aws.events.register("before-parameter-build.sagemaker.ListEndpointConfigs", refuse)
+        return 0
+
+    monkeypatch.setattr(sys, "argv", ["stack", verb, "--region", "eu-west-1"])
+    monkeypatch.setattr("deploy.stack.boto3.session.Session", lambda region_name: aws)
+    monkeypatch.setattr("deploy.stack.package_stack", lambda *_: package)
+    monkeypatch.setattr("deploy.stack.run_here", osls)
+    monkeypatch.setattr("builtins.input", lambda _: "sagewatch-dev")
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 3
+    done = "deployed" if verb == "deploy" else "removed"
+    told = capsys.readouterr().err
+    assert told.startswith(
+        f"{verb}: sagewatch-dev is {done}; could not look afterwards: AWS answered ListEndpointConfigs"
+    )
+    assert "list-endpoint-configs --name-contains sagewatch-hooked-" in told
 
 
 @pytest.mark.parametrize("operation", ["DescribeStacks", "ListEndpoints"])
@@ -320,7 +351,7 @@ def test_a_diagnosis_that_begins_while_the_stack_goes_is_told_of(aws):
         hook_endpoint(aws)
         return 0
 
-    with pytest.raises(RefusedError, match=r"is gone, but .*Signs records.*by hand"):
+    with pytest.raises(DoneError, match=r"is gone, but .*Signs records.*by hand"):
         remove("dev", aws, osls, lambda _: "sagewatch-dev", dry_run=False)
 
 
@@ -498,7 +529,7 @@ def test_an_endpoint_that_begins_to_record_while_its_right_is_taken_away_is_told
         return 0
 
     if told:
-        with pytest.raises(RefusedError, match=r"stands, but .*Signs records.*original_config"):
+        with pytest.raises(DoneError, match=r"stands, but .*Signs records.*original_config"):
             deploy(package, "dev", aws, osls, dry_run=False, words=[])
     else:
         assert "stands" in deploy(package, "dev", aws, osls, dry_run=False, words=[])

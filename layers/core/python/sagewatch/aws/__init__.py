@@ -1,1 +1,1 @@
-"""The ports on AWS: the only importers of boto3, one module a service."""
+"""The ports on AWS: the only importers of botocore, one module a service."""
