@@ -222,3 +222,90 @@ def test_a_slow_job_whose_window_is_known_does_not_end_a_later_loss_whose_window
     assert "job-failed" in state.open
     next_ = msgspec.structs.replace(run_of(3), due=NOON + 3 * HOUR)
     assert "job-failed" not in judge([(next_, GOOD)], state=state)[0].open
+
+
+def length_of(hour, length):
+    """The run on the window of so many hours that ends so many hours after noon."""
+    return msgspec.structs.replace(
+        run_of(hour), job=f"job-{hour}-{length}", start=NOON + (hour - length) * HOUR
+    )
+
+
+def judge_shift(state, hour, by_day, by_night):
+    """Sixteen runs on an hour, one on the eight hours of the night; what was told."""
+    told = []
+    runs = [(run_of(hour + n), by_day) for n in range(1, 17)] + [(length_of(hour + 24, 8), by_night)]
+    for run, rows in runs:
+        judged = judge_run(run, GOOD, state, PLACE, rows=rows)
+        state = judged.state
+        told += [finding.cleared_at is not None for finding in judged.findings]
+    return state, told
+
+
+def test_a_collapse_by_day_is_not_over_by_night_nor_the_other_way_round():
+    state = NEW
+    for day in range(3):
+        state, told = judge_shift(state, 24 * day, 1000, 9000)
+        assert told == []
+    state, told = judge_shift(state, 72, 3, 9000)
+    assert told == [False] * 16
+    state, told = judge_shift(state, 96, 1000, 5)
+    assert told == [True, False]
+    state, told = judge_shift(state, 120, 1000, 9000)
+    assert told == [True]
+
+
+def test_a_switch_of_window_length_is_no_all_clear():
+    """From an hour to six: of those nothing is known for a day, and what is learned then is the collapse."""
+    state = NEW
+    for hour in range(30):
+        state = judge_run(run_of(hour), GOOD, state, PLACE, rows=1000).state
+    state = judge_run(run_of(30), GOOD, state, PLACE, rows=3).state
+    told = []
+    for hour in range(36, 36 + 24 * 9, 6):
+        judged = judge_run(length_of(hour, 6), GOOD, state, PLACE, rows=18)
+        state = judged.state
+        told += [hour] * len(judged.findings)
+    (over,) = told
+    assert timedelta(days=7) < (over - 30) * HOUR <= timedelta(days=8)
+
+
+@pytest.mark.parametrize("patience", [AT_ONCE, Datapoints(good=2)], ids=["at once", "2 good ones"])
+def test_an_older_versions_state_that_knows_no_rows_ends_no_collapse_before_a_day_of_them(patience):
+    state = NEW
+    for hour in range(30):
+        state = judge_run(run_of(hour), GOOD, state, PLACE, patience, rows=1000).state
+    state = judge_run(run_of(30), GOOD, state, PLACE, patience, rows=3).state
+    stored = msgspec.to_builtins(state)
+    for name in ("rows", "other_rows", "looks", "found"):
+        del stored[name]
+    state = msgspec.convert(stored, ScheduleState)
+    for hour in range(31, 55):
+        state = judge_run(run_of(hour), GOOD, state, PLACE, patience, rows=3).state
+        assert "data-quality" in state.open
+    for hour in (55, 56):
+        state = judge_run(run_of(hour), GOOD, state, PLACE, patience, rows=3).state
+    assert state.open == {}
+
+
+def test_a_report_that_could_not_be_read_and_comes_again_is_looked_at():
+    state, told, counted = judge([(run_of(0), FAILED), (run_of(0), BAD)])
+    assert [finding.kind for finding in told] == ["job-failed", "data-quality", "job-failed"]
+    assert (state.open.keys(), counted) == ({"data-quality"}, 1)
+
+
+def test_a_job_of_five_minutes_that_takes_an_hour_is_no_look_at_the_past():
+    def short(number, slow=0):
+        end = NOON + number * timedelta(minutes=5)
+        return msgspec.structs.replace(
+            run_of(0), job=f"short-{number}", start=end - timedelta(minutes=5), end=end,
+            ended_at=end + timedelta(minutes=10 + slow),
+        )  # fmt: skip
+
+    state = judge_run(short(12), FAILED, NEW, PLACE).state
+    judged = judge_run(short(0, slow=55), BAD, state, PLACE)
+    assert [finding.kind for finding in judged.findings] == ["data-quality"]
+    for number in range(13, 589):
+        state = judge_run(short(number), GOOD, state, PLACE).state
+    assert not judge_run(short(13), BAD, state, PLACE).is_new  # two days later
+    assert len(msgspec.json.encode(state)) < 40_000

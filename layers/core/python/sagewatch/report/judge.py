@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 import msgspec
 
 from sagewatch.datapoints import Datapoints
-from sagewatch.finding import Finding
+from sagewatch.finding import Finding, build_content_key
 from sagewatch.place import Place
 from sagewatch.quality.violations import ROWS, Violation
 from sagewatch.report.episode import (
@@ -20,13 +19,12 @@ from sagewatch.report.episode import (
     shorten,
 )
 from sagewatch.report.failure import Failure
-from sagewatch.report.rows import RowHistory, is_alike, judge_rows
+from sagewatch.report.looks import Look, measure_reach, weave_look
+from sagewatch.report.rows import judge_rows
 from sagewatch.report.run import Run
-from sagewatch.report.schedule import Judged, Look, ScheduleState, add_look, get_place, remember_job
+from sagewatch.report.schedule import Judged, ScheduleState, get_place, remember_job
 
 KINDS = ("data-quality", "model-quality", "bias", "attribution", JOB_FAILED)
-# A run that is further behind than so many of its windows is no slow one: somebody looks at the past.
-MOST_BEHIND: Final = 2
 _AT_ONCE = Datapoints()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,7 +58,7 @@ def judge_run(
     is_own = every is None or _is_own(run, every)
     # Its event may come again, whatever comes of it: a run is counted once.
     is_new = run.job not in state.judged
-    seen = msgspec.structs.replace(state, judged=remember_job(run.job, state.judged))
+    seen = msgspec.structs.replace(state, judged=remember_job(run.job, state.judged, _measure_window(run)))
     if not is_new and run.job != state.last_job:
         judged = _pass(seen, "judged_before")
     elif not _is_older(run, state):
@@ -87,47 +85,30 @@ def _judge_latest(
         return _pass(state, "failed_by_hand")
     if run.merge and not isinstance(outcome, Failure):
         return _pass(state, "merge_went_well")
-    reported = outcome
-    outcome, history = _look_at_rows(run, outcome, state, rows if is_own else None)
-    saw_rows = is_own and rows is not None and _sees_rows(run, state)
-    open_, looks, cleared = dict(state.open), dict(state.looks), dict(state.cleared)
-    told: list[Finding] = []
-    broken = build_episode(run, outcome, place)
-    if not isinstance(outcome, Failure) and run.job != state.last_job:
-        look = Look(get_place(run), broken is not None)
-        looks[run.kind] = (*looks.get(run.kind, ()), look)[-patience.remembered :]
-    for kind in (run.kind, JOB_FAILED):
-        before = open_.get(kind)
-        recent = [look.is_bad for look in looks.get(kind, ())]
-        if broken is not None and broken.kind == kind:
-            if before is None and kind != JOB_FAILED and not patience.opens(recent):
-                continue
-            now = continue_episode(before, broken, () if saw_rows else (ROWS,)) if before else broken
-            open_[kind] = shorten(now)
-            told.append(now)
-        elif before is not None and not (kind == run.kind and isinstance(outcome, Failure)):
-            # A run that failed says nothing of the data: what was found before it still holds.
-            if not _is_over(before, recent, patience, saw_rows=saw_rows):
-                continue
-            told.append(msgspec.structs.replace(before, cleared_at=run.ended_at))
-            del open_[kind]
-            looks[kind] = ()  # it must be bad anew as often as the first time
-            cleared[kind] = get_place(run)
+    if isinstance(outcome, Failure):
+        # It says nothing of the data: what was found before it still holds.
+        failed, before = build_episode(run, outcome, place), state.open.get(JOB_FAILED)
+        if before is not None and failed is not None:
+            failed = continue_episode(before, failed)
+        judged = _open(JOB_FAILED, failed, state, "failed")
+    else:
+        at = get_place(run) if is_own else _find_place(run, state)
+        judged = _look(run, outcome, state, place, patience, rows if is_own else None, at)
+        if JOB_FAILED in state.open:
+            ended = _end(JOB_FAILED, run, judged.state, judged.reason)
+            judged = msgspec.structs.replace(
+                judged, state=ended.state, findings=(*judged.findings, *ended.findings)
+            )
     has_window = is_own and run.end is not None
     after = msgspec.structs.replace(
-        state,
+        judged.state,
         last_job=run.job,
         last_ended_at=run.ended_at,
         last_end=run.end if has_window else state.last_end,
         last_end_job=run.job if has_window else state.last_end_job,
         last_due=run.due or state.last_due,
-        open=open_,
-        looks=looks,
-        cleared=cleared,
-        rows=history,
     )
-    reason = "failed" if isinstance(outcome, Failure) else "violations" if broken else "no_violations"
-    return Judged(after, tuple(told), reason, collapsed=outcome is not reported)
+    return msgspec.structs.replace(judged, state=after)
 
 
 def _judge_late(
@@ -139,44 +120,97 @@ def _judge_late(
     rows: int | None,
 ) -> Judged:
     """A run that was slower than that of a later window: it may add to what is known, and undoes nothing newer."""
-    cleared = state.cleared.get(run.kind)
-    if _is_past(run, state) or (cleared is not None and get_place(run) <= cleared):
+    if _is_past(run, state):
         return _pass(state, "older_run")
-    reported = outcome
-    seen, history = _look_at_rows(run, outcome, state, rows)
-    broken = build_episode(run, seen, place)
-    look = Look(get_place(run), broken is not None)
-    looks = add_look(state.looks.get(run.kind, ()), look, patience.remembered)
-    flags = [each.is_bad for each in looks]
-    before = state.open.get(run.kind)
-    now = None
-    if broken is not None:
-        now = extend_episode(before, broken) if before else broken if patience.opens(flags) else None
-    elif (
-        before is not None
-        and before.window.end < look.at
-        and _is_over(before, flags, patience, saw_rows=rows is not None and _sees_rows(run, state))
-    ):
-        return _clear_late(run, before, msgspec.structs.replace(state, rows=history))
-    after = msgspec.structs.replace(
-        state,
-        looks={**state.looks, run.kind: looks},
-        open={**state.open, run.kind: shorten(now)} if now else state.open,
-        rows=history,
-    )
-    told = (now,) if now is not None and now != before else ()
-    return Judged(after, told, "late_violations" if now else "older_run", collapsed=seen is not reported)
+    judged = _look(run, outcome, state, place, patience, rows, get_place(run))
+    reason = "older_run"
+    if judged.findings:
+        reason = "late_and_clean" if judged.findings[0].cleared_at else "late_violations"
+    return msgspec.structs.replace(judged, reason=reason)
 
 
-def _clear_late(run: Run, before: Finding, state: ScheduleState) -> Judged:
-    """What was found in an older window is over: no later run looked, and this one found nothing."""
-    after = msgspec.structs.replace(
-        state,
-        looks={**state.looks, run.kind: ()},
-        cleared={**state.cleared, run.kind: get_place(run)},
-        open={kind: finding for kind, finding in state.open.items() if kind != run.kind},
-    )
-    return Judged(after, (msgspec.structs.replace(before, cleared_at=run.ended_at),), "late_and_clean")
+def _look(
+    run: Run,
+    violations: Sequence[Violation],
+    state: ScheduleState,
+    place: Place,
+    patience: Datapoints,
+    rows: int | None,
+    at: datetime,
+) -> Judged:
+    """What a run's look at the data changes, at its place among the others."""
+    before, looks = state.open.get(run.kind), state.looks.get(run.kind, ())
+    is_known = run.job == state.last_job and any(each.at == at for each in looks)
+    is_few, after = None, state
+    found = list(violations)
+    if rows is not None:
+        judged = judge_rows(rows, at, (state.rows, *state.other_rows), _measure_window(run))
+        is_few = judged.is_few
+        found += [judged.violation] if judged.violation is not None else []
+        if not is_known:  # else it is told again: the run is in there
+            first, *others = judged.histories
+            after = msgspec.structs.replace(state, rows=first, other_rows=tuple(others))
+    collapsed = len(found) > len(violations)
+    broken = build_episode(run, found, place)
+    if not is_known:
+        now = Look(at, bool(found), is_few)
+        stands = Look(at, is_bad=False, is_open=before is not None, holds_few=_has_few(before))
+        woven = weave_look(looks, now, patience, measure_reach(_measure_window(run)), stands)
+        if woven is None:
+            return _pass(state, "older_run")
+        looks = woven
+        after = msgspec.structs.replace(after, looks={**state.looks, run.kind: looks})
+    is_newest = not any(each.is_bad and each.at > at for each in looks)
+    if broken is not None and is_newest:
+        after = msgspec.structs.replace(after, found={**state.found, run.kind: shorten(broken)})
+    reason = "violations" if broken else "no_violations"
+    result = Judged(after, (), reason)
+    if not looks[-1].is_open:
+        result = _end(run.kind, run, after, reason) if before is not None else result
+    elif before is None:
+        result = _open(run.kind, _begin(run, broken, after), after, reason)
+    elif broken is not None:
+        episode = (
+            continue_episode(before, broken, () if is_few is not None else (ROWS,))
+            if is_newest
+            else extend_episode(before, broken)
+        )
+        # Told again where it is news: a slow run is none that changes nothing.
+        result = _open(run.kind, episode, after, reason) if is_newest or episode != before else result
+    return msgspec.structs.replace(result, collapsed=collapsed)
+
+
+def _begin(run: Run, broken: Finding | None, state: ScheduleState) -> Finding | None:
+    """The finding of an episode that this run makes one: of the latest window that found something, under a name of its own."""
+    latest = state.found.get(run.kind)
+    if latest is None:
+        return broken
+    name = build_content_key(latest.fingerprint, run.job)
+    begun = msgspec.structs.replace(latest, finding_id=name, raised_at=run.ended_at)
+    return extend_episode(begun, broken) if broken is not None else begun
+
+
+def _open(kind: str, finding: Finding | None, state: ScheduleState, reason: str) -> Judged:
+    if finding is None:
+        return _pass(state, reason)
+    after = msgspec.structs.replace(state, open={**state.open, kind: shorten(finding)})
+    return Judged(after, (finding,), reason)
+
+
+def _end(kind: str, run: Run, state: ScheduleState, reason: str) -> Judged:
+    ended = msgspec.structs.replace(state.open[kind], cleared_at=run.ended_at)
+    after = {name: finding for name, finding in state.open.items() if name != kind}
+    return Judged(msgspec.structs.replace(state, open=after), (ended,), reason)
+
+
+def _find_place(run: Run, state: ScheduleState) -> datetime:
+    """Where a look by hand stands: behind what was judged, and before the schedule's own run on the window that goes on."""
+    start = run.start or get_place(run)
+    return max(start, state.last_end or start)
+
+
+def _has_few(finding: Finding | None) -> bool:
+    return finding is not None and ROWS in finding.counts
 
 
 def _pass(state: ScheduleState, reason: str) -> Judged:
@@ -185,25 +219,15 @@ def _pass(state: ScheduleState, reason: str) -> Judged:
 
 def _is_past(run: Run, state: ScheduleState) -> bool:
     """Whether its window is so old that no run of it would end only now."""
-    if run.start is None or run.end is None or state.last_end is None:
+    if run.end is None or state.last_end is None:
         return False
-    return state.last_end - run.end > MOST_BEHIND * (run.end - run.start)
-
-
-def _is_over(before: Finding, recent: Sequence[bool], patience: Datapoints, *, saw_rows: bool) -> bool:
-    if before.kind == JOB_FAILED:
-        return True
-    if not saw_rows and ROWS in before.counts:
-        return False  # how few they were was not looked at
-    return patience.clears(recent)
-
-
-def _sees_rows(run: Run, state: ScheduleState) -> bool:
-    return is_alike(_measure_window(run), state.rows)
+    return state.last_end - run.end > measure_reach(_measure_window(run))
 
 
 def _measure_window(run: Run) -> timedelta | None:
-    return run.end - run.start if run.start is not None and run.end is not None else None
+    if run.start is None or run.end is None or run.end <= run.start:
+        return None
+    return run.end - run.start
 
 
 def _is_own(run: Run, every: timedelta) -> bool:
@@ -223,14 +247,3 @@ def _is_older(run: Run, state: ScheduleState) -> bool:
     if due is not None and last_due is not None and due != last_due:
         return False
     return state.last_ended_at is not None and run.ended_at < state.last_ended_at
-
-
-def _look_at_rows(
-    run: Run, outcome: Sequence[Violation] | Failure, state: ScheduleState, rows: int | None
-) -> tuple[Sequence[Violation] | Failure, RowHistory]:
-    if rows is None or isinstance(outcome, Failure):
-        return outcome, state.rows
-    collapse, history = judge_rows(rows, run.ended_at, state.rows, _measure_window(run))
-    if run.job == state.last_job:
-        history = state.rows  # told again: the run is in there
-    return ([*outcome, collapse] if collapse is not None else outcome), history

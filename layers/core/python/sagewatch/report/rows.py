@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -18,6 +20,8 @@ _WEEK: Final = timedelta(days=7)
 _PAUSE: Final = timedelta(days=4)
 # Windows are alike up to twice as long: every 5 hours, SageMaker's last of a day has 4.
 _ALIKE: Final = 2
+# Of five minutes to a day no nine lengths are unlike each other.
+_MOST_LENGTHS: Final = 9
 
 
 class Day(msgspec.Struct, frozen=True):
@@ -28,7 +32,7 @@ class Day(msgspec.Struct, frozen=True):
 
 
 class RowHistory(msgspec.Struct, frozen=True):
-    """Rows of a schedule's runs of late, however often it runs: of a day the fewest tell.
+    """Rows of a schedule's runs of late, on windows of one length, however often it runs: of a day the fewest tell.
 
     Attributes
     ----------
@@ -39,14 +43,14 @@ class RowHistory(msgspec.Struct, frozen=True):
     first
         When the first of all was; None before any.
     length
-        Of their windows: a longer window has more rows. None where they are not known.
+        Of the first of their windows: a longer window has more rows. None where they are not known.
     few_since, few_last
         When the first and the last of the runs were that had far fewer, without a whole day of others, or a pause of
         four, between; None where there are none.
     few, others
         How many runs since then had far fewer, and how many had not.
-    other
-        Of windows of quite another length, as many as came since the last of this one: they may be the new ones.
+    usual_last
+        When the latest run was that had not far fewer than was known to be usual; None before any.
     """
 
     days: tuple[Day, ...] = ()
@@ -57,95 +61,130 @@ class RowHistory(msgspec.Struct, frozen=True):
     few_last: datetime | None = None
     few: int = 0
     others: int = 0
-    other: RowHistory | None = None
+    usual_last: datetime | None = None
+
+    @property
+    def is_few(self) -> bool:
+        """Whether the latest run of those that could tell had far fewer rows."""
+        return self.few_last is not None and (self.usual_last is None or self.few_last >= self.usual_last)
 
 
-def is_alike(length: timedelta | None, history: RowHistory) -> bool:
-    """Whether the rows of such a window say anything beside those of the history; of SageMaker's some are shorter."""
-    if not history.runs or length == history.length:
-        return True
-    if not length or not history.length:
-        return False
-    return 1 / _ALIKE <= length / history.length <= _ALIKE
+class JudgedRows(msgspec.Struct, frozen=True):
+    """What a run's rows say, and the histories with it in them, that of its window's length first.
+
+    ``is_few`` is None where the run cannot tell whether a collapse is over: what is usual for such windows is not known,
+    or the last run on windows of another length had far fewer.
+    """
+
+    violation: Violation | None
+    is_few: bool | None
+    histories: tuple[RowHistory, ...]
 
 
 def judge_rows(
-    rows: int, ended_at: datetime, history: RowHistory, length: timedelta | None = None
-) -> tuple[Violation | None, RowHistory]:
-    """The violation, if the rows collapsed, and the history with this run in it.
+    rows: int, at: datetime, histories: Sequence[RowHistory], length: timedelta | None = None
+) -> JudgedRows:
+    """What the rows of a window say beside those of windows of about its length.
 
-    A day of runs is learned before anything is said. Windows of about the same length are compared by the hour; those
-    of another (``is_alike``) are passed over, until a day of them came and none of the others. What has lasted for as
-    long as was learned, or a week, and was more than half of all runs, is the new usual.
+    A day of runs is learned before anything is said, of each length by itself: windows up to twice as long or short are
+    compared by the hour, and no others. What has lasted for as long as was learned, or a week, and was more than half of
+    all runs, is the new usual. Another length without any run for a week is forgotten.
+
+    Parameters
+    ----------
+    at
+        When the window ended.
 
     Examples
     --------
     >>> from datetime import UTC, datetime, timedelta
     >>> start = datetime(2026, 11, 21, tzinfo=UTC)
-    >>> usual = RowHistory((Day(start.date(), 40),), 3, start)
-    >>> judge_rows(3, start + timedelta(days=1), usual)[0].numbers
+    >>> usual = [RowHistory((Day(start.date(), 40),), 3, start)]
+    >>> judge_rows(3, start + timedelta(days=1), usual).violation.numbers
     (3.0, 4.0)
-    >>> judge_rows(5, start + timedelta(days=1), usual)[0] is None
-    True
+    >>> judge_rows(5, start + timedelta(days=1), usual).is_few
+    False
     """
-    if not is_alike(length, history):
-        return None, _pass_over(rows, ended_at, history, length)
-    if not history.runs:
-        history = RowHistory(length=length)
-    history = msgspec.structs.replace(history, other=None)
+    known = [each for each in histories if each.runs]
+    alike = [each for each in known if _is_alike(length, each)]
+    mine = min(alike, key=lambda each: _measure_distance(length, each), default=RowHistory(length=length))
+    violation, judged = _judge_one(rows, at, mine, length)
+    others = [each for each in known if each is not mine and at.date() - _get_last_day(each) <= _WEEK]
+    cannot_tell = judged.usual_last is None or any(each.is_few for each in others)
+    is_few = True if violation is not None else None if cannot_tell else False
+    return JudgedRows(violation, is_few, (judged, *others)[:_MOST_LENGTHS])
+
+
+def _judge_one(
+    rows: int, at: datetime, history: RowHistory, length: timedelta | None
+) -> tuple[Violation | None, RowHistory]:
     share = length / history.length if length and history.length else 1.0
     expected = min((day.fewest for day in history.days), default=0) * share
-    if not _is_known(ended_at, history) or rows >= FEWEST * expected:
-        return None, _add_run(_count(rows / share), ended_at, history)
-    history = _add_few(ended_at, history)
-    if _is_usual(ended_at, history):
-        return None, _add_run(rows, ended_at, RowHistory(length=length))
+    if not _is_known(at, history):
+        return None, _add_run(_count(rows / share), at, history)
+    if rows >= FEWEST * expected:
+        return None, _note_usual(at, _add_run(_count(rows / share), at, history))
+    history = _add_few(at, history)
+    if _is_usual(at, history):
+        # So it is from now on: a day of it is learned before anything else is said.
+        return None, _note_usual(at, _add_run(rows, at, RowHistory(length=length)))
     return build_row_violation(rows, _count(expected), FEWEST), history
 
 
-def _is_known(ended_at: datetime, history: RowHistory) -> bool:
-    return (
-        history.runs >= _FEWEST_RUNS and history.first is not None and ended_at - history.first >= _WHOLE_DAY
-    )
+def _is_alike(length: timedelta | None, history: RowHistory) -> bool:
+    """Whether the rows of such a window say anything beside those of the history; of SageMaker's some are shorter."""
+    if length == history.length:
+        return True
+    return bool(length and history.length) and _measure_distance(length, history) <= math.log(_ALIKE)
 
 
-def _pass_over(rows: int, ended_at: datetime, history: RowHistory, length: timedelta | None) -> RowHistory:
-    other = history.other
-    if other is None or not is_alike(length, other):
-        other = RowHistory(length=length)
-    share = length / other.length if length and other.length else 1.0
-    other = _add_run(_count(rows / share), ended_at, other)
-    return other if _is_known(ended_at, other) else msgspec.structs.replace(history, other=other)
+def _measure_distance(length: timedelta | None, history: RowHistory) -> float:
+    return abs(math.log(length / history.length)) if length and history.length else 0.0
 
 
-def _add_few(ended_at: datetime, history: RowHistory) -> RowHistory:
+def _get_last_day(history: RowHistory) -> date:
+    """The day of its latest run, whatever that saw."""
+    told = [each.date() for each in (history.few_last, history.usual_last) if each is not None]
+    return max([*told, *(each.day for each in history.days)], default=date.min)
+
+
+def _is_known(at: datetime, history: RowHistory) -> bool:
+    return history.runs >= _FEWEST_RUNS and history.first is not None and at - history.first >= _WHOLE_DAY
+
+
+def _add_few(at: datetime, history: RowHistory) -> RowHistory:
     since, last = history.few_since, history.few_last
     few, others = history.few, history.others
-    if since is None or last is None or ended_at - last > _PAUSE:
-        since, few, others = ended_at, 0, 0
-    elif ended_at - since >= _WEEK and few < others:
-        since, few, others = ended_at, 0, 0  # some windows of a week, no new usual: the next week is another
-    return msgspec.structs.replace(history, few_since=since, few_last=ended_at, few=few + 1, others=others)
+    if since is None or last is None or at - last > _PAUSE:
+        since, few, others = at, 0, 0
+    elif at - since >= _WEEK and few < others:
+        since, few, others = at, 0, 0  # some windows of a week, no new usual: the next week is another
+    last = max(at, last or at)
+    return msgspec.structs.replace(history, few_since=since, few_last=last, few=few + 1, others=others)
 
 
-def _is_usual(ended_at: datetime, history: RowHistory) -> bool:
+def _note_usual(at: datetime, history: RowHistory) -> RowHistory:
+    return msgspec.structs.replace(history, usual_last=max(at, history.usual_last or at))
+
+
+def _is_usual(at: datetime, history: RowHistory) -> bool:
     since, first = history.few_since, history.first
     if since is None or first is None:
         return False
-    return ended_at - since >= min(since - first, _WEEK) and history.few > history.others
+    return at - since >= min(since - first, _WEEK) and history.few > history.others
 
 
-def _add_run(rows: int, ended_at: datetime, history: RowHistory) -> RowHistory:
+def _add_run(rows: int, at: datetime, history: RowHistory) -> RowHistory:
     fewest = {each.day: each.fewest for each in history.days}
-    today = ended_at.date()
+    today = at.date()
     fewest[today] = min(rows, fewest.get(today, rows))
-    goes_on = history.few_last is not None and ended_at - history.few_last < _WHOLE_DAY
+    goes_on = history.few_last is not None and at - history.few_last < _WHOLE_DAY
     after = max(fewest) - _WEEK
     return msgspec.structs.replace(
         history,
         days=tuple(Day(day, fewest[day]) for day in sorted(fewest) if day >= after),
         runs=history.runs + 1,
-        first=history.first or ended_at,
+        first=min(at, history.first or at),
         few_since=history.few_since if goes_on else None,
         others=history.others + 1,
     )

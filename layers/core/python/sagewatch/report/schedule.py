@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
 
 from sagewatch.finding import Finding
+from sagewatch.report.looks import Look
 from sagewatch.report.rows import RowHistory
 from sagewatch.report.run import Run
 
-# Two days of hourly runs of two jobs each: so long does the tick look back for executions without a job.
-JOBS_REMEMBERED: Final = 100
-
-
-class Look(msgspec.Struct, frozen=True):
-    """One look at the data of a window: the window's end, and whether there were violations."""
-
-    at: datetime
-    is_bad: bool
+# So long does the tick look back for executions without a job, and an event comes again at most for a day.
+_REMEMBERED: Final = timedelta(days=2)
+# Hourly runs of two jobs each; and a schedule's shortest windows, of five minutes.
+_FEWEST_JOBS: Final = 100
+_MOST_JOBS: Final = 600
 
 
 class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +38,10 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
         Findings that hold, by kind.
     looks
         By kind, the latest runs that looked at the data, in the order of their windows.
-    cleared
-        By kind, the end of the window that ended the last episode; looks at earlier ones count no more.
-    rows
-        How many rows the runs of a week saw.
+    found
+        By kind, what the latest of those that found something did find: it may be told later.
+    rows, other_rows
+        How many rows the runs of a week saw: on windows of the latest run's length, and of other ones.
     """
 
     schedule: str
@@ -56,8 +53,9 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
     last_due: datetime | None = None
     open: dict[str, Finding] = {}
     looks: dict[str, tuple[Look, ...]] = {}
-    cleared: dict[str, datetime] = {}
+    found: dict[str, Finding] = {}
     rows: RowHistory = RowHistory()
+    other_rows: tuple[RowHistory, ...] = ()
     version: int = 0
 
 
@@ -80,11 +78,9 @@ def get_place(run: Run) -> datetime:
     return run.end or run.due or run.ended_at
 
 
-def add_look(looks: Sequence[Look], look: Look, remembered: int) -> tuple[Look, ...]:
-    """The latest looks with one more, in the order of their windows."""
-    return tuple(sorted([*looks, look], key=lambda each: each.at)[-remembered:])
-
-
-def remember_job(job: str, jobs: Sequence[str]) -> tuple[str, ...]:
-    """The latest jobs with one more; one that is known changes nothing."""
-    return tuple(jobs) if job in jobs else (*jobs, job)[-JOBS_REMEMBERED:]
+def remember_job(job: str, jobs: Sequence[str], length: timedelta | None = None) -> tuple[str, ...]:
+    """The jobs of two days with one more, by the length of their windows; one that is known changes nothing."""
+    if job in jobs:
+        return tuple(jobs)
+    number = int(_REMEMBERED / length) if length else 0
+    return (*jobs, job)[-min(max(number, _FEWEST_JOBS), _MOST_JOBS) :]
