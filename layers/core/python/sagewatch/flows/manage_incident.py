@@ -7,9 +7,10 @@ from sagewatch.finding import Finding
 from sagewatch.flows.act_on_request import carry_out
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.incident_changes import build_change
+from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.incident.closing import stay_away
 from sagewatch.incident.decision import Change, Decision, Ignore, Note, Open, OpenResolved, Resolve
-from sagewatch.incident.lifecycle import build_incident_id, decide_on_finding
+from sagewatch.incident.lifecycle import build_incident_id, count_as_told, decide_on_finding
 from sagewatch.incident.model import Incident, State
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -45,6 +46,10 @@ def _decide_and_save(finding: Finding, world: World) -> Decision:
     if isinstance(decision, Note):
         world.state.save_record(decision.record)
     elif not isinstance(decision, Ignore):
+        rose = incident is not None and decision.incident.severity is not incident.severity
+        begins = isinstance(decision, Open | OpenResolved)
+        if (begins or rose) and find_reason_to_wait(decision.incident, world) is None:
+            decision = count_as_told(decision)
         world.state.save_incident(decision.incident, decision.record, decision.entries)
     return decision
 

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from sagewatch.finding import Severity
+
 OPENINGS_KEPT = 32
 """Openings of a fingerprint that its record remembers."""
 
@@ -19,11 +21,12 @@ class Flapping(msgspec.Struct, frozen=True, kw_only=True):
     hold
         An incident ends only when its evidence has stayed away for so long; what comes back before belongs to it.
     budget
-        So many incidents of a fingerprint are told within ``per``; those beyond are summed up.
+        So many incidents of a fingerprint, each at least as bad as the next, are told within ``per``; those beyond
+        are summed up.
     per
         The stretch of time of the budget.
     digest
-        At least this much time lies between two summaries; what stays open so long is told by itself.
+        At least this much time lies between two summaries of the same; what stays open so long is told by itself.
     """
 
     hold: timedelta = timedelta(0)
@@ -32,19 +35,36 @@ class Flapping(msgspec.Struct, frozen=True, kw_only=True):
     digest: timedelta = timedelta(hours=6)
 
 
-def is_flapping(openings: Sequence[datetime], at: datetime, flapping: Flapping) -> bool:
-    """Whether one more opening is beyond the budget.
+class Opening(msgspec.Struct, frozen=True):
+    """An incident opened while people could be told of it: when, and how bad it has become."""
+
+    at: datetime
+    severity: Severity
+
+
+def is_flapping(counted: Sequence[Opening], new: Opening, flapping: Flapping) -> bool:
+    """Whether one more opening is beyond the budget: what is milder uses up nothing of what a worse one may tell.
 
     Examples
     --------
     >>> from datetime import UTC
     >>> noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    >>> is_flapping([noon - timedelta(hours=h) for h in (1, 2, 30)], noon, Flapping(budget=3))
+    >>> warnings = [Opening(noon - timedelta(hours=h), Severity.WARNING) for h in (1, 2, 3, 30)]
+    >>> is_flapping(warnings, Opening(noon, Severity.WARNING), Flapping(budget=4))
     False
-    >>> is_flapping([noon - timedelta(hours=h) for h in (1, 2, 3)], noon, Flapping(budget=3))
+    >>> is_flapping(warnings, Opening(noon, Severity.WARNING), Flapping(budget=3))
     True
+    >>> is_flapping(warnings, Opening(noon, Severity.CRITICAL), Flapping(budget=3))
+    False
     """
-    return sum(at - flapping.per < one <= at for one in openings) >= flapping.budget
+    as_bad = [one for one in counted if one.severity.rank >= new.severity.rank]
+    return sum(new.at - flapping.per < one.at < new.at for one in as_bad) >= flapping.budget
+
+
+def count_opening(counted: Sequence[Opening], new: Opening) -> tuple[Opening, ...]:
+    """The openings with one more, or with one that has become worse; the oldest forgotten."""
+    others = [one for one in counted if one.at != new.at]
+    return tuple(sorted([*others, new], key=lambda one: one.at))[-OPENINGS_KEPT:]
 
 
 def remember_opening(openings: Sequence[datetime], at: datetime) -> tuple[datetime, ...]:

@@ -14,6 +14,7 @@ import msgspec
 from sagewatch.errors import ConflictError, RetryError
 from sagewatch.incident.closing import close_incident, settle_record
 from sagewatch.incident.decision import (
+    Change,
     Decision,
     Ignore,
     Note,
@@ -28,7 +29,7 @@ from sagewatch.incident.entries import (
     build_raised,
     build_resolved,
 )
-from sagewatch.incident.flapping import Flapping, is_flapping, remember_opening
+from sagewatch.incident.flapping import Flapping, Opening, count_opening, is_flapping, remember_opening
 from sagewatch.incident.model import BY, Entry, Incident, OpenRecord, State
 
 if TYPE_CHECKING:
@@ -106,8 +107,18 @@ def decide_on_finding(
     if early is not None and early.cleared_at is not None:
         return _open_resolved(early, early.cleared_at, record, now, flapping)
     if incident is not None:
-        return _fold(finding, record, incident, "finding_added", now)
+        return _fold(finding, record, incident, "finding_added", now, flapping)
     return _open(finding, record, now, flapping)
+
+
+def count_as_told(decision: Change) -> Change:
+    """The decision, where people can be told of its incident now: it counts, as bad as it is by now.
+
+    What nobody is told of (muted, on trial) uses up nothing of what is told.
+    """
+    opening = Opening(decision.incident.opened_at, decision.incident.severity)
+    counted = count_opening(decision.record.counted, opening)
+    return msgspec.structs.replace(decision, record=msgspec.structs.replace(decision.record, counted=counted))
 
 
 def _find_reason_to_ignore(finding: Finding, record: OpenRecord) -> str | None:
@@ -139,7 +150,7 @@ def _decide_on_known(
     if finding.cleared_at is None:
         if finding.window.end <= known.window.end:
             return Ignore(reason="already_folded")
-        return _fold(finding, record, incident, "evidence_grew", now)
+        return _fold(finding, record, incident, "evidence_grew", now, flapping)
     return _clear(finding, finding.cleared_at, record, incident, now, flapping)
 
 
@@ -189,8 +200,10 @@ def _open_resolved(
     )
 
 
-def _fold(finding: Finding, record: OpenRecord, incident: Incident, reason: str, now: datetime) -> Update:
-    changed = _take_in(finding, incident, now)
+def _fold(
+    finding: Finding, record: OpenRecord, incident: Incident, reason: str, now: datetime, flapping: Flapping
+) -> Update:
+    changed = _take_in(finding, record, incident, now, flapping)
     rose = changed.severity is not incident.severity
     # What merely lasts leaves no line: the incident holds its latest state, the page draws how it came to that.
     entries = [build_raised(finding, reason, at=now)] if rose or reason != "evidence_grew" else []
@@ -211,7 +224,7 @@ def _clear(
     now: datetime,
     flapping: Flapping,
 ) -> Update | Resolve:
-    folded = _take_in(finding, incident, now)
+    folded = _take_in(finding, record, incident, now, flapping)
     cleared = build_cleared(finding, cleared_at)
     ends = [one.cleared_at for one in folded.findings if one.cleared_at is not None]
     if len(ends) < len(folded.findings):
@@ -229,13 +242,26 @@ def _clear(
     )
 
 
-def _take_in(finding: Finding, incident: Incident, now: datetime) -> Incident:
-    """The incident with this state of the finding, as the one that speaks for it; severity never falls."""
+def _take_in(
+    finding: Finding, record: OpenRecord, incident: Incident, now: datetime, flapping: Flapping
+) -> Incident:
+    """The incident with this state of the finding, as the one that speaks for it; severity never falls.
+
+    One that gets worse is held against the budget of what is as bad: it may be told by itself from now on.
+    """
     others = tuple(one for one in incident.findings if one.finding_id != finding.finding_id)
     worst = max(incident.severity, finding.severity, key=lambda severity: severity.rank)
     away = incident.cleared_at if finding.cleared_at is not None else None
+    summed_up = incident.flapping and is_flapping(
+        record.counted, Opening(incident.opened_at, worst), flapping
+    )
     return msgspec.structs.replace(
-        incident, findings=(*others, finding), severity=worst, cleared_at=away, updated_at=now
+        incident,
+        findings=(*others, finding),
+        severity=worst,
+        flapping=summed_up,
+        cleared_at=away,
+        updated_at=now,
     )
 
 
@@ -259,5 +285,5 @@ def _build_incident(finding: Finding, record: OpenRecord, now: datetime, flappin
         opened_at=finding.raised_at,
         updated_at=now,
         findings=(finding,),
-        flapping=is_flapping(record.openings, finding.raised_at, flapping),
+        flapping=is_flapping(record.counted, Opening(finding.raised_at, finding.severity), flapping),
     )

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from sagewatch.finding import Finding, Severity, Stream
+from sagewatch.incident.flapping import Opening
 
 BY = "manage_incident"
 """Who acts where no person does."""
@@ -156,6 +157,8 @@ class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
         The latest end among those that fell out of ``settled``; what ended before it is old news.
     openings
         When its incidents opened (bounded).
+    counted
+        Those of them that people could be told of, which is what the budget of ``flapping`` counts (bounded).
     version
         As in ``Incident``.
     """
@@ -166,6 +169,7 @@ class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
     settled: dict[str, datetime] = {}
     forgotten_through: datetime | None = None
     openings: tuple[datetime, ...] = ()
+    counted: tuple[Opening, ...] = ()
     version: int = 0
 
 
