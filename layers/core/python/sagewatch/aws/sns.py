@@ -37,7 +37,7 @@ class SnsMail:
     def publish_mail(self, subject: str, body: str) -> str:
         """Send to all subscribers; the message's id."""
         with _sorting_refusals("mail"):
-            answer = self._publish(TopicArn=self._topic_arn, Subject=subject, Message=body)
+            answer = self._publish_in_time(TopicArn=self._topic_arn, Subject=subject, Message=body)
         return str(answer["MessageId"])
 
     def publish_chat(self, message: Mapping[str, Any]) -> None:
@@ -45,9 +45,11 @@ class SnsMail:
         if not self._chat_topic_arn:
             raise DeliveryError("amazon_q", "no_chat_topic", recoverable=False)
         with _sorting_refusals("amazon_q"):
-            self._publish(TopicArn=self._chat_topic_arn, Message=json.dumps(message, ensure_ascii=False))
+            self._publish_in_time(
+                TopicArn=self._chat_topic_arn, Message=json.dumps(message, ensure_ascii=False)
+            )
 
-    def _publish(self, **message: str) -> Mapping[str, Any]:
+    def _publish_in_time(self, **message: str) -> Mapping[str, Any]:
         return within(self._seconds, partial(self._client.publish, **message))
 
 
