@@ -1,9 +1,12 @@
-"""Which resources of a compiled template CloudFormation makes: a condition may leave one out for what a parameter says."""
+"""What a compiled template comes to with its parameters: which resources CloudFormation makes of it, and with which values."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_NOTHING = {"Ref": "AWS::NoValue"}
 
 
 def list_made(template: Mapping[str, Any]) -> set[str]:
@@ -28,12 +31,51 @@ def list_made(template: Mapping[str, Any]) -> set[str]:
     }
 
 
+def settle(value: Any, template: Mapping[str, Any]) -> Any:
+    """A value with its conditions decided and its parameters' defaults written in; what only AWS knows stays as it is.
+
+    Examples
+    --------
+    >>> has = {"Fn::Not": [{"Fn::Equals": [{"Ref": "Key"}, ""]}]}
+    >>> key = {"Key": {"Fn::If": ["HasKey", {"Ref": "Key"}, {"Ref": "AWS::NoValue"}]}, "Name": {"Fn::Sub": "q-${Key}-${AWS::Region}"}}
+    >>> for given in ("", "mine"):
+    ...     settle(key, {"Parameters": {"Key": {"Default": given}}, "Conditions": {"HasKey": has}})
+    {'Name': {'Fn::Sub': 'q--${AWS::Region}'}}
+    {'Key': 'mine', 'Name': {'Fn::Sub': 'q-mine-${AWS::Region}'}}
+    """
+    if isinstance(value, list):
+        return [one for one in (settle(part, template) for part in value) if one != _NOTHING]
+    if not isinstance(value, Mapping):
+        return value
+    if len(value) == 1:
+        ((name, inner),) = value.items()
+        if name == "Fn::If" and isinstance(inner, list) and len(inner) == 3:
+            holds = _holds({"Condition": inner[0]}, template)
+            if holds is not None:
+                return settle(inner[1 if holds else 2], template)
+        if name == "Ref" and (given := _resolve(value, template)) is not None:
+            return given
+        if name == "Fn::Sub":
+            return {name: _settle_text(inner, template)}
+    each = {key: settle(one, template) for key, one in value.items()}
+    return {key: one for key, one in each.items() if one != _NOTHING}
+
+
+def _settle_text(inner: Any, template: Mapping[str, Any]) -> Any:
+    if isinstance(inner, list):
+        return [_settle_text(inner[0], template), *(settle(one, template) for one in inner[1:])]
+    given = {name: one["Default"] for name, one in template.get("Parameters", {}).items() if "Default" in one}
+    return re.sub(r"\$\{(\w+)\}", lambda found: str(given.get(found[1], found[0])), str(inner))
+
+
 def _holds(condition: Any, template: Mapping[str, Any]) -> bool | None:
     """Whether a condition is true; None where the template does not tell."""
     if not isinstance(condition, Mapping) or len(condition) != 1:
         return None
     ((name, inner),) = condition.items()
     if name == "Condition":
+        if not isinstance(inner, str):
+            return None
         return _holds(template.get("Conditions", {}).get(inner), template)
     if not isinstance(inner, list):
         return None
@@ -54,5 +96,7 @@ def _resolve(value: Any, template: Mapping[str, Any]) -> str | None:
     """A value as a text; None where the template does not tell."""
     if not isinstance(value, Mapping):
         return str(value).lower() if isinstance(value, bool) else str(value)
-    default = template.get("Parameters", {}).get(value.get("Ref"), {}).get("Default")
+    name = value.get("Ref")
+    given = template.get("Parameters", {}).get(name, {}) if isinstance(name, str) else {}
+    default = given.get("Default")
     return None if default is None else str(default)

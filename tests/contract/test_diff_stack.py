@@ -9,7 +9,9 @@ import pytest
 
 from deploy.recording import find_movable
 from deploy.stack import compare
-from layers.diff_stack import NOISE, compare_stacks, find_changes, is_noise, list_properties
+from layers.diff_stack import compare_stacks, list_properties
+from layers.replacements import REPLACES
+from layers.template_changes import NOISE, find_changes, is_noise
 
 QUIET = "Nothing but code would change."
 AGAIN = "(replaced: another is made, and this one deleted or left behind)"
@@ -290,3 +292,63 @@ def test_an_order_that_the_summary_does_not_keep_is_told(hub_template):
     assert compare(hub_template, changed).startswith(
         "TickRole: Policies.0.PolicyDocument.Statement.0.Action."
     )
+
+
+def give(template, **parameters):
+    """The template with other defaults, as `make package PARAMS=...` writes them."""
+    for name, value in parameters.items():
+        template = change(template, ("Parameters", name, "Default"), lambda _, value=value: value)
+    return template
+
+
+KEY = "arn:aws:kms:eu-west-1:123456789012:key/1"
+
+
+def test_what_a_parameter_makes_another_inside_a_resource_is_named_with_its_properties(hub_template):
+    """A key: the parameter's line alone said nothing of the fourteen queues that are encrypted anew."""
+    told = compare_stacks(hub_template, give(hub_template, KmsKeyArn=KEY))
+    end = "another, as the parameters are now"
+    assert f"TickQueue: KmsMasterKeyId, SqsManagedSseEnabled: {end}" in told
+    assert f"StateTable: SSESpecification: {end}" in told
+    assert f"TickRole: Policies: {end}" in told
+    rows = hub_template["Resources"]
+    named = {line.partition(":")[0] for line in told if line.endswith(end)}
+    reads = ("'HasKmsKey'", "{'Ref': 'KmsKeyArn'}")
+    assert named == {name for name, row in rows.items() if any(one in str(row) for one in reads)}
+    # The way back, and one key in place of another: the condition stays as it is.
+    other_key = give(hub_template, KmsKeyArn=KEY.replace("key/1", "key/2"))
+    for before, after in (
+        (give(hub_template, KmsKeyArn=KEY), hub_template),
+        (give(hub_template, KmsKeyArn=KEY), other_key),
+    ):
+        assert any(line.startswith("TickQueue: KmsMasterKeyId") for line in compare_stacks(before, after))
+    assert not [line for line in compare_stacks(hub_template, hub_template) if line]
+
+
+def test_a_mail_address_that_is_another_is_told_as_a_subscription_made_anew(hub_template):
+    before, after = (give(hub_template, AlertMail=mail) for mail in ("a@example.com", "b@example.com"))
+    told = compare_stacks(before, after)
+    assert f"AlertsMailSubscription: Endpoint: another, as the parameters are now {AGAIN}" in told
+
+
+def test_a_change_of_the_template_itself_is_not_told_a_second_time_as_one_of_parameters(hub_template):
+    changed = copy.deepcopy(hub_template)
+    changed["Resources"]["TickQueue"]["Properties"]["KmsMasterKeyId"] = {"Ref": "NewKey"}
+    changed["Parameters"]["NewKey"] = {"Type": "String", "Default": KEY}
+    changed["Conditions"]["HasNewKey"] = {"Fn::Not": [{"Fn::Equals": [{"Ref": "NewKey"}, ""]}]}
+    told = compare_stacks(hub_template, changed)
+    assert any(line.startswith("TickQueue: KmsMasterKeyId") for line in told)
+    assert not any("parameters are now" in line for line in told)
+
+
+def test_what_is_told_as_replaced_is_what_cloudformations_registry_says(template, hub_template):
+    """cfn-lint brings the registry's schemas: of each type here, the properties that another resource alone can have."""
+    manager = pytest.importorskip("cfnlint.schema.manager")
+    rows = [*template["Resources"].values(), *hub_template["Resources"].values()]
+    for kind in sorted({row["Type"] for row in rows} | REPLACES.keys()):
+        schema = manager.PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
+        paths = [
+            *schema.get("createOnlyProperties", []),
+            *(schema.get("conditionalCreateOnlyProperties") or []),
+        ]
+        assert {path.split("/")[2] for path in paths} == REPLACES[kind], kind

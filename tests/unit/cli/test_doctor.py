@@ -13,7 +13,8 @@ from botocore.stub import ANY, Stubber
 from sagewatch.cli.checks import Patient
 from sagewatch.cli.checks.account import check_quotas, check_rights
 from sagewatch.cli.checks.endpoints import _check_capture_options, check_endpoints, check_monitoring
-from sagewatch.cli.checks.stack import check_dead_letters, check_rules, check_subscriptions
+from sagewatch.cli.checks.rules import check_rules
+from sagewatch.cli.checks.stack import check_dead_letters, check_subscriptions
 from sagewatch.cli.doctor import examine
 from sagewatch.monitors import parse_monitors
 
@@ -293,13 +294,37 @@ def lack_rule(stubs, name, bus):
     )  # fmt: skip
 
 
-def describe_rule(stubs, name, bus, state="ENABLED", targets=1, to=ENDPOINT):
+QUEUE = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:dev-alert"
+KEPT = f"{QUEUE}-dead-letters"
+
+
+def describe_rule(stubs, name, bus, state="ENABLED", targets=1, to=QUEUE, kept=KEPT, policies=({}, {})):
+    """The rule, its targets, and the queues that they name as far as the doctor has not asked for them before."""
     asked = {"EventBusName": bus}
-    stubs["events"].add_response("describe_rule", {"Name": name, "State": state}, {"Name": name, **asked})
-    rows = [{"Id": str(number), "Arn": to} for number in range(targets)]
+    arn = f"arn:aws:events:eu-west-1:{ACCOUNT}:rule/{name}"
+    stubs["events"].add_response(
+        "describe_rule", {"Name": name, "State": state, "Arn": arn}, {"Name": name, **asked}
+    )
+    beside = {"DeadLetterConfig": {"Arn": kept}} if kept else {}
+    rows = [{"Id": str(number), "Arn": to, **beside} for number in range(targets)]
     stubs["events"].add_response(
         "list_targets_by_rule", {"Targets": rows} if rows else {}, {"Rule": name, **asked}
     )
+    for queue, changes in zip((to, kept), policies if targets else (), strict=False):
+        if queue:
+            describe_queue(stubs, queue, arn.replace(name, "*") if changes == {} else changes)
+
+
+def describe_queue(stubs, arn, rule):
+    """A queue whose policy lets a rule in, or the statement given, or None without a policy."""
+    row = {
+        "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage",
+        "Resource": [arn], "Condition": {"ArnEquals": {"aws:SourceArn": [rule]}},
+    } if isinstance(rule, str) else rule  # fmt: skip
+    url = f"https://sqs/{arn}"
+    stubs["sqs"].add_response("get_queue_url", {"QueueUrl": url}, {"QueueName": arn.rpartition(":")[2]})
+    policy = {"Attributes": {"Policy": json.dumps({"Statement": row})}} if row else {}
+    stubs["sqs"].add_response("get_queue_attributes", policy, {"QueueUrl": url, "AttributeNames": ["Policy"]})
 
 
 def test_a_hubs_rules_are_looked_for_on_the_spokes_bus_too(clients):
@@ -319,11 +344,11 @@ def test_a_rule_is_looked_for_on_both_buses_and_one_that_is_gone_hides_no_other(
     list_rules(stubs, "AlertRule", "CaptureRule", "GoneRule", "IdleRule", "OffRule")
     lack_rule(stubs, "dev-AlertRule", "default")
     describe_rule(stubs, "dev-AlertRule", "own")
-    describe_rule(stubs, "dev-CaptureRule", "default")
+    describe_rule(stubs, "dev-CaptureRule", "default", policies=())  # the same queues, asked for once
     lack_rule(stubs, "dev-GoneRule", "default")
     lack_rule(stubs, "dev-GoneRule", "own")
     describe_rule(stubs, "dev-IdleRule", "default", targets=0)
-    describe_rule(stubs, "dev-OffRule", "default", state="DISABLED")
+    describe_rule(stubs, "dev-OffRule", "default", state="DISABLED", policies=())
     lines = list(examine(build_patient(clients), [check_rules]))
     assert [line.well for line in lines] == [True, True, False, False, False]
     assert [line.found for line in lines[2:]] == ["gone", "enabled, 0 targets", "disabled, 1 targets"]
@@ -335,13 +360,71 @@ def test_a_rule_is_looked_for_on_both_buses_and_one_that_is_gone_hides_no_other(
 def test_a_rule_that_leads_to_a_queue_that_is_gone_is_not_well(clients):
     _, stubs = clients
     list_rules(stubs, "AlertRule")
-    describe_rule(stubs, "dev-AlertRule", "default", to=f"arn:aws:sqs:eu-west-1:{ACCOUNT}:dev-alerts")
-    stubs["sqs"].add_client_error(
-        "get_queue_url", "QueueDoesNotExist", "gone", 400, expected_params={"QueueName": "dev-alerts"}
-    )
+    describe_rule(stubs, "dev-AlertRule", "default", policies=())
+    for gone in ("dev-alert", "dev-alert-dead-letters"):
+        stubs["sqs"].add_client_error(
+            "get_queue_url", "QueueDoesNotExist", "gone", 400, expected_params={"QueueName": gone}
+        )
     (line,) = examine(build_patient(clients), [check_rules])
-    assert (line.well, line.found) == (False, "enabled, 1 targets; gone: dev-alerts")
+    assert (line.well, line.found) == (False, "enabled, 1 targets; gone: dev-alert, dev-alert-dead-letters")
     assert "deploy" in line.fix
+
+
+def allow(**changes):
+    row = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    }
+    return row | changes
+
+
+ANOTHERS = {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:eu-west-1:{ACCOUNT}:rule/another"}}
+
+
+@pytest.mark.parametrize(
+    ("policies", "well", "told"),
+    [
+        (({}, None), False, "may not send to dev-alert-dead-letters"),
+        ((None, {}), False, "may not send to dev-alert"),
+        (({}, allow(Condition=ANOTHERS)), False, "may not send to dev-alert-dead-letters"),
+        (({}, allow(Effect="Deny")), False, "may not send to dev-alert-dead-letters"),
+        (({}, allow(Resource=QUEUE)), False, "may not send to dev-alert-dead-letters"),
+        (
+            ({}, allow(Principal={"Service": "sns.amazonaws.com"})),
+            False,
+            "may not send to dev-alert-dead-letters",
+        ),
+        (
+            ({}, allow(Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}})),
+            None,
+            "perhaps may not send",
+        ),
+        (({}, allow(Principal="*", Action="sqs:*")), True, "enabled, 1 targets"),
+    ],
+)
+def test_a_rule_whose_queue_or_dead_letter_queue_does_not_let_it_in_is_not_well(
+    policies, well, told, clients
+):
+    """EventBridge tells nobody: what neither queue takes is gone."""
+    _, stubs = clients
+    list_rules(stubs, "AlertRule")
+    describe_rule(stubs, "dev-AlertRule", "default", policies=policies)
+    (line,) = examine(build_patient(clients), [check_rules])
+    assert line.well is well
+    assert told in line.found
+    stubs["sqs"].assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(("kept", "told"), [("", "no dead-letter queue beside dev-alert"),
+                                            (KEPT.replace("eu-west-1", "eu-west-2"), "may not send to dev-alert-dead-letters")])  # fmt: skip
+def test_a_target_without_a_dead_letter_queue_of_its_region_is_not_well(kept, told, clients):
+    _, stubs = clients
+    list_rules(stubs, "AlertRule")
+    describe_rule(stubs, "dev-AlertRule", "default", kept=kept)
+    (line,) = examine(build_patient(clients), [check_rules])
+    assert (line.well, line.found) == (False, f"enabled, 1 targets; {told}")
 
 
 def list_subscriptions(stubs, *pages):

@@ -98,11 +98,28 @@ def test_a_browser_opens_every_page_by_its_printed_address(tmp_path):
             assert headers["Content-Security-Policy"] == RULES
             assert headers["X-Content-Type-Options"] == "nosniff"
         assert ask(viewer, "/other")[0] == 404
-        assert ask(viewer, "/inbox", f"localhost:{viewer.server_port}")[0] == 200
+        # The second came through a tunnel, whose end has a port of its own.
+        for host in (
+            f"localhost:{viewer.server_port}",
+            "localhost:8080",
+            "LOCALHOST",
+            "127.0.0.1",
+            "[::1]:8080",
+        ):
+            assert ask(viewer, "/inbox", host)[0] == 200
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:{port}", "127.0.0.1.evil.example:{port}", "127.0.0.1"]
+    "host",
+    [
+        "evil.example",
+        "evil.example:{port}",
+        "127.0.0.1.evil.example:{port}",
+        "localhost.evil.example",
+        "localhost:{port}@evil.example",
+        "localhost:",
+        "evil.example#localhost",
+    ],
 )
 def test_whoever_came_by_another_name_reads_nothing(tmp_path, host):
     """A page of the internet may point its own name at this machine."""
@@ -110,6 +127,7 @@ def test_whoever_came_by_another_name_reads_nothing(tmp_path, host):
         status, _, body = ask(viewer, "/inbox", host.format(port=viewer.server_port))
         assert status == 421
         assert ESCAPED not in body
+        assert "answer to 127.0.0.1 and localhost alone" in body
 
 
 def test_a_mail_in_another_encoding_is_shown_and_hides_no_other(tmp_path):
@@ -121,6 +139,18 @@ def test_a_mail_in_another_encoding_is_shown_and_hides_no_other(tmp_path):
     assert status == 200
     assert ESCAPED in body
     assert "Subject: gr\ufffd\ufffde" in body
+
+
+@pytest.mark.parametrize("content", [f'["{HOSTILE[:8]}"]', "null", "17", '"words"'])
+def test_a_slack_file_that_is_json_and_no_message_is_shown_as_that_and_hides_no_other(tmp_path, content):
+    with Slack(tmp_path / "slack") as slack:
+        (tmp_path / "slack" / "0000-strange.json").write_text(content)
+        good = {"channel": "C1", "text": HOSTILE}
+        sources = Sources(list, lambda: [*slack.messages(), good], list, lambda _: None)
+        page = render("/slack", sources).decode()
+    assert "A file that holds no message" in page
+    assert ESCAPED in page
+    assert "<script" not in page
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,11 @@ from sagewatch.cli.checks.account import check_quotas, check_rights
 from sagewatch.cli.checks.endpoints import check_endpoints, check_monitoring
 from sagewatch.cli.checks.image import check_image
 from sagewatch.cli.checks.keys import check_keys
+from sagewatch.cli.checks.rules import check_rules
 from sagewatch.cli.checks.stack import (
     check_bucket,
     check_clock,
     check_dead_letters,
-    check_rules,
     check_schedule,
     check_subscriptions,
 )

@@ -9,6 +9,7 @@ import html
 import http.server
 import json
 import logging
+import re
 import threading
 import urllib.parse
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +21,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 LOG = logging.getLogger(__name__)
 RULES: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_HERE: Final = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d{1,5})?", re.IGNORECASE)
+_NOT_HERE: Final = (
+    "<p>These pages answer to 127.0.0.1 and localhost alone, by whichever port. From another machine: "
+    "<code>ssh -L 8080:127.0.0.1:PORT</code>, then http://localhost:8080/.</p>"
+)
 _HTML: Final = "text/html; charset=utf-8"
 
 
@@ -32,7 +38,7 @@ class Sources:
     mails
         The text files of the mails, in order of arrival.
     messages
-        Slack's messages as they stand, each with ``channel``, ``text`` and ``blocks``.
+        Slack's messages as they stand, each with ``channel``, ``text`` and ``blocks``; a file may hold anything else.
     list_pages
         Keys of the incidents' pages.
     read_page
@@ -40,7 +46,7 @@ class Sources:
     """
 
     mails: Callable[[], list[Path]]
-    messages: Callable[[], list[dict[str, Any]]]
+    messages: Callable[[], list[Any]]
     list_pages: Callable[[], list[str]]
     read_page: Callable[[str], bytes | None]
 
@@ -86,7 +92,9 @@ def render(path: str, sources: Sources) -> bytes | None:
     return None
 
 
-def _message(message: Mapping[str, Any]) -> str:
+def _message(message: Any) -> str:
+    if not isinstance(message, Mapping):
+        return _text("A file that holds no message", json.dumps(message, indent=2, ensure_ascii=False))
     blocks = json.dumps(message.get("blocks", []), indent=2, ensure_ascii=False)
     return _text(f"{message.get('channel', '')}: {message.get('text', '')}", blocks)
 
@@ -122,10 +130,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _answer(self) -> tuple[int, bytes]:
-        port = self.server.server_port
-        # A page of the internet whose name was pointed here (DNS rebinding) would be let read all of this.
-        if self.headers.get("Host", "") not in {f"127.0.0.1:{port}", f"localhost:{port}"}:
-            return 421, _list("Not here", [f"<p>Open http://127.0.0.1:{port}/ by this address.</p>"])
+        # A page of the internet whose name was pointed here (DNS rebinding) would be let read all of this. The port may be
+        # another one's: that of a tunnel (ssh -L).
+        if not _HERE.fullmatch(self.headers.get("Host", "")):
+            return 421, _list("Not here", [_NOT_HERE])
         try:
             path = urllib.parse.unquote(urllib.parse.urlsplit(self.path).path)
             body = render(path, self.server.sources)

@@ -1,4 +1,4 @@
-"""The stack itself: its clock, rules, queues, topics, schedule and bucket."""
+"""The stack itself: its clock, queues, topics, schedule and bucket; its rules are in ``rules``."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from sagewatch.cli.checks import Line, Patient
 from sagewatch.cli.checks.unseen import look
 
 MOST_SKEW = timedelta(seconds=60)
-_DEPLOY_AGAIN = "Somebody changed it by hand: rename the rule in resources/events.yml and deploy, so that it is made anew."
-_MAKE_QUEUE = "Somebody deleted the queue: rename it in resources/ and deploy, so that it is made anew."
 
 
 def check_clock(patient: Patient) -> Iterator[Line]:
@@ -23,50 +21,6 @@ def check_clock(patient: Patient) -> Iterator[Line]:
         skew = abs(parsedate_to_datetime(header).astimezone(UTC) - patient.now)
         fix = "Set this machine's clock (NTP): signatures and --from depend on it."
         yield Line(skew <= MOST_SKEW, "clock", f"{skew.total_seconds():.0f} s from AWS's", fix)
-
-
-def check_rules(patient: Patient) -> Iterator[Line]:
-    """Every rule is there, is enabled and leads somewhere; one that is gone does not hide the others."""
-    names = patient.list_resources("AWS::Events::Rule")
-    # A hub has a bus for its spokes' events as well.
-    of_spokes = patient.outputs.get("SpokeBusArn", "").rpartition("/")[2]
-    buses = ("default", patient.outputs["EventBus"], *([of_spokes] if of_spokes else []))
-    for logical, physical in sorted(names.items()):
-        name = physical.rpartition("|")[2].rpartition("/")[2]
-        yield _check_rule(patient, f"rule {logical}", name, buses)
-
-
-def _check_rule(patient: Patient, what: str, name: str, buses: tuple[str, ...]) -> Line:
-    """Look for a rule on each bus: CloudFormation's name for it does not always tell which it is on."""
-    events = patient.client("events")
-    for bus in buses:
-        try:
-            state = events.describe_rule(Name=name, EventBusName=bus)["State"]
-        except events.exceptions.ResourceNotFoundException:
-            continue
-        targets = events.list_targets_by_rule(Rule=name, EventBusName=bus).get("Targets", [])
-        found = f"{state.lower()}, {len(targets)} targets"
-        if not targets:
-            return Line(False, what, found, _DEPLOY_AGAIN)
-        if lost := [queue for row in targets if (queue := _find_lost_queue(patient, row["Arn"]))]:
-            return Line(False, what, f"{found}; gone: {', '.join(lost)}", _MAKE_QUEUE)
-        return Line(
-            state == "ENABLED", what, found, f"aws events enable-rule --name {name} --event-bus-name {bus}"
-        )
-    return Line(False, what, "gone", _DEPLOY_AGAIN)
-
-
-def _find_lost_queue(patient: Patient, target: str) -> str | None:
-    """The name of the queue that a target names and that is not there; EventBridge itself does not look."""
-    if target.split(":")[2] != "sqs":
-        return None
-    name = target.rpartition(":")[2]
-    sqs = patient.client("sqs")
-    try:
-        sqs.get_queue_url(QueueName=name)
-    except sqs.exceptions.QueueDoesNotExist:
-        return name
-    return None
 
 
 def check_dead_letters(patient: Patient) -> Iterator[Line]:
