@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from sagewatch.cli import cli
 from sagewatch.errors import RejectedInputError
+from sagewatch.ports import ANY_VERSION, Item, Write
 from tests.aws_in_process import empty_aws
 from tests.unit.cli.stores import INCIDENT, build_store
 from tests.unit.flows.worlds import Pump
@@ -44,6 +45,15 @@ def test_the_list_shows_an_incident_in_a_line_and_filters_it(stack):
     assert run(store, "incidents", "list", "--kind", "no-data") == "No incident.\n"
     (row,) = json.loads(run(store, "incidents", "list", "--json"))
     assert (row["incident_id"], row["state"], row["severity"]) == (INCIDENT, "open", "critical")
+
+
+def test_the_list_names_what_it_cannot_read_and_shows_the_others(stack):
+    store, world = stack
+    lost = "20261121T203406Z-gone"
+    world.state.items.write([Write(Item("incidents", lost, b"junk"), ANY_VERSION)])
+    result = CliRunner().invoke(cli, ["incidents", "list", "--json"], obj=store)
+    assert [row["incident_id"] for row in json.loads(result.stdout)] == [INCIDENT]
+    assert lost in result.stderr
 
 
 def test_show_tells_what_why_who_and_where(stack):

@@ -17,19 +17,21 @@ pk / sk                                  holds
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 import msgspec
 
 from sagewatch.alert.outbox import Kind, Ledger, Member
-from sagewatch.errors import ConflictError
+from sagewatch.errors import ConflictError, RejectedInputError
 from sagewatch.finding import Severity, build_content_key
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Entry, Incident, State
 from sagewatch.incident.muting import Open, Silence
+from sagewatch.observability import get_logger
 from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
-from sagewatch.state import OPEN_INCIDENTS, Due, write_entry, write_row
+from sagewatch.state import OPEN_INCIDENTS, Due, read_row, write_entry, write_row
 
 MEMBER_KEPT = timedelta(days=2)
 OWED_KEPT = timedelta(days=90)
@@ -69,13 +71,17 @@ class AlertState:
     # Groups -------------------------------------------------------------------------------------------
 
     def load_group(self, group: str, target: str) -> Group:
-        """The group's message at the target, and its members in the order of their names."""
+        """The group's message at the target, and its members in the order of their names.
+
+        A member that cannot be read is left out until its incident is looked at, and joins anew: it hides no other.
+        """
         ledger, members = Ledger(group=group, receiver=target), []
         for row in self._items.query(_group_pk(group, target)):
             if row.sk == "ledger":
                 ledger = _decode(row, Ledger)
             else:
-                members.append(_decode(row, Member))
+                with suppress(RejectedInputError):
+                    members.append(_decode(row, Member))
         return Group(ledger, tuple(members))
 
     def load_ledger(self, group: str, target: str) -> Ledger:
@@ -91,9 +97,14 @@ class AlertState:
         """
         number, name = 1, group
         while True:
-            ledger = self.load_ledger(name, target)
-            if ledger.members < GROUP_LIMIT or ledger.told_at is None or now >= ledger.told_at + _FORGOTTEN:
-                return name
+            with suppress(RejectedInputError):  # nobody joins a message of which nothing is known any more
+                ledger = self.load_ledger(name, target)
+                if (
+                    ledger.members < GROUP_LIMIT
+                    or ledger.told_at is None
+                    or now >= ledger.told_at + _FORGOTTEN
+                ):
+                    return name
             number += 1
             name = f"{group}-part{number}"
 
@@ -111,7 +122,11 @@ class AlertState:
             It has joined another group of the target meanwhile: an incident has one message at a target.
         """
         for _ in range(_ATTEMPTS):
-            known = self.load_member(group, target, seen.incident_id)
+            try:
+                known = self.load_member(group, target, seen.incident_id)
+            except RejectedInputError as error:
+                get_logger().warning("member_unreadable", where=error.where, key=error.key)
+                return self._mend(group, target, seen)
             if known is not None and known.seen >= seen.seen:
                 return known
             fresh = seen if known is None else _take_over(seen, known)
@@ -133,7 +148,7 @@ class AlertState:
         row = self._items.get(f"incident#{seen.incident_id}", f"outbox#{target}")
         if row is None:
             return seen, ABSENT
-        debt = msgspec.json.decode(row.body, type=Debt)
+        debt = read_row(row, Debt)
         if debt.group not in {"", group}:
             raise ConflictError("joined_another_group")
         if debt.told in TOLD_TO_THE_END:
@@ -141,6 +156,25 @@ class AlertState:
                 seen, told=debt.told, told_at=debt.told_at, told_content=seen.content
             )
         return seen, row.version
+
+    def _mend(self, group: str, target: str, seen: Member) -> Member:
+        """Write a member anew whose row cannot be read: what it was told, its debt says, too."""
+        fresh, expect = self._recall(group, target, seen)
+        debt = self._items.get(f"incident#{seen.incident_id}", f"outbox#{target}")
+        if debt is not None and (said := read_row(debt, Debt)).told == Kind.FIRING:
+            # By which message, only the row knew: by the latest, which an end that is owed goes to.
+            ledger = self.load_ledger(group, target)
+            fresh = msgspec.structs.replace(
+                fresh,
+                told=said.told,
+                told_at=said.told_at,
+                generation=ledger.generation,
+                thread=ledger.thread,
+            )
+        write = _write_member(group, target, fresh, is_new=True, expect_debt=expect)
+        write[0] = msgspec.structs.replace(write[0], expect=ANY_VERSION)
+        self._items.write(write)
+        return msgspec.structs.replace(fresh, version=write[0].item.version)
 
     def save_ledger(self, ledger: Ledger) -> Ledger:
         """Record what the message says; the ledger to save next. ``ConflictError`` on a race."""
@@ -388,4 +422,4 @@ def _group_pk(group: str, target: str) -> str:
 
 
 def _decode(row: Item, type_: type[V]) -> V:
-    return msgspec.structs.replace(msgspec.json.decode(row.body, type=type_), version=row.version)
+    return msgspec.structs.replace(read_row(row, type_), version=row.version)

@@ -27,7 +27,8 @@ pk / sk                                   holds
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import msgspec
@@ -36,7 +37,7 @@ from sagewatch.capture import Segment, decode_segment, encode_segment
 from sagewatch.detect.checkpoint import Checkpoint
 from sagewatch.detect.first_capture import Expectation
 from sagewatch.diagnose.model import Diagnosis, Switch
-from sagewatch.errors import ConflictError
+from sagewatch.errors import ConflictError, RejectedInputError
 from sagewatch.finding import Finding, Severity, Stream, build_content_key
 from sagewatch.incident.entries import order_entries
 from sagewatch.incident.matching import build_labels
@@ -57,6 +58,8 @@ FIRST_LOOK = timedelta(minutes=1)
 """An incident that changed is looked at again after this, should the event that says so be lost."""
 
 V = TypeVar("V", Expectation, Incident, OpenRecord, Diagnosis, ScheduleState, Watch)
+T = TypeVar("T")
+_SORTABLE = "%Y-%m-%dT%H:%M:%S.%f"
 
 
 class Due(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,9 +220,31 @@ class State:
         )
 
     def list_incidents(self, since: datetime | None = None) -> list[Listed]:
-        """All incidents, or those opened at or after a time, the latest first."""
-        rows = self._items.query(INCIDENTS, f"{since:%Y%m%dT%H%M%SZ}" if since else "")
-        return [msgspec.json.decode(row.body, type=Listed) for row in reversed(rows)]
+        """All incidents that can be read, or those opened at or after a time, the latest first."""
+        return self.read_incidents(since)[0]
+
+    def read_incidents(self, since: datetime | None = None) -> tuple[list[Listed], list[str]]:
+        """The same, and the ids of those of which neither the line nor the incident itself can be read.
+
+        One row that was damaged, or that a newer version wrote, hides no other.
+        """
+        found, unreadable = list[Listed](), list[str]()
+        for row in reversed(self._items.query(INCIDENTS, f"{since:%Y%m%dT%H%M%SZ}" if since else "")):
+            try:
+                found.append(self._read_listed(row))
+            except RejectedInputError:
+                unreadable.append(row.sk)
+        return found, unreadable
+
+    def _read_listed(self, row: Item) -> Listed:
+        """The line, or what the incident itself says where the line cannot be read."""
+        try:
+            return read_row(row, Listed)
+        except RejectedInputError:
+            incident = self.load_incident(row.sk)
+            if incident is None:
+                raise
+            return _build_listed(incident)
 
     def add_entries(self, incident_id: str, entries: Sequence[Entry]) -> None:
         """Add to the audit trail; the same entry twice is one entry."""
@@ -227,14 +252,18 @@ class State:
             self._items.write([write_entry(incident_id, entry) for entry in entries])
 
     def load_entries(self, incident_id: str) -> list[Entry]:
-        """The audit trail, in order of time, cause before effect."""
+        """The audit trail, in order of time, cause before effect; a line that cannot be read says so in its place."""
         rows = self._items.query(f"incident#{incident_id}", "event#", "event#\U0010ffff")
-        return order_entries(msgspec.json.decode(row.body, type=Entry) for row in rows)
+        return order_entries(_read_entry(row) for row in rows)
 
     def load_debts(self, incident_id: str) -> list[Debt]:
-        """What each receiver has been told of the incident."""
-        rows = self._items.query(f"incident#{incident_id}", "outbox#", "outbox#\U0010ffff")
-        return [msgspec.json.decode(row.body, type=Debt) for row in rows]
+        """What each receiver has been told of the incident; what cannot be read keeps no other receiver waiting."""
+        debts = []
+        for row in self._items.query(f"incident#{incident_id}", "outbox#", "outbox#\U0010ffff"):
+            # Of a copy that cannot be read the book itself says more: the group's member.
+            with suppress(RejectedInputError):
+                debts.append(read_row(row, Debt))
+        return debts
 
     def load_sensitive(self, endpoint: str) -> dict[str, datetime]:
         """Fields whose values a page about the endpoint withheld, with the last time of it."""
@@ -326,7 +355,24 @@ class State:
         item = self._items.get(pk, sk)
         if item is None:
             return None
-        return msgspec.structs.replace(msgspec.json.decode(item.body, type=type_), version=item.version)
+        return msgspec.structs.replace(read_row(item, type_), version=item.version)
+
+
+def read_row(item: Item, type_: type[T]) -> T:
+    """The value of a row.
+
+    Raises
+    ------
+    RejectedInputError
+        It was damaged, or a newer version wrote it; names the row, and nothing of what it holds. It never reads as
+        absent: what hangs on it (a second incident of the fingerprint, a word that was told) would be done again.
+    """
+    try:
+        return msgspec.json.decode(item.body, type=type_)
+    except msgspec.MsgspecError:
+        raise RejectedInputError(
+            "cannot be read: it was damaged, or a newer version wrote it", where=item.pk, key=item.sk
+        ) from None
 
 
 def write_row(pk: str, sk: str, value: object, expect: int) -> Write:
@@ -340,8 +386,11 @@ def _write_record(record: OpenRecord) -> Write:
 
 
 def _write_listed(incident: Incident) -> Write:
-    listed = Listed(**{name: getattr(incident, name) for name in Listed.__struct_fields__})
-    return write_row(INCIDENTS, incident.incident_id, listed, ANY_VERSION)
+    return write_row(INCIDENTS, incident.incident_id, _build_listed(incident), ANY_VERSION)
+
+
+def _build_listed(incident: Incident) -> Listed:
+    return Listed(**{name: getattr(incident, name) for name in Listed.__struct_fields__})
 
 
 def _write_due(incident: Incident) -> Write:
@@ -373,6 +422,14 @@ def write_entry(incident_id: str, entry: Entry) -> Write:
     return write_row(f"incident#{incident_id}", f"event#{_sortable(entry.at)}#{name}", entry, ANY_VERSION)
 
 
+def _read_entry(row: Item) -> Entry:
+    try:
+        return read_row(row, Entry)
+    except RejectedInputError:
+        at = datetime.strptime(row.sk.split("#")[1], _SORTABLE).replace(tzinfo=UTC)
+        return Entry(at=at, what="line_of_the_trail", reason="row_unreadable", by="state", data={})
+
+
 def _stream_pk(stream: Stream) -> str:
     return f"stream#{stream.endpoint}#{stream.variant}"
 
@@ -391,4 +448,4 @@ def _told_sk(finding: Finding) -> str:
 
 
 def _sortable(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return moment.strftime(_SORTABLE)

@@ -79,11 +79,17 @@ def list_(
 ) -> None:
     """Incidents, the latest first."""
     wanted = {"endpoint": endpoint, "kind": kind, "state": state}
+    listed, unreadable = open_store(stack, replay_name).state.read_incidents()
     found = [
         one
-        for one in open_store(stack, replay_name).state.list_incidents()
+        for one in listed
         if all(value is None or getattr(one, name) == value for name, value in wanted.items())
     ][:limit]
+    for incident_id in unreadable:
+        say(
+            f"Not listed, for its row cannot be read (damaged, or of a newer version): {incident_id}",
+            err=True,
+        )
     if as_json:
         _print_json(found)
         return

@@ -24,6 +24,7 @@ def build_index(
     made_at: datetime,
     link: Callable[[str], str] = _link_beside,
     replay: str = "",
+    unreadable: Sequence[str] = (),
 ) -> bytes:
     """The page, UTF-8.
 
@@ -35,6 +36,8 @@ def build_index(
         Where an incident's page is, from its id.
     replay
         The rehearsal whose incidents these are; empty for the real ones.
+    unreadable
+        Ids of incidents whose rows cannot be read: named, for what a list leaves out in silence is not looked for.
     """
     shown = rows[:ROWS_SHOWN]
     open_count = sum(row.state != "resolved" for row in rows)
@@ -47,7 +50,7 @@ def build_index(
             build_mark(replay),
             tag("h1", "1 incident" if len(rows) == 1 else f"{len(rows):,} incidents"),
             tag("p", f"Made {format_time(made_at)}.", f" The {hidden:,} oldest are not listed." if hidden else None,
-                class_="lede"),
+                f" Cannot be read and not listed: {', '.join(unreadable)}." if unreadable else None, class_="lede"),
         ),
         tag(
             "main",

@@ -156,15 +156,14 @@ def _list_tensors(incident_id: str, world: World) -> dict[str, bytes]:
 
 def _write_index(world: World) -> None:
     """Write the list of all incidents beside their pages."""
-    rows = [
-        IndexRow(**{name: getattr(one, name) for name in IndexRow.__struct_fields__})
-        for one in world.state.list_incidents()
-    ]
+    found, unreadable = world.state.read_incidents()
+    rows = [IndexRow(**{name: getattr(one, name) for name in IndexRow.__struct_fields__}) for one in found]
     body = build_index(
         rows,
         world.now(),
         lambda incident_id: build_object_url(build_page_key(incident_id), world),
         world.replay,
+        unreadable,
     )
     world.objects.put_object(world.settings.evidence_bucket, INDEX_KEY, body, "text/html; charset=utf-8")
 

@@ -25,7 +25,13 @@ from sagewatch.alert.outbox import (
 from sagewatch.alert.owed_ends import find_first_words
 from sagewatch.alert.settling import find_wait, settle, settle_spare
 from sagewatch.alert_state import TOLD_TO_THE_END, Group
-from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
+from sagewatch.errors import (
+    ConfigurationError,
+    ConflictError,
+    DeliveryError,
+    RejectedInputError,
+    RetryError,
+)
 from sagewatch.flows.alert_waits import BY, keep_failure, wait_for_receiver, wake_later
 from sagewatch.flows.channels import POLICIES, send_message
 from sagewatch.flows.evidence import build_links, get_class_names
@@ -186,13 +192,22 @@ def _look_again(
         decision = _decide(msgspec.structs.replace(group, ledger=free), target, quiet, world)
         if not isinstance(decision, Send):
             break
-        lead = world.state.load_incident(decision.shows[0]) or incident
+        lead = _load_lead(decision.shows[0], world) or incident
         seen = next(one.seen for one in group.members if one.incident_id == decision.shows[0])
         if lead.version == seen or lead.incident_id != decision.shows[0]:
             return _Sight(decision, lead, group.members)
         world.alerts.join_group(target.group, target.name, _build_member(lead, world.now(), world, target))
     world.alerts.save_ledger(msgspec.structs.replace(claimed, claimed_until=None))
     return None
+
+
+def _load_lead(incident_id: str, world: World) -> Incident | None:
+    """None where it cannot be read: another of the group speaks for all, with its line among the others."""
+    try:
+        return world.state.load_incident(incident_id)
+    except RejectedInputError as error:
+        get_logger().warning("incident_unreadable", where=error.where, key=error.key)
+        return None
 
 
 def _build_member(incident: Incident, now: datetime, world: World, target: Target) -> Member:

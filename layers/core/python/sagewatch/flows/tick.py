@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -26,11 +26,14 @@ from sagewatch.flows.owed_diagnoses import find_owed, list_candidates
 from sagewatch.flows.synthetic_finding import send_canary
 from sagewatch.incident.page_turn import is_worth_waking
 from sagewatch.observability import get_logger
-from sagewatch.state import OPEN_INCIDENTS
+from sagewatch.state import INCIDENTS, OPEN_INCIDENTS
 from sagewatch.world import World
 
 ALERTS_AT_ONCE = 500
 """More than that are told by the next ticks: a tick has less than a minute."""
+
+NAMED_FOR = timedelta(hours=6)
+"""An incident that cannot be read is named by the tick for so long; the list of all names it ever after."""
 
 
 def tick(fact: Fact, world: World) -> None:
@@ -49,8 +52,11 @@ def tick(fact: Fact, world: World) -> None:
     for silence_id in _list_lost_silences(world, attempts):
         with attempts.at("silence"):
             raise RejectedInputError("cannot be read, and silences nothing", where="silence", key=silence_id)
-    diagnoses = _load_diagnoses(world, attempts)
     now = world.now()
+    for incident_id in _list_lost_incidents(now, world, attempts):
+        with attempts.at("incident"):
+            raise RejectedInputError("cannot be read", where=INCIDENTS, key=incident_id)
+    diagnoses = _load_diagnoses(world, attempts)
     with attempts.at("diagnoses"):
         _publish(
             [build_diagnosis_change(one, "due", world.place) for one in diagnoses if is_watched(one, now)],
@@ -182,6 +188,12 @@ def _wake_unreadable(incident_ids: Sequence[str], world: World, attempts: _Attem
                 raise RejectedInputError("cannot be read", where=OPEN_INCIDENTS, key=incident_id)
             get_logger().warning("alert_row_unreadable", incident_id=incident_id, endpoint=incident.endpoint)
             yield build_due(incident)
+
+
+def _list_lost_incidents(now: datetime, world: World, attempts: _Attempts) -> list[str]:
+    with attempts.at("incidents"):
+        return world.state.read_incidents(now - NAMED_FOR)[1]
+    return []
 
 
 def _list_lost_silences(world: World, attempts: _Attempts) -> list[str]:

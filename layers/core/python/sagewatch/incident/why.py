@@ -40,6 +40,7 @@ REASONS = {
     "in_window": "it falls into a maintenance window",
     "inhibited": "another incident that is open explains it",
     "staged": "its detector is on trial",
+    "row_unreadable": "its row of the state table was damaged, or a newer version wrote it",
     "receiver_gone": "monitors.yml names that receiver, or that channel of it, no more; what it has open is to be closed there by hand",
     "no_receiver": "nobody is to hear of it",
     "by_hand": "somebody decided so",
