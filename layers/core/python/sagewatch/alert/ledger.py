@@ -104,7 +104,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     def worsened(self) -> bool:
         """Whether it is worse than the receiver has heard."""
         known = self.told_severity
-        return self.told == Kind.FIRING and known is not None and self.severity.rank > known.rank
+        told = self.told in {Kind.FIRING, "digested"}
+        return told and known is not None and self.severity.rank > known.rank
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -141,7 +142,10 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, rename={"refused": "refu
         Until when the message waits, so that who joins meanwhile need not read the whole group; those of a
         worse rank do not wait.
     digested_at, digest_open
-        When what comes and goes was last summed up, and whether the end of that was told.
+        When what comes and goes was last summed up; whether a channel that is told by key has, or may have, a summary
+        open.
+    summed
+        Whom that one counts, those that are over by now and were in an earlier one not among them.
     attempts, retry_at
         Tries in vain since the last success, and when to try again.
     refusals
@@ -169,6 +173,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, rename={"refused": "refu
     perhaps: dict[str, int] = {}
     digested_at: datetime | None = None
     digest_open: bool = False
+    summed: tuple[str, ...] = ()
     waits_until: datetime | None = None
     waits_rank: int = 0
     attempts: int = 0

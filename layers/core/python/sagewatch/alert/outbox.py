@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
 from sagewatch.alert.ledger import (
     Hold,
     Kind,
@@ -25,6 +27,7 @@ from sagewatch.alert.ledger import (
     order_members,
 )
 from sagewatch.alert.owed_ends import find_lost, list_owed_ends
+from sagewatch.alert.summaries import decide_end_of_summary, decide_summary, find_turn, is_summed_up
 from sagewatch.finding import build_content_key
 from sagewatch.incident.model import Incident, State
 from sagewatch.incident.muting import Mute
@@ -46,9 +49,6 @@ LARGE_GROUP = 10
 """Members above which a message is changed in place at most once in ``LARGE_GROUP_EVERY``."""
 
 LARGE_GROUP_EVERY = timedelta(seconds=30)
-
-DIGEST_OVER = "digest_over"
-"""Reason of the end of a summary, where a channel keeps one open until it is told of the end."""
 
 NEWS_WAITS = "news_waits_for_the_mute"
 """Reason of a ``Hold``: the end was told, and what was found since waits until nobody mutes it."""
@@ -120,21 +120,28 @@ def _list_decisions(
         for one in members
         if one.incident_id not in mutes and one not in lost and _is_unheard(one, ledger, now, digest)
     ]
-    fresh = [one for one in unheard if not _is_summed_up(one, now, digest)]
-    summed = [one for one in unheard if one not in fresh]
-    if summed and (ledger.digested_at is None or now >= ledger.digested_at + digest):
-        shows = order_members(summed)
-        key = build_key(summed)
-        yield Send(kind=Kind.DIGEST, reason="flapping", content=key, in_place=False, shows=shows, tells=shows)
-    if policy.keyed and ledger.digest_open and (summed := _find_ended_summary(members)):
-        yield Send(
-            kind=Kind.RESOLVED,
-            reason=DIGEST_OVER,
-            content=build_key(summed),
-            in_place=False,
-            shows=order_members(summed),
-        )
+    fresh = [one for one in unheard if not is_summed_up(one, now, digest)]
+    summed = [one for one in unheard if is_summed_up(one, now, digest)]
+    summary = decide_summary(ledger, members, summed, now, timers, digest)
+    if isinstance(summary, Send):
+        yield summary
     yield from list_owed_ends(ledger, members, mutes, lost, policy, begins=bool(fresh))
+    if policy.keyed and (end := decide_end_of_summary(ledger, members)) is not None:
+        yield end
+    for decision in _list_of_message(ledger, members, mutes, fresh, now, timers, policy):
+        yield _wait_no_longer(decision, find_turn(summary, members, now, digest))
+
+
+def _list_of_message(
+    ledger: Ledger,
+    members: Sequence[Member],
+    mutes: Mapping[str, Mute],
+    fresh: Sequence[Member],
+    now: datetime,
+    timers: Timers,
+    policy: Policy,
+) -> Iterator[Send | Hold]:
+    """What the one message of the group says next."""
     told = [one for one in members if one.told in {"firing", "resolved"} and is_current(one, ledger)]
     shown = [one for one in told if not is_left_behind(one, ledger)]
     if ledger.told == Kind.FIRING:
@@ -145,6 +152,14 @@ def _list_decisions(
         yield _hold_muted(members, mutes, "nothing_to_tell")
     else:
         yield _decide_after_the_end(ledger, members, mutes, shown, now, policy)
+
+
+def _wait_no_longer(decision: Send | Hold, turn: datetime | None) -> Send | Hold:
+    """The decision, asked again when what is summed up has its turn; who waits for company has a time of their own."""
+    if not isinstance(decision, Hold) or decision.first is not None:
+        return decision
+    ends = [until for until in (decision.until, turn) if until is not None]
+    return msgspec.structs.replace(decision, until=min(ends, default=None))
 
 
 def _decide_after_the_end(
@@ -207,25 +222,12 @@ def _list_while_firing(
     yield rest
 
 
-def _is_summed_up(member: Member, now: datetime, digest: timedelta) -> bool:
-    """What comes and goes; once it stays for as long as a summary covers, it is told like any other."""
-    return member.flapping and (member.over or now < member.opened_at + digest)
-
-
 def _is_unheard(member: Member, ledger: Ledger, now: datetime, digest: timedelta) -> bool:
     if is_left_behind(member, ledger):
         return not member.over
     if member.told == "digested":
-        return not member.over and not _is_summed_up(member, now, digest)
+        return not member.over and (member.worsened or not is_summed_up(member, now, digest))
     return member.told is None
-
-
-def _find_ended_summary(members: Sequence[Member]) -> list[Member]:
-    """All that was summed up, once it is over; nothing before. Of what was told anew since, its own message tells."""
-    summed = [one for one in members if one.told == "digested"]
-    if not summed:
-        return [one for one in members if one.over] or list(members)
-    return summed if all(one.over for one in summed) else []
 
 
 def _begin(fresh: Sequence[Member], now: datetime, timers: Timers) -> Send | Hold:

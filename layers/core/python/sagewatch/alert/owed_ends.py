@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+import msgspec
+
 from sagewatch.alert.ledger import (
     Kind,
     Ledger,
@@ -20,6 +22,7 @@ from sagewatch.alert.ledger import (
     is_left_behind,
     order_members,
 )
+from sagewatch.alert.summaries import FLAPPING, count_summed
 from sagewatch.incident.muting import Mute
 
 PERHAPS_TOLD = "perhaps_told"
@@ -65,8 +68,17 @@ def list_owed_ends(
     begins
         Somebody is about to begin a message.
     """
-    untold = [one for one in members if one.told is None and one.over and one.incident_id in mutes]
-    if spared := tuple(one.incident_id for one in untold if one.incident_id not in ledger.perhaps):
+    untold = [
+        one.incident_id
+        for one in members
+        if one.told is None
+        and one.over
+        and one.incident_id in mutes
+        and one.incident_id not in ledger.perhaps
+    ]
+    if counted := tuple(name for name in untold if name in ledger.summed):
+        yield Spare(counted, told="digested", reason=FLAPPING)
+    if spared := tuple(name for name in untold if name not in ledger.summed):
         yield Spare(spared)
     open_now = ledger.generation if ledger.told == Kind.FIRING else None
     if joined := tuple(one.incident_id for one in lost if ledger.perhaps[one.incident_id] == open_now):
@@ -124,12 +136,16 @@ def _list_left(
         )
 
 
-def find_first_words(ledger: Ledger, send: Send) -> dict[str, int]:
-    """Whom a message is the first word of, with its generation: should nobody learn whether it went out, they may know.
+def mark_before_sending(ledger: Ledger, members: Sequence[Member], send: Send, policy: Policy) -> Ledger:
+    """The ledger that says, right before a message goes out, what it may have said should nobody learn what came of it.
 
-    A summary is the first word of nothing, and an end neither: nobody is owed the end of what they count.
+    Whom it is the first word of, with its generation; of a summary, where a key keeps it open, whom it counts. A summary is
+    the first word of nothing, and an end neither: nobody is owed the end of what they count.
     """
-    if send.kind in {Kind.RESOLVED, Kind.DIGEST}:
-        return {}
+    if send.kind is Kind.DIGEST:
+        return count_summed(ledger, members, send) if policy.keyed else ledger
+    if send.kind is Kind.RESOLVED:
+        return ledger
     begins = ledger.told != Kind.FIRING
-    return dict.fromkeys(send.tells, ledger.generation + begins)
+    words = dict.fromkeys(send.tells, ledger.generation + begins)
+    return msgspec.structs.replace(ledger, perhaps={**ledger.perhaps, **words})

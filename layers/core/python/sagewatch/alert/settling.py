@@ -9,8 +9,8 @@ from datetime import datetime
 import msgspec
 
 from sagewatch.alert.ledger import Hold, Kind, Ledger, Member, Send, Spare, forget_refused, is_current
-from sagewatch.alert.outbox import DIGEST_OVER
 from sagewatch.alert.owed_ends import PERHAPS_TOLD
+from sagewatch.alert.summaries import DIGEST_OVER
 from sagewatch.finding import Severity
 from sagewatch.incident.model import State
 from sagewatch.incident.routing import Timers
@@ -23,6 +23,8 @@ def settle(
 
     Parameters
     ----------
+    ledger
+        As it was marked before the message went out.
     thread
         The channel's handle of the message, where it gave one.
     """
@@ -42,10 +44,10 @@ def settle(
     )
     ledger = forget_refused(ledger, send.shows, kept=True)
     if send.kind is Kind.DIGEST:
-        summed = msgspec.structs.replace(ledger, digested_at=now, digest_open=True)
+        summed = msgspec.structs.replace(ledger, digested_at=now)
         return summed, _note_told(members, send, "digested", now, 0, None)
     if send.reason == DIGEST_OVER:
-        return msgspec.structs.replace(ledger, digest_open=False), []
+        return msgspec.structs.replace(ledger, digest_open=False, summed=()), []
     if send.generation is not None:
         return _settle_owed_end(ledger, members, send, now, thread)
     begins = send.kind is Kind.FIRING and ledger.told != Kind.FIRING

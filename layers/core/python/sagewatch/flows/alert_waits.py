@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import msgspec
@@ -38,8 +37,8 @@ _BACKOFF = (30, 60, 120, 300, 600, 900)
 def keep_failure(
     incident: Incident,
     claimed: Ledger,
+    marked: Ledger,
     send: Send,
-    words: Mapping[str, int],
     error: DeliveryError | RetryError | ConfigurationError,
     world: World,
     rounds: int,
@@ -48,13 +47,13 @@ def keep_failure(
 
     Parameters
     ----------
-    words
-        Whom the message was the first word of.
+    claimed, marked
+        The ledger as it was before the message went out, and with what that may have said.
     """
     now = world.now()
-    free = msgspec.structs.replace(claimed, claimed_until=None, attempts=claimed.attempts + 1)
-    if not isinstance(error, ConfigurationError) and error.perhaps_taken:
-        free = msgspec.structs.replace(free, perhaps={**free.perhaps, **words})
+    perhaps = not isinstance(error, ConfigurationError) and error.perhaps_taken
+    free = marked if perhaps else claimed
+    free = msgspec.structs.replace(free, claimed_until=None, attempts=claimed.attempts + 1)
     data: dict[str, str | int | float | bool | None] = {"receiver": claimed.receiver, "kind": send.kind.value}
     if isinstance(error, RetryError) or (isinstance(error, DeliveryError) and error.recoverable):
         seconds = error.after_seconds

@@ -13,9 +13,10 @@ from sagewatch.alert.buttons import build_buttons
 from sagewatch.alert.content import Announcement
 from sagewatch.alert.html_mail import render_html_mail
 from sagewatch.alert.mail import render_mail
-from sagewatch.alert.outbox import DIGEST_OVER, Kind, Ledger, Policy, Send
+from sagewatch.alert.outbox import Kind, Ledger, Policy, Send
 from sagewatch.alert.pagerduty import render_pagerduty
 from sagewatch.alert.slack import render_reply, render_slack
+from sagewatch.alert.summaries import DIGEST_OVER
 from sagewatch.alert.webhook import render_webhook
 from sagewatch.errors import DeliveryError
 from sagewatch.finding import build_content_key

@@ -127,7 +127,7 @@ def _list_targets(incident: Incident, now: datetime, world: World, rounds: int) 
             seen.add(name)
             known = debts[name].group if name in debts else ""
             group = known or world.alerts.find_room(
-                build_group(routed, labels, incident.incident_id), name, now
+                build_group(routed, labels, incident.incident_id, flapping=incident.flapping), name, now
             )
             yield Target(name, group, routed.timers, routed.reason, rounds)
     for name, debt in debts.items():

@@ -5,7 +5,7 @@ A crash between sending and recording repeats a message after the claim has laps
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -17,12 +17,13 @@ from sagewatch.alert.outbox import (
     Kind,
     Ledger,
     Member,
+    Policy,
     Send,
     Spare,
     build_content,
     decide_announcement,
 )
-from sagewatch.alert.owed_ends import find_first_words
+from sagewatch.alert.owed_ends import mark_before_sending
 from sagewatch.alert.settling import find_wait, settle, settle_spare
 from sagewatch.alert_state import TOLD_TO_THE_END, Group
 from sagewatch.errors import (
@@ -137,27 +138,20 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
         told |= {incident.incident_id, sight.send.shows[0]}
     member = world.alerts.load_member(target.group, target.name, incident.incident_id)
     settled = incident.state is State.RESOLVED and member is not None and member.told in TOLD_TO_THE_END
-    owes_end = POLICIES[target.name.rpartition("/")[2]].keyed and group.ledger.digest_open
+    owes_end = _get_policy(target.name).keyed and group.ledger.digest_open
     perhaps = incident.incident_id in group.ledger.perhaps
     settled = settled and hold.reason != NEWS_WAITS and not owes_end and not perhaps
     known = member is not None and member.told is not None
     return Outcome(tuple(sorted(told)), hold.until, settled, known)
 
 
+def _get_policy(target: str) -> Policy:
+    return POLICIES[target.rpartition("/")[2]]
+
+
 def _claim(ledger: Ledger, world: World) -> Ledger:
     """The ledger to save next, once nobody else sends."""
     return world.alerts.save_ledger(msgspec.structs.replace(ledger, claimed_until=world.now() + CLAIM))
-
-
-def _note_first_words(claimed: Ledger, words: Mapping[str, int], world: World) -> Ledger:
-    """The ledger to save next; the stored one says whom the message is the first word of, right before it goes out.
-
-    Whoever dies before the books say more leaves that behind; whoever does not takes it back.
-    """
-    if not words:
-        return claimed
-    saved = world.alerts.save_ledger(msgspec.structs.replace(claimed, perhaps={**claimed.perhaps, **words}))
-    return msgspec.structs.replace(saved, perhaps=claimed.perhaps)
 
 
 def _decide(group: Group, target: Target, quiet: Quiet, world: World) -> Send | Spare | Hold:
@@ -169,7 +163,7 @@ def _decide(group: Group, target: Target, quiet: Quiet, world: World) -> Send | 
         for one in group.members
         if (mute := find_mute(one.incident_id, one.labels, quiet, now)) is not None
     }
-    policy = POLICIES[target.name.rpartition("/")[2]]
+    policy = _get_policy(target.name)
     digest = world.monitors.flapping.digest
     decision = decide_announcement(ledger, group.members, mutes, now, target.timers, policy, digest)
     waits = ledger.retry_at is not None and now < ledger.retry_at
@@ -262,13 +256,16 @@ def _send_and_record(
             None,
         ),
     )
-    words = find_first_words(claimed, send)
-    claimed = _note_first_words(claimed, words, world)
+    # Whoever dies before the books say more leaves the mark behind; whoever learns that it was not taken takes it back.
+    marked = mark_before_sending(claimed, members, send, _get_policy(claimed.receiver))
+    if marked != claimed:
+        marked = world.alerts.save_ledger(marked)
     try:
-        handle = send_message(announcement, claimed, send, world)
+        handle = send_message(announcement, marked, send, world)
     except (DeliveryError, RetryError, ConfigurationError) as error:
-        return keep_failure(incident, claimed, send, words, error, world, rounds)
-    settled, changed = settle(claimed, members, send, world.now(), thread=handle)
+        unmarked = msgspec.structs.replace(claimed, version=marked.version)
+        return keep_failure(incident, unmarked, marked, send, error, world, rounds)
+    settled, changed = settle(marked, members, send, world.now(), thread=handle)
     entry = _build_entry(claimed, send, world.now())
     world.alerts.record_told(settled, changed, lambda _: entry)
     told = {one.incident_id for one in changed}

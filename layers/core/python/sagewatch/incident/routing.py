@@ -19,6 +19,9 @@ ALONE = "incident"
 
 GROUPABLE = (*LABELS, ALONE)
 
+FINGERPRINT = ("endpoint", "variant", "kind", "subject")
+"""Labels that all incidents of a fingerprint share."""
+
 
 class Timers(msgspec.Struct, frozen=True, kw_only=True):
     """How the incidents of a route share messages, and when they are spoken of again.
@@ -129,8 +132,21 @@ def decide_receivers(root: Route, labels: Mapping[str, str]) -> tuple[Routed, ..
     return tuple(chosen.values())
 
 
-def build_group(routed: Routed, labels: Mapping[str, str], incident_id: str) -> str:
-    """The name of the group that an incident shares its message with, on one route to one receiver."""
+def build_group(
+    routed: Routed, labels: Mapping[str, str], incident_id: str, *, flapping: bool = False
+) -> str:
+    """The name of the group that an incident shares its message with, on one route to one receiver.
+
+    Parameters
+    ----------
+    flapping
+        It is summed up: with what its fingerprint opened before, so neither an incident's name nor its severity, nor
+        the way that this one leads, parts them.
+    """
+    if flapping:
+        parts = {ALONE: FINGERPRINT, "severity": ()}
+        by = dict.fromkeys(label for one in routed.timers.group_by for label in parts.get(one, (one,)))
+        return build_content_key(routed.receiver, "flapping", *by, *(labels.get(label, "") for label in by))
     values = [incident_id if label == ALONE else labels.get(label, "") for label in routed.timers.group_by]
     return build_content_key(routed.receiver, routed.reason, *routed.timers.group_by, *values)
 
