@@ -37,7 +37,9 @@ def read_events(story):
     ]
 
 
-PAIRS = [(f"0:{n * 10 + m:02}:00", kind, False) for n in range(3) for m, kind in ((0, "trigger"), (5, "resolve"))]
+PAIRS = [
+    (f"0:{n * 10 + m:02}:00", kind, False) for n in range(3) for m, kind in ((0, "trigger"), (5, "resolve"))
+]
 
 
 @pytest.mark.parametrize("routes", [ALONE, BY_SEVERITY], ids=["alone", "by severity"])
@@ -56,7 +58,9 @@ def test_a_summary_is_of_all_severities(tell):
     story = tell(BUDGET + BY_SEVERITY)
     flap(story, 12, severities=["warning", "critical"])
     story.play_only("20h")
-    summed = [one.at - START for one in story.ears.heard if one.kind == "digest" and one.target.endswith("mail")]
+    summed = [
+        one.at - START for one in story.ears.heard if one.kind == "digest" and one.target.endswith("mail")
+    ]
     # Of what is critical each time is one of three; warnings are summed up from the third on.
     assert summed == [timedelta(minutes=40), timedelta(minutes=70), timedelta(hours=7, minutes=10)]
 
