@@ -25,6 +25,7 @@ from layers.diff_stack import compare_stacks
 from layers.package_stack import TEMPLATE, package_stack
 from layers.resolve_conditions import list_made
 from sagewatch.diagnose.plan import HOOKED_PREFIX
+from sagewatch.monitors import Monitors, read_monitors
 
 SERVICE = "sagewatch"
 LOCAL = "local"
@@ -33,7 +34,16 @@ Run = Callable[[Sequence[str]], int]
 _NAMED = {"AWS::DynamoDB::Table": "TableName", "AWS::S3::Bucket": "BucketName"}
 
 
-def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, words: Sequence[str]) -> str:
+def deploy(
+    package: Path,
+    stage: str,
+    session: Any,
+    run: Run,
+    *,
+    dry_run: bool,
+    words: Sequence[str],
+    monitors: Monitors | None = None,
+) -> str:
     """Deploy the packaged stack, or say what that would change.
 
     Raises
@@ -71,7 +81,7 @@ def deploy(package: Path, stage: str, session: Any, run: Run, *, dry_run: bool, 
     if stranded:
         raise RefusedError(tell_recordings(stranded, movable, why))
     told = f"{stack} in account {account}, {session.region_name}\n{compare(standing, template)}"
-    told += "".join(f"\n{line}" for line in look_around(template, account, stack, session))
+    told += "".join(f"\n{line}" for line in look_around(template, account, stack, session, monitors))
     if dry_run:
         return f"{told}\nDry run: nothing was changed."
     print(told, flush=True)
@@ -295,7 +305,18 @@ def main() -> None:
         package = package_stack(ROOT, told.stage, told.architecture, told.monitors, told.param)
         params = [f"architecture={told.architecture}", *told.param]
         words = [word for param in params for word in ("--param", param)]
-        print(deploy(package, told.stage, session, run_here, dry_run=told.dry_run, words=words))
+        monitors = read_monitors(told.monitors)
+        print(
+            deploy(
+                package,
+                told.stage,
+                session,
+                run_here,
+                dry_run=told.dry_run,
+                words=words,
+                monitors=monitors,
+            )
+        )
     except RefusedError as error:
         sys.exit(f"{told.verb}: {error}")
     except DoneError as error:

@@ -14,6 +14,7 @@ from sagewatch.cli.checks.account import check_quotas, check_rights
 from sagewatch.cli.checks.endpoints import check_endpoints, check_monitoring
 from sagewatch.cli.checks.image import check_image
 from sagewatch.cli.checks.keys import check_keys
+from sagewatch.cli.checks.receivers import check_receivers
 from sagewatch.cli.checks.rules import check_rules
 from sagewatch.cli.checks.stack import (
     check_bucket,
@@ -34,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     check_rules,
     check_dead_letters,
     check_subscriptions,
+    check_receivers,
     check_schedule,
     check_bucket,
     check_keys,
@@ -59,18 +61,21 @@ class NotWellError(SagewatchError):
 @stack_option
 @click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 def doctor(monitors: Path | None, stack: str, *, as_json: bool) -> None:
-    """Look at a stack's clock, rules, queues, subscriptions, schedules, captures, keys, image, rights and quotas.
+    """Look at a stack's clock, rules, queues, subscriptions, receivers, schedules, captures, keys, image, rights and quotas.
 
     Exit code 1: not all is well.
     """
     import boto3
 
+    from sagewatch.aws.dynamodb import DynamoItems
     from sagewatch.monitors import read_monitors
     from sagewatch.wiring import read_clock
 
     session = boto3.session.Session()
     watched = read_monitors(monitors) if monitors else None
-    patient = Patient(session.client, read_outputs(stack), stack, watched, read_clock())
+    outputs = read_outputs(stack)
+    items = DynamoItems(outputs["StateTable"]) if "StateTable" in outputs else None
+    patient = Patient(session.client, outputs, stack, watched, read_clock(), items)
     lines = list(examine(patient))
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(lines), indent=2))

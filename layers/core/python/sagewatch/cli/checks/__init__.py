@@ -27,13 +27,14 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class Patient(msgspec.Struct, frozen=True):
-    """What is examined: clients by service, the stack's outputs, its name, what it watches, and the time."""
+    """What is examined: clients by service, the stack's outputs, its name, what it watches, the time, and its table."""
 
     client: Callable[..., Any]
     outputs: dict[str, str]
     stack: str
     monitors: Any
     now: datetime
+    items: Any = None
 
     def list_resources(self, kind: str) -> dict[str, str]:
         """The stack's resources of a CloudFormation type: physical name by logical name."""

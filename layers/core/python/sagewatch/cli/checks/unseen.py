@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sagewatch.cli.checks import Line
+from sagewatch.errors import RetryError
 
 _SERVER_ERROR = 500
 _GONE = frozenset(
@@ -28,6 +29,8 @@ def look(what: str, lines: Iterator[Line]) -> Iterator[Line]:
         yield from lines
     except (ClientError, BotoCoreError) as error:
         yield _tell_unseen(what, error)
+    except RetryError as error:
+        yield Line(None, what, f"not answered ({error.reason})", "Ask again.")
 
 
 def _tell_unseen(what: str, error: Exception) -> Line:
