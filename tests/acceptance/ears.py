@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sagewatch.errors import DeliveryError
 from sagewatch.memory.world import MemoryClock
+from sagewatch.ports import TitledPicture
 
 
 class Killed(BaseException):
@@ -99,6 +100,11 @@ class Ears:
             self.threads.append((self.clock.now, handle, message["text"]))
         else:
             self.hear(f"{receiver}/slack", kind, json.dumps(message, ensure_ascii=False))
+
+    def upload_pictures(self, receiver: str, handle: str, pictures: Sequence[TitledPicture]) -> None:
+        """Into a thread; Slack counts uploads by themselves, so they are heard, or refused, as a channel of their own."""
+        titles = ", ".join(one.title for one in pictures)
+        self.hear(f"{receiver}/uploads", "pictures", f"{handle} {titles}")
 
     @staticmethod
     def _read_kind(message: Mapping[str, Any]) -> str:

@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from sagewatch.diagnose.model import Diagnosis, Phase
 from sagewatch.entry import handle
 from sagewatch.errors import ConflictError, DeliveryError, RetryError
 from sagewatch.events import AlertDue, FindingReported
@@ -50,7 +51,7 @@ from sagewatch.flows.tick import tick
 from sagewatch.incident.acts import note_progress
 from sagewatch.incident.calendar import parse_recurrence
 from sagewatch.incident.lifecycle import build_incident_id
-from sagewatch.incident.model import Progress
+from sagewatch.incident.model import Incident, Progress
 from sagewatch.memory.items import MemoryItems
 from sagewatch.memory.sagemaker import MemorySageMaker
 from sagewatch.memory.world import MemoryBus, MemoryClock, MemoryMetrics, MemoryObjects, MemoryWakeups
@@ -404,14 +405,29 @@ class Moment:
         """Somebody says that the detector on trial is right."""
         return self._plan(lambda: promote_incident(self.story.find(name), by=by, world=self.story.world))
 
-    def diagnoses(self, name: str, stage: str) -> Moment:
+    def explains(self, name: str) -> Moment:
+        """The diagnosis of the incident left one heat map, and is finished."""
+
+        def keep() -> None:
+            world, incident_id = self.story.world, self.story.find(name)
+            incident = world.state.load_incident(incident_id)
+            report = {"images": [{"input": "inputs/1.png", "overlay": "overlays/1.png", "class": name}]}
+            left = {"explanations.json": json.dumps(report).encode(), "overlays/1.png": b"a picture"}
+            for path, body in left.items():
+                world.objects.bodies["evidence", f"incidents/{incident_id}/explain/{path}"] = body
+            world.state.save_diagnosis(build_finished(incident, self.now), [])
+
+        return self._plan(keep).diagnoses(name, "finished", explained=1)
+
+    def diagnoses(self, name: str, stage: str, *, explained: int = 0) -> Moment:
         """The diagnosis of the incident came to this stage."""
 
         def act() -> None:
             world = self.story.world
             incident = world.state.load_incident(self.story.find(name))
             record = world.state.load_open(incident.fingerprint)
-            decision = note_progress(incident, record, Progress(stage, "x", self.now), by="diagnosis")
+            progress = Progress(stage, "x", self.now, explained=explained)
+            decision = note_progress(incident, record, progress, by="diagnosis")
             world.state.save_incident(decision.incident, decision.record, decision.entries)
             world.bus.publish([build_change(decision.incident, "updated")], self.now)
 
@@ -473,6 +489,16 @@ class Moment:
     @staticmethod
     def _unreachable(name: str) -> DeliveryError:
         return DeliveryError(name, "unreachable", recoverable=True)
+
+
+def build_finished(incident: Incident, now: datetime) -> Diagnosis:
+    """A diagnosis that is over, as its lease says."""
+    return Diagnosis(
+        incident_id=incident.incident_id, endpoint=incident.endpoint, variant=incident.variant,
+        subject=incident.subject, phase=Phase.FINISHED, original_config="own", original_model="own",
+        hooked_config="hooked", hooked_model="hooked", tensors_prefix="tensors/", job="explain", started_at=now,
+        due=now, used_on=f"{now:%F}", used_today=1,
+    )  # fmt: skip
 
 
 def build_finding(name: str, episode: int, now: datetime, severity: str, kind: str, endpoint: str) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from itertools import pairwise
@@ -15,6 +16,7 @@ from sagewatch.memory.items import MemoryItems
 from tests.acceptance.conftest import MONITORS
 from tests.acceptance.fuse import Fuse
 from tests.acceptance.language import START, Story
+from tests.acceptance.test_flapping import PAGED
 
 
 def test_a_receiver_that_is_down_for_an_hour_is_told_when_it_is_back(tell):
@@ -216,6 +218,54 @@ def test_a_retry_after_without_reason_is_not_waited_for(tell):
     story.expect("on-call/mail", "firing", "1s")
     story.expect("on-call/slack", "firing", "1h1s", "1h2m")
     story.ends("2h")
+
+
+def test_an_hour_at_most_is_waited_for_and_then_asked_again(tell):
+    story = tell()
+    story.at("0s").throttles("on-call/slack", times=3, retry_after=2 * 3600)
+    story.at("1s").raises("stop")
+    story.expect("on-call/mail", "firing", "1s")
+    story.expect("on-call/slack", "firing", "3h1s", "3h2m")
+    story.ends("4h")
+
+
+def test_a_failure_of_another_kind_shortens_no_pause_that_a_receiver_asked_for(tell):
+    story = tell(MONITORS.replace(", mail: {}", "") + "routes: {receiver: on-call, group_by: [incident]}")
+    story.at("0s").throttles("on-call/slack", times=1, retry_after=900)
+    story.at("1s").raises("stop")
+
+    def fails_at_the_same_time(told):
+        """A call for another incident had begun before the 429 came, and hung."""
+        told.world.alerts.save_pause("on-call/slack", told.clock.now + timedelta(seconds=30))
+
+    story.at("5s").does(fails_at_the_same_time)
+    story.at("1m").raises("yield")
+    story.expect("on-call/slack", "firing", "15m1s", "16m1s", contains="stop")
+    story.expect("on-call/slack", "firing", "15m1s", "16m1s", contains="yield")
+    story.ends("1h")
+
+
+def test_a_later_word_makes_a_pause_longer(tell):
+    story = tell(MONITORS.replace(", mail: {}", ""))
+    pause = story.world.alerts
+    pause.save_pause("on-call/slack", START)
+    pause.save_pause("on-call/slack", START + timedelta(minutes=2))
+    pause.save_pause("on-call/slack", START + timedelta(minutes=1))
+    assert pause.load_pause("on-call/slack") == START + timedelta(minutes=2)
+
+
+def test_a_summary_that_was_the_last_of_many_words_is_ended_all_the_same(tell, monkeypatch):
+    monkeypatch.setattr("sagewatch.flows.settle_target._MESSAGES_AT_ONCE", 1)
+    story = tell(PAGED.replace("budget: 3", "budget: 1"))
+    story.at("0s").raises("stop")
+    story.at("5m").clears("stop")
+    story.at("10m").loses_events(until="20m")
+    story.at("11m").raises("stop")
+    story.at("15m").clears("stop")
+    story.play_only("2h")
+    told = [json.loads(text) for text in story.texts("on-call/pagerduty")]
+    summary = [one["event_action"] for one in told if one["dedup_key"].endswith("-digest")]
+    assert summary == ["trigger", "resolve"]
 
 
 def test_a_retry_after_of_nothing_is_no_leave_to_call_without_end(tell):

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+import pytest
+
 GROUPED = """
 version: 1
 endpoints: {signs: {}, churn: {}}
@@ -148,3 +152,23 @@ def test_a_full_group_leaves_what_is_new_to_a_further_one_and_each_is_told_to_it
     story.at("40m").clears("late")
     story.expect_all("resolved", "40m", contains="late")
     story.ends("1h")
+
+
+@pytest.mark.parametrize("fails", ["refuses", "is_down"])
+def test_a_group_of_which_nothing_can_be_told_is_full_as_well(tell, monkeypatch, fails):
+    monkeypatch.setattr("sagewatch.alert_state.GROUP_LIMIT", 4)
+    story = tell(
+        GROUPED.replace("group_wait: 30s, group_interval: 5m", "group_wait: 0s").replace(", mail: {}", "")
+    )
+    if fails == "refuses":
+        story.at("0s").refuses("on-call/slack", "invalid_auth", back="5h")
+    else:
+        story.at("0s").goes_down("on-call/slack", back="5h")
+    for number in range(12):
+        story.at(f"{20 * number}m").raises(f"feature_{number}")
+    story.play_only("4h")
+    names = [story.find(f"feature_{number}") for number in range(12)]
+    groups = Counter(debt.group for name in names for debt in story.world.state.load_debts(name))
+    assert sorted(groups.values()) == [4, 4, 4]
+    for name in groups:
+        assert len(story.world.alerts.load_ledger(name, "on-call/slack").refused) <= 4

@@ -92,18 +92,15 @@ class AlertState:
     def find_room(self, group: str, target: str, now: datetime) -> str:
         """The group itself, or the first of those after it that has room: what is read for a message stays bounded.
 
-        The count is that of the last message, so a burst that shares one message may go beyond the limit once. A group
-        of which nothing was told for so long that its ended members are gone has room again.
+        The count is that of the last message, taken or not, so a burst that shares one may go beyond the limit once.
+        A group that tried to tell nothing for so long that its ended members are gone has room again.
         """
         number, name = 1, group
         while True:
             with suppress(RejectedInputError):  # nobody joins a message of which nothing is known any more
                 ledger = self.load_ledger(name, target)
-                if (
-                    ledger.members < GROUP_LIMIT
-                    or ledger.told_at is None
-                    or now >= ledger.told_at + _FORGOTTEN
-                ):
+                counted = ledger.counted_at or ledger.told_at
+                if ledger.members < GROUP_LIMIT or counted is None or now >= counted + _FORGOTTEN:
                     return name
             number += 1
             name = f"{group}-part{number}"
@@ -247,10 +244,22 @@ class AlertState:
         return None if row is None else msgspec.json.decode(row.body, type=datetime)
 
     def save_pause(self, target: str, until: datetime) -> None:
-        """Leave the receiver's channel alone until then; the latest word counts."""
-        body = msgspec.json.encode(until)
+        """Leave the receiver's channel alone until then, or for as long as another asked for: the later end counts.
+
+        A call that ran at the same time as the one that was told "in ten minutes" may fail in a way of its own.
+        """
+        pk, sk = f"receiver#{target}", "pause"
         expires = int((until + PAUSE_KEPT).timestamp())
-        self._items.write([Write(Item(f"receiver#{target}", "pause", body, expires_at=expires), ANY_VERSION)])
+        for _ in range(_ATTEMPTS):
+            known = self._items.get(pk, sk)
+            if known is not None and msgspec.json.decode(known.body, type=datetime) >= until:
+                return
+            expect = ABSENT if known is None else known.version
+            row = Item(pk, sk, msgspec.json.encode(until), expect + 1, expires)
+            with suppress(ConflictError):
+                self._items.write([Write(row, expect)])
+                return
+        raise ConflictError("pause_was_changed")
 
     # What is due --------------------------------------------------------------------------------------
 

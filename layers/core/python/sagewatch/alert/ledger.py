@@ -62,6 +62,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         (what told of it, or may have, had been closed by its key).
     flapping
         Its fingerprint opens too often: it is summed up.
+    escalated
+        The receiver hears of it only because nobody looked after it in time.
     told_content
         ``content`` as it was then.
     told_severity
@@ -83,6 +85,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     seen: int
     content: str
     flapping: bool = False
+    escalated: bool = False
     resolved_at: datetime | None = None
     acknowledged_at: datetime | None = None
     told: str | None = None
@@ -156,8 +159,8 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, rename={"refused": "refu
         all of the group, so it is kept once for all words before the end, and once for the end.
     ended
         Those of them whose end was refused. A letter of before may have been purged; an end is owed all the same.
-    members
-        Incidents that were stored with the group when it was last told of, over or not.
+    members, counted_at
+        Incidents that were stored with the group when somebody last was about to tell of it, over or not; and when.
     """
 
     group: str
@@ -182,6 +185,7 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True, rename={"refused": "refu
     refused: dict[str, bool] = {}
     ended: tuple[str, ...] = ()
     members: int = 0
+    counted_at: datetime | None = None
     version: int = 0
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from sagewatch.alert.escalation import TAKEN
 from sagewatch.alert.ledger import (
     Kind,
     Ledger,
@@ -78,8 +79,11 @@ def list_owed_ends(
     ]
     if counted := tuple(name for name in untold if name in ledger.summed):
         yield Spare(counted, told="digested", reason=FLAPPING)
-    if spared := tuple(name for name in untold if name not in ledger.summed):
+    left_alone = [name for name in untold if name not in ledger.summed]
+    if spared := tuple(name for name in left_alone if mutes[name].reason != TAKEN):
         yield Spare(spared)
+    if taken := tuple(name for name in left_alone if mutes[name].reason == TAKEN):
+        yield Spare(taken, reason=TAKEN)
     open_now = ledger.generation if ledger.told == Kind.FIRING else None
     if joined := tuple(one.incident_id for one in lost if ledger.perhaps[one.incident_id] == open_now):
         # The group's message is firing, and may say so: its end is theirs.

@@ -35,7 +35,6 @@ def settle(
         left = {name: generation for name, generation in left.items() if name not in send.tells}
     ledger = msgspec.structs.replace(
         ledger,
-        members=len(members),
         claimed_until=None,
         perhaps=left,
         attempts=0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from sagewatch.alert.escalation import TAKEN
 from sagewatch.alert.ledger import Kind, Ledger, Member, is_left_behind
 from sagewatch.incident.amounts import format_time
 from sagewatch.incident.muting import Mute
@@ -41,11 +42,8 @@ def tell_wait(
     if member is None:
         return ""
     left = is_left_behind(member, ledger)
-    if left and not member.over and mute is not None:
-        return (
-            f"Its message ended without it while it was muted{_tell_until(mute)}; if it fires longer than that, it is told anew, and "
-            f"its end is told whenever it comes [{mute.reason}]."
-        )
+    if mute is not None and (left or mute.reason == TAKEN):
+        return _tell_muted(mute)
     if member.over and member.told == Kind.FIRING and not left and company is not None:
         return f"It is over; the message that it shares stays open while another is muted{_tell_until(company)} [{company.reason}]."
     if member.told is not None and not left:
@@ -60,6 +58,16 @@ def tell_wait(
             f"{_tell_until(company)} [{company.reason}]."
         )
     return ""
+
+
+def _tell_muted(mute: Mute) -> str:
+    """What is to begin, or to begin anew, and does not."""
+    if mute.reason == TAKEN:
+        return f"It need not begin to hear of it: {mute.words} [{mute.reason}]."
+    return (
+        f"Its message ended without it while it was muted{_tell_until(mute)}; if it fires longer than that, it is told anew, and "
+        f"its end is told whenever it comes [{mute.reason}]."
+    )
 
 
 def _tell_until(mute: Mute) -> str:

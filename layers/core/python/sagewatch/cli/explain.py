@@ -9,6 +9,7 @@ from datetime import datetime
 import click
 import msgspec
 
+from sagewatch.alert.escalation import find_taken
 from sagewatch.alert.standing import tell_wait
 from sagewatch.cli.incidents import load
 from sagewatch.cli.store import Store, open_store, replay_option, stack_option
@@ -57,7 +58,8 @@ def find_waits(incident: Incident, store: Store, now: datetime) -> Iterator[tupl
         if member is not None and member.over and member.told in {None, "firing"}:
             company = find_company(debt, store, now)
         if member is not None and not member.over:
-            mute = find_mute(member.incident_id, member.labels, load_quiet(store.world, now), now)
+            quiet = load_quiet(store.world, now)
+            mute = find_mute(member.incident_id, member.labels, quiet, now) or find_taken(member, ledger)
         yield debt, tell_wait(ledger, member, store.alerts.load_pause(debt.receiver), now, company, mute)
 
 

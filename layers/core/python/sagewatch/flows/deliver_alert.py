@@ -56,7 +56,9 @@ def deliver_alert(fact: Fact, world: World) -> None:
         due = now + SOON if failures else _find_due(incident, outcomes, quiet, now, world)
         world.alerts.save_due(incident, due, now)
         if incident.diagnosis is not None and incident.diagnosis.explained and not is_muted:
-            share_pictures(incident, [(target.group, target.name) for target in targets], world)
+            again = share_pictures(incident, [(target.group, target.name) for target in targets], world)
+            if again is not None and (due is None or again < due):
+                world.alerts.save_due(incident, again, now)
     finally:
         # Last, and whatever became of the rest: it is the only step whose size the incident sets.
         grew = isinstance(fact, IncidentChanged) and fact.change == "updated"
@@ -129,7 +131,7 @@ def _list_targets(incident: Incident, now: datetime, world: World, rounds: int) 
             group = known or world.alerts.find_room(
                 build_group(routed, labels, incident.incident_id, flapping=incident.flapping), name, now
             )
-            yield Target(name, group, routed.timers, routed.reason, rounds)
+            yield Target(name, group, routed.timers, routed.reason, rounds, escalated=bool(routed.after))
     for name, debt in debts.items():
         receiver, _, channel = name.rpartition("/")
         still = world.monitors.receivers.get(receiver)
@@ -138,7 +140,8 @@ def _list_targets(incident: Incident, now: datetime, world: World, rounds: int) 
         if still is not None and channel in list_channels(still):
             member = world.alerts.load_member(debt.group, name, incident.incident_id)
             timers = (member.timers if member is not None else None) or Timers()
-            yield Target(name, debt.group, timers, debt.route, rounds)
+            escalated = member is not None and member.escalated
+            yield Target(name, debt.group, timers, debt.route, rounds, escalated)
         elif debt.told == "firing":
             _note_receiver_gone(incident, name, now, world)
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from sagewatch.alert.content import Announcement, Companion
+from sagewatch.alert.escalation import find_taken
 from sagewatch.alert.outbox import (
     NEWS_WAITS,
     Hold,
@@ -54,7 +55,7 @@ _MESSAGES_AT_ONCE = 4  # spared, firing, resolved, and one more look
 class Target(msgspec.Struct, frozen=True):
     """A receiver's channel that hears of the incident, in which group, how, and by which way through the routes.
 
-    ``rounds`` counts the wake-ups in a row that led here.
+    ``rounds`` counts the wake-ups in a row that led here; ``escalated`` says that it hears only of what nobody looks after.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Target(msgspec.Struct, frozen=True):
     timers: Timers
     route: str = ""
     rounds: int = 0
+    escalated: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -123,7 +125,7 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
             hold = Hold("receiver_is_down", pause)
             break
         try:
-            claimed = _claim(group.ledger, world)
+            claimed = _claim(group, world)
         except ConflictError:
             continue
         sight = _look_again(incident, claimed, target, quiet, world)
@@ -138,8 +140,10 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
         told |= {incident.incident_id, sight.send.shows[0]}
     member = world.alerts.load_member(target.group, target.name, incident.incident_id)
     settled = incident.state is State.RESOLVED and member is not None and member.told in TOLD_TO_THE_END
-    owes_end = _get_policy(target.name).keyed and group.ledger.digest_open
-    perhaps = incident.incident_id in group.ledger.perhaps
+    # As the last message left it, not as it was read before that.
+    ledger = world.alerts.load_ledger(target.group, target.name) if settled else group.ledger
+    owes_end = _get_policy(target.name).keyed and ledger.digest_open
+    perhaps = incident.incident_id in ledger.perhaps
     settled = settled and hold.reason != NEWS_WAITS and not owes_end and not perhaps
     known = member is not None and member.told is not None
     return Outcome(tuple(sorted(told)), hold.until, settled, known)
@@ -149,9 +153,13 @@ def _get_policy(target: str) -> Policy:
     return POLICIES[target.rpartition("/")[2]]
 
 
-def _claim(ledger: Ledger, world: World) -> Ledger:
-    """The ledger to save next, once nobody else sends."""
-    return world.alerts.save_ledger(msgspec.structs.replace(ledger, claimed_until=world.now() + CLAIM))
+def _claim(group: Group, world: World) -> Ledger:
+    """The ledger to save next, once nobody else sends; what is refused counts as well for how full the group is."""
+    now = world.now()
+    claimed = msgspec.structs.replace(
+        group.ledger, claimed_until=now + CLAIM, members=len(group.members), counted_at=now
+    )
+    return world.alerts.save_ledger(claimed)
 
 
 def _decide(group: Group, target: Target, quiet: Quiet, world: World) -> Send | Spare | Hold:
@@ -161,7 +169,7 @@ def _decide(group: Group, target: Target, quiet: Quiet, world: World) -> Send | 
     mutes = {
         one.incident_id: mute
         for one in group.members
-        if (mute := find_mute(one.incident_id, one.labels, quiet, now)) is not None
+        if (mute := find_mute(one.incident_id, one.labels, quiet, now) or find_taken(one, ledger))
     }
     policy = _get_policy(target.name)
     digest = world.monitors.flapping.digest
@@ -219,6 +227,7 @@ def _build_member(incident: Incident, now: datetime, world: World, target: Targe
         resolved_at=incident.resolved_at,
         acknowledged_at=incident.acknowledged_at,
         flapping=incident.flapping,
+        escalated=target.escalated,
         route=target.route,
         timers=target.timers,
     )

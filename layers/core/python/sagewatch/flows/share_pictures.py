@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 from sagewatch.alert.content import Picture
 from sagewatch.diagnose.job import build_explain_prefix
 from sagewatch.errors import ConfigurationError, ConflictError, DeliveryError, RetryError
+from sagewatch.flows.alert_waits import WAIT_AT_MOST, WAIT_IN_THE_END
 from sagewatch.flows.evidence import get_class_names
 from sagewatch.flows.saliency_files import is_listed, load_report
 from sagewatch.flows.samples import get_sensitive
@@ -29,8 +31,8 @@ def load_pictures(incident: Incident, world: World) -> tuple[Picture, ...]:
     return tuple(_list_pictures(incident, world))[:MOST_PICTURES]
 
 
-def share_pictures(incident: Incident, targets: Sequence[tuple[str, str]], world: World) -> None:
-    """Put the heat maps into the thread of each Slack message about the incident, once.
+def share_pictures(incident: Incident, targets: Sequence[tuple[str, str]], world: World) -> datetime | None:
+    """Put the heat maps into the thread of each Slack message that told of the incident, once; when to try again.
 
     Claimed before it is done: a crash in between costs the thread its pictures, which the page has; a thread
     that shows them twice would cost everybody's time.
@@ -39,24 +41,42 @@ def share_pictures(incident: Incident, targets: Sequence[tuple[str, str]], world
     ----------
     targets
         Group and name of each target.
+
+    Returns
+    -------
+    None where nothing waits for a receiver that asked to be left alone.
     """
-    slack = [(group, name) for group, name in targets if name.endswith("/slack")]
     pictures: tuple[Picture, ...] | None = None
-    for group, name in slack:
-        thread = world.alerts.load_ledger(group, name).thread
+    later = list[datetime]()
+    for group, name in targets:
+        thread = _find_thread(incident, group, name, world) if name.endswith("/slack") else None
         if thread is None or world.alerts.were_pictures_shared(incident.incident_id, name):
             continue
         pictures = load_pictures(incident, world) if pictures is None else pictures
         if not pictures:
-            return
-        _share(incident, name, thread, pictures, world)
+            return None
+        pause = world.alerts.load_pause(name)
+        if pause is None or world.now() >= pause:
+            pause = _share(incident, name, thread, pictures, world)
+        if pause is not None:
+            later.append(pause)
+    return min(later, default=None)
 
 
-def _share(incident: Incident, name: str, thread: str, pictures: Sequence[Picture], world: World) -> None:
+def _find_thread(incident: Incident, group: str, name: str, world: World) -> str | None:
+    """The thread of the message that told of this incident: the group may have had another since."""
+    member = world.alerts.load_member(group, name, incident.incident_id)
+    return None if member is None else member.thread
+
+
+def _share(
+    incident: Incident, name: str, thread: str, pictures: Sequence[Picture], world: World
+) -> datetime | None:
+    """Upload them; when to try again, where the receiver said when."""
     try:
         world.alerts.claim_pictures(incident.incident_id, name)
     except ConflictError:
-        return
+        return None
     receiver = name.rpartition("/")[0]
     try:
         world.chat.upload_pictures(receiver, thread, pictures)
@@ -67,10 +87,19 @@ def _share(incident: Incident, name: str, thread: str, pictures: Sequence[Pictur
         get_logger().warning(
             "pictures_not_shared", incident_id=incident.incident_id, receiver=name, reason=error.reason
         )
-        return
+        return _find_next_try(error, world.now())
     data: dict[str, str | int | float | bool | None] = {"receiver": name, "count": len(pictures)}
     entry = Entry(at=world.now(), what="pictures_shared", reason="explained", by="deliver_alert", data=data)
     world.state.add_entries(incident.incident_id, [entry])
+    return None
+
+
+def _find_next_try(error: DeliveryError | RetryError | ConfigurationError, now: datetime) -> datetime | None:
+    """Slack counts uploads by themselves: a throttled one keeps no message waiting."""
+    after = None if isinstance(error, ConfigurationError) else error.after_seconds
+    if after is None:
+        return None
+    return now + timedelta(seconds=max(min(after, WAIT_AT_MOST), WAIT_IN_THE_END))
 
 
 def _list_pictures(incident: Incident, world: World) -> Iterator[Picture]:

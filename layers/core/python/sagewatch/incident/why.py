@@ -30,6 +30,7 @@ REASONS = {
     "flapping": "it opens more often than its budget allows, so it is summed up",
     "digest_over": "what was summed up is over, and the channel keeps a summary open until it hears so",
     "over_while_muted": "it came and went while it was muted",
+    "escalation_stopped": "somebody looked after it, or it was over, before the escalation was told",
     "resolve_owed_alone": "who was told that it fires is owed the end, and the message that told of it had ended without it",
     "resolved_with_its_group": "what told of it was closed by its key already",
     "still_firing_unmuted": "it still fires, and the message that told of it ended while it was muted",
@@ -155,7 +156,7 @@ def _tell_debt(debt: Debt) -> str:
     ends = {
         "firing": f"{name} was told that it fires{at} and is owed the end.",
         "resolved": f"{name} was told of the end{at} and is owed nothing.",
-        "spared": f"{name} was told nothing: it came and went while muted.",
+        "spared": f"{name} was told nothing: it was over before it was to hear of it.",
         "digested": f"{name} heard of it in a summary{at}.",
         "closed": f"{name} is owed nothing: the alert that told of it, or may have, was closed by its key.",
     }
