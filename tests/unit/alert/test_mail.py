@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
@@ -17,7 +19,8 @@ def check_limits(mail):
     assert mail.subject[0] == "["
     assert len(mail.subject) <= SUBJECT_LIMIT < 100
     assert len(mail.body.encode()) <= BODY_LIMIT_BYTES
-    assert all(line.isprintable() for line in mail.body.replace("\u200d", "").split("\n"))
+    # Of what nobody sees: the joiner of emoji, and what sets a right-to-left name apart.
+    assert all(line.isprintable() for line in re.sub("[\u200d\u2068\u2069]", "", mail.body).split("\n"))
 
 
 @pytest.mark.parametrize("finding_kind", KINDS)
@@ -72,3 +75,22 @@ def test_who_ended_it_by_hand_and_why_is_the_headline_and_no_recovery_is_claimed
     check_golden("mail/by-hand.txt", f"Subject: {mail.subject}\n\n{mail.body}")
     assert "Resolved by ada: The camera was turned" in mail.subject
     assert "back to its usual share" not in mail.body
+
+
+RIGHT_TO_LEFT = "\u05e1\u05db\u05d5\u05dd \u202e18"
+
+
+@pytest.mark.parametrize("kind", ["data-quality", "class-concentration"])
+def test_figures_stay_beside_the_right_to_left_name_they_belong_to(kind):
+    body = render_mail(announce_hostile(Kind.FIRING, kind, RIGHT_TO_LEFT * 20)).body
+    assert "\u2068\u05e1\u05db\u05d5\u05dd" in body
+    assert not any(mark in body for mark in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067")
+    for line in body.splitlines():
+        around = re.sub("\u2068[^\u2068\u2069]*\u2069", "", line)
+        assert not re.search("[\u0590-\u08ff\u2068\u2069]", around), line
+
+
+def test_the_subject_has_no_question_mark_for_a_mark_that_nobody_sees():
+    subject = render_mail(announce_hostile(Kind.FIRING, "data-quality", "\u05d0")).subject
+    assert subject.isascii()
+    assert "[FIRING] ?: " in subject

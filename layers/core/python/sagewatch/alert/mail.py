@@ -16,12 +16,13 @@ from sagewatch.alert.content import Announcement, Content, build_content
 from sagewatch.incident.amounts import HARD_SPACE, hold_amounts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 SUBJECT_LIMIT = 99
 BODY_LIMIT_BYTES = 256 * 1024
 _WIDTH = 78
 _INDENT = 14
+_FSI, _PDI = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
 
 
 class MailText(msgspec.Struct, frozen=True):
@@ -49,7 +50,9 @@ def _build_subject(content: Content) -> str:
 def _as_ascii(text: str) -> str:
     """Letters without their accents; what has no ASCII becomes a question mark."""
     plain = "".join(
-        character for character in unicodedata.normalize("NFKD", text) if not unicodedata.combining(character)
+        character
+        for character in unicodedata.normalize("NFKD", text)
+        if not unicodedata.combining(character) and unicodedata.category(character) != "Cf"
     )
     ascii_only = plain.encode("ascii", "replace").decode("ascii")
     return "".join(character if character.isprintable() else " " for character in ascii_only)
@@ -88,7 +91,16 @@ def _indent(text: str) -> list[str]:
 def _wrap(text: str, width: int) -> list[str]:
     """Lines that part neither a number from its unit nor a path in its middle."""
     lines = textwrap.wrap(hold_amounts(text), width, break_long_words=False, break_on_hyphens=False)
-    return [line.replace(HARD_SPACE, " ") for line in lines]
+    return list(_close_isolates(line.replace(HARD_SPACE, " ") for line in lines))
+
+
+def _close_isolates(lines: Iterable[str]) -> Iterator[str]:
+    """A name that goes on in the next line is set apart in both: direction ends with the line."""
+    goes_on = ""
+    for line in lines:
+        begun = goes_on + line
+        goes_on = _FSI if begun.rfind(_FSI) > begun.rfind(_PDI) else ""
+        yield begun + (_PDI if goes_on else "")
 
 
 def _cut_bytes(text: str, limit: int) -> str:

@@ -6,6 +6,7 @@ behind it, a mark that turns the reading direction, rich's markup. It is shown a
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 ID_WIDTH = 33
 """Characters of an incident's id: a table keeps it whole at 80 columns, for it is what the next command is given."""
 _WIDTH_OF_FILES = 160
+_APART = re.compile("(\u2068[^\u2068\u2069]*\u2069)")
 _JOINERS = "\u200c\u200d"  # of emoji and of Persian
 
 
@@ -33,6 +35,14 @@ def escape(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
+    # A name that is set apart to its end (``amounts.clean_text``) turns nothing around it.
+    return "".join(
+        f"{part[0]}{_escape(part[1:-1])}{part[-1]}" if number % 2 else _escape(part)
+        for number, part in enumerate(_APART.split(text))
+    )
+
+
+def _escape(text: str) -> str:
     return "".join(_escape_character(one) for one in text)
 
 

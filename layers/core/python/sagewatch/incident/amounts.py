@@ -18,6 +18,10 @@ HARD_SPACE = "\N{NO-BREAK SPACE}"
 _JOINER = "\N{ZERO WIDTH JOINER}"
 _BOUND = frozenset({_JOINER, *map(chr, range(0x1F3FB, 0x1F400))})  # skin tones
 _FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))  # two of them are a flag
+_FSI, _PDI = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+_APART = re.compile(f"{_FSI}[^{_FSI}{_PDI}]*{_PDI}")
+_NO_ISOLATES = dict.fromkeys(map(ord, (_FSI, _PDI)))
+_KEPT = frozenset({_JOINER, "\N{ZERO WIDTH NON-JOINER}", _FSI, _PDI})
 _LONGEST_CLUSTER = 32
 
 
@@ -113,18 +117,48 @@ def format_time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def clean_text(text: str, limit: int) -> str:
+def clean_text(text: str, limit: int, *, isolated: bool = True) -> str:
     """Text from outside on one line, of at most ``limit`` characters, without invisible control over others.
 
     Control characters and line ends become spaces; marks that turn the reading direction of what follows
     (bidi embeddings, overrides and isolates) are dropped.
+
+    Parameters
+    ----------
+    isolated
+        Set a text with right-to-left letters apart (FSI, PDI): the figures that follow it stay where they belong. What
+        was set apart before stays so. False for what a machine reads. Source: Unicode Standard Annex 9, 2.7.
+
+    Examples
+    --------
+    >>> clean_text("\u05d0\u202e", 9), clean_text("\u05d0", 9, isolated=False), clean_text("\u2068a\u2069", 9)
+    ('\u2068\u05d0\u2069', '\u05d0', 'a')
     """
     # Cut first: a name of megabytes is not worth reading to its end.
     shown = "".join(_clean_character(character) for character in text[: 4 * limit])
     shown = " ".join(shown.split())
-    if len(shown) <= limit and len(text) <= 4 * limit:
+    bare = shown.translate(_NO_ISOLATES)
+    if not isolated or not _is_right_to_left(bare):
+        return _cut(bare, limit, is_whole=len(text) <= 4 * limit)
+    if _is_set_apart(shown) and len(shown) <= limit and len(text) <= 4 * limit:
         return shown
-    return shown[: find_cut(shown, limit - 1)].rstrip() + "…"
+    return f"{_FSI}{_cut(bare, limit - 2, is_whole=len(text) <= 4 * limit)}{_PDI}"
+
+
+def _cut(text: str, limit: int, *, is_whole: bool) -> str:
+    if len(text) <= limit and is_whole:
+        return text
+    return text[: find_cut(text, limit - 1)].rstrip() + "…"
+
+
+def _is_right_to_left(text: str) -> bool:
+    return not text.isascii() and any(unicodedata.bidirectional(one) in {"R", "AL", "AN"} for one in text)
+
+
+def _is_set_apart(text: str) -> bool:
+    """Whether all right-to-left letters stand between marks that are closed again."""
+    around = _APART.sub("", text)
+    return around == around.translate(_NO_ISOLATES) and not _is_right_to_left(around)
 
 
 def find_cut(text: str, at: int) -> int:
@@ -163,7 +197,7 @@ def _clean_character(character: str) -> str:
     category = unicodedata.category(character)
     if category in {"Cc", "Zl", "Zp"}:
         return " "
-    # Cs: a lone surrogate cannot be encoded. Cf: bidi controls; joiners of emoji and Persian are kept.
-    if category == "Cs" or (category == "Cf" and character not in "\u200c\u200d"):
+    # Cs: a lone surrogate cannot be encoded. Cf: bidi controls; joiners of emoji and Persian are kept, isolates judged.
+    if category == "Cs" or (category == "Cf" and character not in _KEPT):
         return ""
     return character
