@@ -34,6 +34,7 @@ def clients():
         name: boto3.client(name, **keys)
         for name in (
             "cloudformation",
+            "cloudwatch",
             "events",
             "iam",
             "s3",
@@ -453,15 +454,45 @@ def test_who_cancelled_does_not_hear_and_every_page_is_asked(pages, well, client
     stubs["sns"].assert_no_pending_responses()
 
 
-def test_a_dead_letter_that_somebody_just_reads_is_counted(clients):
+LETTERS = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:alert-dead-letters"
+
+
+def look_at_letters(clients, ages=(), tasks=()):
+    """Two letters in a queue; how old CloudWatch says the oldest is, and what became of the last redrives."""
     _, stubs = clients
     patient = msgspec.structs.replace(
         build_patient(clients), outputs={"AlertDeadLettersUrl": "https://queue"}
     )
     counts = {"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "2"}
-    stubs["sqs"].add_response("get_queue_attributes", {"Attributes": counts})
-    (line,) = check_dead_letters(patient)
+    kept = {**counts, "QueueArn": LETTERS, "MessageRetentionPeriod": "1209600"}
+    stubs["sqs"].add_response("get_queue_attributes", {"Attributes": kept})
+    points = [{"Timestamp": NOW, "Maximum": age.total_seconds(), "Unit": "Seconds"} for age in ages]
+    stubs["cloudwatch"].add_response("get_metric_statistics", {"Datapoints": points})
+    stubs["sqs"].add_response(
+        "list_message_move_tasks", {"Results": list(tasks)}, {"SourceArn": LETTERS, "MaxResults": 1}
+    )
+    return list(check_dead_letters(patient))
+
+
+def test_a_dead_letter_that_somebody_just_reads_is_counted(clients):
+    (line,) = look_at_letters(clients, ages=[timedelta(days=6)], tasks=[{"Status": "COMPLETED"}])
     assert (line.well, line.found) == (False, "2 messages given up")
+
+
+def test_letters_that_sqs_will_drop_are_told_of_in_time(clients):
+    _, line = look_at_letters(clients, ages=[timedelta(days=8), timedelta(days=9, hours=3)])
+    assert (line.well, line.what) == (False, "AlertDeadLetters")
+    assert line.found == "the oldest is 9 days old, and SQS drops each after 14"
+
+
+def test_a_redrive_that_aws_gave_up_is_told_of(clients):
+    task = {
+        "Status": "FAILED", "FailureReason": "AccessDenied", "ApproximateNumberOfMessagesMoved": 3,
+        "ApproximateNumberOfMessagesToMove": 5,
+    }  # fmt: skip
+    _, line = look_at_letters(clients, tasks=[task])
+    assert (line.well, line.found) == (False, "the last redrive failed after 3 of 5: AccessDenied")
+    assert "sagewatch dead-letters redrive alert" in line.fix
 
 
 @pytest.mark.parametrize(

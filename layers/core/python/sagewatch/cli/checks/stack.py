@@ -32,15 +32,52 @@ def check_dead_letters(patient: Patient) -> Iterator[Line]:
 
 def _check_letters(patient: Patient, output: str, url: str) -> Iterator[Line]:
     # One that somebody has just received is given up all the same.
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    counted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    names = [*counted, "QueueArn", "MessageRetentionPeriod"]
     kept = patient.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    count = sum(int(kept[name]) for name in names)
+    count = sum(int(kept[name]) for name in counted)
     queue = output.removesuffix("DeadLettersUrl").lower()
+    what = output.removesuffix("Url")
     fix = (
         f"`sagewatch dead-letters list {queue}` says why, or the function's log does (alert_refused, record_rejected, "
         f"record_retried); mend the cause, then `sagewatch dead-letters redrive {queue}`."
     )
-    yield Line(count == 0, output.removesuffix("Url"), f"{count} messages given up", fix)
+    yield Line(count == 0, what, f"{count} messages given up", fix)
+    if count:
+        yield from look(f"age of {what}", _check_age(patient, what, kept, queue))
+        yield from look(f"redrive of {what}", _check_redrive(patient, what, kept["QueueArn"], queue))
+
+
+def _check_age(patient: Patient, what: str, kept: dict[str, str], queue: str) -> Iterator[Line]:
+    """SQS drops a letter so long after it was first sent, and tells nobody; half of that is late enough."""
+    lasts = timedelta(seconds=int(kept["MessageRetentionPeriod"]))
+    answer = patient.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/SQS",
+        MetricName="ApproximateAgeOfOldestMessage",
+        Dimensions=[{"Name": "QueueName", "Value": kept["QueueArn"].rpartition(":")[2]}],
+        StartTime=patient.now - timedelta(minutes=30),
+        EndTime=patient.now,
+        Period=300,
+        Statistics=["Maximum"],
+    )
+    ages = [timedelta(seconds=point["Maximum"]) for point in answer["Datapoints"]]
+    if ages and (age := max(ages)) > lasts / 2:
+        found = f"the oldest is {age.days} days old, and SQS drops each after {lasts.days}"
+        yield Line(
+            False, what, found, f"Redrive or read it before that: `sagewatch dead-letters list {queue}`."
+        )
+
+
+def _check_redrive(patient: Patient, what: str, source: str, queue: str) -> Iterator[Line]:
+    """A redrive goes on after the command that asked for it; where AWS gave it up, nobody was told."""
+    tasks = patient.client("sqs").list_message_move_tasks(SourceArn=source, MaxResults=1).get("Results", [])
+    for task in tasks:
+        if task["Status"] == "FAILED":
+            moved = f"{task.get('ApproximateNumberOfMessagesMoved', 0)} of {task.get('ApproximateNumberOfMessagesToMove', '?')}"
+            found = (
+                f"the last redrive failed after {moved}: {task.get('FailureReason', 'AWS does not say why')}"
+            )
+            yield Line(False, what, found, f"Mend that, then `sagewatch dead-letters redrive {queue}`.")
 
 
 def check_subscriptions(patient: Patient) -> Iterator[Line]:
