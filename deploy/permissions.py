@@ -50,6 +50,7 @@ REASONS = {
     "WakeItselfLater": "when a receiver's Retry-After is over; and to give up with the reason in words",
     "ReadItsSecrets": "tokens of receivers, below `secretPrefix` only",
     "ReadItsParameters": "the same tokens where they are kept in Parameter Store",
+    "SeeWhetherCapturesWait": "an endpoint is not called silent while its captures lie there and wait to be counted",
     "AskSchedules": "a run without data has no job and no event: only the list tells of it; lists know no resources",
     "SeeCapturesAndBaselines": "no job is started where there is nothing to look at",
     "Monitor": "the monitoring job, named `sagewatch-monitor-*`",

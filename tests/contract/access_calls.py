@@ -157,6 +157,7 @@ CALLS: dict[type, dict[str, Callable[..., list[Asked]]]] = {
         "create_object": put_object,
         "list_objects": lambda _, bucket, __: s3("ListBucket", bucket),
         "describe_objects": lambda _, bucket, __: s3("ListBucket", bucket),
+        "list_after": lambda _, bucket, *__: s3("ListBucket", bucket),
         "presign": lambda _, bucket, key, __: s3("GetObject", f"{bucket}/{key}", "Decrypt"),
     },
     Items: {"get": table("GetItem"), "query": table("Query"), "write": write_items, "delete": table("DeleteItem")},

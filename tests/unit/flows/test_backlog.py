@@ -8,12 +8,14 @@ from datetime import timedelta
 import pytest
 
 from sagewatch.entry import handle
+from sagewatch.errors import RefusedError, RetryError
 from sagewatch.events import Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows import streams
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.streams import LATENESS, view_stream
 from sagewatch.flows.tick import tick
+from sagewatch.flows.uncounted import PATIENCE
 from sagewatch.observability import get_logger
 from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
 from tests.unit.flows.worlds import MONITORS, NOW, build_world
@@ -34,6 +36,15 @@ def build_story(world):
 def count(world, events):
     for event in events:
         handle(ingest_capture, event, world)
+
+
+def keep(world, events):
+    """Of the world's captures those alone of which these events tell: the others were never written."""
+    keys = {event["detail"]["object"]["key"] for event in events}
+    for bucket, key in list(world.objects.bodies):
+        if key not in keys:
+            del world.objects.bodies[bucket, key]
+    return events
 
 
 def tell(world):
@@ -79,7 +90,7 @@ def test_a_backlog_is_judged_in_the_order_of_its_own_time_whatever_order_it_come
 
 def test_what_came_on_time_is_settled_by_the_clock_and_silence_is_told_as_ever():
     world = build_world(WATCHED)
-    live(world, build_story(world)[:20])
+    live(world, keep(world, build_story(world)[:20]))
     settled = world.state.load_checkpoint(STREAM)[0].since
     assert timedelta(0) < world.now() - settled <= LATENESS + 4 * MINUTE
     for _ in range(25):
@@ -101,6 +112,88 @@ def test_silence_after_a_backlog_is_told_once_the_backlog_is_through():
         world.now.move(MINUTE)
         tick(Ticked(world.now()), world)
     assert {state for kind, _, state in tell(world) if kind == "no-data"} == {"Finding Raised"}
+
+
+def test_a_tick_that_runs_before_the_first_file_of_a_backlog_tells_no_silence():
+    world = build_world(WATCHED)
+    events = build_story(world)
+    live(world, events[:15])
+    world.now.move(OUTAGE)
+    pass_time(world, 14)
+    assert tell(world) == []
+    count(world, events[15:])
+    pass_time(world, 10)
+    assert {kind for kind, _, _ in tell(world)} == {"class-concentration"}
+
+
+@pytest.mark.parametrize("away", [timedelta(0), OUTAGE], ids=["we were there", "after our own outage"])
+def test_captures_of_which_no_word_comes_are_waited_for_and_then_silence_is_told(away):
+    world = build_world(WATCHED)
+    live(world, build_story(world)[:15])
+    world.now.move(away)
+    counted_to, told_at = world.now() - away, None
+    for _ in range(60):
+        pass_time(world, 1)
+        told_at = told_at or (world.now() if tell(world) else None)
+    assert {(kind, state) for kind, _, state in tell(world)} == {("no-data", "Finding Raised")}
+    first_look = max(counted_to + away + MINUTE, counted_to + timedelta(minutes=19))
+    assert timedelta(0) <= told_at - first_look - PATIENCE <= timedelta(minutes=2)
+
+
+def test_a_second_outage_of_ours_lets_the_captures_be_waited_for_anew():
+    world = build_world(WATCHED)
+    live(world, build_story(world)[:15])
+    for _ in range(2):
+        world.now.move(OUTAGE)
+        pass_time(world, 10)
+    assert tell(world) == []
+
+
+def test_silence_is_told_at_once_after_our_own_outage_where_nothing_was_captured():
+    world = build_world(WATCHED)
+    live(world, keep(world, build_story(world)[:15]))
+    world.now.move(OUTAGE)
+    pass_time(world, 1)
+    assert {(kind, state) for kind, _, state in tell(world)} == {("no-data", "Finding Raised")}
+
+
+def test_an_open_silence_is_neither_ended_nor_told_again_by_captures_that_wait():
+    world = build_world(WATCHED)
+    events = build_story(world)
+    kept = dict(world.objects.bodies)
+    live(world, keep(world, events[:15]))
+    pass_time(world, 30)
+    (raised,) = set(tell(world))
+    world.objects.bodies.update(kept)
+    world.now.move(OUTAGE)
+    pass_time(world, 30)
+    assert set(tell(world)) == {raised}
+
+
+@pytest.mark.parametrize(
+    "fault", [RefusedError("ListObjectsV2", "AccessDenied", "no"), RetryError("SlowDown")]
+)
+def test_silence_is_told_where_the_captures_cannot_be_listed(fault):
+    world = build_world(WATCHED)
+    live(world, build_story(world)[:15])
+
+    def refuse(*_):
+        raise fault
+
+    world.objects.list_after = refuse
+    world.now.move(OUTAGE)
+    pass_time(world, 1)
+    assert {(kind, state) for kind, _, state in tell(world)} == {("no-data", "Finding Raised")}
+
+
+def test_what_lies_beside_the_captures_and_what_others_capture_does_not_hide_silence():
+    world = build_world(WATCHED)
+    live(world, keep(world, build_story(world)[:15]))
+    for name in ("signs/AllTraffic/notes.txt", "signs/Other/2026/11/21/13/00-00-000-x.jsonl", "signs2/a"):
+        world.objects.bodies["captures", f"capture/{name}"] = b""
+    world.now.move(OUTAGE)
+    pass_time(world, 1)
+    assert {(kind, state) for kind, _, state in tell(world)} == {("no-data", "Finding Raised")}
 
 
 def pass_time(world, minutes, step=1):

@@ -52,6 +52,23 @@ def test_it_is_told_once_when_it_is_overdue_and_over_with_the_first_capture(worl
     assert subjects(world)[1:] == ["[RESOLVED] signs: The first capture has arrived"]
 
 
+def test_a_first_capture_that_waits_to_be_counted_is_no_missing_one():
+    world = build_world(MONITORS)
+    pass_time(world, 1)
+    written = NOW + timedelta(minutes=60)
+    old = NOW - timedelta(days=30)
+    for variant, at in (("A", old), ("B", old), ("C", written)):
+        name = f"{at:%Y/%m/%d/%H/%M-%S}-000-00000000-0000-4000-8000-000000000000.jsonl"
+        world.objects.bodies["captures", f"capture/signs/{variant}/{name}"] = b""
+    world.now.move(timedelta(hours=5))
+    for _ in range(14):
+        pass_time(world, 1)
+    assert subjects(world) == []
+    for _ in range(2):
+        pass_time(world, 1)
+    assert subjects(world) == ["[FIRING] signs: No capture has ever arrived"]
+
+
 def test_an_endpoint_with_captures_is_expected_no_more(world):
     world.state.note_stream(Stream("signs", "AllTraffic"))
     pass_time(world, 1)

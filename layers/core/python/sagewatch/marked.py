@@ -102,6 +102,12 @@ class RehearsedObjects:
         own = self._objects.describe_objects(bucket, self._prefix + prefix)
         return [msgspec.structs.replace(one, key=one.key.removeprefix(self._prefix)) for one in own]
 
+    def list_after(self, bucket: str, prefix: str, after: str, most: int) -> list[str]:
+        """The first keys behind another, as if they lay there."""
+        own = self._prefix if bucket == self._bucket else ""
+        found = self._objects.list_after(bucket, own + prefix, own + after, most)
+        return [key.removeprefix(own) for key in found]
+
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
         """A link to the replay's own object."""
         own = self._prefix + key if bucket == self._bucket else key

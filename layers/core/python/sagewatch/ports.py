@@ -106,6 +106,10 @@ class Objects(Protocol):
         """All objects below the prefix, in order of their keys."""
         ...
 
+    def list_after(self, bucket: str, prefix: str, after: str, most: int) -> list[str]:
+        """The first keys below the prefix that sort behind ``after``, so many at the most (up to 1000)."""
+        ...
+
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
         """A link that works until it expires or the credentials that signed it do."""
         ...

@@ -7,6 +7,7 @@ pk / sk                                   holds
 ``stream#E#V`` / ``segment#<time>#<id>``  the predictions of one capture object; being there means counted
 ``stream#E#V`` / ``checkpoint``           the detectors' states at the watermark; segments after it refold
 ``stream#E#V`` / ``told#<finding>#<s>``   this finding's raising or clearing is on the bus
+``stream#E#V`` / ``unread``               since when captures lie in S3 that are not counted
 ``expected#E`` / ``first-capture``         since when captures are expected that never came
 ``open#<fingerprint>`` / ``open``         the one open incident of the fingerprint
 ``incident#<id>`` / ``meta``              the incident
@@ -99,6 +100,22 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     staged: bool = False
 
 
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
+    """Captures lay in S3 uncounted when their stream would have been called silent.
+
+    Attributes
+    ----------
+    silent_since
+        The end of the last capture that is counted.
+    noticed_at, looked_at
+        When they were first seen, and when last.
+    """
+
+    silent_since: datetime
+    noticed_at: datetime
+    looked_at: datetime
+
+
 class State:
     """Typed reading and writing over the port ``Items``.
 
@@ -186,6 +203,15 @@ class State:
         self._items.write(
             [write_row(_stream_pk(finding.stream), _told_sk(finding), finding.window, ANY_VERSION)]
         )
+
+    def load_unread(self, stream: Stream) -> Unread | None:
+        """Since when captures of the stream wait to be counted, as it was last noticed."""
+        item = self._items.get(_stream_pk(stream), "unread")
+        return msgspec.json.decode(item.body, type=Unread) if item else None
+
+    def save_unread(self, stream: Stream, unread: Unread) -> None:
+        """Write it; of two writers at once either may have the last word."""
+        self._items.write([write_row(_stream_pk(stream), "unread", unread, ANY_VERSION)])
 
     # Incidents ----------------------------------------------------------------------------------------
 

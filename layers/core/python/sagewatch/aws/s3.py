@@ -61,6 +61,17 @@ class S3Objects:
             raise _refuse(error) from error
         return [StoredObject(row["Key"], row["Size"], row["ETag"].strip('"')) for row in rows]
 
+    def list_after(self, bucket: str, prefix: str, after: str, most: int) -> list[str]:
+        """The first keys behind another, in one call; ``RefusedError`` where the bucket may not be listed."""
+        try:
+            with sorting_errors():
+                page = self._client.list_objects_v2(
+                    Bucket=bucket, Prefix=prefix, StartAfter=after, MaxKeys=most
+                )
+        except ClientError as error:
+            raise _refuse(error) from error
+        return [row["Key"] for row in page.get("Contents", [])]
+
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
         """A link that dies with its time or with the credentials that signed it, whichever is first."""
         return str(

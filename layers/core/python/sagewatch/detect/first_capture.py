@@ -23,6 +23,7 @@ from sagewatch.finding import (
 from sagewatch.place import Place
 
 NEVER_SEEN: Final = "never-seen"
+ANY_VARIANT: Final = "any"
 WITHIN: Final = timedelta(hours=6)
 """How long the first capture may take where monitors.yml does not say (``no-data.after``)."""
 
@@ -53,7 +54,7 @@ def judge_expectation(
     if seen or now < expected.since + within:
         return None
     waited = (now - expected.since).total_seconds()
-    stream = Stream(expected.endpoint, "any")
+    stream = Stream(expected.endpoint, ANY_VARIANT)
     fingerprint = build_fingerprint(stream, "no-data", NEVER_SEEN)
     return Finding(
         finding_id=build_content_key(fingerprint, expected.since.isoformat()),

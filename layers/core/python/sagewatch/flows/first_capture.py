@@ -7,6 +7,7 @@ import msgspec
 from sagewatch.detect.first_capture import WITHIN, Expectation, judge_expectation
 from sagewatch.errors import ConflictError
 from sagewatch.events import FindingReported
+from sagewatch.flows.uncounted import is_waiting
 from sagewatch.monitors import NoData
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -30,7 +31,7 @@ def notice_first_capture(endpoint: str, settings: NoData, world: World, *, seen:
     finding = judge_expectation(
         expected, now, place, seen=seen, within=settings.after or WITHIN, staged=settings.staged
     )
-    if finding is None:
+    if finding is None or (finding.cleared_at is None and is_waiting(finding.stream, expected.since, world)):
         return
     # Told before it is remembered: a crash repeats the telling, and hearers know repetitions.
     world.bus.publish([FindingReported(finding)], now)

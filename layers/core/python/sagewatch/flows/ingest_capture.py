@@ -12,6 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from sagewatch.capture import CaptureLocation, Readout, Segment, parse_key, read_capture
+from sagewatch.detect.no_data import NoData
 from sagewatch.detect.stream import Told
 from sagewatch.errors import RejectedInputError
 from sagewatch.events import CaptureLanded, CaptureRejected, Fact, FindingReported
@@ -19,6 +20,7 @@ from sagewatch.finding import Finding, Stream
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.follow_up import FollowUp
 from sagewatch.flows.streams import LATENESS, View, is_settled, view_stream
+from sagewatch.flows.uncounted import is_waiting
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
@@ -58,6 +60,11 @@ def evaluate_stream(stream: Stream, world: World) -> None:
     if view is None:
         return
     fresh = _list_fresh(view.folded, world)
+    if any(_is_new_silence(one, view) and is_waiting(stream, one.window.start, world) for one in fresh):
+        view = view_stream(stream, world, settles=True, behind=True)
+        if view is None:
+            return
+        fresh = _list_fresh(view.folded, world)
     if fresh:
         world.bus.publish([FindingReported(finding) for finding in fresh], world.now())
         for finding in fresh:
@@ -80,6 +87,12 @@ def _list_fresh(told: Told, world: World) -> list[Finding]:
     fresh = [finding for finding in told.findings if not world.state.was_told(finding)]
     grown = [one for one in told.lasting if one.tellings and not world.state.was_told(one)]
     return [*fresh, *grown]
+
+
+def _is_new_silence(finding: Finding, view: View) -> bool:
+    """Whether it says for the first time that nothing comes: what was told before stays told until something does."""
+    known = view.before.announced if view.before else {}
+    return finding.kind == NoData.name and finding.cleared_at is None and finding.finding_id not in known
 
 
 def _locate(fact: CaptureLanded, world: World) -> CaptureLocation | None:

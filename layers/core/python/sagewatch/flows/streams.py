@@ -56,13 +56,15 @@ class View:
         return self.checkpoint is not None and self.checkpoint != self.before
 
 
-def view_stream(stream: Stream, world: World, *, settles: bool = False) -> View | None:
+def view_stream(stream: Stream, world: World, *, settles: bool = False, behind: bool = False) -> View | None:
     """Fold the stream as far as its captures go; None where its endpoint is not watched.
 
     Parameters
     ----------
     settles
         Move the checkpoint behind segments of before ``LATENESS``; else only look.
+    behind
+        Captures wait to be counted: the latest that is counted tells the time. None where none is left to tell it.
     """
     watched = world.monitors.endpoints.get(stream.endpoint)
     if watched is None:
@@ -71,8 +73,11 @@ def view_stream(stream: Stream, world: World, *, settles: bool = False) -> View 
         return _view_kept(stream, watched, world.folds, world, settles=settles)
     checkpoint, version = world.state.load_checkpoint(stream)
     segments = world.state.load_segments(stream, checkpoint.since if checkpoint else None)
+    if behind and not segments:
+        return None
     now, settled = read_times(segments, world.now(), rehearsal=bool(world.replay))
     first, more = take_first(segments, checkpoint.since if checkpoint else None, now - LATENESS)
+    more = more or behind
     folded = fold_stream(
         build_detectors(watched.detectors, tuple(watched.capture.classes)),
         checkpoint,

@@ -47,6 +47,10 @@ class MemoryObjects:
             if owner == bucket and key.startswith(prefix)
         ]
 
+    def list_after(self, bucket: str, prefix: str, after: str, most: int) -> list[str]:
+        """The first keys behind another."""
+        return [key for key in self.list_objects(bucket, prefix) if key > after][:most]
+
     def presign(self, bucket: str, key: str, expires_seconds: int) -> str:
         """A link that only says what it would be."""
         return f"https://{bucket}.invalid/{key}?expires={expires_seconds}"
