@@ -293,6 +293,10 @@ def test_a_window_that_reaches_into_the_newest_minutes_says_what_it_may_lack(sta
     for window, is_told in ((new, True), (old, False)):
         listed = run(f"sagewatch events list {window} --json")
         assert (late in listed.stderr, late in listed.stdout) == (is_told, False)
+        *events, last = map(json.loads, listed.stdout.splitlines())
+        assert [one["number"] for one in events] == list(range(1, last["events"] + 1))
+        behind = read_clock() - datetime.fromisoformat(last["complete_until"])
+        assert (timedelta(minutes=9) < behind < timedelta(minutes=12)) is is_told
     told = json.loads(run(f"sagewatch record {new} --out events.jsonl --json").stdout)
     behind = read_clock() - datetime.fromisoformat(told["complete_until"])
     assert timedelta(minutes=9) < behind < timedelta(minutes=12)

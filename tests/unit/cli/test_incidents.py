@@ -23,12 +23,6 @@ def stack():
     return build_store()
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """A bundle that somebody may just be writing is looked at again at once."""
-    monkeypatch.setattr("sagewatch.cli.bundle._WAIT_SECONDS", 0)
-
-
 def run(store, *arguments):
     result = CliRunner().invoke(cli, arguments, obj=store)
     if result.exception is not None and not isinstance(result.exception, SystemExit):

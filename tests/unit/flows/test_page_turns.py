@@ -11,7 +11,7 @@ import pytest
 
 from sagewatch.cli.bundle import fetch_bundle
 from sagewatch.entry import handle
-from sagewatch.errors import RetryError
+from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.flows.act_by_hand import resolve_incident
 from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.evidence import INDEX_KEY, build_page_key
@@ -175,16 +175,45 @@ def test_a_page_that_cannot_be_written_is_tried_seldom_and_written_by_whoever_is
     assert world.state.load_turn(INCIDENT).broken == 0
 
 
-def test_who_fetches_a_bundle_while_it_is_written_gets_it_whole(tmp_path):
+@pytest.mark.parametrize("seconds", [2, 30, 110])
+def test_who_fetches_a_bundle_while_it_is_written_gets_it_whole_however_long_that_takes(tmp_path, seconds):
     store, world = build_store()
-    waited = []
     key = ("evidence", f"incidents/{INCIDENT}/index.html")
     whole = world.objects.bodies[key]
-    world.objects.bodies[key] = b"newer than the manifest"
+    waited = []
 
-    def wait(seconds):
-        waited.append(seconds)
-        world.objects.bodies[key] = whole
+    def be_fetched():
+        """In the middle of a writing, which goes on when so many seconds have passed."""
+        world.objects.bodies[key] = b"newer than the manifest"
+        assert "index.html" in fetch_bundle(INCIDENT, tmp_path, store, wait)
 
-    assert "index.html" in fetch_bundle(INCIDENT, tmp_path, store, wait)
-    assert len(waited) == 1
+    def wait(length):
+        waited.append(length)
+        world.now.move(timedelta(seconds=length))
+        if sum(waited) >= seconds:
+            world.objects.bodies[key] = whole
+
+    write_page(INCIDENT, dataclasses.replace(world, objects=Watched(world.objects, 2, be_fetched)))
+    assert sum(waited) == seconds
+
+
+def test_a_bundle_that_is_not_as_its_manifest_says_while_nobody_writes_is_refused_at_once(tmp_path):
+    store, world = build_store()
+    world.objects.bodies["evidence", f"incidents/{INCIDENT}/index.html"] = b"forged"
+    with pytest.raises(RejectedInputError, match=r"not as the manifest says: 'index\.html'"):
+        fetch_bundle(INCIDENT, tmp_path, store, pytest.fail)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_whose_writer_was_cut_short_is_not_called_forged(tmp_path):
+    store, world = build_store()
+
+    def die():
+        raise RetryError("throttled")
+
+    with pytest.raises(RetryError):
+        write_page(INCIDENT, dataclasses.replace(world, objects=Watched(world.objects, 2, die)))
+    world.objects.bodies["evidence", f"incidents/{INCIDENT}/index.html"] = b"newer than the manifest"
+    with pytest.raises(RetryError, match="whoever wrote it was cut short"):
+        fetch_bundle(INCIDENT, tmp_path, store, lambda length: world.now.move(timedelta(seconds=length)))
+    assert list(tmp_path.iterdir()) == []

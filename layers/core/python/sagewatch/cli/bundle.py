@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
-from sagewatch.errors import RejectedInputError
+from sagewatch.cli.terminal import say
+from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.evidence.bundle import MANIFEST, find_wrong_files, list_bundled
+from sagewatch.incident.page_turn import WRITER_LASTS, is_left_open
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,8 +17,9 @@ if TYPE_CHECKING:
 
     from sagewatch.cli.store import Store
 
-_LOOKS = 3
-_WAIT_SECONDS = 2.0
+WAIT_SECONDS: Final = 2.0
+LONGEST_WAIT: Final = 2 * WRITER_LASTS
+"""One writer that was cut short, and the one that writes after it."""
 
 
 def fetch_bundle(
@@ -23,7 +27,6 @@ def fetch_bundle(
 ) -> list[str]:
     """Write the bundle into a folder, once all of it is as the manifest says; the names of its files.
 
-    While somebody writes the bundle its files are newer than its manifest: it is looked at again before it is refused.
     What lies beside it in the bucket and is not in the manifest (a job's inputs, or a stranger's file) stays there.
 
     Parameters
@@ -35,24 +38,46 @@ def fetch_bundle(
     ------
     RejectedInputError
         There is no bundle yet, or a file is not what the manifest says, or lies outside the bundle.
+    RetryError
+        It is written anew again and again, or whoever wrote it was cut short: nothing can be said of it yet.
     """
-    for _ in range(_LOOKS - 1):
-        files = _read_bundle(incident_id, store)
-        if not find_wrong_files(files):
-            break
-        wait(_WAIT_SECONDS)
-    else:
-        files = _read_bundle(incident_id, store)
-    if wrong := find_wrong_files(files):
-        listed = ", ".join(map(repr, wrong))
-        raise RejectedInputError(
-            f"not as the manifest says: {listed}; nothing was written", where=f"bundle of {incident_id}"
-        )
+    files = _read_whole(incident_id, store, wait)
     for name, body in files.items():
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(body)
     return sorted(files)
+
+
+def _read_whole(incident_id: str, store: Store, wait: Callable[[float], None]) -> dict[str, bytes]:
+    """The bundle as its manifest says; digests alone decide, however long somebody takes to write it.
+
+    While it is written its files are newer than its manifest: the page's turn says whether somebody was at it.
+    """
+    waited = timedelta(0)
+    while True:
+        before = store.state.load_turn(incident_id)
+        files = _read_bundle(incident_id, store)
+        wrong = find_wrong_files(files)
+        if not wrong:
+            return files
+        turn = store.state.load_turn(incident_id)
+        if turn == before and not turn.writers and not turn.crossed:
+            listed = ", ".join(map(repr, wrong))
+            raise RejectedInputError(
+                f"not as the manifest says: {listed}; nothing was written", where=f"bundle of {incident_id}"
+            )
+        left_open = is_left_open(turn, store.now())
+        if waited >= LONGEST_WAIT:
+            why = "whoever wrote it was cut short" if left_open else "it is written anew again and again"
+            raise RetryError(
+                f"bundle of {incident_id}: {why}, and its files are not yet as its manifest says; nothing was written. "
+                "Try again in some minutes"
+            )
+        if not waited:
+            say(f"The bundle of {incident_id} is just being written: waiting for its manifest.", err=True)
+        wait(WAIT_SECONDS)
+        waited += timedelta(seconds=WAIT_SECONDS)
 
 
 def _read_bundle(incident_id: str, store: Store) -> dict[str, bytes]:

@@ -13,6 +13,8 @@ from sagewatch.cli.terminal import say
 from sagewatch.errors import RejectedInputError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sagewatch.replay.recording import Event
     from sagewatch.replay.scene import Scene
     from sagewatch.settings import Settings
@@ -38,12 +40,15 @@ class Source:
         Whose rules they met.
     scene
         What lies beside the file; None where nothing does, or the events come from the archives.
+    complete_until
+        Until when the archives hold all there was: later events may still come. None for a file, which holds what it holds.
     """
 
     name: str
     events: list[Event]
     settings: Settings
     scene: Scene | None = None
+    complete_until: datetime | None = None
 
     def find(self, which: str) -> Event:
         """An event by its number or its id.
@@ -88,7 +93,7 @@ def read_source(file: Path | None, start: str | None, end: str, stack: str) -> S
 
 
 def _read_archives(start: str, end: str, stack: str) -> Source:
-    from sagewatch.cli.archives import read_archives, tell_newest
+    from sagewatch.cli.archives import find_complete, read_archives, tell_newest
     from sagewatch.cli.when import read_window
     from sagewatch.replay.keep import order_events
 
@@ -98,4 +103,9 @@ def _read_archives(start: str, end: str, stack: str) -> Source:
     found = order_events(read_archives(stack, store.outputs["EventBus"], now, since, until))
     if newest := tell_newest(until, now):
         say(newest, err=True)
-    return Source(name=f"the archives of {stack}", events=found, settings=store.world.settings)
+    return Source(
+        name=f"the archives of {stack}",
+        events=found,
+        settings=store.world.settings,
+        complete_until=find_complete(until, now),
+    )

@@ -59,14 +59,19 @@ def list_(
     """The events of a recording, or of the stack's archives (--from), by time, numbered from 1.
 
     An archive is read by replaying it to a queue of our own: no function wakes, and rule and queue are gone after.
+    With --json an event is a line; of an archive the last line says how many there are, and complete_until, for later
+    events may still come.
     """
+    source = read_source(file, start, end, stack)
     found = [
         (number, event)
-        for number, event in enumerate(read_source(file, start, end, stack).events, 1)
+        for number, event in enumerate(source.events, 1)
         if kind in (None, event["detail-type"]) and (not about or about in json.dumps(event))
     ]
     for number, event in found:
         say(json.dumps({"number": number, **event}) if as_json else _tell(number, event))
+    if as_json and source.complete_until is not None:
+        click.echo(json.dumps({"events": len(found), "complete_until": source.complete_until.isoformat()}))
     if not found and not as_json:
         say("No event.")
 
@@ -86,7 +91,8 @@ def show(words: tuple[str, ...], start: str | None, end: str, stack: str, *, as_
     if as_json:
         functions = list(dict.fromkeys(rule.function for rule in rules))
         told = {"event": event, "rules": [rule.name for rule in rules], "functions": functions}
-        click.echo(json.dumps(told))
+        complete = source.complete_until
+        click.echo(json.dumps(told | ({"complete_until": complete.isoformat()} if complete else {})))
         return
     click.echo(json.dumps(event, indent=2))
     woken = ", ".join(f"{rule.function} (by {rule.name})" for rule in rules)
