@@ -160,6 +160,9 @@ def ask_for_all(seats):
     stage.play()
     minute = {"source": "sagewatch", "detail-type": "Tick", "time": NOW.isoformat(), "detail": {}}
     stage.give(tick, minute)
+    # Silence: whether captures only wait to be counted.
+    stage.world.now.move(timedelta(hours=9))
+    stage.give(tick, minute)
     unheard = Stage(seats, "", ALL_CHANNELS)
     unheard.world = replace(
         unheard.world, chat=Refusing(unheard.world.chat), hooks=MemoryHooks(), letters=MemoryLetters()

@@ -177,8 +177,39 @@ def test_an_endpoint_whose_configuration_is_gone_is_told_as_not_counted(clients)
         "describe_endpoint_config", "ValidationException", "Could not find it", 400
     )
     answer_quotas(stubs, **{FLEET: 2.0, JOB: 1.0})
-    *_, unseen = check_quotas(build_patient(clients))
-    assert (unseen.well, unseen.found) == (None, "1 endpoints not counted as in use")
+    job, fleet = check_quotas(build_patient(clients))
+    assert (job.well, fleet.well) == (True, None)
+    assert fleet.found == (
+        "2 allowed; at least 1 in use, 1 more while it is swapped; "
+        "1 endpoints not counted: their configuration is gone"
+    )
+
+
+@pytest.mark.parametrize("call", ["list_endpoints", "describe_endpoint", "describe_endpoint_config"])
+@pytest.mark.parametrize(("allowed", "well"), [(9.0, None), (1.0, False)])
+def test_a_refusal_in_the_middle_of_counting_leaves_the_quota_unknown_unless_what_was_counted_is_too_much(
+    clients, call, allowed, well
+):
+    _, stubs = clients
+    describe_endpoint(stubs, instances=1)
+    if call == "list_endpoints":
+        stubs["sagemaker"].add_client_error(call, "AccessDeniedException", "may not", 400)
+        describe_config(stubs)
+    else:
+        list_endpoints(stubs, "signs", "another")
+        describe_config(stubs)
+        if call == "describe_endpoint_config":
+            describe_endpoint(stubs, name="another", config=False)
+        stubs["sagemaker"].add_client_error(call, "AccessDeniedException", "may not", 400)
+    answer_quotas(stubs, **{FLEET: allowed, JOB: 1.0})
+    job, fleet = check_quotas(build_patient(clients))
+    assert (job.well, fleet.well) == (True, well)
+    assert "at least 1 in use" in fleet.found
+    if well is None:
+        assert "AccessDenied" in fleet.found
+        assert "right" in fleet.fix
+    else:
+        assert "higher quota" in fleet.fix
 
 
 def test_where_nothing_is_swapped_nothing_is_asked(clients):

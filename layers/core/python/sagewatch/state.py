@@ -58,6 +58,10 @@ TURN_KEPT = timedelta(days=1)
 FIRST_LOOK = timedelta(minutes=1)
 """An incident that changed is looked at again after this, should the event that says so be lost."""
 
+TRANSACTION_BYTES = 3_500_000
+TRANSACTION_ROWS = 100
+"""Written at once: DynamoDB takes 4 MB in a transaction, keys and conditions among them, and so many rows."""
+
 V = TypeVar("V", Expectation, Incident, OpenRecord, Diagnosis, ScheduleState, Watch)
 T = TypeVar("T")
 _SORTABLE = "%Y-%m-%dT%H:%M:%S.%f"
@@ -138,21 +142,28 @@ class State:
     def put_segment(self, segment: Segment, now: datetime) -> bool:
         """Count a capture object; False where it had been counted before.
 
-        The segment is the marker: one conditional write makes counting exactly-once.
+        The segment is the marker: one conditional write makes counting exactly-once. Of a file that is too large for
+        one transaction the last piece is the marker: those before it are written first, and again by whoever comes
+        after a crash, and nobody reads them until it is there.
         """
         expires = int((now + SEGMENT_KEPT).timestamp())
-        parts = encode_segment(msgspec.structs.replace(segment, counted_at=now))
-        writes = [
-            Write(Item(_stream_pk(segment.stream), f"{_segment_sk(segment)}#{n:04d}", part, 1, expires))
-            for n, part in enumerate(parts)
+        pieces = encode_segment(msgspec.structs.replace(segment, counted_at=now))
+        rows = [
+            Item(_stream_pk(segment.stream), f"{_segment_sk(segment)}#{n:04d}", piece, 1, expires)
+            for n, piece in enumerate(pieces)
         ]
-        first = writes[0].item
-        if self._items.get(first.pk, first.sk) is not None:
+        last = rows[-1]
+        if self._items.get(last.pk, last.sk) is not None:
             return False
+        *staged, marking = _group_by_size(rows)
         try:
-            self._items.write(writes)
+            for group in staged:
+                self._items.write([Write(row, ANY_VERSION) for row in group])
+            self._items.write(
+                [Write(row, ANY_VERSION if staged and row is not last else ABSENT) for row in marking]
+            )
         except ConflictError:
-            if self._items.get(first.pk, first.sk) is None:
+            if self._items.get(last.pk, last.sk) is None:
                 raise
             return False
         return True
@@ -180,10 +191,12 @@ class State:
         )
 
     def load_segments(self, stream: Stream, since: datetime | None) -> list[Segment]:
-        """The stream's segments that begin at or after a time, in order of time."""
+        """The stream's segments that begin at or after a time, in order of time; of a file all pieces or none."""
         start = f"segment#{_sortable(since)}" if since else "segment#"
         rows = self._items.query(_stream_pk(stream), start, "segment#\U0010ffff")
-        return [decode_segment(row.body) for row in rows]
+        found = [decode_segment(row.body) for row in rows]
+        counted = {one.identity[:-1] for one in found if one.part == one.parts - 1}
+        return [one for one in found if one.identity[:-1] in counted]
 
     def load_checkpoint(self, stream: Stream) -> tuple[Checkpoint | None, int]:
         """The detectors' states and the version to name when saving; (None, 0) at the start."""
@@ -454,6 +467,17 @@ def _read_entry(row: Item) -> Entry:
     except RejectedInputError:
         at = datetime.strptime(row.sk.split("#")[1], _SORTABLE).replace(tzinfo=UTC)
         return Entry(at=at, what="line_of_the_trail", reason="row_unreadable", by="state", data={})
+
+
+def _group_by_size(rows: Sequence[Item]) -> list[list[Item]]:
+    """The rows in order, in groups that a transaction takes."""
+    groups: list[list[Item]] = [[]]
+    for row in rows:
+        size_bytes = sum(len(one.body) for one in [*groups[-1], row])
+        if groups[-1] and (size_bytes > TRANSACTION_BYTES or len(groups[-1]) == TRANSACTION_ROWS):
+            groups.append([])
+        groups[-1].append(row)
+    return groups
 
 
 def _stream_pk(stream: Stream) -> str:

@@ -143,6 +143,8 @@ def split_segment(segment: Segment, predictions: int) -> tuple[Segment, ...]:
 def encode_segment(segment: Segment, *, limit_bytes: int = 340_000) -> tuple[bytes, ...]:
     """The stored form: msgpack, deflated, cut into as many pieces as the limit of one item asks for.
 
+    The cut does not depend on ``counted_at``: whoever counts the same file again cuts it into the same pieces.
+
     Parameters
     ----------
     limit_bytes
@@ -153,19 +155,22 @@ def encode_segment(segment: Segment, *, limit_bytes: int = 340_000) -> tuple[byt
     ValueError
         If even a single prediction does not fit.
     """
-    blob = _deflate(msgspec.msgpack.encode(segment))
-    if len(blob) <= limit_bytes and segment.predictions <= MOST_IN_PIECE:
-        return (blob,)
+    plain = msgspec.structs.replace(segment, counted_at=None)
+    raw = msgspec.msgpack.encode(plain)
+    # Deflated it is hardly ever longer: the size of nearly all files is known without deflating them twice.
+    size_bytes = len(raw) if len(raw) <= limit_bytes else len(_deflate(raw))
+    if size_bytes <= limit_bytes and segment.predictions <= MOST_IN_PIECE:
+        return (_deflate(msgspec.msgpack.encode(segment)),)
     half = segment.predictions // 2
     if not half:
-        raise ValueError(f"one prediction takes {len(blob)} bytes, more than {limit_bytes}")
+        raise ValueError(f"one prediction takes {size_bytes} bytes, more than {limit_bytes}")
     # Deflate's ratio differs from piece to piece: shrink the pieces until every one fits.
-    pieces = max(2, -(-len(blob) // limit_bytes), -(-segment.predictions // MOST_IN_PIECE))
+    pieces = max(2, -(-size_bytes // limit_bytes), -(-segment.predictions // MOST_IN_PIECE))
     while pieces <= segment.predictions * 2:
         size = max(1, segment.predictions // pieces)
-        blobs = tuple(_deflate(msgspec.msgpack.encode(piece)) for piece in split_segment(segment, size))
-        if all(len(each) <= limit_bytes for each in blobs):
-            return blobs
+        cut = split_segment(plain, size)
+        if all(len(_deflate(msgspec.msgpack.encode(piece))) <= limit_bytes for piece in cut):
+            return tuple(_deflate(msgspec.msgpack.encode(piece)) for piece in split_segment(segment, size))
         pieces *= 2
     raise ValueError(f"one prediction takes more than {limit_bytes} bytes")
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MOST_ENDPOINTS = 300
 """Looked at for the instances that are in use; an account that has more is told so."""
 
+_TOO_MANY = f"only {MOST_ENDPOINTS} are looked at"
+_NO_CONFIG = "their configuration is gone"
+
 _SAGEMAKER = "sagemaker"
 _PASSED_TO = {
     "ContextKeyName": "iam:PassedToService",
@@ -50,44 +53,80 @@ def check_quotas(patient: Patient) -> Iterator[Line]:
     if not green:
         return
     used, unseen = _count_used(patient, swapped)
-    wanted = {
-        f"{kind} for endpoint usage": (
-            used[kind] + count,
-            f"{used[kind]} in use, {count} more while it is swapped",
-        )
+    wanted = {f"{kind} for endpoint usage": used[kind] + count for kind, count in green.items()}
+    why = {
+        f"{kind} for endpoint usage": f"{used[kind]} in use, {count} more while it is swapped"
         for kind, count in green.items()
     }
+    fleets = frozenset(wanted)
     instance = patient.outputs.get("MonitorInstanceType", "")
     if instance:
-        wanted[f"{instance} for processing job usage"] = (1, "1 for the saliency job")
+        wanted[job := f"{instance} for processing job usage"] = 1
+        why[job] = "1 for the saliency job"
     allowed = _list_quotas(patient, wanted)
-    for name, (count, why) in sorted(wanted.items()):
+    for name, count in sorted(wanted.items()):
         fix = f"Ask for a higher quota (Service Quotas, Amazon SageMaker, {name!r})."
-        found = f"{allowed[name]:.0f} allowed; {why}" if name in allowed else "not listed"
-        yield Line(allowed[name] >= count if name in allowed else None, f"quota {name}", found, fix)
-    if unseen:
-        fix = "Count their instances by hand, or delete what is no longer needed."
-        yield Line(None, "quotas", f"{unseen} endpoints not counted as in use", fix)
+        if name not in allowed:
+            yield Line(None, f"quota {name}", "not listed", fix)
+        elif name in fleets and unseen and allowed[name] >= count:
+            # What was counted fits, and more is in use than was counted.
+            found = f"{allowed[name]:.0f} allowed; at least {why[name]}; {_tell_uncounted(unseen)}"
+            yield Line(None, f"quota {name}", found, _fix_uncounted(unseen))
+        else:
+            at_least = "at least " if name in fleets and unseen else ""
+            found = f"{allowed[name]:.0f} allowed; {at_least}{why[name]}"
+            yield Line(allowed[name] >= count, f"quota {name}", found, fix)
 
 
-def _count_used(patient: Patient, known: Sequence[Mapping[str, Any]]) -> tuple[Counter[str], int]:
-    """Instances of all endpoints of the region by type, and of how many endpoints they could not be told."""
+def _tell_uncounted(unseen: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{count or 'an unknown number of'} endpoints not counted: {why}" for why, count in unseen.items()
+    )
+
+
+def _fix_uncounted(unseen: Mapping[str, int]) -> str:
+    if unseen.keys() <= {_TOO_MANY, _NO_CONFIG}:
+        return "Count their instances by hand, or delete what is no longer needed."
+    return "Give whoever runs the doctor the right that the message names, or count their instances by hand."
+
+
+def _count_used(patient: Patient, known: Sequence[Mapping[str, Any]]) -> tuple[Counter[str], dict[str, int]]:
+    """Instances of all endpoints of the region by type; and of how many they could not be told, by the reason why.
+
+    What AWS refuses of one endpoint is no word on the others, and no zero: the count goes on, and is known to be short.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
     described = {endpoint["EndpointName"]: endpoint for endpoint in known}
-    pages = patient.client(_SAGEMAKER).get_paginator("list_endpoints").paginate()
-    names = [row["EndpointName"] for page in pages for row in page["Endpoints"]]
+    unseen: dict[str, int] = {}
+    names: list[str] = []
+    try:
+        for page in patient.client(_SAGEMAKER).get_paginator("list_endpoints").paginate():
+            names += [row["EndpointName"] for row in page["Endpoints"]]
+    except (ClientError, BotoCoreError) as error:
+        unseen[str(error)] = 0
     looked_at = dict.fromkeys([*described, *names[:MOST_ENDPOINTS]])
-    used, unseen = Counter[str](), len(set(names) - set(looked_at))
+    used = Counter[str]()
+    if left := len(set(names) - set(looked_at)):
+        unseen[_TOO_MANY] = left
     for name in looked_at:
-        endpoint = described.get(name) or find_endpoint(patient, name)
-        if endpoint is None:
-            continue  # deleted since it was listed
         try:
-            used += _count_instances(patient, endpoint)
-        except patient.client(_SAGEMAKER).exceptions.ClientError as error:
-            if error.response["Error"]["Code"] != "ValidationException":
-                raise
-            unseen += 1  # its configuration is gone, and with it the word for what its instances are
+            endpoint = described.get(name) or find_endpoint(patient, name)
+            # One that was deleted since it was listed uses nothing.
+            used += _count_instances(patient, endpoint) if endpoint else Counter()
+        except (ClientError, BotoCoreError) as error:
+            why = _read_reason(error)
+            unseen[why] = unseen.get(why, 0) + 1
     return used, unseen
+
+
+def _read_reason(error: Exception) -> str:
+    """Why an endpoint's instances are not known, alike for all of which it is the same."""
+    told = getattr(error, "response", {}).get("Error", {})
+    if told.get("Code") == "ValidationException":
+        return _NO_CONFIG
+    operation = getattr(error, "operation_name", "")
+    return f"{operation}: {told['Code']}" if operation and "Code" in told else str(error)
 
 
 def _list_swapped(patient: Patient) -> list[dict[str, Any]]:
