@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from sagewatch.evidence.captures import find_bin_end
 from sagewatch.evidence.markup import Child, Markup, foreign, tag
 from sagewatch.evidence.trail import build_time
 from sagewatch.incident.amounts import format_duration, hold_amounts
@@ -37,9 +37,8 @@ def draw_captures(captured: Captured, axis: Axis) -> list[Markup]:
 
 def _draw_bar(one: CaptureBin, axis: Axis, step_seconds: int, most: int) -> Iterator[Markup]:
     left = axis.place(one.start)
-    width = timedelta(seconds=step_seconds) / (axis.end - axis.start) * 100
-    x, wide = f"{left:.2f}%", f"{min(width, 100 - left) * 0.86:.2f}%"
-
+    right = axis.place(find_bin_end(one, step_seconds))
+    x, wide = f"{left:.2f}%", f"{(right - left) * 0.86:.2f}%"
     wrong = one.of_subject or one.rejected
     title = f"{one.start:%H:%M:%S}: {_count(one):,} captured{f', {wrong:,} of them in red' if wrong else ''}"
 

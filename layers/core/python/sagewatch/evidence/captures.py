@@ -16,6 +16,9 @@ from sagewatch.evidence.model import CaptureBin, Captured
 MOST_BINS = 48
 """So many bars can be told apart on a phone."""
 
+_SMALL_PART = 4
+"""A stretch that is so many times as long as all that was captured in it would press the bars together."""
+
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200, 86_400)
 
 
@@ -24,19 +27,28 @@ def count_captures(
 ) -> Captured | None:
     """The captures of a stretch of time, in at most ``MOST_BINS`` bins; None where there were none.
 
+    Where they take but a small part of it (a rehearsal of days ago, a long silence) the bins hold that part alone.
+
     Parameters
     ----------
     subject
         A class, whose predictions are counted apart.
     """
+    known = list(segments)
     step = _choose_step((end - start).total_seconds())
     start = _floor(start, step)
-    bins = _Bins(start, step, int((end - start).total_seconds() // step) + 1)
-    held = [one for one in segments if one.last_at >= start and one.first_at <= end]
-    for segment in held:
-        bins.add(segment, subject)
+    held = list(_pick(known, start, end))
     if not held:
         return None
+    first, last = min(one.first_at for one in held), max(one.last_at for one in held)
+    if last - first < (end - start) / _SMALL_PART:
+        start, end = max(first, start), min(last, end)
+        step = _choose_step((end - start).total_seconds())
+        start = _floor(start, step)
+        held = list(_pick(known, start, end))
+    bins = _Bins(start, step, int((end - start).total_seconds() // step) + 1)
+    for segment in held:
+        bins.add(segment, subject)
     return Captured(
         step_seconds=step,
         bins=tuple(bins.build()),
@@ -44,6 +56,18 @@ def count_captures(
         first_at=min(one.first_at for one in held),
         last_at=max(one.last_at for one in held),
     )
+
+
+def _pick(segments: Iterable[Segment], start: datetime, end: datetime) -> Iterator[Segment]:
+    return (one for one in segments if one.last_at >= start and one.first_at <= end)
+
+
+def find_bin_end(one: CaptureBin, step_seconds: int) -> datetime:
+    """When a bin ends; one at the edge of the calendar where that ends."""
+    try:
+        return one.start + timedelta(seconds=step_seconds)
+    except OverflowError:
+        return one.start
 
 
 class _Bins:

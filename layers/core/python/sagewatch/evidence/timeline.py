@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from sagewatch.evidence.axis import Axis, build_axis, draw_axis
+from sagewatch.evidence.axis import Axis, build_axis, draw_axis, sum_pauses
 from sagewatch.evidence.capture_lane import LANE_HEIGHT as CAPTURES_HEIGHT
 from sagewatch.evidence.capture_lane import draw_captures
+from sagewatch.evidence.captures import find_bin_end
 from sagewatch.evidence.markup import Markup, join, tag
 from sagewatch.incident.amounts import clean_text, format_duration
 from sagewatch.incident.doing import RUNNING
@@ -48,7 +49,7 @@ def draw_timeline(dossier: Dossier) -> Markup:
     """The drawing. All that it shows is also in the list beneath it."""
     incident = dossier.incident
     stages = list(find_stages(dossier.entries, dossier.made_at))
-    axis = _lay_axis(dossier)
+    axis = _lay_axis(dossier, stages)
     evidence = [
         Segment(one.window.start, one.cleared_at or dossier.made_at, "alarm", "evidence of the finding")
         for one in incident.findings
@@ -66,10 +67,11 @@ def draw_timeline(dossier: Dossier) -> Markup:
     above = CAPTURES_HEIGHT if captures else 0
     height = above + LANE_HEIGHT * len(lanes)
     drawn = [_draw_lane(axis, above + number * LANE_HEIGHT, *lane) for number, lane in enumerate(lanes)]
-    label = f"Timeline of {format_duration(axis.end - axis.start)}; the list below holds every event."
+    quiet = f", the {format_duration(sum_pauses(axis))} without an event narrow" if axis.pauses else ""
+    label = f"Timeline of {format_duration(axis.end - axis.start)}{quiet}; the list below holds every event."
     drawing = tag(
         "svg", draw_axis(axis, height), captures, drawn,
-        class_="timeline", width="100%", height=height + 24, role="img", aria_label=label,
+        class_="timeline", width="100%", height=height + axis.words_height, role="img", aria_label=label,
     )  # fmt: skip
     legend = (tag("li", tag("i", class_=stage.look), stage.name) for stage in stages)
     return join((drawing, tag("ul", legend, class_="legend") if stages else None))
@@ -88,11 +90,22 @@ def find_stretch(incident: Incident, entries: Iterable[Entry], now: datetime) ->
     return min(times), max(times)
 
 
-def _lay_axis(dossier: Dossier) -> Axis:
-    times = [*find_stretch(dossier.incident, dossier.entries, dossier.made_at)]
-    times += [told.at for told in dossier.told]
-    times += [one.start for one in dossier.captured.bins[:1]] if dossier.captured else []
-    return build_axis(times)
+def _lay_axis(dossier: Dossier, stages: Iterable[Segment]) -> Axis:
+    """Over all that happened, and was captured."""
+    incident, now = dossier.incident, dossier.made_at
+    times = [*find_stretch(incident, dossier.entries, now)]
+    times += [at for one in incident.findings for at in (one.raised_at, one.window.end, one.cleared_at) if at]
+    times += [
+        incident.opened_at,
+        *(entry.at for entry in dossier.entries),
+        *(told.at for told in dossier.told),
+    ]
+    times += [at for one in stages for at in (one.start, one.end)]
+    if (captured := dossier.captured) is not None:
+        filled = [one for one in captured.bins if one.predictions or one.rejected]
+        times += [captured.bins[0].start, *(one.start for one in filled)]
+        times += [find_bin_end(one, captured.step_seconds) for one in filled]
+    return build_axis(times, narrows_pauses=True)
 
 
 def find_stages(entries: Iterable[Entry], now: datetime) -> Iterator[Segment]:
