@@ -160,9 +160,10 @@ def ask_for_all(seats):
     stage.play()
     minute = {"source": "sagewatch", "detail-type": "Tick", "time": NOW.isoformat(), "detail": {}}
     stage.give(tick, minute)
-    # Silence: whether captures only wait to be counted.
-    stage.world.now.move(timedelta(hours=9))
-    stage.give(tick, minute)
+    silent = Stage(seats, "", MONITORS.replace("detectors: {", "detectors: {no-data: {after: 30m}, "))
+    silent.give(ingest_capture, put_file(silent.world, draw_clean(10, random.Random(1)), NOW))
+    silent.world.now.move(timedelta(hours=1))
+    silent.give(tick, minute)
     unheard = Stage(seats, "", ALL_CHANNELS)
     unheard.world = replace(
         unheard.world, chat=Refusing(unheard.world.chat), hooks=MemoryHooks(), letters=MemoryLetters()
@@ -181,8 +182,9 @@ def ask_for_all(seats):
     for captures in (("2026/11/21/11",), ()):
         wake(guard(build_monitored(captures), seats["start_monitor"], started))
     asked = {"slack_action": set(pressed), "start_monitor": set(started)}
-    for name in stage.asked.keys() | unheard.asked.keys():
-        asked[name] = {*stage.asked.get(name, ()), *unheard.asked.get(name, ())}
+    stories = (stage, silent, unheard)
+    for name in {name for story in stories for name in story.asked}:
+        asked[name] = {one for story in stories for one in story.asked.get(name, ())}
     return asked
 
 

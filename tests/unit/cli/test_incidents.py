@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from sagewatch.cli import cli
 from sagewatch.errors import RejectedInputError
+from sagewatch.incident.model import OpenRecord
 from sagewatch.ports import ANY_VERSION, Item, Write
 from tests.aws_in_process import empty_aws
 from tests.unit.cli.stores import INCIDENT, build_store
@@ -35,7 +36,7 @@ def test_the_list_shows_an_incident_in_a_line_and_filters_it(stack):
     store, _ = stack
     assert INCIDENT in run(store, "incidents", "list")
     assert INCIDENT in run(store, "incidents", "list", "--state", "open", "--endpoint", "signs")
-    assert run(store, "incidents", "list", "--state", "resolved") == "No incident.\n"
+    assert run(store, "incidents", "list", "--state", "resolved").startswith("No incident that fits")
     assert run(store, "incidents", "list", "--kind", "no-data") == "No incident.\n"
     (row,) = json.loads(run(store, "incidents", "list", "--json"))
     assert (row["incident_id"], row["state"], row["severity"]) == (INCIDENT, "open", "critical")
@@ -189,7 +190,7 @@ def test_a_stack_that_is_not_there_is_named_with_what_to_do(monkeypatch, capsys)
         main()
     assert left.value.code == 1
     told = capsys.readouterr().err
-    assert "No stack nowhere" in told
+    assert "Stack nowhere in no region could not be looked at. No region is named" in told
     assert "the region with AWS_DEFAULT_REGION" in told  # the one that boto3 reads
 
 
@@ -219,3 +220,64 @@ def test_what_a_detector_on_trial_found_is_told_once_somebody_says_that_it_is_ri
     assert "promoted" in run(store, "incidents", "promote", INCIDENT, "--by", "ada")
     assert not store.state.load_incident(INCIDENT).staged
     assert store.state.load_incident(INCIDENT).promoted_by == "ada"
+
+
+@pytest.mark.parametrize("name", ["", "  "])
+@pytest.mark.parametrize(
+    "command",
+    ["incidents show", "explain", "incidents report", "incidents ack --by a", "incidents resolve --reason x"],
+)
+def test_an_empty_id_names_no_incident_though_there_is_but_one(stack, command, name):
+    store, _ = stack
+    with pytest.raises(RejectedInputError, match="it is empty"):
+        run(store, *command.split(), name)
+    assert store.state.load_incident(INCIDENT).state == "open"
+
+
+def test_an_id_with_blanks_around_it_is_the_id(stack):
+    store, _ = stack
+    assert INCIDENT in run(store, "incidents", "show", f" {INCIDENT}\n")
+
+
+def test_an_id_that_is_not_known_says_where_else_it_may_be(stack):
+    store, _ = stack
+    with pytest.raises(RejectedInputError, match=r"another stack .*--replay"):
+        run(store, "incidents", "show", "20200101")
+    with pytest.raises(RejectedInputError, match=r"is none of rehearsal\.x; .*--replay rehearsal\.x"):
+        run(store, "incidents", "show", INCIDENT, "--replay", "rehearsal.x")
+
+
+def test_half_an_id_that_several_begin_with_names_them(stack):
+    store, _ = stack
+    incident = store.state.load_incident(INCIDENT)
+    for number in range(4):
+        other = msgspec.structs.replace(incident, incident_id=f"20261121T2034{number}", version=0)
+        store.state.save_incident(other, OpenRecord(fingerprint=f"f{number}"), ())
+    with pytest.raises(RejectedInputError, match=r"begins 5 ids \(20261121T.*, \.\.\.\); say more of it"):
+        run(store, "incidents", "show", "20261121")
+
+
+def test_whoever_comes_second_hears_who_was_first(stack):
+    store, _ = stack
+    run(store, "incidents", "ack", INCIDENT, "--by", "ada")
+    assert (
+        run(store, "incidents", "ack", INCIDENT, "--by", "bob")
+        == f"{INCIDENT}: already acknowledged by ada\n"
+    )
+    run(store, "incidents", "resolve", INCIDENT, "--by", "ada", "--reason", "x")
+    for command in ("ack", "resolve --reason y"):
+        told = json.loads(run(store, "incidents", *command.split(), INCIDENT, "--by", "bob", "--json"))
+        assert told == {"incident_id": INCIDENT, "reason": "already_resolved", "by": "ada"}
+
+
+def test_a_list_that_is_empty_by_its_filters_or_cut_off_says_so(stack):
+    store, _ = stack
+    assert (
+        run(store, "incidents", "list", "--endpoint", "sings")
+        == "No incident that fits; 1 without these filters.\n"
+    )
+    incident = store.state.load_incident(INCIDENT)
+    other = msgspec.structs.replace(incident, incident_id="20261121T2035", version=0)
+    store.state.save_incident(other, OpenRecord(fingerprint="f"), ())
+    cut = CliRunner().invoke(cli, ["incidents", "list", "--limit", "1"], obj=store)
+    assert (len(cut.stdout.splitlines()), cut.stderr) == (1, "The latest 1 of 2; --limit shows more.\n")

@@ -9,7 +9,7 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from sagewatch.cli.bundle import fetch_bundle
+from sagewatch.cli.bundle import BundleUnfinishedError, fetch_bundle
 from sagewatch.entry import handle
 from sagewatch.errors import RejectedInputError, RetryError
 from sagewatch.flows.act_by_hand import resolve_incident
@@ -214,6 +214,6 @@ def test_a_bundle_whose_writer_was_cut_short_is_not_called_forged(tmp_path):
     with pytest.raises(RetryError):
         write_page(INCIDENT, dataclasses.replace(world, objects=Watched(world.objects, 2, die)))
     world.objects.bodies["evidence", f"incidents/{INCIDENT}/index.html"] = b"newer than the manifest"
-    with pytest.raises(RetryError, match="whoever wrote it was cut short"):
+    with pytest.raises(BundleUnfinishedError, match="whoever wrote it was cut short"):
         fetch_bundle(INCIDENT, tmp_path, store, lambda length: world.now.move(timedelta(seconds=length)))
     assert list(tmp_path.iterdir()) == []

@@ -27,6 +27,7 @@ from sagewatch.cli.drill import drill
 from sagewatch.cli.events import events, trigger
 from sagewatch.cli.explain import explain
 from sagewatch.cli.explain_tensors import explain_tensors
+from sagewatch.cli.failures import tell_aws_failure, tell_retry
 from sagewatch.cli.incidents import incidents
 from sagewatch.cli.monitor import monitor
 from sagewatch.cli.record import record
@@ -41,7 +42,7 @@ from sagewatch.cli.tail import tail
 from sagewatch.cli.teardown import teardown
 from sagewatch.cli.terminal import say, say_lines
 from sagewatch.cli.violations import violations
-from sagewatch.errors import ConfigurationError, SagewatchError, describe_defect
+from sagewatch.errors import ConfigurationError, RetryError, SagewatchError, describe_defect
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -97,6 +98,9 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except RetryError as error:
+        say_lines(f"sagewatch: {tell_retry(error)}", err=True)
+        sys.exit(1)
     except SagewatchError as error:
         say_lines(f"sagewatch: {error}", err=True)
         sys.exit(2 if isinstance(error, ConfigurationError) else 1)
@@ -104,7 +108,7 @@ def main() -> None:
         say(f"sagewatch: {error.filename or 'input or output'}: {error.strerror or error}", err=True)
         sys.exit(1)
     except list_aws_errors() as error:
-        say(f"sagewatch: AWS said no: {error}", err=True)
+        say(f"sagewatch: {tell_aws_failure(error)}", err=True)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from sagewatch.cli.terminal import say
-from sagewatch.errors import RejectedInputError, RetryError
+from sagewatch.errors import RejectedInputError, SagewatchError
 from sagewatch.evidence.bundle import MANIFEST, find_wrong_files, list_bundled
 from sagewatch.incident.page_turn import WRITER_LASTS, is_left_open
 
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 WAIT_SECONDS: Final = 2.0
 LONGEST_WAIT: Final = 2 * WRITER_LASTS
 """One writer that was cut short, and the one that writes after it."""
+
+
+class BundleUnfinishedError(SagewatchError):
+    """A bundle is not as its manifest says because somebody writes it, or was cut short: that is no forgery."""
 
 
 def fetch_bundle(
@@ -38,7 +42,7 @@ def fetch_bundle(
     ------
     RejectedInputError
         There is no bundle yet, or a file is not what the manifest says, or lies outside the bundle.
-    RetryError
+    BundleUnfinishedError
         It is written anew again and again, or whoever wrote it was cut short: nothing can be said of it yet.
     """
     files = _read_whole(incident_id, store, wait)
@@ -70,7 +74,7 @@ def _read_whole(incident_id: str, store: Store, wait: Callable[[float], None]) -
         left_open = is_left_open(turn, store.now())
         if waited >= LONGEST_WAIT:
             why = "whoever wrote it was cut short" if left_open else "it is written anew again and again"
-            raise RetryError(
+            raise BundleUnfinishedError(
                 f"bundle of {incident_id}: {why}, and its files are not yet as its manifest says; nothing was written. "
                 "Try again in some minutes"
             )

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sagewatch.state import Listed
 
 PRESIGNED_SECONDS = 3600
+_NAMED = 3
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 
 
@@ -80,11 +81,14 @@ def list_(
     """Incidents, the latest first."""
     wanted = {"endpoint": endpoint, "kind": kind, "state": state}
     listed, unreadable = open_store(stack, replay_name).state.read_incidents()
-    found = [
+    fitting = [
         one
         for one in listed
         if all(value is None or getattr(one, name) == value for name, value in wanted.items())
-    ][:limit]
+    ]
+    found = fitting[:limit]
+    if len(fitting) > limit:
+        say(f"The latest {limit} of {len(fitting):,}; --limit shows more.", err=True)
     for incident_id in unreadable:
         say(
             f"Not listed, for its row cannot be read (damaged, or of a newer version): {incident_id}",
@@ -94,7 +98,8 @@ def list_(
         _print_json(found)
         return
     if not found:
-        say("No incident.")
+        others = f" that fits; {len(listed):,} without these filters" if listed else ""
+        say(f"No incident{others}.")
         return
     console = make_console()
     if console.is_terminal:
@@ -194,7 +199,7 @@ def ack(incident_id: str, by: str, stack: str, *, as_json: bool) -> None:
     store = open_store(stack)
     name = load(incident_id, store).incident_id
     reason = acknowledge_incident(name, by=by, world=store.world).reason
-    _tell_change(name, reason, as_json=as_json)
+    _tell_change(name, reason, store, as_json=as_json)
 
 
 @incidents.command(
@@ -211,7 +216,7 @@ def promote(incident_id: str, by: str, stack: str, *, as_json: bool) -> None:
     store = open_store(stack)
     name = load(incident_id, store).incident_id
     reason = promote_incident(name, by=by, world=store.world).reason
-    _tell_change(name, reason, as_json=as_json)
+    _tell_change(name, reason, store, as_json=as_json)
 
 
 @incidents.command(
@@ -230,7 +235,7 @@ def resolve(incident_id: str, reason: str, by: str, stack: str, *, as_json: bool
     store = open_store(stack)
     name = load(incident_id, store).incident_id
     code = resolve_incident(name, by=by, reason=reason, world=store.world).reason
-    _tell_change(name, code, as_json=as_json)
+    _tell_change(name, code, store, as_json=as_json)
 
 
 @incidents.command(
@@ -315,6 +320,9 @@ def load(incident_id: str, store: Store) -> Incident:
     RejectedInputError
         None, or several begin so.
     """
+    incident_id = incident_id.strip()
+    if not incident_id:  # a variable of the shell that is not set: with one incident it would name that
+        raise RejectedInputError("is no id: it is empty", where="incident")
     incident = store.state.load_incident(incident_id)
     if incident is not None:
         return incident
@@ -323,11 +331,22 @@ def load(incident_id: str, store: Store) -> Incident:
     ]
     found = store.state.load_incident(near[0]) if len(near) == 1 else None
     if found is None:
-        several = (
-            f"begins {len(near)} ids" if near else "is not known here; `sagewatch incidents list` shows all"
-        )
-        raise RejectedInputError(several, where=f"incident {incident_id}")
+        raise RejectedInputError(_tell_unknown(near, store), where=f"incident {incident_id}")
     return found
+
+
+def _tell_unknown(near: Sequence[str], store: Store) -> str:
+    """Why an id names no incident, and where to look."""
+    if near:
+        named = ", ".join(near[:_NAMED])
+        return f"begins {len(near)} ids ({named}{', ...' if len(near) > _NAMED else ''}); say more of it"
+    replay = store.world.replay
+    if replay:
+        return f"is none of {replay}; `sagewatch incidents list --replay {replay}` shows all of it"
+    return (
+        "is not known here; `sagewatch incidents list` shows all. Is it of another stack (--stack), region, or of a "
+        "rehearsal (--replay)?"
+    )
 
 
 def find_page(incident: Incident, store: Store) -> str:
@@ -339,11 +358,18 @@ def find_page(incident: Incident, store: Store) -> str:
     )
 
 
-def _tell_change(incident_id: str, reason: str, *, as_json: bool) -> None:
+def _tell_change(incident_id: str, reason: str, store: Store, *, as_json: bool) -> None:
+    """What came of it; where somebody else was first, who that was: the later name stands nowhere."""
+    incident = store.state.load_incident(incident_id)
+    first = None
+    if incident is not None and reason == "already_acknowledged":
+        first = incident.acknowledged_by
+    elif incident is not None and reason == "already_resolved":
+        first = incident.resolved_by if incident.resolved_by_hand else "its evidence"
     if as_json:
-        _print_json({"incident_id": incident_id, "reason": reason})
+        _print_json({"incident_id": incident_id, "reason": reason, **({"by": first} if first else {})})
         return
-    say(f"{incident_id}: {reason.replace('_', ' ')}")
+    say(f"{incident_id}: {reason.replace('_', ' ')}{f' by {escape(first)}' if first else ''}")
 
 
 def _print_json(value: Any) -> None:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from sagewatch.alert_state import AlertState
+from sagewatch.cli.failures import tell_aws_failure
 from sagewatch.errors import ConfigurationError, SagewatchError
 from sagewatch.incident.routing import Route
 from sagewatch.monitors import Monitors
@@ -35,6 +36,14 @@ class StackNotFoundError(SagewatchError):
             f"No stack {stack} in {region or 'no region'}: {reason}. Name it with --stack, the region with "
             "AWS_DEFAULT_REGION, or start one here with `sagewatch sandbox up`."
         )
+        self.stack = stack
+
+
+class StackUnseenError(SagewatchError):
+    """Nobody knows whether there is such a stack: AWS could not be asked, or refused."""
+
+    def __init__(self, stack: str, region: str, reason: str) -> None:
+        super().__init__(f"Stack {stack} in {region or 'no region'} could not be looked at. {reason}")
         self.stack = stack
 
 
@@ -183,7 +192,9 @@ def read_outputs(stack: str, session: Any = None) -> dict[str, str]:
     Raises
     ------
     StackNotFoundError
-        No such stack, or nobody to ask.
+        No such stack.
+    StackUnseenError
+        AWS could not be asked, or refused.
     """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
@@ -192,5 +203,9 @@ def read_outputs(stack: str, session: Any = None) -> dict[str, str]:
     try:
         answer = session.client("cloudformation").describe_stacks(StackName=stack)
     except (BotoCoreError, ClientError) as error:
-        raise StackNotFoundError(stack, session.region_name or "", str(error).rstrip(".")) from None
+        region = session.region_name or ""
+        # CloudFormation's one code for what is not there.
+        if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ValidationError":
+            raise StackNotFoundError(stack, region, str(error).rstrip(".")) from None
+        raise StackUnseenError(stack, region, tell_aws_failure(error)) from None
     return {row["OutputKey"]: row["OutputValue"] for row in answer["Stacks"][0].get("Outputs", [])}
