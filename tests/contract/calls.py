@@ -81,8 +81,6 @@ def read_adapters() -> dict[str, frozenset[str]]:
             }
             own = {name: read_actions(services[0], method) for name, method in named.items()}
             for name, method in named.items():
-                if name.startswith("_"):
-                    continue  # its own affair; a flow may have a function of that name
                 # A method that asks its own adapter first does both calls.
                 asked = {word for word in words(method) & named.keys() if isinstance(top, ast.ClassDef)}
                 found[name] = frozenset(own[name].union(*(own[word] for word in asked)))
