@@ -17,6 +17,7 @@ from sagewatch.flows.streams import LATENESS, view_stream
 from sagewatch.flows.tick import tick
 from sagewatch.flows.uncounted import PATIENCE
 from sagewatch.observability import get_logger
+from sagewatch.ports import ANY_VERSION, Item, Write
 from tests.unit.flows.captures import draw_attacked, draw_clean, put_files
 from tests.unit.flows.worlds import MONITORS, NOW, build_world
 
@@ -138,6 +139,14 @@ def test_captures_of_which_no_word_comes_are_waited_for_and_then_silence_is_told
     assert {(kind, state) for kind, _, state in tell(world)} == {("no-data", "Finding Raised")}
     first_look = max(counted_to + away + MINUTE, counted_to + timedelta(minutes=19))
     assert timedelta(0) <= told_at - first_look - PATIENCE <= timedelta(minutes=2)
+
+
+def test_a_damaged_row_of_the_wait_hides_no_silence():
+    world = build_world(WATCHED)
+    live(world, build_story(world)[:15])
+    world.state.items.write([Write(Item("stream#signs#AllTraffic", "unread", b"{"), ANY_VERSION)])
+    pass_time(world, 60)
+    assert {(kind, state) for kind, _, state in tell(world)} == {("no-data", "Finding Raised")}
 
 
 def test_a_second_outage_of_ours_lets_the_captures_be_waited_for_anew():

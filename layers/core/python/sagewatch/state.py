@@ -218,9 +218,15 @@ class State:
         )
 
     def load_unread(self, stream: Stream) -> Unread | None:
-        """Since when captures of the stream wait to be counted, as it was last noticed."""
+        """Since when captures of the stream wait to be counted, as it was last noticed; None where the row is damaged.
+
+        It says but how long to wait: whoever asks writes it anew, and no silence is hidden by it.
+        """
         item = self._items.get(_stream_pk(stream), "unread")
-        return msgspec.json.decode(item.body, type=Unread) if item else None
+        try:
+            return msgspec.json.decode(item.body, type=Unread) if item else None
+        except msgspec.MsgspecError:
+            return None
 
     def save_unread(self, stream: Stream, unread: Unread) -> None:
         """Write it; of two writers at once either may have the last word."""
