@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from sagewatch.cli.terminal import tell_path
+
 
 @click.command("demo-tabular", epilog="Example: sagewatch demo-tabular --out demo-out")
 @click.option(
@@ -49,8 +51,7 @@ def demo_tabular(out: Path, seed: int, slack_port: int | None, *, as_json: bool)
     if as_json:
         click.echo(json.dumps(asdict(summary)))
     else:
-        console.print(build_table(summary))
-    narrator.say(f"figures in {path}, the incident page in {summary.page}")
+        console.print(build_table(summary, path, tell_path))
     wrong = find_wrong(summary)
     if wrong:
         raise DemoFailedError(wrong)

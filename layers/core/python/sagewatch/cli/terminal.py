@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -21,6 +22,14 @@ ID_WIDTH = 33
 _WIDTH_OF_FILES = 160
 _APART = re.compile("(\u2068[^\u2068\u2069]*\u2069)")
 _JOINERS = "\u200c\u200d"  # of emoji and of Persian
+
+
+def tell_path(path: str | Path) -> str:
+    """A path as a person would type it here: from this folder on, where it lies below it."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
 
 
 def escape(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -135,8 +136,16 @@ def write_summary(summary: Summary, out: Path) -> Path:
     return path
 
 
-def build_table(summary: Summary) -> Table:
-    """The figures for the eye."""
+def build_table(summary: Summary, figures: Path, name: Callable[[str], str]) -> Table:
+    """The figures for the eye.
+
+    Parameters
+    ----------
+    figures
+        Where they were written.
+    name
+        What a path is called.
+    """
     table = Table(title="What happened", show_header=False, title_justify="left")
     fixed = summary.fixed_rule
     rows = {
@@ -148,7 +157,8 @@ def build_table(summary: Summary) -> Table:
         "Endpoint hooked for": f"{summary.hooked_seconds:.1f} s, then back on {summary.endpoint['final_config']}",
         "Images explained": f"{summary.explained_images}, completeness error <= {summary.completeness_max_relative_error:.1e}",
         "The story took": f"{summary.story_seconds:.0f} s",
-        "Incident page": summary.page,
+        "Incident page": name(summary.page),
+        "Figures": name(str(figures)),
     }
     for label, value in rows.items():
         table.add_row(label, value)

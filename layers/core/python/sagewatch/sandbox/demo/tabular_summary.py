@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -94,8 +95,16 @@ def write_summary(summary: Summary, out: Path) -> Path:
     return path
 
 
-def build_table(summary: Summary) -> Table:
-    """The figures for the eye."""
+def build_table(summary: Summary, figures: Path, name: Callable[[str], str]) -> Table:
+    """The figures for the eye.
+
+    Parameters
+    ----------
+    figures
+        Where they were written.
+    name
+        What a path is called.
+    """
     table = Table(title="What happened", show_header=False, title_justify="left")
     for act in summary.acts:
         named = ", ".join(dict.fromkeys(feature for feature, _ in act.violations)) or "none"
@@ -105,6 +114,8 @@ def build_table(summary: Summary) -> Table:
     table.add_row("From report to alert", f"{summary.report_to_alert_seconds:.1f} s")
     table.add_row("The monitor's job", f"{max(act.run_seconds for act in summary.acts):.1f} s at most")
     table.add_row("The story took", f"{summary.story_seconds:.0f} s")
-    table.add_row("Incident page", summary.page)
-    table.add_row("Violations, distributions", f"{summary.violations_page}, {summary.distributions_page}")
+    table.add_row("Incident page", name(summary.page))
+    table.add_row("Violations", name(summary.violations_page))
+    table.add_row("Distributions", name(summary.distributions_page))
+    table.add_row("Figures", name(str(figures)))
     return table
