@@ -237,7 +237,6 @@ def test_mails_may_leave_with_their_identitys_own_configuration_set_from_this_ac
 
 
 UNTOLD = {
-    "manage_incident": {"dynamodb:Query"},  # what somebody does by hand
     "advance_diagnosis": {"sagemaker:StopProcessingJob"},
     "slack_action": {"ssm:GetParameter"},  # the signing secret of the story is in the other store
     "start_monitor": {"kms:CreateGrant"},
