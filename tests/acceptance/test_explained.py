@@ -136,3 +136,18 @@ def test_what_was_left_out_of_an_end_is_explained_while_it_is_muted_and_no_longe
     assert muted in read_trail(story, "stop")
     story.play_only("2h")
     assert "while it was muted until" not in read_trail(story, "stop")
+
+
+def test_when_what_comes_and_goes_is_summed_up_next_is_named(tell):
+    story = tell(MONITORS + "flapping: {budget: 1, per: 1d, digest: 2h}")
+    for number in range(3):
+        story.at(f"{number * 10}m").raises("stop")
+        story.at(f"{number * 10 + 5}m").clears("stop")
+    story.play_only("1h")
+    told = read_trail(story, "stop")
+    assert "It opens more often than its budget allows: it is summed up, next at 2026-11-23 14:10" in told
+    assert "[flapping]" in told
+    story.play_only("3h")
+    told = read_trail(story, "stop")
+    assert "on-call/mail heard of it in a summary" in told
+    assert "next at" not in told

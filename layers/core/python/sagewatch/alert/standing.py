@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sagewatch.alert.escalation import TAKEN
 from sagewatch.alert.ledger import Kind, Ledger, Member, is_left_behind
+from sagewatch.alert.summaries import FLAPPING
 from sagewatch.incident.amounts import format_time
 from sagewatch.incident.muting import Mute
 
@@ -17,6 +18,7 @@ def tell_wait(
     now: datetime,
     company: Mute | None = None,
     mute: Mute | None = None,
+    summary: datetime | None = None,
 ) -> str:
     """Why the receiver was not told more yet, with the reason code; empty where nothing waits.
 
@@ -30,6 +32,8 @@ def tell_wait(
         What mutes another incident of the group now, where something does.
     mute
         What mutes the incident itself now.
+    summary
+        When it is summed up, where it waits for that.
     """
     if ledger.claimed_until is not None and now < ledger.claimed_until:
         return "It is being told at this moment [being_sent_by_another]."
@@ -46,8 +50,16 @@ def tell_wait(
         return _tell_muted(mute)
     if member.over and member.told == Kind.FIRING and not left and company is not None:
         return f"It is over; the message that it shares stays open while another is muted{_tell_until(company)} [{company.reason}]."
+    if summary is not None:
+        when = f"at {format_time(summary)}" if now < summary else "now"
+        return f"It opens more often than its budget allows: it is summed up, next {when} [{FLAPPING}]."
     if member.told is not None and not left:
         return ""
+    return _tell_waiting(ledger, member, now, company)
+
+
+def _tell_waiting(ledger: Ledger, member: Member, now: datetime, company: Mute | None) -> str:
+    """What keeps the next word of its group from being told."""
     if ledger.waits_until is not None and now < ledger.waits_until:
         begun = ledger.told == Kind.FIRING
         what = "The next word of its group" if begun else "The first word of its group"

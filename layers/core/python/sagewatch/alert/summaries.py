@@ -50,6 +50,21 @@ def decide_summary(
     )
 
 
+def find_summary(
+    ledger: Ledger,
+    members: Sequence[Member],
+    member: Member,
+    now: datetime,
+    timers: Timers,
+    digest: timedelta,
+) -> datetime | None:
+    """When the member, of which the receiver has not heard, is summed up; None where it does not wait for that."""
+    if member.told is not None or not is_summed_up(member, now, digest):
+        return None
+    due = _find_due(ledger, members, [member], timers, digest) or now
+    return due if member.over else min(due, member.opened_at + digest)
+
+
 def find_turn(
     summary: Send | Hold | None, members: Sequence[Member], now: datetime, digest: timedelta
 ) -> datetime | None:

@@ -10,7 +10,9 @@ import click
 import msgspec
 
 from sagewatch.alert.escalation import find_taken
+from sagewatch.alert.ledger import Member
 from sagewatch.alert.standing import tell_wait
+from sagewatch.alert.summaries import find_summary
 from sagewatch.cli.incidents import load
 from sagewatch.cli.store import Store, open_store, replay_option, stack_option
 from sagewatch.cli.terminal import say
@@ -19,6 +21,7 @@ from sagewatch.incident.amounts import format_time
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Incident, State
 from sagewatch.incident.muting import Mute, Quiet, find_mute
+from sagewatch.incident.routing import Timers
 from sagewatch.incident.why import tell_trail
 
 
@@ -60,7 +63,19 @@ def find_waits(incident: Incident, store: Store, now: datetime) -> Iterator[tupl
         if member is not None and not member.over:
             quiet = load_quiet(store.world, now)
             mute = find_mute(member.incident_id, member.labels, quiet, now) or find_taken(member, ledger)
-        yield debt, tell_wait(ledger, member, store.alerts.load_pause(debt.receiver), now, company, mute)
+        pause = store.alerts.load_pause(debt.receiver)
+        summary = None if mute is not None else find_next_summary(debt, member, store, now)
+        yield debt, tell_wait(ledger, member, pause, now, company, mute, summary)
+
+
+def find_next_summary(debt: Debt, member: Member | None, store: Store, now: datetime) -> datetime | None:
+    """When the incident is summed up for the receiver, where it waits for that."""
+    if member is None or not member.flapping or member.told is not None:
+        return None
+    group, timers = store.alerts.load_group(debt.group, debt.receiver), member.timers or Timers()
+    return find_summary(
+        group.ledger, group.members, member, now, timers, store.world.monitors.flapping.digest
+    )
 
 
 def find_company(debt: Debt, store: Store, now: datetime) -> Mute | None:
