@@ -11,6 +11,7 @@ import pytest
 from sagewatch.errors import RejectedInputError
 from sagewatch.quality.dataset_format import DatasetFormat, FileKind
 from sagewatch.quality.files import find_files, sniff_dataset, sniff_format
+from sagewatch.quality.profile import Shape
 from sagewatch.quality.reading import ReadSettings
 from sagewatch.quality.workers import read_dataset
 from tests.unit.quality.records import capture_line
@@ -80,6 +81,15 @@ def test_a_mark_before_the_first_record_is_no_part_of_it(tmp_path, text, mark):
 def test_json_lines_with_nan_are_read_as_captures_with_nan_are(tmp_path):
     readout = read(write(tmp_path, data_jsonl='{"a": NaN, "b": 1}\n{"a": 1.5, "b": 2}\n'))
     assert (readout.tables.rows, readout.counts.rejected) == (2, 0)
+
+
+def test_nan_is_missing_and_the_column_stays_one_of_numbers_as_in_parquet(tmp_path):
+    """Model servers written in Python print it; as text it is a string, as any other."""
+    readout = read(write(tmp_path, data_jsonl='{"a": NaN}\n{"a": 1.5}\n{"a": -Infinity}\n{"a": 2.5}\n'))
+    column = readout.tables.by_shape[Shape(0)].columns["a"]
+    assert (column.inferred_type, column.missing, column.present) == ("Fractional", 2, 2)
+    readout = read(write(tmp_path, data_jsonl='{"a": "NaN"}\n{"a": 1.5}\n'))
+    assert readout.tables.by_shape[Shape(0)].columns["a"].inferred_type == "String"
 
 
 def test_a_file_that_is_none_among_others_that_are_is_counted_and_located(tmp_path):

@@ -221,6 +221,28 @@ def test_parquet_keeps_its_types_as_strings(tmp_path):
     assert statistics.features[1].common.num_missing == 1
 
 
+def test_nested_records_of_parquet_have_the_dotted_names_of_json(tmp_path):
+    records = [{"a": {"x": 1, "b": {"y": "u"}}}, {"a": None}, {"a": {"x": None, "b": {"y": "v"}}}]
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "data.parquet")
+    table = read(tmp_path / "data.parquet").tables.by_shape[Shape(0)]
+    assert {name: (column.categories, column.missing) for name, column in table.columns.items()} == {
+        "a.x": ({"1": 1}, 2), "a.b.y": ({"u": 1, "v": 1}, 1)
+    }  # fmt: skip
+    pq.write_table(pa.table({"a.x": [1], "a": [{"x": 2}]}), tmp_path / "twice.parquet")
+    with pytest.raises(RejectedInputError, match="two of one name"):
+        read(tmp_path / "twice.parquet")
+
+
+def test_bytes_of_parquet_are_the_same_text_whatever_lies_beside_them(tmp_path):
+    """Files of older writers have no text, only bytes."""
+    for name, beside in (("text", b"v"), ("bytes", b"\xff")):
+        path = tmp_path / f"{name}.parquet"
+        pq.write_table(pa.table({"a": [b"u", b"1", None, beside]}), path)
+        assert {"u": 1, "1": 1}.items() <= read(path).tables.by_shape[Shape(0)].columns[
+            "a"
+        ].categories.items()
+
+
 def test_a_manifest_stands_for_the_files_that_it_names(tmp_path):
     data = tmp_path / "sub" / "a.csv"
     data.parent.mkdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,10 +31,10 @@ def read_parquet(path: Path, start: int, end: int, readout: Readout, progress: C
     """
     read = 0
     for batch, size in iterate_batches(path, start, end):
-        columns = tuple(spell_column(column) for column in batch.columns)
+        flat = _flatten(batch, path)
+        columns = tuple(spell_column(column) for column in flat.values())
         readout.counts.lines += batch.num_rows
-        names = tuple(batch.schema.names)
-        readout.add(Batch(Shape(0), names, columns, batch.num_rows), str(path), read + 1)
+        readout.add(Batch(Shape(0), tuple(flat), columns, batch.num_rows), str(path), read + 1)
         read += batch.num_rows
         progress(size)
     return read
@@ -52,9 +52,7 @@ def iterate_batches(path: Path, start: int, end: int) -> Iterator[tuple[pa.Recor
     try:
         # Not buffered ahead: that would hold a whole row group's bytes, and those of the next.
         with pq.ParquetFile(path, pre_buffer=False) as file:
-            names = tuple(file.schema_arrow.names)
-            if len(names) > MOST_COLUMNS or len(set(names)) < len(names):
-                raise RejectedInputError("too many columns, or two of one name", where=str(path))
+            _check_names(file.schema_arrow.names, path)
             count = file.num_row_groups
             groups = [at for at in range(count) if start <= size * at // count < end]
             rows = max(1, file.metadata.num_rows)
@@ -63,6 +61,22 @@ def iterate_batches(path: Path, start: int, end: int) -> Iterator[tuple[pa.Recor
                     yield batch, size * batch.num_rows // rows
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise RejectedInputError(f"no Parquet ({error})", where=str(path)) from error
+
+
+def _flatten(batch: pa.RecordBatch, path: Path) -> dict[str, pa.Array]:
+    """Its columns by name; nested records have dotted names, as those of JSON have."""
+    table = pa.Table.from_batches([batch])
+    while any(pa.types.is_struct(field.type) and field.type.num_fields for field in table.schema):
+        table = table.flatten()
+        _check_names(table.column_names, path)
+    return {
+        name: column.combine_chunks() for name, column in zip(table.column_names, table.columns, strict=True)
+    }
+
+
+def _check_names(names: Sequence[str], path: Path) -> None:
+    if len(names) > MOST_COLUMNS or len(set(names)) < len(names):
+        raise RejectedInputError("too many columns, or two of one name", where=str(path))
 
 
 def spell_column(column: pa.Array) -> pa.StringArray:
@@ -93,5 +107,13 @@ def _whole(column: pa.Array | pa.ChunkedArray) -> pa.StringArray:
 
 
 def _spell(value: object) -> str | None:
-    """Nested values and bytes: as Python writes them, for there is no other way to tell them apart."""
+    """Lists, and bytes that are no text: as Python writes them, for there is no other way to tell them apart.
+
+    Value by value: whether others of its batch are text changes nothing.
+    """
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return str(value)
     return spell(value) if isinstance(value, str | int | float | bool | None) else str(value)

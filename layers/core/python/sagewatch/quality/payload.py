@@ -8,6 +8,7 @@ import codecs
 import csv
 import io
 import json
+import math
 from typing import Any, Final
 
 import msgspec
@@ -104,15 +105,17 @@ def list_records(document: Any) -> list[Any]:
 
 
 def spell(value: str | float | bool | None) -> str | None:
-    """A JSON value as the string that its type is told from; None stays None.
+    """A JSON value as the string that its type is told from; None stays None, and numbers that are none are missing too.
 
     Examples
     --------
-    >>> spell(True), spell(1), spell(1.0), spell("x"), spell(None)
-    ('true', '1', '1.0', 'x', None)
+    >>> spell(True), spell(1), spell(1.0), spell("x"), spell(None), spell(float("nan"))
+    ('true', '1', '1.0', 'x', None, None)
     """
     if value is None or isinstance(value, str):
         return value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value)
