@@ -39,8 +39,8 @@ SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 class Stage:
     """A world with an incident that everybody was told of, and the desk at which Slack's requests arrive."""
 
-    def __init__(self, **finding):
-        self.world = build_world(MONITORS + APP)
+    def __init__(self, app=APP, **finding):
+        self.world = build_world(MONITORS + app)
         self.secrets = {"sagewatch/signing": SECRET}
         self.whispers = []
         self.asked = []
@@ -72,10 +72,21 @@ class Stage:
             for b in block["elements"]
         }
 
-    def event(self, action, *, user="U00000001", at=NOW, value=None, secret=SECRET, stamp=None, encoded=True):
+    def event(
+        self,
+        action,
+        *,
+        user="U00000001",
+        at=NOW,
+        value=None,
+        secret=SECRET,
+        stamp=None,
+        encoded=True,
+        team=None,
+    ):
         payload = {
             "type": "block_actions",
-            "user": {"id": user, "username": "ada"},
+            "user": {"id": user, "username": "ada"} | ({"team_id": team} if team else {}),
             "response_url": "https://hooks.slack.com/actions/1",
             "actions": [
                 {
@@ -170,6 +181,50 @@ def test_who_may_not_is_told_so_politely_and_nothing_happens(user, action):
     assert url == "https://hooks.slack.com/actions/1"
     assert "Nothing was changed" in words
     assert user in words
+
+
+@pytest.mark.parametrize(
+    ("user", "team", "state"),
+    [
+        ("U00000009", "T00000001", State.ACKNOWLEDGED),
+        ("U00000009", "T00000002", State.OPEN),
+        ("U00000009", None, State.OPEN),
+        ("U00000002", "T00000002", State.ACKNOWLEDGED),
+    ],
+)
+def test_who_comes_from_another_workspace_only_looks_unless_named(user, team, state):
+    """A channel may be shared with another company, and Slack signs its people's presses like ours."""
+    stage = Stage(APP + "  others: responder\n  team: T00000001\n")
+    assert stage.press("acknowledge", user=user, team=team) == 200
+    assert stage.incident.state is state
+    if state is State.OPEN:
+        assert "Nothing was changed" in stage.whispers[-1][1]
+
+
+def test_two_buttons_pressed_at_one_moment_are_both_carried_out_in_any_order():
+    for actions in (("acknowledge", "resolve"), ("resolve", "acknowledge")):
+        stage = Stage()
+        for user, action in zip(("U00000001", "U00000002"), actions, strict=True):
+            assert slack_action(stage.event(action, user=user), stage.desk)["statusCode"] == 200
+        stage.carry_out()
+        stage.repeat()
+        assert stage.incident.state is State.RESOLVED
+        assert len(stage.trail("incident_resolved")) == 1
+
+
+def test_a_press_that_is_caught_and_sent_again_within_the_five_minutes_undoes_nothing():
+    stage = Stage()
+    caught = stage.event("acknowledge")
+    slack_action(caught, stage.desk)
+    stage.carry_out()
+    stage.world.now.move(timedelta(minutes=1))
+    stage.press("resolve", at=NOW + timedelta(minutes=1))
+    stage.world.now.move(timedelta(minutes=3))
+    before = len(stage.world.state.load_entries(stage.incident_id))
+    assert slack_action(caught, stage.desk)["statusCode"] == 200
+    stage.carry_out()
+    assert stage.incident.state is State.RESOLVED
+    assert len(stage.world.state.load_entries(stage.incident_id)) == before
 
 
 def test_a_request_that_slack_did_not_sign_is_refused_before_it_is_read():

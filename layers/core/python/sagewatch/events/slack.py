@@ -47,6 +47,9 @@ class Clicked(msgspec.Struct, frozen=True, kw_only=True):
         When the button was pressed: Slack sends the same time with each repetition.
     answer_to
         Where an answer that only this person sees is posted.
+    team
+        The person's own workspace, or organisation in an Enterprise one; in a channel shared by Slack Connect it may be
+        another than the app's. Empty where Slack does not say.
     """
 
     action: str
@@ -55,6 +58,7 @@ class Clicked(msgspec.Struct, frozen=True, kw_only=True):
     user_name: str
     at: datetime
     answer_to: str
+    team: str = ""
 
 
 def parse_slack_request(event: Mapping[str, Any]) -> SlackRequest:
@@ -135,6 +139,7 @@ def parse_click(request: SlackRequest) -> Clicked | None:
         user_name=payload.user.username or payload.user.name,
         at=at,
         answer_to=payload.response_url,
+        team=payload.user.team_id,
     )
 
 
@@ -148,6 +153,7 @@ class _User(msgspec.Struct):
     id: str
     username: str = ""
     name: str = ""
+    team_id: str = ""
 
 
 class _Payload(msgspec.Struct):

@@ -81,7 +81,7 @@ def _is_slacks(request: SlackRequest, app: SlackApp, desk: Desk) -> bool:
 
 
 def _take(click: Clicked, app: SlackApp, desk: Desk, began: datetime) -> Answer:
-    role = app.find_role(click.user_id)
+    role = app.find_role(click.user_id, click.team)
     if not may(role, click.action):
         needed = find_needed_role(click.action)
         words = (
