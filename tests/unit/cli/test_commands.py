@@ -88,7 +88,9 @@ def test_no_event_is_said_to_be_none(tmp_path, monkeypatch):
         '{"source": "aws.s3", "detail-type": "Object Created", "time": "2026-11-21T12:00:00Z", "detail": {}}\n'
     )
     command = ["events", "list", str(tmp_path / "events.jsonl"), "--type", "Finding Raised"]
-    assert CliRunner().invoke(cli, command).output == "No event.\n"
+    assert CliRunner().invoke(cli, command).output == "No event that fits; 1 without these filters.\n"
+    (tmp_path / "none.jsonl").write_text("")
+    assert CliRunner().invoke(cli, ["events", "list", str(tmp_path / "none.jsonl")]).output == "No event.\n"
     assert CliRunner().invoke(cli, [*command, "--json"]).output == ""
 
 

@@ -73,7 +73,8 @@ def list_(
     if as_json and source.complete_until is not None:
         click.echo(json.dumps({"events": len(found), "complete_until": source.complete_until.isoformat()}))
     if not found and not as_json:
-        say("No event.")
+        others = f" that fits; {len(source.events):,} without these filters" if source.events else ""
+        say(f"No event{others}.")
 
 
 @events.command("show", epilog="Example: sagewatch events show demo-out/events.jsonl 1")
