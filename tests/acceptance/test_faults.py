@@ -10,6 +10,7 @@ from itertools import pairwise
 import msgspec
 import pytest
 
+from sagewatch.alert.outbox import LARGE_GROUP
 from sagewatch.errors import DeliveryError, RetryError
 from sagewatch.flows.alert_waits import ROUNDS_AT_MOST
 from sagewatch.memory.items import MemoryItems
@@ -124,6 +125,33 @@ def test_a_resolve_that_is_owed_outlives_an_outage_of_days(tell):
     assert kept["on-call/mail"] < days < (START + timedelta(days=80)).timestamp() < kept["on-call/slack"]
     story.play_only("7h30m")
     assert [one.kind for one in story.ears.heard if one.target == "on-call/slack"][-1] == "resolved"
+
+
+def test_news_after_the_end_outlives_an_outage_of_hours(tell):
+    """What a diagnosis found stands in the message that says that it is over, whenever its channel is back."""
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("10m").clears("stop")
+    story.at("11m").goes_down("on-call/slack", back="9h")
+    story.at("12m").diagnoses("stop", "explaining")
+    story.expect_all("firing", "0s")
+    story.expect_all("resolved", "10m")
+    story.expect("on-call/slack", "resolved", "9h", "9h16m", contains="heat maps")
+    story.ends("12h")
+    assert story.world.alerts.list_due() == []
+
+
+def test_news_right_after_the_end_of_many_is_told_once_their_message_may_change_again(tell):
+    story = tell(MONITORS + "routes: {receiver: on-call, group_wait: 30s}\n")
+    names = [f"c{number}" for number in range(LARGE_GROUP + 1)]
+    for name in names:
+        story.at("0s").raises(name)
+        story.at("10m").clears(name)
+    story.at("10m1s").diagnoses("c0", "explaining")
+    story.play_only("1h")
+    (last,) = (one.at - START for one in story.ears.heard if one.at > START + timedelta(minutes=10))
+    assert timedelta(minutes=10, seconds=30) <= last <= timedelta(minutes=12)
+    assert story.world.alerts.list_due() == []
 
 
 def test_what_was_told_to_its_end_is_not_told_again_when_its_row_has_expired(tell):

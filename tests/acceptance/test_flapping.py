@@ -97,6 +97,19 @@ def test_the_summary_of_what_is_told_anew_is_ended(tell):
     assert story.world.alerts.list_due() == []
 
 
+def test_a_summary_of_what_somebody_acknowledged_pages(tell):
+    """PagerDuty drops an acknowledgement of what was never triggered: nobody would hear of it."""
+    story = tell(PAGED)
+    for number in range(4):
+        story.at(f"{number * 10}m").raises("stop")
+        story.at(f"{number * 10 + 5}m").clears("stop") if number < 3 else None
+    story.at("25m").silences("endpoint=signs", length="10m", by="ada", reason="known")
+    story.at("32m").acknowledges("stop", by="ada")
+    story.play_only("1h")
+    last = json.loads(story.ears.heard[-1].text)
+    assert (last["event_action"], last["dedup_key"].endswith("-digest")) == ("trigger", True)
+
+
 def test_what_stays_open_is_told_even_if_it_flapped_before(tell):
     story = tell(BUDGET)
     for number in range(4):

@@ -16,6 +16,7 @@ from sagewatch.errors import DeliveryError
 from sagewatch.flows.alert_waits import LETTERS_AT_MOST
 from sagewatch.monitors import parse_monitors
 from tests.acceptance.conftest import MONITORS
+from tests.acceptance.language import START
 
 HOOKED = MONITORS.replace(
     "mail: {}", "mail: {}, webhook: {url: 'https://example.com/x', secret: 'secret:sagewatch/hook'}"
@@ -34,6 +35,16 @@ routes:
     - {match: ["severity=warning"], receiver: team, repeat_interval: 12h}
     - {match: ["severity=critical"], receiver: pager, repeat_interval: 24h}
 """
+GONE = RISING.replace("pager:", "night:").replace("receiver: pager", "receiver: night")
+
+
+def deploy(monitors):
+    """The stack goes on with another monitors.yml."""
+
+    def install(story):
+        story.world = dataclasses.replace(story.world, monitors=parse_monitors(monitors, "monitors.yml"))
+
+    return install
 
 
 def read_explained(story, name):
@@ -77,6 +88,67 @@ def test_an_end_has_a_letter_of_its_own_where_that_of_a_word_before_it_was_purge
     story.play_only("2h")
     assert [one.kind for one in story.ears.heard if "pagerduty" in one.target] == ["trigger", "resolve"]
     assert not list_letters(story)
+
+
+def test_a_letter_that_is_sent_again_while_its_receiver_is_gone_stays_a_letter(tell):
+    """Nobody looks at what is over: without the letter its end would be told to nobody, whoever comes back."""
+    story = tell(RISING)
+    story.at("0s").raises("stop")
+    story.at("20m").refuses("pager/pagerduty", "HTTP 400", back="40m")
+    story.at("30m").clears("stop")
+    story.at("1h").does(deploy(GONE))
+    for hours in (2, 3):
+        story.at(f"{hours}h").does(redrive)
+        story.play_only(f"{hours}h1m")
+        ((letter, why),) = story.wakeups.dead
+        assert (letter.incident_id, letter.receiver) == (story.find("stop"), "pager/pagerduty")
+        assert why == "pager/pagerduty: monitors.yml names it no more"
+    story.at("4h").does(deploy(RISING))
+    story.at("5h").does(redrive)
+    story.play_only("6h")
+    heard = [(one.kind, one.at - START) for one in story.ears.heard if one.target == "pager/pagerduty"]
+    assert heard == [("trigger", timedelta(0)), ("resolve", timedelta(hours=5))]
+    assert not story.wakeups.dead
+
+
+def test_who_came_back_and_was_told_has_nothing_to_close_by_hand(tell):
+    story = tell(RISING)
+    story.at("0s").raises("stop")
+    story.at("1h").does(deploy(GONE))
+    story.play_only("2h")
+    story.at("3h").does(deploy(RISING))
+    assert "by hand unless it is named again" in read_explained(story, "stop")
+    story.at("4h").clears("stop")
+    story.play_only("5h")
+    (line,) = (
+        one
+        for one in read_explained(story, "stop").splitlines()
+        if "receiver_gone" in one and "pager/" in one
+    )
+    assert "did not name that receiver" in line
+    assert "by hand" not in line
+
+
+def test_of_hundreds_in_a_refused_message_the_trails_are_written_together(tell):
+    """There may be a thousand: one by one they would take half of the time that the function has."""
+    story = tell(MONITORS + "routes: {receiver: on-call, group_wait: 1m}\n")
+    story.at("0s").refuses("on-call/slack", "is_archived")
+    names = [f"c{number}" for number in range(210 if story.is_fast else 12)]
+    for name in names:
+        story.at("1m").raises(name)
+    lines = []
+    write = story.items.write
+
+    def count(writes):
+        refused = [one for one in writes if b"alert_refused" in one.item.body]
+        lines.append(len(refused)) if refused else None
+        return write(writes)
+
+    story.items.write = count
+    story.play_only("3m")
+    assert sum(lines) == len(names)
+    assert max(lines) == min(len(names), 100)
+    assert len(lines) == -(-len(names) // 100)
 
 
 def test_a_refused_end_keeps_no_newcomer_of_its_group_from_the_receiver(tell):
@@ -197,12 +269,7 @@ def test_who_is_told_by_a_route_that_no_more_leads_there_keeps_its_timers(tell):
 def test_an_alert_of_a_receiver_that_is_gone_is_written_down_once(tell, over):
     story = tell(RISING)
     story.at("0s").raises("stop")
-
-    def deploy(told):
-        gone = RISING.replace("pager:", "night:").replace("receiver: pager", "receiver: night")
-        told.world = dataclasses.replace(told.world, monitors=parse_monitors(gone, "monitors.yml"))
-
-    story.at("1h").does(deploy)
+    story.at("1h").does(deploy(GONE))
     if over:
         story.at("2h").clears("stop")
     story.play_only("3h")

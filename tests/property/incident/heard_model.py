@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -16,6 +17,7 @@ _ID = re.compile(r"\d{8}T\d{6}Z-([0-9a-f]{16})(?:-[0-9a-f]{4})?")
 _NAMES = {"stop": "Class stop ", "yield": "Class yield ", "bad": "cannot be read", "none": "No captures for"}
 _TRUNCATED = re.compile(r"; and \d+ more")
 ENDS = {"resolved", "resolve"}
+_NEVER = datetime.min.replace(tzinfo=UTC)
 
 
 def read_names(heard, names, *, sure=False):
@@ -61,24 +63,44 @@ def find_unended(heard, names):
     return waiting
 
 
-def list_ends_without_beginning(heard, names):
+def list_incidents(items):
+    """All incidents by id, as they are stored: when each began and ended is nothing that the outbox decides."""
+    rows = [row for row in items.rows.values() if row.pk.startswith("incident#") and row.sk == "meta"]
+    return {one.incident_id: one for one in (msgspec.json.decode(row.body, type=Incident) for row in rows)}
+
+
+def list_ends_without_beginning(heard, incidents, names):
     """Mails and Slack messages that say that an incident is over, and nobody had said since the last end that it fires.
 
     A message of Slack that changes in place shows what is over once more, beside what it tells; a mail speaks of its own.
+    Who speaks in a message is known by its id, its company by the name of the finding: where two incidents of that name
+    wait for their end, company has told that of neither for certain.
     """
-    told, found = set(), []
+    begun, ended, found = {}, set(), []
     for one in heard:
         if one.target.endswith("/pagerduty") or one.kind == "digest":
             continue
-        mentioned = {(one.target, name) for name in read_names(one, names)}
+        leads = {match[0] for match in _ID.finditer(one.text)} & incidents.keys()
         if one.kind not in ENDS:
-            told |= mentioned
+            begun |= {(one.target, name): one.at for name in read_names(one, names)}
+            ended -= {(one.target, lead) for lead in leads}
             continue
-        lead = {(one.target, names[mark]) for mark in _ID.findall(one.text) if mark in names}
-        if not mentioned & told or (one.target.endswith("/mail") and lead - told):
+        waiting = {
+            known: names[incident.fingerprint]
+            for known, incident in incidents.items()
+            if (one.target, known) not in ended
+            and incident.opened_at <= begun.get((one.target, names[incident.fingerprint]), _NEVER)
+            and (incident.resolved_at or one.at) <= one.at
+        }
+        company = read_names(one, names, sure=True) - {names[incidents[lead].fingerprint] for lead in leads}
+        owed = {name: [known for known in waiting if waiting[known] == name] for name in company}
+        told = leads & waiting.keys() or any(owed.values())
+        if not told or (
+            one.target.endswith("/mail") and not (leads <= waiting.keys() and all(owed.values()))
+        ):
             found.append(one)
-        # Of the others it names the finding alone, and one that was over long ago may fire anew beside it.
-        told -= lead
+        ended |= {(one.target, known) for known in leads}
+        ended |= {(one.target, known[0]) for known in owed.values() if len(known) == 1}
     return found
 
 
@@ -90,8 +112,7 @@ def check_books(story, names, *, is_certain):
     is_certain
         Nobody died and no answer was lost: the books know all.
     """
-    rows = [row for row in story.items.rows.values() if row.pk.startswith("incident#") and row.sk == "meta"]
-    for incident in (msgspec.json.decode(row.body, type=Incident) for row in rows):
+    for incident in list_incidents(story.items).values():
         name = names[incident.fingerprint]
         for debt in story.world.state.load_debts(incident.incident_id):
             about = [

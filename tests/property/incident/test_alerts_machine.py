@@ -23,6 +23,7 @@ from tests.property.incident.heard_model import (
     find_open_keys,
     find_unended,
     list_ends_without_beginning,
+    list_incidents,
 )
 from tests.property.incident.quiet_model import (
     INHIBIT,
@@ -357,7 +358,7 @@ class Alerts(RuleBasedStateMachine):
         names = {finding.fingerprint: name for name, finding in self.story.known.items()}
         unended = find_unended(heard, names)
         assert not unended, unended
-        unasked = list_ends_without_beginning(heard, names)
+        unasked = list_ends_without_beginning(heard, list_incidents(self.story.items), names)
         assert len(unasked) <= 2 * doubts, unasked
         check_books(self.story, names, is_certain=not doubts)
 

@@ -17,10 +17,10 @@ from sagewatch.incident.muting import Mute
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance import test_faults
 from tests.acceptance.conftest import MONITORS
-from tests.property.incident.test_alerts_machine import INHIBITED, Alerts
+from tests.property.incident.test_alerts_machine import GROUPED, INHIBITED, Alerts
 
 send, decide, record = settle_target.send_message, settle_target.decide_announcement, AlertState.record_told
-find = settle_target.find_mute
+find, note = settle_target.find_mute, settle_target.settle
 
 
 def take_a_refusal_for_a_yes(announcement, ledger, what, world):
@@ -82,6 +82,14 @@ def end_what_never_began(*arguments, **named):
     )
 
 
+def note_the_end_of_one_alone(ledger, members, what, now, **named):
+    """Of those that share an end only the first is written down: of the others it is told a second time."""
+    settled, changed = note(ledger, members, what, now, **named)
+    return settled, [
+        one for one in changed if what.kind is not Kind.RESOLVED or one.incident_id in what.shows[:1]
+    ]
+
+
 def throttle_the_first_word(alerts):
     alerts.throttle("on-call/slack", 1)
     alerts.raise_finding("stop", 1, "critical")
@@ -111,6 +119,15 @@ def explain_one_by_another(alerts):
 
 def end_the_explanation(alerts):
     alerts.end_an_explanation("critical")
+
+
+def end_two_together(alerts):
+    alerts.raise_finding("stop", 1, "critical")
+    alerts.raise_finding("yield", 1, "critical")
+    alerts.wait(400)
+    for name in ("stop", "yield"):
+        alerts.clear_finding(name, 1)
+    alerts.leave_alone()
 
 
 def silence_one_of_two(alerts):
@@ -159,6 +176,7 @@ MUTANTS = {
         MONITORS,
         come_and_go_in_silence,
     ),
+    "company is told the end twice": ("settle", lambda: note_the_end_of_one_alone, GROUPED, end_two_together),
 }
 
 

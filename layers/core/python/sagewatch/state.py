@@ -57,6 +57,7 @@ PAGE_TURNS = "page-turns"
 TURN_KEPT = timedelta(days=1)
 FIRST_LOOK = timedelta(minutes=1)
 """An incident that changed is looked at again after this, should the event that says so be lost."""
+_AT_ONCE = 100  # rows of a transaction: DynamoDB takes no more
 
 TRANSACTION_BYTES = 3_500_000
 TRANSACTION_ROWS = 100
@@ -295,6 +296,11 @@ class State:
         """Add to the audit trail; the same entry twice is one entry."""
         if entries:
             self._items.write([write_entry(incident_id, entry) for entry in entries])
+
+    def add_entry_to_all(self, incident_ids: Sequence[str], entry: Entry) -> None:
+        """Add the same line to the audit trails of many, a transaction for each hundred of them."""
+        for start in range(0, len(incident_ids), _AT_ONCE):
+            self._items.write([write_entry(one, entry) for one in incident_ids[start : start + _AT_ONCE]])
 
     def load_entries(self, incident_id: str) -> list[Entry]:
         """The audit trail, in order of time, cause before effect; a line that cannot be read says so in its place."""

@@ -22,7 +22,8 @@ def render_pagerduty(announcement: Announcement, dedup_key: str) -> dict[str, An
     over = announcement.kind is Kind.RESOLVED or content.state == "RESOLVED"
     # PagerDuty drops an acknowledge of what was never triggered: a first word is a trigger, whoever looks after it.
     # So is word that it got worse: only a trigger raises the severity that PagerDuty shows and pages by.
-    begins = announcement.kind in {Kind.FIRING, Kind.WORSENED}
+    # A summary may be all that is told of what somebody acknowledged before.
+    begins = announcement.kind in {Kind.FIRING, Kind.WORSENED, Kind.DIGEST}
     taken = incident.state is State.ACKNOWLEDGED and not announcement.companions and not begins
     action = "resolve" if over else "acknowledge" if taken else "trigger"
     event: dict[str, Any] = {"event_action": action, "dedup_key": dedup_key[:255]}

@@ -100,12 +100,13 @@ def _give_up(incident: Incident, free: Ledger, send: Send, entry: Entry, why: st
     # The letters first: a crash in between keeps them twice, the other way round it would keep none.
     for one in letters:
         world.wakeups.give_up(build_due(one, forced=True, receiver=free.receiver), entry.at, why)
+    # So are the trails: once the ledger says that it was refused, nobody writes them any more.
+    here = [incident.incident_id] if incident.incident_id in concerned else []
+    names = dict.fromkeys((*news, *(one.incident_id for one in letters), *here))
+    world.state.add_entry_to_all(list(names), entry)
     noted = note_refusal(free, send, entry.at, concerned, [one.incident_id for one in letters])
     # What was tried in vain is over with it: the next message is asked for without waiting.
     world.alerts.save_ledger(msgspec.structs.replace(noted, retry_at=None))
-    here = [incident.incident_id] if incident.incident_id in concerned else []
-    for name in dict.fromkeys((*news, *(one.incident_id for one in letters), *here)):
-        world.state.add_entries(name, [entry])
 
 
 def forget_refusals(incident: Incident, group: str, receiver: str, world: World) -> None:

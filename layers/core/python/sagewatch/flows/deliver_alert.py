@@ -12,10 +12,12 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from sagewatch.alert_state import TOLD_TO_THE_END
 from sagewatch.errors import RetryError, SagewatchError
 from sagewatch.events import AlertDue, DiagnosisChanged, Fact, IncidentChanged
 from sagewatch.flows.alert_waits import BY, forget_refusals
 from sagewatch.flows.channels import list_channels
+from sagewatch.flows.incident_changes import build_due
 from sagewatch.flows.incident_page import owes_page, write_page
 from sagewatch.flows.quiet import load_quiet
 from sagewatch.flows.settle_target import Outcome, Target, settle_target
@@ -45,7 +47,7 @@ def deliver_alert(fact: Fact, world: World) -> None:
     _note_why_nobody_hears(incident, quiet, now, world, is_routed=bool(targets))
     results = world.together(
         [
-            partial(_try_to_settle, incident, target, quiet, world, forced=_is_forced(fact, target))
+            partial(_try_to_settle, incident, target, quiet, world, forced=_is_forced(fact, target.name))
             for target in targets
         ]
     )
@@ -68,10 +70,29 @@ def deliver_alert(fact: Fact, world: World) -> None:
             write_page(incident_id, world)
     if failures:
         raise failures[0]
+    _keep_letters_of_the_gone(fact, incident, targets, now, world)
 
 
-def _is_forced(fact: Fact, target: Target) -> bool:
-    return isinstance(fact, AlertDue) and fact.forced and fact.receiver in {"", target.name}
+def _is_forced(fact: Fact, receiver: str) -> bool:
+    """Whether the fact is a dead letter about the receiver, sent again; those of an older version name none."""
+    return isinstance(fact, AlertDue) and fact.forced and fact.receiver in {"", receiver}
+
+
+def _keep_letters_of_the_gone(
+    fact: Fact, incident: Incident, targets: Sequence[Target], now: datetime, world: World
+) -> None:
+    """A letter about a receiver that monitors.yml names no more stays one: it may be named again.
+
+    Last of all: a failure brings the fact itself again, and would bring one letter more each time.
+    """
+    if not isinstance(fact, AlertDue) or not fact.forced or incident.staged:
+        return
+    served = {target.name for target in targets}
+    for debt in world.state.load_debts(incident.incident_id):
+        done = incident.state is State.RESOLVED and debt.told in TOLD_TO_THE_END
+        if debt.group and debt.receiver not in served and _is_forced(fact, debt.receiver) and not done:
+            letter = build_due(incident, forced=True, receiver=debt.receiver)
+            world.wakeups.give_up(letter, now, f"{debt.receiver}: monitors.yml names it no more")
 
 
 def _note_why_nobody_hears(

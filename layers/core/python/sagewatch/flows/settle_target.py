@@ -48,6 +48,10 @@ from sagewatch.world import World
 
 CLAIM = timedelta(seconds=60)  # longer than a channel's timeout and its retries
 STILL_MORE = timedelta(minutes=1)
+_MORE_TO_COME = frozenset(
+    {NEWS_WAITS, "receiver_is_down", "updated_too_recently", "being_sent_by_another", "still_more_to_tell"}
+)
+"""Reasons of a ``Hold`` after which more may be owed of what was told to its end: only the tick asks again for sure."""
 _LOOKS = 3  # at a lead that changes while it is looked at
 _MESSAGES_AT_ONCE = 4  # spared, firing, resolved, and one more look
 
@@ -144,7 +148,7 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
     ledger = world.alerts.load_ledger(target.group, target.name) if settled else group.ledger
     owes_end = _get_policy(target.name).keyed and ledger.digest_open
     perhaps = incident.incident_id in ledger.perhaps
-    settled = settled and hold.reason != NEWS_WAITS and not owes_end and not perhaps
+    settled = settled and hold.reason not in _MORE_TO_COME and not owes_end and not perhaps
     known = member is not None and member.told is not None
     return Outcome(tuple(sorted(told)), hold.until, settled, known)
 

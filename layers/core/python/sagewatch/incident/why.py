@@ -42,7 +42,7 @@ REASONS = {
     "inhibited": "another incident that is open explains it",
     "staged": "its detector is on trial",
     "row_unreadable": "its row of the state table was damaged, or a newer version wrote it",
-    "receiver_gone": "monitors.yml names that receiver, or that channel of it, no more; what it has open is to be closed there by hand",
+    "receiver_gone": "monitors.yml named that receiver, or that channel of it, no more; what it has open is to be closed there by hand unless it is named again",
     "no_receiver": "nobody is to hear of it",
     "by_hand": "somebody decided so",
     "lease_taken": "nobody else diagnoses the endpoint",
@@ -63,6 +63,9 @@ REASONS = {
 
 _WHERE_MEANT_OTHERWISE = {("incident_opened", "new_incident"): "no incident of that fingerprint was open"}
 """Codes that say one thing of a message and another of the incident."""
+
+_CAME_BACK = "monitors.yml did not name that receiver, or that channel of it, then"
+"""Why an end could not be told that was told later: nobody need close anything."""
 
 _FACTS = {
     "finding_raised": "A detector raised a finding",
@@ -93,7 +96,7 @@ _FACTS = {
     "alert_sent": "A message was sent",
     "alert_spared": "Nobody was told",
     "alert_withheld": "Nobody is told",
-    "alert_left_open": "The end will not be told",
+    "alert_left_open": "The end could not be told",
     "pictures_shared": "Heat maps were put into the thread",
     "alert_delayed": "A message could not be sent and is tried again",
     "alert_refused": "A message was refused for good and is a dead letter",
@@ -111,19 +114,22 @@ def tell_trail(entries: Iterable[Entry], debts: Iterable[tuple[Debt, str]]) -> I
     debts
         Each with what stands between it and the receiver now, in words; empty where nothing does.
     """
+    known = list(debts)
+    owed = {debt.receiver for debt, _ in known if debt.told == "firing"}
     for entry in order_entries(entries):
-        yield _tell_entry(entry)
-    for debt, wait in sorted(debts, key=lambda one: one[0].receiver):
+        came_back = entry.what == "alert_left_open" and entry.data.get("receiver") not in owed
+        yield _tell_entry(entry, _CAME_BACK if came_back else "")
+    for debt, wait in sorted(known, key=lambda one: one[0].receiver):
         route = f" It hears by the route {clean_text(debt.route, _LIMIT)}." if debt.route else ""
         yield f"{_tell_debt(debt)}{f' {wait}' if wait else ''}{route}"
 
 
-def _tell_entry(entry: Entry) -> str:
+def _tell_entry(entry: Entry, why: str = "") -> str:
     what = _FACTS.get(entry.what, clean_text(entry.what, _LIMIT).replace("_", " "))
     kind, receiver = entry.data.get("kind"), entry.data.get("receiver")
     said = f" ({kind})" if kind and entry.what.startswith("alert") else ""
     whom = f" to {clean_text(str(receiver), _LIMIT)}" if receiver else ""
-    why = _WHERE_MEANT_OTHERWISE.get((entry.what, entry.reason)) or _tell_reason(entry.reason)
+    why = why or _WHERE_MEANT_OTHERWISE.get((entry.what, entry.reason)) or _tell_reason(entry.reason)
     after = entry.data.get("retry_after_seconds")
     later = f"; next try after {format_duration(float(after))}" if isinstance(after, int | float) else ""
     until = entry.data.get("until")
