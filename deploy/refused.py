@@ -18,6 +18,14 @@ class DoneError(Exception):
 _RIGHTS = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"})
 
 
+# What IAM's message names where no policy of one's own helps. Source: IAM user guide, access denied error messages.
+_ABOVE = {
+    "service control policy": "Your organization denies it to everybody in the account: ask whoever keeps its service control policies",
+    "resource control policy": "Your organization denies it on its resources: ask whoever keeps its resource control policies",
+    "permissions boundary": "The boundary of who runs this leaves it out: ask whoever set it",
+}
+
+
 def tell_aws(error: BotoCoreError | ClientError) -> str:
     """Which call AWS refused and what it said; for a missing right, who must get it.
 
@@ -32,6 +40,11 @@ def tell_aws(error: BotoCoreError | ClientError) -> str:
     said = error.response["Error"]
     message = said.get("Message", said.get("Code", "")).rstrip(".")
     if said.get("Code") in _RIGHTS:
+        for word, who in _ABOVE.items():
+            if word in message:
+                return (
+                    f"AWS refused {error.operation_name}: {message}. {who}; nothing was changed by this call."
+                )
         return (
             f"AWS refused {error.operation_name}: {message}. Who runs this needs that right "
             '(docs/deploy.md, "Who may deploy"); nothing was changed by this call.'

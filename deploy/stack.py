@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
 from deploy.recording import EVIDENCE, find_movable, find_recordings, tell_recordings
 from deploy.refused import DoneError, RefusedError, tell_aws
-from deploy.surroundings import look_around
+from deploy.standing import find_status, find_template, refuse_stuck
+from deploy.surroundings import look_around, tell_region
 from layers.build_core import PLATFORMS, ROOT
 from layers.diff_stack import compare_stacks
 from layers.package_stack import TEMPLATE, package_stack
@@ -49,7 +50,7 @@ def deploy(
     Raises
     ------
     RefusedError
-        There are no credentials, data of a removed stack are in the way, or an endpoint that records could not be
+        There are no credentials, CloudFormation would not change the stack, data of a removed one are in the way, or an endpoint that records could not be
         put back afterwards; or osls failed.
     DoneError
         It stands, but an endpoint began to record meanwhile, or AWS would not say whether one did.
@@ -62,12 +63,15 @@ def deploy(
     stack = f"{SERVICE}-{stage}"
     try:
         account = session.client("sts").get_caller_identity()["Account"]
+    except EndpointConnectionError as error:
+        raise RefusedError(tell_region(session, error)) from None
     except (BotoCoreError, ClientError) as error:
         if dry_run:
             return (
                 f"No account to compare with ({error}). The stack has {len(template['Resources'])} resources."
             )
         raise RefusedError(f"AWS does not know who you are: {error} Sign in, or set AWS_PROFILE.") from None
+    refuse_stuck(session, stack)
     standing = find_template(session, stack)
     left = find_left(template, account, session, standing or {})
     if left:
@@ -147,18 +151,6 @@ def tell_failure(
     return f"{state}. {ways}" + (f"\nBesides, {recordings}" if recordings else "")
 
 
-def find_status(stack: str, session: Any) -> str | None:
-    """The stack's status as CloudFormation has it; None where there is no such stack."""
-    try:
-        return str(
-            session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
-        )
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationError":
-            return None
-        raise
-
-
 def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry_run: bool) -> str:
     """Remove the stack once its name was typed; table, buckets and what is in them stay.
 
@@ -204,17 +196,6 @@ def remove(stage: str, session: Any, run: Run, ask: Callable[[str], str], *, dry
     return f"{stack} is gone; kept: {', '.join(kept)}."
 
 
-def find_template(session: Any, stack: str) -> dict[str, Any] | None:
-    """The template that stands, or None where there is no such stack."""
-    try:
-        body = session.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationError":
-            return None
-        raise
-    return dict(json.loads(body) if isinstance(body, str) else body)
-
-
 def find_left(
     template: Mapping[str, Any], account: str, session: Any, standing: Mapping[str, Any]
 ) -> list[str]:
@@ -225,8 +206,7 @@ def find_left(
         if name is None or logical_id not in made:
             continue
         text = _resolve(name, account, session.region_name)
-        if _is_there(row["Type"], text, session):
-            found.append(text)
+        found += _tell_there(row["Type"], text, session)
     return sorted(found)
 
 
@@ -236,7 +216,8 @@ def _resolve(name: Any, account: str, region: str) -> str:
     return text.replace("${AWS::AccountId}", account).replace("${AWS::Region}", region)
 
 
-def _is_there(kind: str, name: str, session: Any) -> bool:
+def _tell_there(kind: str, name: str, session: Any) -> list[str]:
+    """The name, where there is such a thing; with what is not known of it."""
     try:
         if kind == "AWS::S3::Bucket":
             session.client("s3").head_bucket(Bucket=name)
@@ -245,12 +226,12 @@ def _is_there(kind: str, name: str, session: Any) -> bool:
     except ClientError as error:
         code = error.response["Error"]["Code"]
         if code in {"404", "NoSuchBucket", "ResourceNotFoundException"}:
-            return False
-        # Somebody else's bucket of that name would be in the way as well; it answers 403.
+            return []
+        # Somebody else's bucket of that name would be in the way as well; it answers alike.
         if kind == "AWS::S3::Bucket" and code in {"403", "AccessDenied"}:
-            return True
+            return [f"{name} (another account's, or you may not look: HeadBucket answers 403)"]
         raise
-    return True
+    return [name]
 
 
 def find_stranded(

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from deploy import image
 from deploy.image import NO_DOCKER, build_steps, has_docker, push_image
 from deploy.recording import find_movable
-from deploy.refused import DoneError, RefusedError
+from deploy.refused import DoneError, RefusedError, tell_aws
 from deploy.stack import deploy, find_left, main, remove
+from deploy.surroundings import find_missing, tell_region
 from tests.aws_in_process import empty_aws
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -258,6 +259,93 @@ def test_a_right_that_the_deployer_lacks_is_a_sentence_with_the_call(
             main()
         told = str(left.value)
     assert f"AWS refused {operation}: {REFUSED}. Who runs this needs that right" in told
+
+
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        (
+            "with an explicit deny in a service control policy",
+            "ask whoever keeps its service control policies",
+        ),
+        (
+            "because no permissions boundary allows the s3:ListBucket action",
+            "The boundary of who runs this leaves it out",
+        ),
+        ("because no identity-based policy allows it", "Who runs this needs that right"),
+    ],
+)
+def test_a_refusal_names_who_can_lift_it(why, told):
+    """Behind an organization's policy no right of one's own helps."""
+    said = {
+        "Error": {
+            "Code": "AccessDenied",
+            "Message": f"User: ada is not authorized to perform: s3:ListBucket {why}",
+        }
+    }
+    assert told in tell_aws(ClientError(said, "ListObjectsV2"))
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        ("ROLLBACK_COMPLETE", "delete-stack"),
+        ("DELETE_FAILED", "delete-stack"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+        ("UPDATE_IN_PROGRESS", "Wait for its end"),
+        ("REVIEW_IN_PROGRESS", ""),
+        ("UPDATE_ROLLBACK_COMPLETE", ""),
+    ],
+)
+def test_a_stack_that_cloudformation_would_not_change_is_told_before_anything_is_compared(
+    status, told, aws, package
+):
+    """A first deployment that failed leaves a stack of nothing: a dry run said "nothing but code would change"."""
+    stand(aws, small())
+    import moto.cloudformation.models as moto
+
+    (stack,) = moto.cloudformation_backends["123456789012"]["eu-west-1"].stacks.values()
+    stack.status = status
+    for dry_run in (True, False):
+        osls = Osls()
+        if told:
+            with pytest.raises(RefusedError, match=rf"sagewatch-dev is {status}\..*{told}"):
+                deploy(package, "dev", aws, osls, dry_run=dry_run, words=[])
+        else:
+            deploy(package, "dev", aws, osls, dry_run=dry_run, words=[])
+        assert bool(osls.commands) is not (bool(told) or dry_run)
+
+
+def test_a_region_that_is_misspelt_is_told_with_the_one_that_may_be_meant():
+    session = boto3.session.Session(region_name="eu-west-11")
+    told = tell_region(session, EndpointConnectionError(endpoint_url="https://sts.eu-west-11.amazonaws.com/"))
+    assert "Nobody answers in eu-west-11" in told
+    assert "Did you mean eu-west-1?" in told
+
+
+def test_a_service_that_a_region_lacks_is_told_and_a_region_that_nobody_knows_is_not_judged():
+    class Session:
+        def get_available_partitions(self):
+            return ["aws"]
+
+        def get_available_regions(self, service, partition):
+            return ["eu-west-1"] if service == "scheduler" else ["eu-west-1", "xx-west-1"]
+
+    assert find_missing("xx-west-1", Session()) == ["scheduler"]
+    assert find_missing("eu-west-1", Session()) == find_missing("zz-west-1", Session()) == []
+    assert find_missing("eu-west-1", boto3.session.Session()) == []
+
+
+def test_a_bucket_of_which_nothing_is_said_is_told_as_that_and_not_as_ones_own_data(aws):
+    def refuse(params, **_):
+        raise ClientError({"Error": {"Code": "403", "Message": "Forbidden"}}, "HeadBucket")
+
+    aws.events.register("before-parameter-build.s3.HeadBucket", refuse)
+    (told,) = find_left(small(), "123456789012", aws, {})
+    assert (
+        told
+        == "sagewatch-dev-evidence-123456789012-eu-west-1 (another account's, or you may not look: HeadBucket answers 403)"
+    )
 
 
 def test_data_of_a_removed_stack_are_found_before_cloudformation_fails_on_them(aws, package):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
 from sagewatch.cli.monitor_schedules import EventBridgeSchedules, SageMakerMonitoringSchedules
@@ -183,6 +184,7 @@ def test_a_monitoring_schedule_by_the_cut_name_is_removed_only_if_its_job_looks_
     sagemaker = boto3.client("sagemaker", **keys)
     stub = Stubber(sagemaker)
     request = build_monitoring_schedule(NEIGHBOUR if theirs else LONG, HOURLY, image, "s3://e/reports")
+    stub.add_client_error("describe_monitoring_schedule", "ResourceNotFound")
     stub.add_response(
         "describe_monitoring_schedule",
         {
@@ -193,7 +195,6 @@ def test_a_monitoring_schedule_by_the_cut_name_is_removed_only_if_its_job_looks_
     )  # fmt: skip
     if not theirs:
         stub.add_response("delete_monitoring_schedule", {}, {"MonitoringScheduleName": LEGACY})
-    stub.add_client_error("describe_monitoring_schedule", "ResourceNotFound")
     with stub:
         schedules = SageMakerMonitoringSchedules(
             SimpleNamespace(client=lambda _: sagemaker), image, "s3://e/reports"
@@ -251,7 +252,7 @@ def test_a_monitoring_schedule_of_the_same_name_that_is_anothers_is_neither_over
         "sagemaker", region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
     stub = Stubber(sagemaker)
-    for _ in range(3):
+    for _ in range(4):
         stub.add_response(
             "describe_monitoring_schedule",
             {
@@ -289,3 +290,90 @@ def test_a_run_of_before_the_upgrade_whose_report_lies_under_the_cut_name_is_sti
         last = EventBridgeSchedules(SimpleNamespace(client=clients.__getitem__), {}).find_last_run(LONG)
     assert last is not None
     assert last.job == job.name
+
+
+REPORTS = "s3://sagewatch-{}-evidence-123456789012-eu-west-1/reports"
+
+
+class SageMaker:
+    """SageMaker's monitoring schedules as a dict, whichever stage asks."""
+
+    def __init__(self):
+        self.there, self.calls = {}, []
+
+    def describe_monitoring_schedule(self, **request):
+        name = request["MonitoringScheduleName"]
+        if name not in self.there:
+            raise ClientError({"Error": {"Code": "ResourceNotFound", "Message": ""}}, "Describe")
+        config = self.there[name]
+        return {**request, "MonitoringScheduleStatus": "Scheduled", "MonitoringScheduleConfig": config}
+
+    def create_monitoring_schedule(self, **request):
+        assert request["MonitoringScheduleName"] not in self.there
+        self._keep("create", request)
+
+    def update_monitoring_schedule(self, **request):
+        assert request["MonitoringScheduleName"] in self.there
+        self._keep("update", request)
+
+    def delete_monitoring_schedule(self, **request):
+        self.calls.append("delete")
+        del self.there[request["MonitoringScheduleName"]]
+
+    def _keep(self, call, request):
+        self.calls.append(call)
+        self.there[request["MonitoringScheduleName"]] = request["MonitoringScheduleConfig"]
+
+
+def open_stage(sagemaker, stage):
+    image = Image(image_uri="i", role_arn=ARN, instance_type="ml.m5.large")
+    return SageMakerMonitoringSchedules(
+        SimpleNamespace(client=lambda _: sagemaker), image, REPORTS.format(stage)
+    )
+
+
+@pytest.mark.parametrize("endpoint", ["churn", LONG, "a" * 63])
+def test_two_stages_on_one_endpoint_have_a_schedule_each_and_leave_each_other_alone(endpoint):
+    sagemaker = SageMaker()
+    dev, prod = (open_stage(sagemaker, stage) for stage in ("dev", "prod"))
+    assert [one.put(endpoint, HOURLY) for one in (dev, prod, dev, prod)] == ["created"] * 2 + [
+        "unchanged"
+    ] * 2
+    names = {one.find(endpoint).name for one in (dev, prod)}
+    assert names == sagemaker.there.keys()
+    assert len(names) == 2
+    assert dev.remove(endpoint) is True
+    assert (dev.find(endpoint), prod.find(endpoint).name in sagemaker.there) == (None, True)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "old"), [("churn", "churn-data-quality"), (LONG, LEGACY), (LONG, name_schedule(LONG))]
+)
+def test_a_stages_schedule_of_an_earlier_version_goes_on_under_its_name_without_a_gap_or_a_second_run(
+    endpoint, old
+):
+    """SageMaker cannot rename one: a second beside it would run twice, one made after it would miss a run."""
+    sagemaker = SageMaker()
+    dev, prod = (open_stage(sagemaker, stage) for stage in ("dev", "prod"))
+    before = build_monitoring_schedule(endpoint, HOURLY, dev._image, REPORTS.format("dev"))
+    sagemaker.there[old] = before["MonitoringScheduleConfig"]
+    assert dev.put(endpoint, HOURLY) == "unchanged"
+    assert dev.put(endpoint, Quality(baseline="s3://b/other")) == "updated"
+    assert (sagemaker.calls, list(sagemaker.there)) == (["update"], [old])
+    # It is dev's: prod makes its own, and never touches it.
+    assert prod.find(endpoint) is None
+    assert prod.remove(endpoint) is False
+    assert prod.put(endpoint, HOURLY) == "created"
+    assert len(sagemaker.there) == 2
+    assert dev.find(endpoint).name == old
+
+
+def test_of_two_that_an_interrupted_upgrade_left_one_goes_on():
+    sagemaker = SageMaker()
+    dev = open_stage(sagemaker, "dev")
+    config = build_monitoring_schedule(LONG, HOURLY, dev._image, REPORTS.format("dev"))[
+        "MonitoringScheduleConfig"
+    ]
+    sagemaker.there = {LEGACY: config, name_schedule(LONG): config}
+    assert dev.put(LONG, HOURLY) == "unchanged"
+    assert list(sagemaker.there) == [name_schedule(LONG)]

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 
 from sagewatch.entry import handle
@@ -365,3 +366,18 @@ def test_a_window_that_no_calendar_has_is_none(time):
     environment |= {"start_time": time, "end_time": time}
     handle(ingest_report, event, world)
     assert told(world) == [("Finding Raised", "data-quality")]
+
+
+@pytest.mark.parametrize(("stage", "told_of"), [("dev", False), ("prod", True)])
+def test_a_report_of_another_stage_of_the_account_is_that_stages_affair(stage, told_of):
+    """Its evidence bucket is none that this one may read: the report seemed to be missing."""
+    bucket = "sagewatch-{}-evidence-123456789012-eu-west-1"
+    world = build_world()
+    settings = msgspec.structs.replace(world.settings, evidence_bucket=bucket.format("prod"))
+    world = dataclasses.replace(world, settings=settings)
+    event = finish(world, 0, failure="AlgorithmError: boom")
+    job = world.jobs.jobs[event["detail"]["ProcessingJobName"]]
+    uri = f"s3://{bucket.format(stage)}/reports/signs/x"
+    job["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"] = uri
+    handle(ingest_report, event, world)
+    assert bool(told(world)) is told_of

@@ -7,6 +7,7 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sagewatch.entry import handle
@@ -198,3 +199,33 @@ def test_the_real_summary_without_data_is_understood(world):
     world.schedules.executions = [{**row, **moved, "EndpointName": "signs"}]
     run_tick(world, 0.5)
     assert told(world) == [("Finding Raised", "job-failed", ["no_data"])]
+
+
+def test_what_another_stages_schedule_did_not_do_is_that_stages_affair(world):
+    bucket = "sagewatch-prod-evidence-123456789012-eu-west-1"
+    world = dataclasses.replace(
+        world, settings=msgspec.structs.replace(world.settings, evidence_bucket=bucket)
+    )
+    own, theirs, old = "signs--prod-data-quality", "signs--dev-data-quality", "signs-data-quality"
+    world.schedules.statuses = {"signs": {own: "Scheduled", theirs: "Stopped", old: "Failed"}}
+    world.schedules.executions = [{**fail(0), "MonitoringScheduleName": name} for name in (theirs, old)]
+    run_tick(world, 0.1)
+    assert told(world) == []
+    world.schedules.executions.append({**fail(1), "MonitoringScheduleName": own})
+    run_tick(world, 1.1)
+    assert told(world) == [("Finding Raised", "job-failed", ["no_data"])]
+    # Its name in incidents is that of before: they go on, whatever SageMaker calls the schedule.
+    assert world.bus.events[-1]["detail"]["subject"] == old
+    run_tick(world, 1.2)
+    handle(ingest_report, finish(world, 2, violations=[], schedule=own), world)
+    assert told(world)[-1][:2] == ("Finding Cleared", "job-failed")
+
+
+def test_a_stages_only_schedule_by_the_name_of_before_is_its_own(world):
+    bucket = "sagewatch-prod-evidence-123456789012-eu-west-1"
+    world = dataclasses.replace(
+        world, settings=msgspec.structs.replace(world.settings, evidence_bucket=bucket)
+    )
+    world.schedules.statuses = {"signs": {"signs-data-quality": "Stopped"}}
+    run_tick(world, 0.1)
+    assert told(world) == [("Finding Raised", "job-failed", ["schedule_stopped"])]

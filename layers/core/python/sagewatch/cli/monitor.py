@@ -74,7 +74,7 @@ def create(endpoint: str, monitors_file: Path, stack: str, *, dry_run: bool, as_
     found = kinds[quality.scheduler].find(endpoint)
     answer = {
         "endpoint": endpoint,
-        "schedule": name_schedule(endpoint),
+        "schedule": found.name if found else name_schedule(endpoint),
         "scheduler": quality.scheduler,
         "change": change,
         "expression": found.expression if found else "",
@@ -161,11 +161,16 @@ def run(
 def delete(endpoint: str, stack: str, *, dry_run: bool, as_json: bool) -> None:
     """Remove an endpoint's schedule, of either kind. Again, it changes nothing; reports and incidents stay."""
     kinds, log = open_schedules(stack, dry=dry_run)
+    there = [found.name for one in kinds.values() if (found := one.find(endpoint)) is not None]
     removed = [kind for kind, schedules in kinds.items() if schedules.remove(endpoint)]
     if dry_run:
         show_dry_run(log, as_json=as_json)
         return
-    answer = {"endpoint": endpoint, "schedule": name_schedule(endpoint), "removed": removed}
+    answer = {
+        "endpoint": endpoint,
+        "schedule": " and ".join(there) or name_schedule(endpoint),
+        "removed": removed,
+    }
     words = f"{answer['schedule']}: {'removed' if removed else 'was not there'}."
     say(json.dumps(answer) if as_json else words)
 
@@ -294,7 +299,7 @@ def describe_monitor(name: str, quality: Quality, schedules: Schedules) -> dict[
     found, last = schedules.find(name), schedules.find_last_run(name)
     return {
         "endpoint": name,
-        "schedule": name_schedule(name),
+        "schedule": found.name if found else name_schedule(name),
         "scheduler": quality.scheduler,
         "baseline": quality.baseline,
         "mode": quality.mode,

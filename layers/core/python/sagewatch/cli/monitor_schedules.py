@@ -8,14 +8,16 @@ from typing import Any, Protocol
 
 import msgspec
 
-from sagewatch.cli.schedule_owner import NameTakenError, read_monitor, read_wake_up
+from sagewatch.cli.schedule_owner import NameTakenError, read_monitor, read_reports, read_wake_up
 from sagewatch.job_security import read_security
 from sagewatch.monitoring.job import NAME_PART, OWN_MONITORS, Image
 from sagewatch.monitoring.policy import (
     EVENTBRIDGE,
     MODEL_MONITOR,
     Quality,
+    find_stage,
     name_legacy_schedule,
+    name_monitoring_schedule,
     name_schedule,
 )
 from sagewatch.monitoring.schedule import build_monitoring_schedule, build_wake_up
@@ -34,10 +36,11 @@ class LastRun(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A schedule that is there."""
+    """A schedule that is there, by the name that it has there."""
 
     status: str
     expression: str
+    name: str
 
 
 class Schedules(Protocol):
@@ -99,7 +102,9 @@ class EventBridgeSchedules:
     def find(self, endpoint: str) -> Found | None:
         """As EventBridge Scheduler has it."""
         there = self._get_own(endpoint) or self._get_legacy(endpoint)
-        return Found(there.get("State", "ENABLED"), there["ScheduleExpression"]) if there else None
+        if there is None:
+            return None
+        return Found(there.get("State", "ENABLED"), there["ScheduleExpression"], there["Name"])
 
     def remove(self, endpoint: str) -> bool:
         """Delete the schedule; runs that are under way end by themselves."""
@@ -160,48 +165,56 @@ class EventBridgeSchedules:
 
 
 class SageMakerMonitoringSchedules:
-    """SageMaker's own monitoring schedules, with our image."""
+    """SageMaker's own monitoring schedules, with our image, one an endpoint and stage.
+
+    One that an earlier version made keeps its name, which SageMaker cannot change: so no run is lost and none is doubled.
+    Whose it is, its content tells: it looks at this endpoint, with our program, and reports to this stack.
+    """
 
     def __init__(self, session: Any, image: Image, reports_uri: str) -> None:
         self._client = session.client("sagemaker")
         self._image = image
         self._reports_uri = reports_uri
+        self._stage = find_stage(reports_uri.removeprefix("s3://").partition("/")[0])
 
     def put(self, endpoint: str, quality: Quality) -> str:
         """Create the schedule, or update it; ``NameTakenError`` where another's has its name."""
-        wanted = build_monitoring_schedule(endpoint, quality, self._image, self._reports_uri)
-        there = _find_free(self._get, endpoint, read_monitor)
-        if there is None:
+        wanted = build_monitoring_schedule(endpoint, quality, self._image, self._reports_uri, self._stage)
+        own = self._list_own(endpoint)
+        if not own:
+            self._refuse_taken(wanted["MonitoringScheduleName"])
             self._client.create_monitoring_schedule(**wanted)
-            return "updated" if self._remove_legacy(endpoint) else "created"
-        self._remove_legacy(endpoint)
+            return "created"
+        there, *doubled = own
+        for one in doubled:
+            self._delete(one)
         standing = there["MonitoringScheduleConfig"]
         # What AWS adds by itself is no difference; a network or a key that is no longer wanted is one.
         kept = read_security(standing["MonitoringJobDefinition"], "Monitoring") == self._image.security
         if kept and holds(wanted["MonitoringScheduleConfig"], standing):
             return "unchanged"
-        self._client.update_monitoring_schedule(**wanted)
+        name = there["MonitoringScheduleName"]
+        self._client.update_monitoring_schedule(**{**wanted, "MonitoringScheduleName": name})
         return "updated"
 
     def find(self, endpoint: str) -> Found | None:
         """As SageMaker has it."""
-        there = self._get_own(endpoint) or self._get_legacy(endpoint)
-        if there is None:
-            return None
-        schedule = there["MonitoringScheduleConfig"].get("ScheduleConfig", {})
-        return Found(there["MonitoringScheduleStatus"], schedule.get("ScheduleExpression", ""))
+        for there in self._list_own(endpoint):
+            schedule = there["MonitoringScheduleConfig"].get("ScheduleConfig", {})
+            expression = schedule.get("ScheduleExpression", "")
+            return Found(there["MonitoringScheduleStatus"], expression, there["MonitoringScheduleName"])
+        return None
 
     def remove(self, endpoint: str) -> bool:
         """Delete the schedule; what it found before stays."""
-        legacy = self._remove_legacy(endpoint)
-        if self._get_own(endpoint) is None:
-            return legacy
-        self._client.delete_monitoring_schedule(MonitoringScheduleName=name_schedule(endpoint))
-        return True
+        own = self._list_own(endpoint)
+        for there in own:
+            self._delete(there)
+        return bool(own)
 
     def find_last_run(self, endpoint: str) -> LastRun | None:
         """The latest execution."""
-        there = self._get_own(endpoint) or self._get_legacy(endpoint) or {}
+        there = next(iter(self._list_own(endpoint)), {})
         last = there.get("LastMonitoringExecutionSummary")
         if last is None:
             return None
@@ -213,24 +226,30 @@ class SageMakerMonitoringSchedules:
             job,
         )
 
+    def _list_own(self, endpoint: str) -> list[dict[str, Any]]:
+        """The endpoint's schedules of this stack, by the name of now and those of earlier versions."""
+        names = (
+            name_monitoring_schedule(endpoint, self._stage),
+            name_schedule(endpoint),
+            name_legacy_schedule(endpoint),
+        )
+        there = [self._get(name) for name in dict.fromkeys(names) if name]
+        return [
+            one
+            for one in there
+            if one and read_monitor(one) == endpoint and read_reports(one) == self._reports_uri
+        ]
+
+    def _refuse_taken(self, name: str) -> None:
+        there = self._get(name)
+        if there is not None:
+            raise NameTakenError(name, read_monitor(there))
+
     def _get(self, name: str) -> dict[str, Any] | None:
         return _find(self._client.describe_monitoring_schedule, MonitoringScheduleName=name)
 
-    def _get_own(self, endpoint: str) -> dict[str, Any] | None:
-        there = self._get(name_schedule(endpoint))
-        return there if there and read_monitor(there) == endpoint else None
-
-    def _get_legacy(self, endpoint: str) -> dict[str, Any] | None:
-        """The schedule under the name of before, where its job looks at this very endpoint with our program."""
-        name = name_legacy_schedule(endpoint)
-        there = self._get(name) if name else None
-        return there if there and read_monitor(there) == endpoint else None
-
-    def _remove_legacy(self, endpoint: str) -> bool:
-        there = self._get_legacy(endpoint)
-        if there is not None:
-            self._client.delete_monitoring_schedule(MonitoringScheduleName=there["MonitoringScheduleName"])
-        return there is not None
+    def _delete(self, there: Mapping[str, Any]) -> None:
+        self._client.delete_monitoring_schedule(MonitoringScheduleName=there["MonitoringScheduleName"])
 
 
 def build_schedules(session: Any, outputs: Mapping[str, str], image: Image) -> dict[str, Schedules]:

@@ -69,3 +69,10 @@ def read_monitor(schedule: Mapping[str, Any]) -> str:
     ]
     program = job.get("MonitoringAppSpecification", {}).get("ContainerEntrypoint")
     return str(watched[0]) if len(watched) == 1 and program == list(ENTRYPOINT) else ""
+
+
+def read_reports(schedule: Mapping[str, Any]) -> str:
+    """Where a schedule of SageMaker leaves its reports: which stack made it; empty where it does not say."""
+    job = schedule.get("MonitoringScheduleConfig", {}).get("MonitoringJobDefinition", {})
+    outputs = job.get("MonitoringOutputConfig", {}).get("MonitoringOutputs", [])
+    return str(outputs[0].get("S3Output", {}).get("S3Uri", "")).rstrip("/") if outputs else ""

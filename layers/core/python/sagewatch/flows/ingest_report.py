@@ -15,6 +15,7 @@ from sagewatch.errors import RefusedError, RejectedInputError, RetryError
 from sagewatch.events import Fact, FindingReported, JobChanged
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.monitoring.job import OWN_MONITORS
+from sagewatch.monitoring.policy import find_stage, fold_stage
 from sagewatch.observability import get_logger
 from sagewatch.place import Place
 from sagewatch.quality.documents import CONSTRAINTS, STATISTICS
@@ -48,8 +49,15 @@ def ingest_report(fact: Fact, world: World) -> None:
     run = _name_by_place(recognise_run(job), fact.place, world)
     if run == STILL_RUNNING and fact.status in ENDED:
         raise RetryError("job_not_ended_yet")  # the description lags behind the event
-    if isinstance(run, NoRun) or run.endpoint not in world.monitors.endpoints:
-        reason = run.reason if isinstance(run, NoRun) else "endpoint_not_watched"
+    if isinstance(run, NoRun) or run.endpoint not in world.monitors.endpoints or _is_anothers(run, world):
+        watched = isinstance(run, Run) and run.endpoint in world.monitors.endpoints
+        reason = (
+            run.reason
+            if isinstance(run, NoRun)
+            else "of_another_stage"
+            if watched
+            else "endpoint_not_watched"
+        )
         get_logger().info("job_ignored", job=fact.job, reason=reason)
         return
     outcome = load_outcome(run, world)
@@ -88,11 +96,21 @@ def _name_by_place(run: Run | NoRun, place: Place | None, world: World) -> Run |
     """The run under the names that endpoint and schedule have here: two accounts may have either alike."""
     if isinstance(run, NoRun):
         return run
+    schedule = fold_stage(run.schedule, run.endpoint, find_stage(world.settings.evidence_bucket))
     names = {
         "endpoint": world.name_endpoint(run.endpoint, place),
-        "schedule": world.name_endpoint(run.schedule, place),
+        "schedule": world.name_endpoint(schedule, place),
     }
     return msgspec.structs.replace(run, **names)
+
+
+def _is_anothers(run: Run, world: World) -> bool:
+    """Whether another stage of the account had it run: it judges the report, and this one may not read it."""
+    bucket, own = run.report_uri.removeprefix(_S3).partition("/")[0], world.settings.evidence_bucket
+    stage, here = find_stage(bucket), find_stage(own)
+    if not stage or not here or stage == here:
+        return False
+    return bucket == own.replace(f"-{here}-evidence-", f"-{stage}-evidence-", 1)
 
 
 def load_outcome(run: Run, world: World) -> list[Violation] | Failure | None:

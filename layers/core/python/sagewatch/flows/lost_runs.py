@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +18,14 @@ from sagewatch.monitoring.execution import (
     judge_rhythm,
     read_lost_run,
 )
-from sagewatch.monitoring.policy import MODEL_MONITOR, Quality, name_schedule
+from sagewatch.monitoring.policy import (
+    MODEL_MONITOR,
+    Quality,
+    find_stage,
+    fold_stage,
+    is_of_another_stage,
+    name_schedule,
+)
 from sagewatch.observability import get_logger
 from sagewatch.report.episode import JOB_FAILED
 from sagewatch.report.failure import Failure, classify_failure
@@ -53,13 +60,15 @@ def _ask_sagemaker(endpoint: str, quality: Quality, world: World) -> None:
     name = name_schedule(endpoint)
     watch = _load_watch(name, world)
     since = max(watch.since, world.now() - LOOKED_BACK)
-    rows = world.schedules.list_monitoring_executions(endpoint, since)
+    found = world.schedules.list_monitoring_schedules(endpoint)
+    own = _Own(endpoint, find_stage(world.settings.evidence_bucket), found)
+    rows = own.pick(world.schedules.list_monitoring_executions(endpoint, since))
     lost = [row for row in rows if _is_news(row, world)]
     # What else ran tells which windows they had to look at: asked for only where there is news.
     ran = world.schedules.list_monitoring_executions(endpoint, since, failed=False) if lost else []
     for row in sorted(lost, key=lambda one: one["ScheduledTime"]):
-        _tell(row, ran, quality, world)
-    statuses = world.schedules.list_monitoring_schedules(endpoint)
+        _tell(row, own.pick(ran), quality, world)
+    statuses = {here: status for one, status in found.items() if (here := own.name(one))}
     for schedule, status in statuses.items():
         if status not in _RUNS:
             _tell_stopped(schedule, endpoint, build_stopped(), world)
@@ -67,6 +76,24 @@ def _ask_sagemaker(endpoint: str, quality: Quality, world: World) -> None:
     failure = judge_rhythm(watch, quality.every, world.now())
     if not statuses and failure is not None:
         _tell_stopped(name, endpoint, failure, world)
+
+
+class _Own:
+    """An endpoint's schedules as this stage sees them: without those of other stages, its own by its name here."""
+
+    def __init__(self, endpoint: str, stage: str, there: Collection[str]) -> None:
+        self._endpoint, self._stage, self._there = endpoint, stage, there
+
+    def name(self, schedule: str) -> str:
+        """What the schedule is called here; empty where another stage made it."""
+        if is_of_another_stage(schedule, self._endpoint, self._stage, self._there):
+            return ""
+        return fold_stage(schedule, self._endpoint, self._stage)
+
+    def pick(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """The runs of these schedules."""
+        key = "MonitoringScheduleName"
+        return [{**row, key: here} for row in rows if (here := self.name(str(row[key])))]
 
 
 def _is_news(row: Mapping[str, Any], world: World) -> bool:

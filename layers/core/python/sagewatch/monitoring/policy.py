@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
@@ -17,6 +19,8 @@ MODES: Final = ("exact", "compat")
 DAY: Final = timedelta(days=1)
 _NAME_LIMIT: Final = 63
 _SUFFIX: Final = "-data-quality"
+_STAGE: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_EVIDENCE: Final = re.compile(r"sagewatch-(?P<stage>[a-z0-9-]+)-evidence-\d{12}-[a-z0-9-]+")
 
 
 class Quality(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +49,7 @@ class Quality(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def name_schedule(endpoint: str) -> str:
-    """The schedule's name, the same for both schedulers; a name has at most 63 letters.
+    """What the schedule of an endpoint's data is called here, whoever wakes it; a name has at most 63 letters.
 
     One that must be cut ends in a digest of the whole, so that no two endpoints share a schedule.
 
@@ -56,11 +60,77 @@ def name_schedule(endpoint: str) -> str:
     >>> name_schedule("a" * 63)
     'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-7d3e74a0-data-quality'
     """
-    room = _NAME_LIMIT - len(_SUFFIX)
+    return _end(endpoint, _SUFFIX)
+
+
+def name_monitoring_schedule(endpoint: str, stage: str) -> str:
+    """SageMaker's name for it: its schedules are the account's, so that two stages need two names.
+
+    No stage has two hyphens in a row, and no endpoint ends in one: what is before the last pair is the endpoint.
+
+    Examples
+    --------
+    >>> name_monitoring_schedule("churn", "prod"), name_monitoring_schedule("churn", "")
+    ('churn--prod-data-quality', 'churn-data-quality')
+    >>> name_monitoring_schedule("a" * 63, "prod")
+    'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-7d3e74a0--prod-data-quality'
+    """
+    return _end(endpoint, f"--{stage}{_SUFFIX}" if stage else _SUFFIX)
+
+
+def _end(endpoint: str, end: str) -> str:
+    room = _NAME_LIMIT - len(end)
     if len(endpoint) <= room:
-        return endpoint + _SUFFIX
+        return endpoint + end
     digest = build_content_key(endpoint)[:8]
-    return f"{endpoint[: room - 9].rstrip('-')}-{digest}{_SUFFIX}"
+    return f"{endpoint[: room - 9].rstrip('-')}-{digest}{end}"
+
+
+def find_stage(evidence_bucket: str) -> str:
+    """The stage of a stack, by its evidence bucket; empty where the bucket is not one that our template names.
+
+    Examples
+    --------
+    >>> find_stage("sagewatch-prod-evidence-123456789012-eu-west-1"), find_stage("evidence")
+    ('prod', '')
+    """
+    match = _EVIDENCE.fullmatch(evidence_bucket)
+    return match["stage"] if match else ""
+
+
+def fold_stage(schedule: str, endpoint: str, stage: str) -> str:
+    """A schedule's name as incidents have it: an endpoint's own has one name here, whoever wakes it.
+
+    Examples
+    --------
+    >>> fold_stage("churn--prod-data-quality", "churn", "prod"), fold_stage("theirs", "churn", "prod")
+    ('churn-data-quality', 'theirs')
+    """
+    return name_schedule(endpoint) if schedule == name_monitoring_schedule(endpoint, stage) else schedule
+
+
+def is_of_another_stage(schedule: str, endpoint: str, stage: str, there: Collection[str]) -> bool:
+    """Whether SageMaker's schedule was made for the endpoint by another stage of the account.
+
+    Parameters
+    ----------
+    there
+        Names of all schedules of the endpoint. One without a stage was made by an earlier version: for another stage, where
+        this one has its own.
+
+    Examples
+    --------
+    >>> old, names = "churn-data-quality", ["churn--prod-data-quality", "churn--dev-data-quality", "theirs"]
+    >>> [is_of_another_stage(one, "churn", "prod", [old, *names]) for one in [old, *names]]
+    [True, False, True, False]
+    >>> is_of_another_stage(old, "churn", "prod", [old])
+    False
+    """
+    own, plain = name_monitoring_schedule(endpoint, stage), name_schedule(endpoint)
+    if schedule in {own, plain}:
+        return schedule != own and own in there
+    other = schedule.removesuffix(_SUFFIX).rpartition("--")[2]
+    return bool(_STAGE.fullmatch(other)) and schedule == name_monitoring_schedule(endpoint, other)
 
 
 def name_legacy_schedule(endpoint: str) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sagewatch.errors import ConfigurationError
 from sagewatch.job_security import secure_job
 from sagewatch.monitoring.job import ENDPOINT_DATA, ENTRYPOINT, MODE, OUTPUT, Image
-from sagewatch.monitoring.policy import DAY, Quality, name_schedule
+from sagewatch.monitoring.policy import DAY, Quality, name_monitoring_schedule, name_schedule
 from sagewatch.monitoring.window import HOUR, SETTLE
 
 DUE: Final = "Monitor Due"
@@ -17,9 +17,9 @@ _MINUTE: Final = timedelta(minutes=1)
 
 
 def build_monitoring_schedule(
-    endpoint: str, quality: Quality, image: Image, reports_uri: str
+    endpoint: str, quality: Quality, image: Image, reports_uri: str, stage: str = ""
 ) -> dict[str, Any]:
-    """The request that makes a SageMaker monitoring schedule with our image.
+    """The request that makes a SageMaker monitoring schedule with our image, for a stage of the account.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def build_monitoring_schedule(
         "RoleArn": image.role_arn,
     }
     return {
-        "MonitoringScheduleName": name_schedule(endpoint),
+        "MonitoringScheduleName": name_monitoring_schedule(endpoint, stage),
         "MonitoringScheduleConfig": {
             "ScheduleConfig": {"ScheduleExpression": build_sagemaker_cron(quality.every)},
             "MonitoringJobDefinition": secure_job(definition, image.security, "Monitoring"),
