@@ -55,6 +55,9 @@ _FORMS: Final[Mapping[str, tuple[str, str]]] = {
     "jobSubnets": (_list("subnet", 16), "must be ids of subnets, comma-separated, without spaces, at most 16"),
     "jobSecurityGroups": (_list("sg", 5), "must be ids of security groups, comma-separated, without spaces, at most 5"),
     "jobVolumeKmsKeyArn": _KEY,
+    "permissionsBoundary": (
+        r"arn:aws[a-z-]*:iam::(\d{12}|aws):policy/[\w+=,.@/-]+|", "must be the ARN of a managed policy (…:policy/…)"
+    ),
     "explainInstanceType": (r"ml\.[a-z0-9-]+\.[a-z0-9]+", "must be an instance type of SageMaker, such as ml.m5.large"),
     "monitorsFile": (r".+\.json", "is written by `make package`; say MONITORS=FILE instead"),
     "runbooksUrl": (r"https?://\S+|", "must be an address, http(s)://..."),

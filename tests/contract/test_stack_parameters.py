@@ -63,6 +63,7 @@ def test_every_parameter_of_serverless_yml_is_known_and_its_own_values_are_no_mi
         ("secretPrefix=/sagewatch/", "without slashes"),
         ("secretPrefix=*", "without slashes"),
         ("jobVolumeKmsKeyArn=alias/mine", "no alias"),
+        ("permissionsBoundary=arn:aws:iam::123456789012:role/b", "managed policy"),
         ("alertMail", "needs a value"),
     ],
 )
