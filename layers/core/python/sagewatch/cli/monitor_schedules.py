@@ -104,7 +104,8 @@ class EventBridgeSchedules:
         there = self._get_own(endpoint) or self._get_legacy(endpoint)
         if there is None:
             return None
-        return Found(there.get("State", "ENABLED"), there["ScheduleExpression"], there["Name"])
+        name = there.get("Name", name_schedule(endpoint))
+        return Found(there.get("State", "ENABLED"), there["ScheduleExpression"], name)
 
     def remove(self, endpoint: str) -> bool:
         """Delete the schedule; runs that are under way end by themselves."""
