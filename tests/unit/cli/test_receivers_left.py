@@ -13,10 +13,11 @@ from deploy.surroundings import look_around
 from sagewatch.cli import cli
 from sagewatch.cli.checks import Line, Patient
 from sagewatch.cli.checks.receivers import check_receivers
+from sagewatch.flows.act_by_hand import resolve_incident
 from sagewatch.monitors import parse_monitors
 from tests.aws_in_process import dynamo_items
 from tests.unit.cli.stores import build_store
-from tests.unit.flows.worlds import MONITORS
+from tests.unit.flows.worlds import MONITORS, Pump
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RENAMED = MONITORS.replace("ml-on-call", "night-shift")
@@ -49,6 +50,18 @@ def test_nothing_is_said_where_every_receiver_is_there_or_nothing_is_open(store)
     ]
     with dynamo_items() as items:
         assert [line.well for line in look(items, RENAMED)] == [True]
+
+
+def test_what_is_open_of_an_endpoint_that_is_gone_is_counted_until_somebody_ends_it(store):
+    gone = MONITORS.replace("  signs:", "  other-signs:")
+    assert gone != MONITORS
+    (line,) = look(store.state.items, gone)
+    assert line.what == "endpoint signs"
+    assert line.found.startswith("has 1 incident open and is not in monitors.yml: nothing ends them")
+    assert "sagewatch incidents resolve" in line.fix
+    resolve_incident(store.state.list_incidents()[0].incident_id, by="ada", reason="gone", world=store.world)
+    Pump(store.world).run()
+    assert [line.well for line in look(store.state.items, gone)] == [True]
 
 
 def test_check_tells_it_of_a_stack_and_only_where_one_is_named(store, tmp_path):

@@ -16,7 +16,16 @@ from sagewatch.detect.no_data import NoData, NoDataConfig
 from sagewatch.detect.rejected import Rejected, RejectedConfig
 from sagewatch.detect.stream import fold_stream
 from tests.unit.detect.test_class_concentration import COUNTS
-from tests.unit.detect.traffic import PLACE, START, STREAM, build_story, cut, draw_attacked, draw_clean
+from tests.unit.detect.traffic import (
+    PLACE,
+    START,
+    STREAM,
+    build_segment,
+    build_story,
+    cut,
+    draw_attacked,
+    draw_clean,
+)
 
 ALL = [
     ClassConcentration(ClassConcentrationConfig()),
@@ -165,6 +174,21 @@ def test_silence_is_raised_by_the_clock_and_cleared_by_the_next_file():
     resumed = msgspec.structs.replace(STORY[60], first_at=now, last_at=now)
     over = fold([*STORY[:10], resumed], silent.checkpoint, now=now + timedelta(minutes=1))
     assert [(each.finding_id, each.cleared_at) for each in over.findings] == [(finding.finding_id, now)]
+
+
+def test_a_file_of_a_clock_that_is_years_ahead_excuses_no_silence():
+    segments = [build_segment(number, ["stop"], every=timedelta(minutes=5)) for number in range(24)]
+    wrong = build_segment(24, ["stop"], every=timedelta(days=30), key="capture/wrong.jsonl")
+    counted = [
+        msgspec.structs.replace(one, counted_at=one.last_at + timedelta(minutes=2)) for one in segments
+    ]
+    last = counted[-1].last_at
+    story = [*counted, msgspec.structs.replace(wrong, counted_at=last + timedelta(minutes=1))]
+    silence = [NoData(NoDataConfig(after=timedelta(hours=2)))]
+    assert not fold(story, None, silence, now=last + timedelta(hours=1)).findings
+    (finding,) = fold(story, None, silence, now=last + timedelta(hours=3)).findings
+    assert finding.kind == "no-data"
+    assert finding.window.start == last + timedelta(minutes=1)  # when the last file was counted
 
 
 def test_what_was_announced_and_lies_in_segments_that_were_left_out_is_not_cleared():

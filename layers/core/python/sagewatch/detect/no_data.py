@@ -157,8 +157,14 @@ class NoData:
         return previous
 
     def fold(self, state: Rhythm, segment: Segment) -> tuple[Rhythm, tuple[Change, ...]]:
-        """Note that a file came."""
-        return (state if segment.part else state.observe(segment.first_at, segment.last_at)), ()
+        """Note that a file came: not later than it was counted, whatever its records say of their own time.
+
+        One record of a clock that is years ahead would excuse any silence until then.
+        """
+        if segment.part:
+            return state, ()
+        latest = segment.counted_at or segment.last_at
+        return state.observe(min(segment.first_at, latest), min(segment.last_at, latest)), ()
 
     def close(self, state: Rhythm, now: datetime) -> tuple[Rhythm, tuple[Change, ...]]:
         """Raise an episode while captures are overdue."""

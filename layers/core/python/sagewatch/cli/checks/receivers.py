@@ -1,4 +1,4 @@
-"""Receivers that were told of something open and that monitors.yml names no more: nobody will tell them of the end."""
+"""What is open where monitors.yml names the receiver, or the endpoint, no more: nobody will tell, or find, that it is over."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ _FIX = (
     "Keep it in monitors.yml, under the name it had, until they are over (no route need lead to it), or close them "
     "there by hand."
 )
+_FIX_ENDPOINT = (
+    "Keep it in monitors.yml until they are over, or end them by hand: sagewatch incidents list, then sagewatch incidents "
+    "resolve ID --reason ... for each."
+)
 
 
 def check_receivers(patient: Patient) -> Iterator[Line]:
-    """Whoever has something open is still in monitors.yml."""
+    """Whoever has something open, and whatever it is about, is still in monitors.yml."""
     if patient.monitors is None or patient.items is None:
         return
     left = list(find_left_open(patient.monitors, patient.items))
@@ -27,7 +31,7 @@ def check_receivers(patient: Patient) -> Iterator[Line]:
 
 
 def find_left_open(monitors: Monitors, items: Items) -> Iterator[Line]:
-    """A line for each receiver's channel that a monitors.yml no longer names and that has alerts open."""
+    """A line for each receiver's channel, and each endpoint, that a monitors.yml no longer names and that has something open."""
     from sagewatch.alert_state import AlertState
     from sagewatch.flows.channels import list_channels
     from sagewatch.state import State
@@ -35,14 +39,16 @@ def find_left_open(monitors: Monitors, items: Items) -> Iterator[Line]:
     named = {
         f"{name}/{channel}" for name, one in monitors.receivers.items() for channel in list_channels(one)
     }
-    state = State(items)
+    state, rows = State(items), AlertState(items).list_due()
     told = (
-        debt.receiver
-        for due in AlertState(items).list_due()
-        for debt in state.load_debts(due.incident_id)
-        if debt.told == "firing"
+        debt.receiver for due in rows for debt in state.load_debts(due.incident_id) if debt.told == "firing"
     )
     for receiver, count in sorted(Counter(one for one in told if one not in named).items()):
         alerts = "1 alert" if count == 1 else f"{count:,} alerts"
         found = f"has {alerts} open and is not in monitors.yml: it will not be told when they are over"
         yield Line(False, f"receiver {receiver}", found, _FIX)
+    watched = Counter(due.labels["endpoint"] for due in rows if not due.over)
+    for endpoint, count in sorted((name, n) for name, n in watched.items() if name not in monitors.endpoints):
+        incidents = "1 incident" if count == 1 else f"{count:,} incidents"
+        found = f"has {incidents} open and is not in monitors.yml: nothing ends them, and they are told again and again"
+        yield Line(False, f"endpoint {endpoint}", found, _FIX_ENDPOINT)
