@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sagewatch.diagnose.model import Diagnosis, Phase, Policy, Seen
-from sagewatch.errors import RefusedError, RetryError
+from sagewatch.errors import RefusedError, RejectedInputError, RetryError
 from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.flows.saliency_files import count_explained
 from sagewatch.incident.model import State
@@ -76,7 +76,7 @@ def find_stop(diagnosis: Diagnosis, world: World) -> str:
         return f"mode_is_{policy.mode}"
     try:
         return _find_quiet(diagnosis, world)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RejectedInputError) as error:
         # No silence, and no other incident's row, keeps an endpoint from its owner: the deadline holds without them.
         get_logger().warning("quiet_unknown", endpoint=diagnosis.endpoint, reason=str(error))
         return ""
