@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from sagewatch.alert.ledger import Ledger
+from sagewatch.finding import Severity
 from sagewatch.incident.model import Entry
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance.conftest import MONITORS
+from tests.acceptance.ears import Killed
 from tests.acceptance.fuse import Fuse
 from tests.acceptance.language import START, Story
 from tests.property.incident.heard_model import (
@@ -46,16 +48,20 @@ windows: {release: {mutes: ["endpoint=signs"], every: "Mon 13:00-13:30"}}
 """
 )
 FLAPPING = PAGED + "flapping: {budget: 2, per: 1d, digest: 1h}"
+FLAPPING_ALONE = FLAPPING + "\nroutes: {receiver: on-call, group_by: [incident]}"
 WINDOW = (START + timedelta(hours=1), START + timedelta(hours=1, minutes=30))
 BEGINS = {"firing", "trigger"}
 ENDS = {"resolved", "resolve"}
 QUIET_FOR = timedelta(minutes=10)  # longer than any wait for company, and than what a tick makes up for
 
 
+MONITORS_LISTED = [MONITORS, GROUPED, PAGED, INHIBITED, WINDOWED, FLAPPING, FLAPPING_ALONE]
+
+
 class Alerts(RuleBasedStateMachine):
     """Detectors, people, receivers and failures, as they come."""
 
-    @initialize(monitors=st.sampled_from([MONITORS, GROUPED, PAGED, INHIBITED, WINDOWED, FLAPPING]))
+    @initialize(monitors=st.sampled_from(MONITORS_LISTED))
     def begin(self, monitors):
         self.monitors = monitors
         self.story = Story(MemoryItems(), monitors)
@@ -242,14 +248,51 @@ class Alerts(RuleBasedStateMachine):
         if again:  # at the end of the silence, when it is about to be told anew
             self.wait(minutes * 60 - 1)
 
-    @rule(name=st.sampled_from(["stop", "yield"]))
-    def come_and_go(self, name):
-        """Often enough to be summed up, and then it stays."""
+    @rule(
+        name=st.sampled_from(["stop", "yield"]),
+        severity=st.sampled_from(["warning", "critical"]),
+        stays_as=st.sampled_from(["warning", "critical"]),
+    )
+    def come_and_go(self, name, severity, stays_as):
+        """Often enough to be summed up, and then it stays, perhaps as something worse."""
         for _ in range(3):
-            self.raise_finding(name, 1, "critical")
+            self.raise_finding(name, 1, severity)
             self.clear_finding(name, 1)
             self.wait(1)
-        self.raise_finding(name, 1, "critical")
+        self.raise_finding(name, 1, severity)
+        if stays_as != severity:
+            self.wait(1)  # evidence of the same moment is known
+            self.raise_finding(name, 1, "critical")
+
+    @rule(minutes=st.integers(1, 20), how=st.sampled_from(["no answer", "death"]), stays=st.booleans())
+    def lose_a_summary(self, minutes, how, stays):
+        """It may have arrived, its sender does not learn that, and a silence keeps it from being told again."""
+        for _ in range(2):
+            self.raise_finding("stop", 1, "critical")
+            self.clear_finding("stop", 1)
+            self.wait(1)
+        if how == "death":
+            self.die_after_the_next_page()
+        else:
+            self.lose_answers("on-call/pagerduty", 1)
+        self.raise_finding("stop", 1, "critical")
+        self.silence_one(minutes)
+        if not stays:
+            self.clear_finding("stop", 1)
+
+    def die_after_the_next_page(self):
+        """Whoever sends PagerDuty the next message dies before the books say so."""
+        ears = self.story.ears
+        hear = ears.hear
+
+        def hear_and_die(target, kind, text):
+            hear(target, kind, text)
+            if target.endswith("/pagerduty"):
+                ears.hear = hear
+                self.fuse.deaths += 1
+                raise Killed
+
+        ears.hear = hear_and_die
 
     @rule(writes=st.integers(1, 12))
     def crash_soon(self, writes):
@@ -285,7 +328,11 @@ class Alerts(RuleBasedStateMachine):
                     for one in story.ears.heard
                     if one.target == target and one.kind in {*BEGINS, "updated", "worsened", "digest"}
                 ]
-                assert any(name in list_mentioned(one.text, unresolved) for one in heard), (name, target)
+                told = [one.text for one in heard if name in list_mentioned(one.text, unresolved)]
+                assert told, (name, target)
+                # The worst speaks first, and each message says how bad that is.
+                if unresolved[name].severity is Severity.CRITICAL:
+                    assert any(Severity.CRITICAL.value in text for text in told), (name, target)
 
     def teardown(self):
         if not hasattr(self, "story"):

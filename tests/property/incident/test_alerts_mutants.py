@@ -12,15 +12,16 @@ import pytest
 from sagewatch.alert.outbox import Hold, Kind, Send, Spare
 from sagewatch.alert_state import AlertState
 from sagewatch.errors import DeliveryError
+from sagewatch.finding import Severity
 from sagewatch.flows import settle_target
 from sagewatch.incident.muting import Mute
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance import test_faults
 from tests.acceptance.conftest import MONITORS
-from tests.property.incident.test_alerts_machine import GROUPED, INHIBITED, Alerts
+from tests.property.incident.test_alerts_machine import FLAPPING, FLAPPING_ALONE, GROUPED, INHIBITED, Alerts
 
 send, decide, record = settle_target.send_message, settle_target.decide_announcement, AlertState.record_told
-find, note = settle_target.find_mute, settle_target.settle
+find, note, keep_failure = settle_target.find_mute, settle_target.settle, settle_target.keep_failure
 
 
 def take_a_refusal_for_a_yes(announcement, ledger, what, world):
@@ -90,6 +91,21 @@ def note_the_end_of_one_alone(ledger, members, what, now, **named):
     ]
 
 
+def forget_a_summary(incident, before, marked, *rest):
+    """No answer came to a summary, and nobody remembers that it may have arrived."""
+    forgotten = msgspec.structs.replace(marked, digest_open=before.digest_open, summed=before.summed)
+    return keep_failure(incident, before, forgotten, *rest)
+
+
+def sum_up_whatever_it_has_become(ledger, members, *rest):
+    """What was to be summed up stays so, as what it was when it opened."""
+    kept = [
+        msgspec.structs.replace(one, flapping=True, severity=Severity.WARNING) if one.told is None else one
+        for one in members
+    ]
+    return decide(ledger, kept, *rest)
+
+
 def throttle_the_first_word(alerts):
     alerts.throttle("on-call/slack", 1)
     alerts.raise_finding("stop", 1, "critical")
@@ -136,6 +152,15 @@ def silence_one_of_two(alerts):
     alerts.leave_alone()
 
 
+def lose_a_summary(alerts):
+    alerts.lose_a_summary(20, "no answer", stays=False)
+
+
+def get_worse_while_summed_up(alerts):
+    alerts.come_and_go("stop", "warning", "critical")
+    alerts.leave_alone()
+
+
 # What is broken, what it is broken with, with which monitors and in which story it is found out.
 MUTANTS = {
     "a refusal is taken for a yes": (
@@ -169,6 +194,18 @@ MUTANTS = {
         lambda: mute_first_words_alone,
         MONITORS,
         silence_one_of_two,
+    ),
+    "a summary that may have arrived is forgotten": (
+        "keep_failure",
+        lambda: forget_a_summary,
+        FLAPPING,
+        lose_a_summary,
+    ),
+    "what gets worse goes on being summed up": (
+        "decide_announcement",
+        lambda: sum_up_whatever_it_has_become,
+        FLAPPING_ALONE,
+        get_worse_while_summed_up,
     ),
     "an end comes without its beginning": (
         "decide_announcement",

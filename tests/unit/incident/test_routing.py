@@ -133,3 +133,21 @@ def test_group_is_what_agrees_in_its_labels_on_one_route():
     assert build_group(alone, CRITICAL, "1") != build_group(alone, CRITICAL, "2")
     other_way = Routed("a", "default > x", Timers(group_by=("endpoint",)))
     assert build_group(shared, CRITICAL, "1") != build_group(other_way, CRITICAL, "1")
+
+
+def test_what_flaps_has_one_group_whatever_differs_between_its_openings():
+    """Neither an incident's name, nor its severity, nor the way that this leads."""
+    labels = {"endpoint": "signs", "variant": "v", "kind": "k", "subject": "stop"}
+    for group_by in ((ALONE,), ("endpoint", "severity")):
+        timers = Timers(group_by=group_by)
+        mild = build_group(
+            Routed("a", "default", timers), {**labels, "severity": "warning"}, "1", flapping=True
+        )
+        bad = build_group(
+            Routed("a", "default > x", timers), {**labels, "severity": "critical"}, "2", flapping=True
+        )
+        assert mild == bad
+        assert mild != build_group(Routed("a", "default", timers), labels, "1")
+    alone = Routed("a", "default", Timers(group_by=(ALONE,)))
+    other = {**labels, "subject": "yield"}
+    assert build_group(alone, labels, "1", flapping=True) != build_group(alone, other, "1", flapping=True)
