@@ -45,7 +45,7 @@ CAUSES = {
     "stopped": ("somebody stopped it", "Ask who did, or wait for the next run."),
     "schedule_stopped": ("its schedule does not run", "`sagewatch monitor list`, then `sagewatch monitor create ENDPOINT`."),
     "no_baseline": ("it has no baseline", "Make one with `sagewatch baseline`, and put it where monitors.yml says."),
-    "no_endpoint": ("its endpoint is gone", "Take the endpoint out of monitors.yml, or deploy it again."),
+    "no_endpoint": ("its endpoint is gone", "Deploy it again; or take the endpoint out of monitors.yml and resolve this incident by hand: nothing else ends it then."),
 }  # fmt: skip
 
 
@@ -58,11 +58,13 @@ def describe_violations(finding: Finding, _: Mapping[str, str]) -> Description:
     named = ", ".join(subjects) + (f" and {more} more" if more > 0 else "")
     schedule = clean_text(finding.subject, _NAME_LIMIT)
     constraints = "1 constraint" if number == 1 else f"{number:,} constraints"
+    count = len(finding.counts)
+    concerned = f"1 {things.removesuffix('s')}" if count == 1 else f"{count:,} {things}"
     return Description(
         headline=f"{name}: {constraints} broken",
         what=f"{constraints} of the schedule {schedule} {'is' if number == 1 else 'are'} broken: {named}.",
         what_was=f"{constraints} of the schedule {schedule} {'was' if number == 1 else 'were'} broken: {named}.",
-        how_bad=f"{len(finding.counts):,} {things} concerned; the report names each with what was expected and seen.",
+        how_bad=f"{concerned} concerned; the report names each with what was expected and seen.",
         over=f"{name} is within its constraints again",
         next_step=next_step,
     )
