@@ -96,6 +96,22 @@ def test_a_receiver_that_refuses_is_named_with_its_reason(start):
     assert any("channel_not_found" in hop.what for hop in drilled.hops)
 
 
+@pytest.mark.parametrize("last", ["trigger", "resolve"])
+def test_one_channel_that_took_it_does_not_answer_for_another_that_did_not(start, last):
+    world = start(WITH_HOOKS)
+    post = world.hooks.post_hook
+
+    def refuse(target, body, at):
+        if target == "test/pagerduty" and body["event_action"] == last:
+            raise DeliveryError(target, "HTTP 400", recoverable=False)
+        post(target, body, at)
+
+    world.hooks.post_hook = refuse
+    drilled = drill(world)
+    assert drilled.missing.startswith("The receiver test/pagerduty did not take the message")
+    assert any("test/webhook" in hop.what for hop in drilled.hops)
+
+
 def test_pagerduty_and_webhooks_hear_it_marked_and_under_keys_that_nothing_real_has(start):
     world = start(WITH_HOOKS)
     drilled = drill(world)

@@ -23,7 +23,7 @@ from sagewatch.rehearsal import build_replay_name
 from sagewatch.state import State
 
 if TYPE_CHECKING:
-    from sagewatch.incident.model import Entry
+    from sagewatch.incident.model import Debt, Entry
     from sagewatch.world import World
 
 DRILL: Final = "drill"
@@ -116,11 +116,11 @@ def run_drill(world: World, wait: timedelta, sleep: Callable[[float], None]) -> 
     hops = [Hop(f"the bus took a marked finding ({name})", 0.0)]
     for state, one in (("firing", finding), ("resolved", msgspec.structs.replace(finding, cleared_at=at))):
         bus.publish([FindingReported(one)], world.now())
-        entries = _wait_for(state, lambda: rows.load_entries(incident_id), world, wait, sleep)
+        entries, debts = _wait_for(state, incident_id, rows, world, wait, sleep)
         known = {hop.what for hop in hops}
         hops += [hop for hop in _list_hops(entries, at) if hop.what not in known]
-        if not _is_told(state, entries):
-            return Drilled(incident_id, tuple(hops), _explain(state, entries))
+        if not _is_told(state, entries, debts):
+            return Drilled(incident_id, tuple(hops), _explain(state, entries, debts))
     return Drilled(incident_id, tuple(hops))
 
 
@@ -145,18 +145,25 @@ def try_topics(drilled: Drilled, since: datetime, world: World) -> Drilled:
 
 
 def _wait_for(
-    state: str, load: Callable[[], list[Entry]], world: World, wait: timedelta, sleep: Callable[[float], None]
-) -> list[Entry]:
+    state: str, incident_id: str, rows: State, world: World, wait: timedelta, sleep: Callable[[float], None]
+) -> tuple[list[Entry], list[Debt]]:
     end = world.now() + wait
     while True:
-        entries = load()
-        if _is_told(state, entries) or world.now() >= end:
-            return entries
+        entries, debts = rows.load_entries(incident_id), rows.load_debts(incident_id)
+        if _is_told(state, entries, debts) or world.now() >= end:
+            return entries, debts
         sleep(EVERY_SECONDS)
 
 
-def _is_told(state: str, entries: list[Entry]) -> bool:
-    return any(one.what == "alert_sent" and one.data.get("kind") == state for one in entries)
+def _is_told(state: str, entries: list[Entry], debts: list[Debt]) -> bool:
+    """Whether each of the receiver's channels was: one that took it says nothing of the others."""
+    sent = any(one.what == "alert_sent" and one.data.get("kind") == state for one in entries)
+    return sent and not _list_untold(state, debts)
+
+
+def _list_untold(state: str, debts: list[Debt]) -> list[str]:
+    enough = {"firing", "resolved"} if state == "firing" else {state}
+    return [debt.receiver for debt in debts if debt.told not in enough]
 
 
 def _list_hops(entries: list[Entry], since: datetime) -> Iterator[Hop]:
@@ -168,12 +175,13 @@ def _list_hops(entries: list[Entry], since: datetime) -> Iterator[Hop]:
             yield Hop(words, round((entry.at - since).total_seconds(), 3))
 
 
-def _explain(state: str, entries: list[Entry]) -> str:
+def _explain(state: str, entries: list[Entry], debts: list[Debt]) -> str:
     """What never came, and where to look."""
     if not any(one.what == "incident_opened" for one in entries):
         return "No incident was opened: look at the queue of manage_incident and its dead letters (sagewatch doctor)."
     if any(one.what in {"alert_refused", "alert_delayed"} for one in entries):
-        return f"The receiver {TEST_RECEIVER} did not take the message; the hops say why."
+        untold = ", ".join(_list_untold(state, debts)) or TEST_RECEIVER
+        return f"The receiver {untold} did not take the message ({state}); the hops say why."
     return (
         f"Nobody was told ({state}): monitors.yml needs a receiver called {TEST_RECEIVER} with a channel other than mail and amazon-q; "
         "else look at the queue of deliver_alert and its dead letters (sagewatch doctor)."
