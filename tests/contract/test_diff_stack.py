@@ -167,8 +167,7 @@ def test_what_counts_as_code_alone_is_this_and_nothing_else(hub_template):
     [
         ("TickRole", {"ManagedPolicyArns": ["arn:aws:iam::aws:policy/AdministratorAccess"]},
          "TickRole: ManagedPolicyArns.0: nothing -> arn:aws:iam::aws:policy/AdministratorAccess"),
-        ("TickRole", {"PermissionsBoundary": "arn:aws:iam::1:policy/x"},
-         "TickRole: PermissionsBoundary: nothing -> arn:aws:iam::1:policy/x"),
+        ("TickRole", {"MaxSessionDuration": 43200}, "TickRole: MaxSessionDuration: nothing -> 43200"),
         ("AlertRule", {"State": "DISABLED"}, "AlertRule: State: nothing -> DISABLED"),
         ("TickSchedule", {"State": "DISABLED"}, "TickSchedule: State: nothing -> DISABLED"),
         ("TickLambdaFunction", {"ReservedConcurrentExecutions": 0},
