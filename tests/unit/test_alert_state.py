@@ -11,7 +11,8 @@ from sagewatch.alert_state import AlertState
 from sagewatch.incident.model import OpenRecord
 from sagewatch.memory.items import MemoryItems
 from sagewatch.ports import ANY_VERSION, Write
-from sagewatch.state import OPEN_INCIDENTS, State
+from sagewatch.state import State
+from sagewatch.state.incidents import OPEN_INCIDENTS
 from tests.unit.incident.story import at, build_incident, resolve
 
 LATER = at(100) + timedelta(minutes=15)

@@ -15,7 +15,7 @@ from sagewatch.flows.incident_changes import build_due
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
 from sagewatch.ports import ANY_VERSION, Item, Write
-from sagewatch.state import OPEN_INCIDENTS
+from sagewatch.state.incidents import OPEN_INCIDENTS
 from tests.unit.flows.worlds import MONITORS, NOW, Pump, build_event, build_finding, build_world
 
 INHIBITING = MONITORS + 'inhibit: [{when: ["kind=no-data"], mutes: ["kind=confidence"], equal: [endpoint]}]\n'

@@ -31,7 +31,8 @@ from sagewatch.incident.model import Debt, Entry, Incident, State
 from sagewatch.incident.muting import Open, Silence
 from sagewatch.observability import get_logger
 from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
-from sagewatch.state import OPEN_INCIDENTS, Due, read_row, write_entry, write_row
+from sagewatch.state.incidents import OPEN_INCIDENTS, Due
+from sagewatch.state.rows import read_row, write_entry, write_row
 
 MEMBER_KEPT = timedelta(days=2)
 OWED_KEPT = timedelta(days=90)

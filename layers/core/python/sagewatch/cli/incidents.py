@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sagewatch.incident.model import Incident
-    from sagewatch.state import Listed
+    from sagewatch.state.incidents import Listed
 
 PRESIGNED_SECONDS = 3600
 _NAMED = 3

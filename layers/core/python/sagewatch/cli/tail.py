@@ -14,7 +14,7 @@ from sagewatch.cli.store import Store, open_store, replay_option, stack_option
 from sagewatch.cli.terminal import say
 from sagewatch.incident.amounts import format_time
 from sagewatch.incident.model import Entry
-from sagewatch.state import Listed
+from sagewatch.state.incidents import Listed
 
 
 @click.command(epilog="Example: sagewatch tail --since 1h --once")

@@ -7,7 +7,7 @@ from sagewatch.events import AlertDue, DiagnosisChanged, IncidentChanged
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Incident
 from sagewatch.place import Place
-from sagewatch.state import Due
+from sagewatch.state.incidents import Due
 
 
 def build_change(incident: Incident, change: str) -> IncidentChanged:

@@ -56,7 +56,7 @@ from sagewatch.flows.samples import get_sensitive, load_clean, load_suspicious, 
 from sagewatch.flows.streams import view_stream
 from sagewatch.incident.model import Entry, Incident
 from sagewatch.incident.page_turn import is_left_open
-from sagewatch.state import SEGMENT_KEPT
+from sagewatch.state.streams import SEGMENT_KEPT
 from sagewatch.world import World
 
 INDEX = "index"

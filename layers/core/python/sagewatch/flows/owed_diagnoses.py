@@ -10,7 +10,7 @@ from sagewatch.diagnose.machine import UPDATING
 from sagewatch.events import DiagnosisChanged
 from sagewatch.flows.incident_changes import build_diagnosis_change
 from sagewatch.incident.model import Incident, State
-from sagewatch.state import Listed
+from sagewatch.state.incidents import Listed
 from sagewatch.world import World
 
 DIAGNOSABLE: Final = frozenset({"class-concentration", "fixed-share", "confidence"})

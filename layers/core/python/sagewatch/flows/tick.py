@@ -26,7 +26,7 @@ from sagewatch.flows.owed_diagnoses import find_owed, list_candidates
 from sagewatch.flows.synthetic_finding import send_canary
 from sagewatch.incident.page_turn import is_worth_waking
 from sagewatch.observability import get_logger
-from sagewatch.state import INCIDENTS, OPEN_INCIDENTS
+from sagewatch.state.incidents import INCIDENTS, OPEN_INCIDENTS
 from sagewatch.world import World
 
 ALERTS_AT_ONCE = 500

@@ -16,7 +16,7 @@ from sagewatch.detect.first_capture import ANY_VARIANT
 from sagewatch.errors import RefusedError, RejectedInputError, RetryError
 from sagewatch.finding import Stream
 from sagewatch.observability import get_logger
-from sagewatch.state import Unread
+from sagewatch.state.streams import Unread
 from sagewatch.world import World
 
 PATIENCE: Final = timedelta(minutes=15)

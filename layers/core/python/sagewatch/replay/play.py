@@ -30,7 +30,7 @@ from sagewatch.replay.sagemaker import Pace, VirtualSageMaker, find_subject
 from sagewatch.replay.scene import Scene
 from sagewatch.report.run import OWN_JOBS
 from sagewatch.settings import Settings
-from sagewatch.state import SEGMENT_KEPT
+from sagewatch.state.streams import SEGMENT_KEPT
 from sagewatch.world import World
 
 ATTEMPTS = 8
