@@ -309,3 +309,60 @@ def test_a_job_of_five_minutes_that_takes_an_hour_is_no_look_at_the_past():
         state = judge_run(short(number), GOOD, state, PLACE).state
     assert not judge_run(short(13), BAD, state, PLACE).is_new  # two days later
     assert len(msgspec.json.encode(state)) < 40_000
+
+
+def hand_of(name, begin, end):
+    """A look by hand at the traffic between two minutes after noon."""
+    return msgspec.structs.replace(
+        run_of(0), job=name, report_uri=f"s3://captures/reports/{name}", start=NOON + timedelta(minutes=begin),
+        end=NOON + timedelta(minutes=end), ended_at=NOON + timedelta(minutes=end + 5),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("state", [NEW, judge([(run_of(0), GOOD)])[0]], ids=["first", "after an own run"])
+def test_of_two_looks_by_hand_the_later_one_counts_however_wide_it_is(state):
+    narrow, wide = hand_of("narrow", 20, 50), hand_of("wide", -185, 55)
+    _, told, _ = judge([(narrow, GOOD), (wide, BAD)], state=state)
+    assert [finding.cleared_at for finding in told] == [None]
+    after, told, _ = judge([(narrow, BAD), (wide, GOOD)], state=state)
+    assert ([finding.cleared_at is None for finding in told], after.open) == ([True, False], {})
+
+
+def test_each_look_by_hand_may_be_wider_than_the_last():
+    looks = [(hand_of(f"wide-{n}", -60 * n, n), GOOD) for n in range(1, 7)]
+    _, told, _ = judge([*looks, (hand_of("wide-9", -540, 9), BAD)])
+    assert [finding.cleared_at for finding in told] == [None]
+
+
+@pytest.mark.parametrize("state", [NEW, judge([(run_of(0), GOOD)])[0]], ids=["first", "after an own run"])
+def test_a_short_clean_look_by_hand_hides_nothing_that_a_slow_run_of_the_schedules_own_finds(state):
+    events = [(hand_of("quick", 65, 80), GOOD), (run_of(1, slow=HOUR / 2), BAD)]
+    after, told, _ = judge(events, state=state)
+    assert ([finding.cleared_at for finding in told], after.open.keys()) == ([None], {"data-quality"})
+
+
+def test_what_a_look_by_hand_found_stands_until_the_schedules_own_run_has_looked_there():
+    events = [(run_of(0), GOOD), (hand_of("quick", 65, 80), BAD), (run_of(1, slow=HOUR / 2), GOOD)]
+    state, told, _ = judge(events)
+    assert ([finding.cleared_at for finding in told], state.open.keys()) == ([None], {"data-quality"})
+    assert judge([(run_of(2), GOOD)], state=state)[0].open == {}
+
+
+def test_no_finding_is_over_before_it_was_raised():
+    """The third of three bad runs raises it; a slow one between them, which ended before, was clean."""
+    slow = msgspec.structs.replace(run_of(2), ended_at=run_of(3).ended_at - timedelta(minutes=25))
+    events = [(run_of(0), BAD), (run_of(1), BAD), (run_of(3), BAD), (slow, GOOD)]
+    _, (raised, cleared), _ = judge(events, Datapoints(bad=3, of=3))
+    assert cleared.cleared_at == raised.raised_at
+
+
+def test_a_look_by_hand_at_a_day_makes_no_known_job_unknown():
+    state = NEW
+    for number in range(300):
+        end = NOON + number * timedelta(minutes=5)
+        run = msgspec.structs.replace(
+            run_of(0), job=f"short-{number}", start=end - timedelta(minutes=5), end=end, ended_at=end
+        )
+        state = judge_run(run, GOOD, state, PLACE, every=timedelta(minutes=5)).state
+    state = judge_run(hand_of("day", 0, 1500), GOOD, state, PLACE, every=timedelta(minutes=5)).state
+    assert len(state.judged) == 301

@@ -19,7 +19,7 @@ from sagewatch.report.episode import (
     shorten,
 )
 from sagewatch.report.failure import Failure
-from sagewatch.report.looks import Look, measure_reach, weave_look
+from sagewatch.report.looks import SLOWEST, Look, measure_reach, weave_look
 from sagewatch.report.rows import judge_rows
 from sagewatch.report.run import Run
 from sagewatch.report.schedule import Judged, ScheduleState, get_place, remember_job
@@ -58,7 +58,9 @@ def judge_run(
     is_own = every is None or _is_own(run, every)
     # Its event may come again, whatever comes of it: a run is counted once.
     is_new = run.job not in state.judged
-    seen = msgspec.structs.replace(state, judged=remember_job(run.job, state.judged, _measure_window(run)))
+    seen = msgspec.structs.replace(
+        state, judged=remember_job(run.job, state.judged, every or _measure_window(run))
+    )
     if not is_new and run.job != state.last_job:
         judged = _pass(seen, "judged_before")
     elif not _is_older(run, state):
@@ -92,7 +94,7 @@ def _judge_latest(
             failed = continue_episode(before, failed)
         judged = _open(JOB_FAILED, failed, state, "failed")
     else:
-        at = get_place(run) if is_own else _find_place(run, state)
+        at = get_place(run) if is_own else _find_place(run, state, is_bad=bool(outcome))
         judged = _look(run, outcome, state, place, patience, rows if is_own else None, at)
         if JOB_FAILED in state.open:
             ended = _end(JOB_FAILED, run, judged.state, judged.reason)
@@ -198,15 +200,22 @@ def _open(kind: str, finding: Finding | None, state: ScheduleState, reason: str)
 
 
 def _end(kind: str, run: Run, state: ScheduleState, reason: str) -> Judged:
-    ended = msgspec.structs.replace(state.open[kind], cleared_at=run.ended_at)
+    open_ = state.open[kind]
+    ended = msgspec.structs.replace(open_, cleared_at=max(run.ended_at, open_.raised_at))
     after = {name: finding for name, finding in state.open.items() if name != kind}
     return Judged(msgspec.structs.replace(state, open=after), (ended,), reason)
 
 
-def _find_place(run: Run, state: ScheduleState) -> datetime:
-    """Where a look by hand stands: behind what was judged, and before the schedule's own run on the window that goes on."""
+def _find_place(run: Run, state: ScheduleState, *, is_bad: bool) -> datetime:
+    """Where a look by hand stands: behind all that was judged, and before the schedule's own run on the window that goes on.
+
+    A clean one also before an own run that is slow: a few minutes without violations do not answer for an hour.
+    """
     start = run.start or get_place(run)
-    return max(start, state.last_end or start)
+    judged = [look.at for look in state.looks.get(run.kind, ())]
+    judged += [state.last_end] if state.last_end is not None else []
+    judged += [start] if is_bad else []
+    return max(judged, default=start - SLOWEST)
 
 
 def _has_few(finding: Finding | None) -> bool:
