@@ -12,6 +12,7 @@ from sagewatch.monitoring.job import Image, MonitoringJob, build_monitoring_job
 from sagewatch.monitoring.policy import Quality, name_schedule
 from sagewatch.monitoring.schedule import build_monitoring_schedule, build_scheduler_cron, build_wake_up
 from sagewatch.monitoring.window import Span, choose_span, list_hours
+from sagewatch.report.run import recognise_run
 
 IMAGE = Image(
     image_uri="image", role_arn="arn:aws:iam::123456789012:role/job-role", instance_type="ml.m5.large"
@@ -20,12 +21,12 @@ QUALITY = Quality(baseline="s3://b/base")
 END = datetime(2026, 1, 2, tzinfo=UTC)
 
 
-def build(hours=1, variants=1, endpoint="churn", **more):
+def build(hours=1, variants=1, endpoint="churn", reports_uri="s3://b/reports", **more):
     span = Span(END - timedelta(hours=hours), END)
     folders = tuple(f"{endpoint}/v{n}/{hour}" for n in range(variants) for hour in list_hours(span))
     job = MonitoringJob(
         endpoint=endpoint, quality=QUALITY, span=span, capture_uri="s3://b/capture", folders=folders,
-        reports_uri="s3://b/reports", **more,
+        reports_uri=reports_uri, **more,
     )  # fmt: skip
     return job, build_monitoring_job(job, IMAGE)
 
@@ -52,6 +53,16 @@ def test_names_fit_the_api_and_differ_by_window(endpoint):
     )
     assert first.name == build(endpoint=endpoint)[0].name
     assert len(request["Environment"]) <= 100
+
+
+def test_two_stages_that_watch_one_endpoint_run_a_job_each_and_each_has_its_report():
+    """Of one name only the first would be made: the other stage would wait for a report that never comes."""
+    jobs = [build(reports_uri=f"s3://sagewatch-{stage}-evidence-1-r/reports") for stage in ("dev", "prod")]
+    assert len({job.name for job, _ in jobs}) == 2
+    for job, request in jobs:
+        run = recognise_run({**request, "ProcessingJobStatus": "Completed", "ProcessingEndTime": END})
+        assert run.report_uri == job.report_uri
+        assert run.report_uri.startswith(job.reports_uri)
 
 
 def test_endpoints_that_share_their_first_fifty_letters_have_schedules_of_their_own():

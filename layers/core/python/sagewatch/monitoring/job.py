@@ -72,10 +72,13 @@ class MonitoringJob(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """The same run has the same name, so starting it twice starts it once; at most 63 letters."""
+        """The same run has the same name, so starting it twice starts it once; at most 63 letters.
+
+        That of another stage has another: each stage waits for a report in its own place.
+        """
         key = build_content_key(
             self.endpoint, format_time(self.span.start), format_time(self.span.end), self.quality.baseline,
-            self.quality.mode, self.attempt,
+            self.quality.mode, self.attempt, self.reports_uri,
         )  # fmt: skip
         part = self.endpoint[:NAME_PART].rstrip("-")
         return f"{OWN_MONITORS}{part}-{self.span.end:%Y%m%d%H%M}-{key[:8]}"
