@@ -19,7 +19,7 @@ from sagewatch.cli.checks.image import find_image, name_default_image
 from sagewatch.cli.checks.keys import KEYS, find_keys
 from sagewatch.cli.checks.receivers import find_left_open
 from sagewatch.cli.store import StackNotFoundError, read_outputs
-from sagewatch.errors import RetryError
+from sagewatch.errors import SagewatchError
 from sagewatch.monitors import Monitors
 
 SERVICES = (
@@ -96,5 +96,5 @@ def _tell(what: str, look: Callable[[], Iterable[Line]]) -> Iterator[str]:
                 yield f"{'NOTE' if line.well is None else 'WARNING'}: {line.what}: {line.found}. {line.fix}"
     except (BotoCoreError, ClientError) as error:
         yield f"The {what} not looked at: {tell_aws(error)}"
-    except RetryError as error:
-        yield f"The {what} not looked at: {error.reason}"
+    except SagewatchError as error:
+        yield f"The {what} not looked at: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import msgspec
 import pytest
@@ -14,7 +15,7 @@ from sagewatch.errors import ConflictError, RetryError
 from sagewatch.finding import Stream
 from sagewatch.memory.items import MemoryItems
 from sagewatch.ports import Write
-from sagewatch.state import State
+from sagewatch.state import State, streams
 from tests.aws_in_process import dynamo_items
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -96,6 +97,23 @@ def test_of_a_file_whose_counting_was_cut_short_nothing_is_read_until_it_is_coun
     found = [one for one in state.load_segments(STREAM, None) if one.key == "k"]
     assert [one.part for one in found] == list(range(found[0].parts))
     assert b"".join(one.classes for one in found) == LARGE.classes
+
+
+def test_pieces_of_a_try_that_cut_the_file_otherwise_are_no_mark_and_no_part_of_it(items, monkeypatch):
+    """Another version of the code, or other classes in monitors.yml, between the try and the next."""
+    state = State(items)
+    with monkeypatch.context() as patch:
+        patch.setattr(streams, "encode_segment", partial(encode_segment, limit_bytes=100_000))
+        items.gone_before = 1
+        with pytest.raises(RetryError):
+            state.put_segment(LARGE, AT)
+    items.gone_before = None
+    pieces = len(encode_segment(LARGE))
+    assert len(items.query("stream#signs#AllTraffic", "segment#", "segment#~")) > pieces
+    assert read(state) == (b"", b"")
+    assert state.put_segment(LARGE, AT + timedelta(minutes=7))
+    assert read(state) == (LARGE.classes, LARGE.confidences)
+    assert not state.put_segment(LARGE, AT + timedelta(minutes=8))
 
 
 def test_of_two_who_count_a_large_file_at_once_one_has_counted_it():

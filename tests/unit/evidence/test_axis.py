@@ -34,7 +34,7 @@ def test_days_without_an_event_do_not_press_the_minutes_before_and_after_togethe
     assert over < axis.place(AT + 5 * DAY) < axis.place(AT + 5 * DAY + MINUTE) <= 100
     words = "".join(draw_axis(axis, 100))
     assert "4 d 23 h" in words
-    assert "nothing happened for" in words
+    assert "no event for" in words
 
 
 def test_repeats_every_four_hours_leave_the_first_minutes_readable():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import timedelta
 
@@ -125,6 +126,20 @@ def test_a_tick_that_runs_before_the_first_file_of_a_backlog_tells_no_silence():
     count(world, events[15:])
     pass_time(world, 10)
     assert {kind for kind, _, _ in tell(world)} == {"class-concentration"}
+
+
+def test_a_record_of_a_clock_that_is_ahead_does_not_end_the_wait_for_captures():
+    world = build_world(WATCHED)
+    events = build_story(world)
+    key = ("captures", events[14]["detail"]["object"]["key"])
+    *lines, last = world.objects.bodies[key].decode().splitlines()
+    record = json.loads(last)
+    record["eventMetadata"]["inferenceTime"] = "2027-11-22T00:00:00Z"
+    world.objects.bodies[key] = "".join(f"{line}\n" for line in [*lines, json.dumps(record)]).encode()
+    live(world, events[:15])
+    world.now.move(OUTAGE)
+    pass_time(world, 14)
+    assert tell(world) == []
 
 
 @pytest.mark.parametrize("away", [timedelta(0), OUTAGE], ids=["we were there", "after our own outage"])

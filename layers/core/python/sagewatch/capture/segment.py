@@ -79,6 +79,11 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     counted_at: datetime | None = None
 
     @property
+    def lasted_until(self) -> datetime:
+        """Its last record's time, and no later than it was counted: one clock that is years ahead tells no time."""
+        return min(self.last_at, self.counted_at or self.last_at)
+
+    @property
     def width(self) -> int:
         """Bytes of one index in ``classes``: 1 or 2."""
         return 1 if len(self.labels) <= _NARROW else 2

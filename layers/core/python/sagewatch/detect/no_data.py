@@ -157,14 +157,11 @@ class NoData:
         return previous
 
     def fold(self, state: Rhythm, segment: Segment) -> tuple[Rhythm, tuple[Change, ...]]:
-        """Note that a file came: not later than it was counted, whatever its records say of their own time.
-
-        One record of a clock that is years ahead would excuse any silence until then.
-        """
+        """Note that a file came: not later than it was counted, else one clock that is ahead excuses any silence."""
         if segment.part:
             return state, ()
-        latest = segment.counted_at or segment.last_at
-        return state.observe(min(segment.first_at, latest), min(segment.last_at, latest)), ()
+        until = segment.lasted_until
+        return state.observe(min(segment.first_at, until), until), ()
 
     def close(self, state: Rhythm, now: datetime) -> tuple[Rhythm, tuple[Change, ...]]:
         """Raise an episode while captures are overdue."""

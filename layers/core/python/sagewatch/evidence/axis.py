@@ -1,6 +1,6 @@
 """The axis of time that the page's drawings share: places in percent of the width.
 
-Hours in which nothing happened would press together what matters: such a pause is drawn narrow, and says how long it is.
+Hours without an event would press together what matters: such a pause is drawn narrow, and says how long it is.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ def _draw_pauses(axis: Axis, top: float, form: str) -> Iterator[Markup]:
     for one in axis.stretches:
         if one.is_pause:
             length = format_duration(one.end - one.start)
-            said = f"{one.start:%d %b %H:%M} to {one.end:%d %b %H:%M}: nothing happened for {length}"
+            said = f"{one.start:%d %b %H:%M} to {one.end:%d %b %H:%M}: no event for {length}"
             x, width = f"{one.left:.2f}%", f"{one.right - one.left:.2f}%"
             yield tag(
                 "rect", tag("title", said), x=x, y=0, width=width, height=top, class_="pause",
@@ -142,7 +142,7 @@ def _draw_tick(place: float, top: float, text: str, anchor: str) -> Iterator[Mar
 
 
 def _find_pauses(known: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
-    """The stretches in which nothing happened, where they are long beside all in which something did."""
+    """The stretches without an event, where they are long beside all with one."""
     gaps = [(start, end) for start, end in pairwise(known) if end - start >= PAUSE_FROM]
     busy = known[-1] - known[0] - sum((end - start for start, end in gaps), timedelta(0))
     return [gap for gap in gaps if gap[1] - gap[0] >= TIMES_BUSY * busy]

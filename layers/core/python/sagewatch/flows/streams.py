@@ -86,7 +86,7 @@ def view_stream(stream: Stream, world: World, *, settles: bool = False, behind: 
         place=world.find_place(stream.endpoint),
         settle_before=settled if settles else None,
         # By the clock the stream would be silent since the last of them.
-        now=first[-1].last_at if more else now,
+        now=first[-1].lasted_until if more else now,
         more=more,
     )
     return View(folded=folded, checkpoint=folded.checkpoint, before=checkpoint, version=version)
@@ -105,7 +105,10 @@ def _view_kept(
     now, settled = read_times(segments, world.now(), rehearsal=bool(world.replay))
     first, more = take_first(segments, fold.since, now - LATENESS)
     told = fold.take_in(
-        first, settle_before=settled if settles else None, now=first[-1].last_at if more else now, more=more
+        first,
+        settle_before=settled if settles else None,
+        now=first[-1].lasted_until if more else now,
+        more=more,
     )
     if settles:
         fold.announce(told)

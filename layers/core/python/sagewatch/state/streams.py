@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -45,26 +46,25 @@ class StreamRows(Rows):
 
         The segment is the marker: one conditional write makes counting exactly-once. Of a file that is too large for
         one transaction the last piece is the marker: those before it are written first, and again by whoever comes
-        after a crash, and nobody reads them until it is there.
+        after a crash, and nobody reads them until all are there.
         """
+        pk, sk = _stream_pk(segment.stream), _segment_sk(segment)
+        known = self._items.query(pk, f"{sk}#", f"{sk}#\U0010ffff")
+        if _keep_whole(decode_segment(row.body) for row in known):
+            return False
         expires = int((now + SEGMENT_KEPT).timestamp())
         pieces = encode_segment(msgspec.structs.replace(segment, counted_at=now))
-        rows = [
-            Item(_stream_pk(segment.stream), f"{_segment_sk(segment)}#{n:04d}", piece, 1, expires)
-            for n, piece in enumerate(pieces)
-        ]
-        last = rows[-1]
-        if self._items.get(last.pk, last.sk) is not None:
-            return False
+        rows = [Item(pk, f"{sk}#{n:04d}", piece, 1, expires) for n, piece in enumerate(pieces)]
+        # Where the marker stands already a piece may lie of a try that was broken off, and that cut the file otherwise.
+        expect = next((row.version for row in known if row.sk == rows[-1].sk), ABSENT)
+        last = rows[-1] = msgspec.structs.replace(rows[-1], version=expect + 1)
         *staged, marking = _group_by_size(rows)
+        for group in staged:
+            self._items.write([Write(row, ANY_VERSION) for row in group])
         try:
-            for group in staged:
-                self._items.write([Write(row, ANY_VERSION) for row in group])
-            self._items.write(
-                [Write(row, ANY_VERSION if staged and row is not last else ABSENT) for row in marking]
-            )
+            self._items.write([Write(row, expect if row is last else ANY_VERSION) for row in marking])
         except ConflictError:
-            if self._items.get(last.pk, last.sk) is None:
+            if self._items.get(pk, last.sk) is None:
                 raise
             return False
         return True
@@ -95,9 +95,7 @@ class StreamRows(Rows):
         """The stream's segments that begin at or after a time, in order of time; of a file all pieces or none."""
         start = f"segment#{build_time_key(since)}" if since else "segment#"
         rows = self._items.query(_stream_pk(stream), start, "segment#\U0010ffff")
-        found = [decode_segment(row.body) for row in rows]
-        counted = {one.identity[:-1] for one in found if one.part == one.parts - 1}
-        return [one for one in found if one.identity[:-1] in counted]
+        return _keep_whole(decode_segment(row.body) for row in rows)
 
     def load_checkpoint(self, stream: Stream) -> tuple[Checkpoint | None, int]:
         """The detectors' states and the version to name when saving; (None, 0) at the start."""
@@ -132,6 +130,13 @@ class StreamRows(Rows):
     def save_unread(self, stream: Stream, unread: Unread) -> None:
         """Write it; of two writers at once either may have the last word."""
         self._items.write([write_row(_stream_pk(stream), "unread", unread, ANY_VERSION)])
+
+
+def _keep_whole(pieces: Iterable[Segment]) -> list[Segment]:
+    """Those of files all of whose pieces are there, in their order; of a try that was broken off none."""
+    found = list(pieces)
+    there = Counter((one.identity[:-1], one.parts) for one in found)
+    return [one for one in found if there[one.identity[:-1], one.parts] == one.parts]
 
 
 def _group_by_size(rows: Sequence[Item]) -> list[list[Item]]:
