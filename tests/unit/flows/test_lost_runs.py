@@ -15,6 +15,7 @@ from sagewatch.errors import RetryError
 from sagewatch.flows.ingest_report import ingest_report
 from sagewatch.flows.tick import tick
 from sagewatch.memory.schedules import MemorySchedules
+from sagewatch.monitoring.policy import name_legacy_schedule, name_monitoring_schedule, name_schedule
 from tests.unit.flows.test_ingest_report import finish
 from tests.unit.flows.worlds import NOW, build_world
 
@@ -229,3 +230,95 @@ def test_a_stages_only_schedule_by_the_name_of_before_is_its_own(world):
     world.schedules.statuses = {"signs": {"signs-data-quality": "Stopped"}}
     run_tick(world, 0.1)
     assert told(world) == [("Finding Raised", "job-failed", ["schedule_stopped"])]
+
+
+LONG = "signs-" * 10 + "x"
+EVIDENCE = "sagewatch-{}-evidence-123456789012-eu-west-1"
+
+
+def open_stage(stage, endpoint, *names):
+    """A stage of the account that was just upgraded, with these schedules in SageMaker."""
+    world = build_world(MONITORS.replace("signs:", f"{endpoint}:"))
+    settings = msgspec.structs.replace(world.settings, evidence_bucket=EVIDENCE.format(stage))
+    world = dataclasses.replace(world, settings=settings, schedules=MemorySchedules())
+    world.schedules.statuses = {endpoint: dict.fromkeys(names, "Scheduled")}
+    run_tick(world, -1)
+    return world
+
+
+def failures(world):
+    """What was told of schedules; that no captures come is another matter."""
+    return [one for one in told(world) if one[1] == "job-failed"]
+
+
+def finish_for(stage, world, hours, endpoint, schedule, own_job=None):
+    """A job ends well that reports to that stage."""
+    event = finish(world, hours, endpoint=endpoint, schedule=schedule)
+    job = world.jobs.jobs[event["detail"]["ProcessingJobName"]]
+    uri = f"s3://{EVIDENCE.format(stage)}/reports/{endpoint}/{schedule}/{hours}"
+    job["ProcessingOutputConfig"]["Outputs"][0]["S3Output"]["S3Uri"] = uri
+    if own_job:
+        job["ProcessingJobName"] = own_job
+    handle(ingest_report, event, world)
+
+
+@pytest.mark.parametrize("endpoint", ["signs", LONG])
+@pytest.mark.parametrize("name", [name_schedule, name_legacy_schedule])
+def test_a_stage_whose_shared_schedule_became_anothers_is_told_that_it_has_none_until_it_makes_one(
+    endpoint, name
+):
+    """Before the upgrade both stages had the schedule of that name; dev was the last to run `monitor create`."""
+    shared = name(endpoint) or name_schedule(endpoint)
+    prod, dev = (open_stage(stage, endpoint, shared) for stage in ("prod", "dev"))
+    for hours in range(4):
+        for world in (prod, dev):
+            finish_for("dev", world, hours, endpoint, shared)
+            run_tick(world, hours + 0.2)
+    assert failures(prod) == [("Finding Raised", "job-failed", ["schedule_stopped"])]
+    assert prod.bus.events[0]["detail"]["subject"] == name_schedule(endpoint)
+    assert failures(dev) == []
+    own = name_monitoring_schedule(endpoint, "prod")
+    for world in (prod, dev):
+        world.schedules.statuses[endpoint][own] = "Scheduled"
+        finish_for("prod", world, 4, endpoint, own)
+        finish_for("dev", world, 5, endpoint, shared)
+        # What dev's loses is dev's to tell, and nobody else's.
+        world.schedules.executions = [{**fail(6), "MonitoringScheduleName": shared, "EndpointName": endpoint}]
+        for hours in (6.1, 6.2):
+            run_tick(world, hours)
+    assert [kind for kind, *_ in failures(prod)] == ["Finding Raised", "Finding Cleared"]
+    assert failures(dev) == [("Finding Raised", "job-failed", ["no_data"])]
+
+
+def test_a_run_of_the_shared_schedule_that_is_lost_is_told_by_the_stage_alone_whose_it_is():
+    prod = open_stage("prod", "signs", "signs-data-quality")
+    finish_for("dev", prod, 0, "signs", "signs-data-quality")
+    prod.schedules.executions = [{**fail(1), "MonitoringScheduleName": "signs-data-quality"}]
+    run_tick(prod, 1.1)
+    assert failures(prod) == []
+
+
+def test_the_name_is_the_stages_own_again_once_its_own_schedule_has_it():
+    prod = open_stage("prod", "signs", "signs-data-quality")
+    for hours, stage in enumerate(["dev", "prod"]):
+        finish_for(stage, prod, hours, "signs", "signs-data-quality")
+    for hours in (3, 9):
+        run_tick(prod, hours)
+    assert failures(prod) == []
+
+
+def test_another_stages_jobs_that_eventbridge_started_under_the_same_name_say_nothing_of_sagemakers_schedule():
+    prod = open_stage("prod", "signs", "signs-data-quality")
+    finish_for("dev", prod, 0, "signs", "signs-data-quality", "sagewatch-monitor-signs-202611210000-0a1b2c")
+    for hours in (3, 9):
+        run_tick(prod, hours)
+    assert failures(prod) == []
+
+
+def test_a_stage_with_a_schedule_of_its_own_leaves_one_by_the_cut_name_of_before_to_the_other():
+    own, cut = name_monitoring_schedule(LONG, "dev"), name_legacy_schedule(LONG)
+    dev = open_stage("dev", LONG, own, cut)
+    dev.schedules.statuses[LONG][cut] = "Stopped"
+    dev.schedules.executions = [{**fail(0), "MonitoringScheduleName": cut, "EndpointName": LONG}]
+    run_tick(dev, 0.1)
+    assert failures(dev) == []

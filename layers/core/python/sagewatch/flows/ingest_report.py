@@ -14,6 +14,7 @@ from sagewatch.datapoints import Datapoints
 from sagewatch.errors import RefusedError, RejectedInputError, RetryError
 from sagewatch.events import Fact, FindingReported, JobChanged
 from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.flows.schedule_stage import is_anothers, note_owner
 from sagewatch.monitoring.job import OWN_MONITORS
 from sagewatch.monitoring.policy import find_stage, fold_stage
 from sagewatch.observability import get_logger
@@ -46,19 +47,12 @@ def ingest_report(fact: Fact, world: World) -> None:
     job = _describe(fact, world)
     if job is None:
         raise RetryError("job_not_visible_yet")
-    run = _name_by_place(recognise_run(job), fact.place, world)
-    if run == STILL_RUNNING and fact.status in ENDED:
+    found = recognise_run(job)
+    if found == STILL_RUNNING and fact.status in ENDED:
         raise RetryError("job_not_ended_yet")  # the description lags behind the event
-    if isinstance(run, NoRun) or run.endpoint not in world.monitors.endpoints or _is_anothers(run, world):
-        watched = isinstance(run, Run) and run.endpoint in world.monitors.endpoints
-        reason = (
-            run.reason
-            if isinstance(run, NoRun)
-            else "of_another_stage"
-            if watched
-            else "endpoint_not_watched"
-        )
-        get_logger().info("job_ignored", job=fact.job, reason=reason)
+    run = _accept(found, fact.place, world)
+    if isinstance(run, NoRun):
+        get_logger().info("job_ignored", job=fact.job, reason=run.reason)
         return
     outcome = load_outcome(run, world)
     if outcome is None:
@@ -92,25 +86,25 @@ def _describe(fact: JobChanged, world: World) -> dict[str, Any] | None:
     return world.elsewhere.describe_job_at(fact.place, fact.job)
 
 
-def _name_by_place(run: Run | NoRun, place: Place | None, world: World) -> Run | NoRun:
+def _accept(found: Run | NoRun, place: Place | None, world: World) -> Run | NoRun:
+    """The run by its names here, or why it is none that this stage judges."""
+    if isinstance(found, NoRun):
+        return found
+    run = _name_by_place(found, place, world)
+    if run.endpoint not in world.monitors.endpoints:
+        return NoRun("endpoint_not_watched")
+    note_owner(found.schedule, run, world)
+    return NoRun("of_another_stage") if is_anothers(run, world) else run
+
+
+def _name_by_place(run: Run, place: Place | None, world: World) -> Run:
     """The run under the names that endpoint and schedule have here: two accounts may have either alike."""
-    if isinstance(run, NoRun):
-        return run
     schedule = fold_stage(run.schedule, run.endpoint, find_stage(world.settings.evidence_bucket))
     names = {
         "endpoint": world.name_endpoint(run.endpoint, place),
         "schedule": world.name_endpoint(schedule, place),
     }
     return msgspec.structs.replace(run, **names)
-
-
-def _is_anothers(run: Run, world: World) -> bool:
-    """Whether another stage of the account had it run: it judges the report, and this one may not read it."""
-    bucket, own = run.report_uri.removeprefix(_S3).partition("/")[0], world.settings.evidence_bucket
-    stage, here = find_stage(bucket), find_stage(own)
-    if not stage or not here or stage == here:
-        return False
-    return bucket == own.replace(f"-{here}-evidence-", f"-{stage}-evidence-", 1)
 
 
 def load_outcome(run: Run, world: World) -> list[Violation] | Failure | None:

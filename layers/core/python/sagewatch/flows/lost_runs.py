@@ -61,7 +61,7 @@ def _ask_sagemaker(endpoint: str, quality: Quality, world: World) -> None:
     watch = _load_watch(name, world)
     since = max(watch.since, world.now() - LOOKED_BACK)
     found = world.schedules.list_monitoring_schedules(endpoint)
-    own = _Own(endpoint, find_stage(world.settings.evidence_bucket), found)
+    own = _Own(endpoint, find_stage(world.settings.evidence_bucket), found, watch.lent)
     rows = own.pick(world.schedules.list_monitoring_executions(endpoint, since))
     lost = [row for row in rows if _is_news(row, world)]
     # What else ran tells which windows they had to look at: asked for only where there is news.
@@ -81,12 +81,13 @@ def _ask_sagemaker(endpoint: str, quality: Quality, world: World) -> None:
 class _Own:
     """An endpoint's schedules as this stage sees them: without those of other stages, its own by its name here."""
 
-    def __init__(self, endpoint: str, stage: str, there: Collection[str]) -> None:
-        self._endpoint, self._stage, self._there = endpoint, stage, there
+    def __init__(self, endpoint: str, stage: str, there: Collection[str], lent: Collection[str]) -> None:
+        self._endpoint, self._stage, self._there, self._lent = endpoint, stage, there, lent
 
     def name(self, schedule: str) -> str:
         """What the schedule is called here; empty where another stage made it."""
-        if is_of_another_stage(schedule, self._endpoint, self._stage, self._there):
+        theirs = is_of_another_stage(schedule, self._endpoint, self._stage, self._there)
+        if theirs or schedule in self._lent:
             return ""
         return fold_stage(schedule, self._endpoint, self._stage)
 

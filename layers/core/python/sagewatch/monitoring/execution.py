@@ -34,11 +34,14 @@ class Watch(msgspec.Struct, frozen=True, kw_only=True):
         When it was first looked at: what was before is nobody's loss.
     last_end
         End of the latest window that a run was started for, or that had no data; None before the first.
+    lent
+        The endpoint's names without a stage, the cut one and the whole, that SageMaker's schedule of another stage has.
     """
 
     schedule: str
     since: datetime
     last_end: datetime | None = None
+    lent: tuple[str, ...] = ()
     version: int = 0
 
 

@@ -125,9 +125,12 @@ def is_of_another_stage(schedule: str, endpoint: str, stage: str, there: Collect
     [True, False, True, False]
     >>> is_of_another_stage(old, "churn", "prod", [old])
     False
+    >>> long, cut = "a" * 63, name_legacy_schedule("a" * 63)
+    >>> is_of_another_stage(cut, long, "prod", [cut, name_monitoring_schedule(long, "prod")])
+    True
     """
-    own, plain = name_monitoring_schedule(endpoint, stage), name_schedule(endpoint)
-    if schedule in {own, plain}:
+    own = name_monitoring_schedule(endpoint, stage)
+    if schedule in {own, name_schedule(endpoint), name_legacy_schedule(endpoint)}:
         return schedule != own and own in there
     other = schedule.removesuffix(_SUFFIX).rpartition("--")[2]
     return bool(_STAGE.fullmatch(other)) and schedule == name_monitoring_schedule(endpoint, other)

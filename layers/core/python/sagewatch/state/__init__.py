@@ -15,7 +15,7 @@ pk / sk                                   holds
 ``incident#<id>`` / ``outbox#<receiver>`` what the receiver has been told
 ``incident#<id>`` / ``diagnosis``         the diagnosis made for it
 ``schedule#<name>`` / ``state``           the last run of a monitoring schedule, and what holds since
-``schedule#<name>`` / ``watch``           since when the schedule is watched, and its latest window
+``schedule#<name>`` / ``watch``           since when the schedule is watched, its latest window, whose its name is
 ``control#swaps`` / ``switch``            the kill switch of all swaps
 ``incidents`` / ``<id>``                  an incident in a line: ids sort by time, so this is the list of all
 ``open-incidents`` / ``<id>``              when the incident's alerts are to be looked at again
