@@ -131,16 +131,26 @@ def test_events_that_come_twice_and_backwards_end_in_the_same():
     assert raised == set()  # the run that is latest was clean, and it came first
 
 
-def test_a_redelivered_event_after_a_crash_tells_again_under_the_same_name():
+@pytest.mark.parametrize(
+    ("writes", "times"), [(0, 1), (1, 3)], ids=["before it is stored", "once it is told"]
+)
+def test_a_redelivered_event_after_a_crash_tells_under_the_same_name(writes, times):
     world = build_world()
     event = finish(world, 0, violations=["a"])
-    save, world.state.save_schedule = world.state.save_schedule, None
-    with pytest.raises(TypeError):
+    save, saved = world.state.save_schedule, []
+
+    def crash(state):
+        if len(saved) == writes:
+            raise ZeroDivisionError
+        saved.append(save(state))
+
+    world.state.save_schedule = crash
+    with pytest.raises(ZeroDivisionError):
         handle(ingest_report, event, world)
     world.state.save_schedule = save
     handle(ingest_report, event, world)
     assert len({event["detail"]["finding_id"] for event in world.bus.events}) == 1
-    assert len(world.bus.events) == 2
+    assert len(world.bus.events) == times
 
 
 def test_a_report_that_cannot_be_read_is_said_so():

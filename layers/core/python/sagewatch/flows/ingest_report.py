@@ -12,8 +12,9 @@ import msgspec
 
 from sagewatch.datapoints import Datapoints
 from sagewatch.errors import RefusedError, RejectedInputError, RetryError
-from sagewatch.events import Fact, FindingReported, JobChanged
+from sagewatch.events import Fact, JobChanged
 from sagewatch.flows.conflicts import retry_conflicts
+from sagewatch.flows.owed_findings import load_told, tell_owed
 from sagewatch.flows.schedule_stage import is_anothers, note_owner
 from sagewatch.monitoring.job import OWN_MONITORS
 from sagewatch.monitoring.policy import find_stage, fold_stage
@@ -178,19 +179,20 @@ def judge_and_tell(
     run: Run, outcome: list[Violation] | Failure, world: World, rows: int | None = None
 ) -> Judged:
     """Fold a run into what is known of its schedule, and say on the bus what it changes."""
-    state = world.state.load_schedule(run.schedule)
+    state = load_told(run.schedule, world)
     watched = world.monitors.endpoints.get(run.endpoint)
     quality = watched.quality if watched else None
     patience = quality.patience if quality else Datapoints()
     # Ours looks at whole windows: another length is somebody's own. SageMaker's schedules have their own lengths.
     every = quality.every if quality and run.job.startswith(OWN_MONITORS) else None
     judged = judge_run(run, outcome, state, world.find_place(run.endpoint), patience, rows, every)
-    # Told before it is remembered: a crash repeats the telling, and hearers know repetitions.
-    world.bus.publish([FindingReported(finding) for finding in judged.findings], world.now())
-    if judged.state != state:
-        world.state.save_schedule(judged.state)
+    after = msgspec.structs.replace(judged.state, owed=judged.findings)
+    if after != state:
+        world.state.save_schedule(after)
     if judged.is_new:
         _measure(run, outcome, judged, world)
+    if after.owed:
+        tell_owed(msgspec.structs.replace(after, version=state.version + 1), world)
     return judged
 
 

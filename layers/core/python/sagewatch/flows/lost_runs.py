@@ -9,6 +9,7 @@ from typing import Any
 from sagewatch.errors import RefusedError, RetryError
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.ingest_report import judge_and_tell
+from sagewatch.flows.owed_findings import load_told
 from sagewatch.monitoring.execution import (
     STOPPED,
     Watch,
@@ -100,7 +101,7 @@ class _Own:
 def _is_news(row: Mapping[str, Any], world: World) -> bool:
     """Whether an execution had no job, and was not judged before."""
     run = read_lost_run(row)
-    return run is not None and run.job not in world.state.load_schedule(run.schedule).judged
+    return run is not None and run.job not in load_told(run.schedule, world).judged
 
 
 def _tell(row: Mapping[str, Any], ran: Sequence[Mapping[str, Any]], quality: Quality, world: World) -> None:
@@ -122,7 +123,7 @@ def _tell(row: Mapping[str, Any], ran: Sequence[Mapping[str, Any]], quality: Qua
 
 def _tell_stopped(schedule: str, endpoint: str, failure: Failure, world: World) -> None:
     """Unless it is known: the incident stays open until a run tells otherwise."""
-    open_ = world.state.load_schedule(schedule).open.get(JOB_FAILED)
+    open_ = load_told(schedule, world).open.get(JOB_FAILED)
     if open_ is not None and STOPPED in open_.counts:
         return
     run = build_stopped_run(schedule, endpoint, world.now(), failure.next_step)

@@ -8,6 +8,7 @@ from sagewatch.events import Fact, MonitorDue
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.ingest_report import judge_and_tell
 from sagewatch.flows.monitor_run import Started, build_workshop, start_run
+from sagewatch.flows.owed_findings import load_told
 from sagewatch.monitoring.execution import build_lost_run
 from sagewatch.monitoring.policy import name_schedule
 from sagewatch.monitoring.window import Span, choose_span
@@ -42,7 +43,7 @@ def _tell_loss(endpoint: str, span: Span, failure: Failure, world: World) -> Non
         # Nobody watched yet when this window began; that it is empty is nobody's loss.
         return
     run = build_lost_run(schedule, endpoint, world.now(), failure.next_step, span)
-    if run.job not in world.state.load_schedule(schedule).judged:
+    if run.job not in load_told(schedule, world).judged:
         retry_conflicts(lambda: judge_and_tell(run, failure, world))
 
 

@@ -42,6 +42,8 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
         By kind, what the latest of those that found something did find: it may be told later.
     rows, other_rows
         How many rows the runs of a week saw: on windows of the latest run's length, and of other ones.
+    owed
+        What the latest run changed, until the bus was told: those of one run, at most one of each kind.
     """
 
     schedule: str
@@ -56,6 +58,7 @@ class ScheduleState(msgspec.Struct, frozen=True, kw_only=True):
     found: dict[str, Finding] = {}
     rows: RowHistory = RowHistory()
     other_rows: tuple[RowHistory, ...] = ()
+    owed: tuple[Finding, ...] = ()
     version: int = 0
 
 
