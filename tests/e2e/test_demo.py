@@ -17,10 +17,11 @@ from sagewatch.aws.dynamodb import DynamoItems
 from sagewatch.replay.load import build_player, load_recording
 from sagewatch.replay.outcome import compare, encode, gather
 from sagewatch.replay.recording import iterate_own
+from sagewatch.sandbox.demo.figures import write_summary
 from sagewatch.sandbox.demo.narrator import Narrator
 from sagewatch.sandbox.demo.stage import set_up
 from sagewatch.sandbox.demo.story import ENDPOINT, Plan, play
-from sagewatch.sandbox.demo.summary import find_wrong, summarise, write_summary
+from sagewatch.sandbox.demo.summary import find_wrong, summarise
 from sagewatch.sandbox.traffic import DrawnSigns, Photographs
 from sagewatch.state import State
 

@@ -12,10 +12,11 @@ import pytest
 from rich.console import Console
 
 from sagewatch.aws.dynamodb import DynamoItems
+from sagewatch.sandbox.demo.figures import write_summary
 from sagewatch.sandbox.demo.narrator import Narrator
 from sagewatch.sandbox.demo.stage import set_up
 from sagewatch.sandbox.demo.tabular_story import ENDPOINT, MONITORS, Plan, play
-from sagewatch.sandbox.demo.tabular_summary import find_wrong, summarise, write_summary
+from sagewatch.sandbox.demo.tabular_summary import find_wrong, summarise
 from sagewatch.state import State
 
 ROOT = Path(__file__).parents[2]

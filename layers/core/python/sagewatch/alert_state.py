@@ -30,9 +30,9 @@ from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Debt, Entry, Incident, State
 from sagewatch.incident.muting import Open, Silence
 from sagewatch.observability import get_logger
-from sagewatch.ports import ABSENT, ANY_VERSION, Item, Items, Write
+from sagewatch.ports import ABSENT, ANY_VERSION, Item, Write
 from sagewatch.state.incidents import OPEN_INCIDENTS, Due
-from sagewatch.state.rows import read_row, write_entry, write_row
+from sagewatch.state.rows import Rows, read_row, read_versioned, write_entry, write_row
 
 MEMBER_KEPT = timedelta(days=2)
 OWED_KEPT = timedelta(days=90)
@@ -57,17 +57,8 @@ class Group(msgspec.Struct, frozen=True):
     members: tuple[Member, ...]
 
 
-class AlertState:
-    """Typed reading and writing of what alerts remember.
-
-    Parameters
-    ----------
-    items
-        The table, in AWS or in memory.
-    """
-
-    def __init__(self, items: Items) -> None:
-        self._items = items
+class AlertState(Rows):
+    """Typed reading and writing of what alerts remember."""
 
     # Groups -------------------------------------------------------------------------------------------
 
@@ -79,16 +70,16 @@ class AlertState:
         ledger, members = Ledger(group=group, receiver=target), []
         for row in self._items.query(_group_pk(group, target)):
             if row.sk == "ledger":
-                ledger = _decode(row, Ledger)
+                ledger = read_versioned(row, Ledger)
             else:
                 with suppress(RejectedInputError):
-                    members.append(_decode(row, Member))
+                    members.append(read_versioned(row, Member))
         return Group(ledger, tuple(members))
 
     def load_ledger(self, group: str, target: str) -> Ledger:
         """The group's message at the target, without the members."""
         row = self._items.get(_group_pk(group, target), "ledger")
-        return Ledger(group=group, receiver=target) if row is None else _decode(row, Ledger)
+        return Ledger(group=group, receiver=target) if row is None else read_versioned(row, Ledger)
 
     def find_room(self, group: str, target: str, now: datetime) -> str:
         """The group itself, or the first of those after it that has room: what is read for a message stays bounded.
@@ -109,7 +100,7 @@ class AlertState:
     def load_member(self, group: str, target: str, incident_id: str) -> Member | None:
         """What the target was told of an incident, or None where it never joined."""
         row = self._items.get(_group_pk(group, target), f"member#{incident_id}")
-        return None if row is None else _decode(row, Member)
+        return None if row is None else read_versioned(row, Member)
 
     def join_group(self, group: str, target: str, seen: Member) -> Member:
         """Show the group the incident as it is now; what was told of it stays. Older sights change nothing.
@@ -429,7 +420,3 @@ def _list_told(
 
 def _group_pk(group: str, target: str) -> str:
     return f"group#{group}#{target.rpartition('/')[2]}"
-
-
-def _decode(row: Item, type_: type[V]) -> V:
-    return msgspec.structs.replace(read_row(row, type_), version=row.version)

@@ -42,16 +42,11 @@ def demo(images: Path | None, out: Path, seed: int, slack_port: int | None, *, a
     from numpy.random import default_rng
     from rich.console import Console
 
+    from sagewatch.sandbox.demo.figures import write_summary
     from sagewatch.sandbox.demo.narrator import Narrator
     from sagewatch.sandbox.demo.stage import set_up
     from sagewatch.sandbox.demo.story import Plan, play
-    from sagewatch.sandbox.demo.summary import (
-        DemoFailedError,
-        build_table,
-        find_wrong,
-        summarise,
-        write_summary,
-    )
+    from sagewatch.sandbox.demo.summary import DemoFailedError, build_table, find_wrong, summarise
     from sagewatch.sandbox.guard.sitecustomize import install
     from sagewatch.sandbox.traffic import DrawnSigns, Photographs
 

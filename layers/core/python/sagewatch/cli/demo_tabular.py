@@ -33,11 +33,12 @@ def demo_tabular(out: Path, seed: int, slack_port: int | None, *, as_json: bool)
     """
     from rich.console import Console
 
+    from sagewatch.sandbox.demo.figures import write_summary
     from sagewatch.sandbox.demo.narrator import Narrator
     from sagewatch.sandbox.demo.stage import set_up
     from sagewatch.sandbox.demo.summary import DemoFailedError
     from sagewatch.sandbox.demo.tabular_story import MONITORS, Plan, play
-    from sagewatch.sandbox.demo.tabular_summary import build_table, find_wrong, summarise, write_summary
+    from sagewatch.sandbox.demo.tabular_summary import build_table, find_wrong, summarise
     from sagewatch.sandbox.guard.sitecustomize import install
 
     console = Console(stderr=as_json)

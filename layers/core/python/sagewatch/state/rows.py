@@ -39,9 +39,12 @@ class Rows:
     def load_versioned(self, pk: str, sk: str, type_: type[V]) -> V | None:
         """The value with the version to name when it is saved, or None."""
         item = self._items.get(pk, sk)
-        if item is None:
-            return None
-        return msgspec.structs.replace(read_row(item, type_), version=item.version)
+        return None if item is None else read_versioned(item, type_)
+
+
+def read_versioned(item: Item, type_: type[V]) -> V:
+    """The value of a row, with the version to name when it is saved; errors as of ``read_row``."""
+    return msgspec.structs.replace(read_row(item, type_), version=item.version)
 
 
 def read_row(item: Item, type_: type[T]) -> T:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -127,13 +127,6 @@ def find_wrong(summary: Summary) -> list[str]:
         f"the diagnosis ended as {summary.outcome}": summary.outcome == "explained",
     }
     return [wrong for wrong, right in checks.items() if not right]
-
-
-def write_summary(summary: Summary, out: Path) -> Path:
-    """Write ``summary.json``."""
-    path = out / "summary.json"
-    path.write_text(json.dumps(asdict(summary), indent=2) + "\n", encoding="utf-8")
-    return path
 
 
 def build_table(summary: Summary, figures: Path, name: Callable[[str], str]) -> Table:

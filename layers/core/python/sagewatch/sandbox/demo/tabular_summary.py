@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
@@ -86,13 +85,6 @@ def find_wrong(summary: Summary) -> list[str]:
         if act.name not in SICK and act.violations:
             wrong.append(f"{act.name} traffic: violations of {sorted(named)}")
     return wrong
-
-
-def write_summary(summary: Summary, out: Path) -> Path:
-    """Write ``summary.json``."""
-    path = out / "summary.json"
-    path.write_text(json.dumps(asdict(summary), indent=2) + "\n", encoding="utf-8")
-    return path
 
 
 def build_table(summary: Summary, figures: Path, name: Callable[[str], str]) -> Table:
