@@ -63,14 +63,13 @@ def deploy(
     stack = f"{SERVICE}-{stage}"
     try:
         account = session.client("sts").get_caller_identity()["Account"]
-    except EndpointConnectionError as error:
-        raise RefusedError(tell_region(session, error)) from None
     except (BotoCoreError, ClientError) as error:
+        away = tell_region(session, error) if isinstance(error, EndpointConnectionError) else ""
         if dry_run:
-            return (
-                f"No account to compare with ({error}). The stack has {len(template['Resources'])} resources."
-            )
-        raise RefusedError(f"AWS does not know who you are: {error} Sign in, or set AWS_PROFILE.") from None
+            return f"No account to compare with ({away or error}). The stack has {len(template['Resources'])} resources."
+        raise RefusedError(
+            away or f"AWS does not know who you are: {error} Sign in, or set AWS_PROFILE."
+        ) from None
     refuse_stuck(session, stack)
     standing = find_template(session, stack)
     left = find_left(template, account, session, standing or {})

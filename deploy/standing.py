@@ -14,12 +14,15 @@ _STUCK: Final = {
     "CREATE_FAILED": "delete",
     "ROLLBACK_COMPLETE": "delete",
     "ROLLBACK_FAILED": "delete",
-    "DELETE_FAILED": "delete",
+    "DELETE_FAILED": "remove",
     "UPDATE_ROLLBACK_FAILED": "continue",
 }
 _WAYS: Final = {
     "delete": "CloudFormation takes no change of it. See what is in it (aws cloudformation describe-stack-resources --stack-name {stack}), remove it "
     "(aws cloudformation delete-stack --stack-name {stack}), and try again; table and buckets that were in use are kept.",
+    "remove": "Its removal stopped halfway, most often at the deployment bucket, which CloudFormation deletes only when empty. `make remove "
+    "STAGE={stage}` empties it and goes on; table and buckets that were in use are kept. Where it stops again: aws cloudformation "
+    "describe-stack-events --stack-name {stack}",
     "continue": "Its last update could be neither made nor put back. Mend what its events name, then: aws cloudformation "
     "continue-update-rollback --stack-name {stack}",
     "wait": "Somebody, or what you began before, is changing it right now. Wait for its end, and try again: aws cloudformation "
@@ -64,4 +67,6 @@ def refuse_stuck(session: Any, stack: str) -> None:
         return
     way = "wait" if status.endswith("_IN_PROGRESS") else _STUCK.get(status)
     if way:
-        raise RefusedError(f"{stack} is {status}. {_WAYS[way].format(stack=stack)}")
+        raise RefusedError(
+            f"{stack} is {status}. {_WAYS[way].format(stack=stack, stage=stack.partition('-')[2])}"
+        )

@@ -49,6 +49,7 @@ def compare_stacks(standing: Mapping[str, Any], template: Mapping[str, Any]) -> 
     lines += _tell_conditions(standing, template)
     lines += _tell_parameters(standing, template)
     shown_before, shown_after = find_shown(standing), find_shown(template)
+    idle: dict[str, set[str]] = {}
     for changes in _group(find_changes(standing, template)):
         moved = _find_moved(changes)
         # What the summary shows alike in both, of whatever is another, says nothing of it.
@@ -56,6 +57,9 @@ def compare_stacks(standing: Mapping[str, Any], template: Mapping[str, Any]) -> 
         for change in changes:
             if change.path[2:] == ("Type",) and NOTHING in (change.old, change.new):
                 continue  # the summary names what goes or comes
+            if _is_idle(change.swap, standing, template):
+                idle.setdefault(spell(change.swap.at[2:]), set()).add(_name(change.path[:2]))
+                continue
             again = is_replaced(change.path, standing, template)
             shown = (change.before is None or change.before in shown_before) and (
                 change.after is None or change.after in shown_after
@@ -64,7 +68,20 @@ def compare_stacks(standing: Mapping[str, Any], template: Mapping[str, Any]) -> 
             told = shown and together and not again and not alike and _is_seen(change.swap, template, new)
             if not told:
                 lines.append(_tell(change, again=again))
-    return lines
+    return [*lines, *(_tell_idle(path, names) for path, names in idle.items())]
+
+
+def _is_idle(swap: Swap, standing: Mapping[str, Any], template: Mapping[str, Any]) -> bool:
+    """Whether what comes or goes is a condition that the parameters make nothing of: CloudFormation changes nothing for it."""
+    if "Fn::If" in swap.at:
+        return False  # a branch of one: which it stands in tells
+    sides = ((swap.old, standing), (swap.new, template))
+    return all(value is Missing or not settle([value], whole) for value, whole in sides)
+
+
+def _tell_idle(path: str, names: set[str]) -> str:
+    whose = f"{len(names)} resources" if len(names) > 1 else "".join(names)
+    return f"{path} of {whose}: comes to nothing, as the parameters are"
 
 
 def _tell_conditions(standing: Mapping[str, Any], template: Mapping[str, Any]) -> list[str]:

@@ -290,7 +290,7 @@ def test_a_refusal_names_who_can_lift_it(why, told):
     ("status", "told"),
     [
         ("ROLLBACK_COMPLETE", "delete-stack"),
-        ("DELETE_FAILED", "delete-stack"),
+        ("DELETE_FAILED", "`make remove STAGE=dev` empties it"),
         ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
         ("UPDATE_IN_PROGRESS", "Wait for its end"),
         ("REVIEW_IN_PROGRESS", ""),
@@ -321,6 +321,25 @@ def test_a_region_that_is_misspelt_is_told_with_the_one_that_may_be_meant():
     told = tell_region(session, EndpointConnectionError(endpoint_url="https://sts.eu-west-11.amazonaws.com/"))
     assert "Nobody answers in eu-west-11" in told
     assert "Did you mean eu-west-1?" in told
+
+
+@pytest.mark.parametrize("region", ["eu-west-1", "eu-west-11"])
+def test_a_dry_run_without_a_network_says_what_it_could_not_compare_with_and_a_deployment_is_refused(
+    package, region
+):
+    class Session:
+        region_name = region
+        get_available_partitions = boto3.session.Session().get_available_partitions
+        get_available_regions = boto3.session.Session().get_available_regions
+
+        def client(self, _):
+            raise EndpointConnectionError(endpoint_url=f"https://sts.{region}.amazonaws.com/")
+
+    told = deploy(package, "dev", Session(), Osls(), dry_run=True, words=[])
+    assert f"No account to compare with (Nobody answers in {region}" in told
+    assert "The stack has 3 resources." in told
+    with pytest.raises(RefusedError, match=rf"^Nobody answers in {region}"):
+        deploy(package, "dev", Session(), Osls(), dry_run=False, words=[])
 
 
 def test_a_service_that_a_region_lacks_is_told_and_a_region_that_nobody_knows_is_not_judged():

@@ -324,6 +324,32 @@ def test_what_a_parameter_makes_another_inside_a_resource_is_named_with_its_prop
     assert not [line for line in compare_stacks(hub_template, hub_template) if line]
 
 
+def test_a_condition_that_comes_and_makes_nothing_of_what_it_stands_in_is_one_line(hub_template):
+    """An upgrade that brings the boundary, for an account that has none: 33 lines buried the rest."""
+    old = copy.deepcopy(hub_template)
+    roles = [row for row in old["Resources"].values() if row["Type"] == "AWS::IAM::Role"]
+    for row in roles:
+        del row["Properties"]["PermissionsBoundary"]
+    whose = f"{len(roles)} resources"
+    told = [f"PermissionsBoundary of {whose}: comes to nothing, as the parameters are"]
+    assert compare_stacks(old, hub_template) == compare_stacks(hub_template, old) == told
+    given = compare_stacks(
+        old, give(hub_template, PermissionsBoundaryArn="arn:aws:iam::123456789012:policy/b")
+    )
+    assert sum("PermissionsBoundary.Fn::If.0: nothing -> HasBoundary" in line for line in given) == len(roles)
+
+
+def test_branches_of_a_condition_that_change_places_are_told(hub_template):
+    role = next(name for name, row in hub_template["Resources"].items() if row["Type"] == "AWS::IAM::Role")
+    changed = copy.deepcopy(hub_template)
+    inner = changed["Resources"][role]["Properties"]["PermissionsBoundary"]["Fn::If"]
+    inner[1], inner[2] = inner[2], inner[1]
+    assert any(
+        line.startswith(f"{role}: PermissionsBoundary.Fn::If")
+        for line in compare_stacks(hub_template, changed)
+    )
+
+
 def test_a_mail_address_that_is_another_is_told_as_a_subscription_made_anew(hub_template):
     before, after = (give(hub_template, AlertMail=mail) for mail in ("a@example.com", "b@example.com"))
     told = compare_stacks(before, after)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import botocore.session
 import pytest
 import yaml
+from botocore import xform_name
 
 from sagewatch.monitors import parse_monitors
 
@@ -68,3 +70,45 @@ def test_every_runbook_is_in_the_list_of_runbooks():
     listed = set(re.findall(r"\]\(([\w/-]+\.md)\)", (folder / "README.md").read_text()))
     there = {str(path.relative_to(folder)) for path in folder.rglob("*.md")} - {"README.md"}
     assert there <= listed
+
+
+CHECKS = "layers/core/python/sagewatch/cli/checks/"
+# Whose code each command is; what it only hands to CloudFormation is not among it.
+COMMANDS = {
+    "`make deploy`": (
+        "deploy/stack.py", "deploy/standing.py", "deploy/surroundings.py", "deploy/recording.py", f"{CHECKS}image.py", f"{CHECKS}keys.py",
+    ),
+    "`make image`": ("deploy/image.py",),
+    "`sagewatch doctor`": (f"{CHECKS}*.py", "layers/core/python/sagewatch/cli/store.py", "layers/core/python/sagewatch/cli/monitor_schedules.py"),
+}  # fmt: skip
+SERVICES = (
+    "cloudformation", "cloudwatch", "dynamodb", "ecr", "events", "iam", "kms", "s3", "sagemaker", "scheduler", "service-quotas", "sns", "sqs",
+)  # fmt: skip
+# Where an action is not called as the call is. Source: service authorization reference.
+ACTIONS = {
+    "HeadBucket": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_who_may_run_a_command_names_each_right_that_it_needs(command):
+    text = (ROOT / "docs" / "deploy.md").read_text()
+    (row,) = re.findall(rf"^\| {command}.*$", text, re.MULTILINE)
+    listed = set(re.findall(r"`(?:[a-z0-9-]+:)?([A-Z]\w+)`", row))
+    models = botocore.session.get_session()
+    operations = [name for one in SERVICES for name in models.get_service_model(one).operation_names]
+    calls = {xform_name(name): name for name in operations}
+    source = "".join(path.read_text() for glob in COMMANDS[command] for path in sorted(ROOT.glob(glob)))
+    # A method, or the name that a paginator is got by.
+    words = re.findall(r"\.(\w+)\(", source) + re.findall(r'"(\w+)"', source)
+    asked = {calls[word] for word in words if word in calls} - {"Search"}  # it is re's
+    if "monitor_schedules" in str(COMMANDS[command]):
+        asked = {
+            name for name in asked if not re.match("Create|Update|Delete", name)
+        }  # the doctor looks only
+    if "find_left_open" in source:
+        asked.add("Query")  # what is open, by the state's own rooms
+    assert len(asked) > 2
+    assert {ACTIONS.get(name, name) for name in asked} <= listed

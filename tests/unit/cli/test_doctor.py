@@ -412,6 +412,9 @@ def allow(**changes):
     return row | changes
 
 
+# Wildcards are none to StringEquals, and are some to ArnEquals: IAM user guide, condition operators.
+FIRST_DIGITS = {"aws:SourceAccount": f"{ACCOUNT[:4]}*"}
+ANY_RULE = {"aws:SourceArn": f"arn:aws:events:*:{ACCOUNT}:rule/*"}
 ANOTHERS = {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:eu-west-1:{ACCOUNT}:rule/another"}}
 
 
@@ -434,6 +437,13 @@ ANOTHERS = {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:eu-west-1:{ACCOUNT}:
             "perhaps may not send",
         ),
         (({}, allow(Principal="*", Action="sqs:*")), True, "enabled, 1 targets"),
+        (
+            ({}, allow(Condition={"StringEquals": FIRST_DIGITS})),
+            False,
+            "may not send to dev-alert-dead-letters",
+        ),
+        (({}, allow(Condition={"StringLike": FIRST_DIGITS})), True, "enabled, 1 targets"),
+        (({}, allow(Condition={"ArnEquals": ANY_RULE})), True, "enabled, 1 targets"),
     ],
 )
 def test_a_rule_whose_queue_or_dead_letter_queue_does_not_let_it_in_is_not_well(

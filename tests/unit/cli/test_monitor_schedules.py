@@ -220,7 +220,8 @@ def test_a_schedule_that_has_the_name_only_because_another_endpoints_was_cut_to_
     assert (taken.value.schedule, taken.value.owner) == (LEGACY, LONG)
     told = scheduler.get_schedule(GroupName="g", Name=LEGACY)
     assert f'"endpoint":"{LONG}"' in told["Target"]["Input"]
-    assert schedules.put(LONG, HOURLY) == "updated"  # what the sentence advises
+    assert schedules.remove(LONG)  # what the sentence advises
+    assert schedules.put(LONG, HOURLY) == "created"
     assert schedules.put(CUT, HOURLY) == "created"
     assert sorted(list_names(scheduler)) == sorted([name_schedule(LONG), LEGACY])
 
@@ -377,3 +378,16 @@ def test_of_two_that_an_interrupted_upgrade_left_one_goes_on():
     sagemaker.there = {LEGACY: config, name_schedule(LONG): config}
     assert dev.put(LONG, HOURLY) == "unchanged"
     assert list(sagemaker.there) == [name_schedule(LONG)]
+
+
+def test_whoever_finds_a_name_taken_by_a_kept_schedule_of_sagemakers_gets_on_by_what_the_sentence_says():
+    """An endpoint's name may end like a stage's: SageMaker renames nothing, so the schedule must go before it comes."""
+    sagemaker, other = SageMaker(), "churn--prod"
+    prod = open_stage(sagemaker, "prod")
+    kept = build_monitoring_schedule(other, HOURLY, prod._image, REPORTS.format("prod"))
+    sagemaker.there["churn--prod-data-quality"] = kept["MonitoringScheduleConfig"]
+    advice = rf"`sagewatch monitor delete {other}` and `sagewatch monitor create {other}`"
+    with pytest.raises(NameTakenError, match=advice):
+        prod.put("churn", HOURLY)
+    assert prod.remove(other)
+    assert [prod.put(one, HOURLY) for one in (other, "churn")] == ["created"] * 2

@@ -28,8 +28,8 @@ class NameTakenError(SagewatchError):
 
     def __init__(self, schedule: str, owner: str) -> None:
         why = (
-            f"is that of {owner}, named so by an earlier version. Run `sagewatch monitor create {owner}`, which gives it a name "
-            f"of its own (or `sagewatch monitor delete {owner}`), and then this again"
+            f"is that of {owner}, named so by an earlier version. Run `sagewatch monitor delete {owner}` and `sagewatch monitor "
+            f"create {owner}`, which gives it a name of its own, and then this again"
             if owner
             else "was not made by Sagewatch. Remove it, or leave this endpoint to it"
         )

@@ -15,7 +15,9 @@ import msgspec
 Row = Mapping[str, Any]
 Facts = Mapping[str, str]
 """What is known of a call, by the condition keys of IAM in small letters, such as ``aws:sourceaccount``."""
-_OPERATORS: Final = frozenset({"StringEquals", "StringLike", "ArnEquals", "ArnLike"})
+_EXACT: Final = "StringEquals"
+# ArnEquals takes wildcards as ArnLike does. Source: IAM user guide, condition operators.
+_OPERATORS: Final = frozenset({_EXACT, "StringLike", "ArnEquals", "ArnLike"})
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -123,7 +125,12 @@ def fits(condition: Row, facts: Facts) -> bool | None:
             fact = facts.get(key.lower())
             if operator not in _OPERATORS or fact is None:
                 return None
-            if not any(fnmatchcase(fact, str(one)) for one in as_list(values)):
+            wanted = [str(one) for one in as_list(values)]
+            if (
+                fact not in wanted
+                if operator == _EXACT
+                else not any(fnmatchcase(fact, one) for one in wanted)
+            ):
                 return False
     return True
 
