@@ -36,6 +36,19 @@ def test_older_state_of_a_finding_does_not_take_back_evidence():
     assert world.open_incident.latest.window.end == at(90)
 
 
+def test_what_a_slow_run_adds_to_an_episode_is_taken_in_whatever_comes_first():
+    """Its window is older: the episode's end stays, and it began earlier, or is worse than was known."""
+    told = build_finding(severity=Severity.WARNING)
+    earlier = msgspec.structs.replace(told, window=msgspec.structs.replace(told.window, start=at(-60)))
+    worse = msgspec.structs.replace(earlier, severity=Severity.CRITICAL)
+    for order in itertools.permutations([told, earlier, worse, worse]):
+        world = World()
+        for finding in order:
+            world.hear(finding)
+        assert (world.open_incident.latest, world.open_incident.severity) == (worse, Severity.CRITICAL)
+        assert world.hear(worse) == Ignore(reason="already_folded")
+
+
 def test_grown_evidence_updates_the_one_incident():
     world = World()
     world.hear(build_finding(severity=Severity.WARNING))

@@ -148,10 +148,17 @@ def _decide_on_known(
     if known.cleared_at is not None:
         return Ignore(reason="already_cleared")
     if finding.cleared_at is None:
-        if finding.window.end <= known.window.end:
+        if not _is_news(finding, known):
             return Ignore(reason="already_folded")
         return _fold(finding, record, incident, "evidence_grew", now, flapping)
     return _clear(finding, finding.cleared_at, record, incident, now, flapping)
+
+
+def _is_news(finding: Finding, known: Finding) -> bool:
+    """Whether it goes on, or the look of a slow run shows that it is worse, or began earlier, than was known."""
+    if finding.window.end != known.window.end:
+        return finding.window.end > known.window.end
+    return finding.window.start < known.window.start or finding.severity.rank > known.severity.rank
 
 
 def _decide_on_early_clearing(finding: Finding, cleared_at: datetime, record: OpenRecord) -> Note | Ignore:
