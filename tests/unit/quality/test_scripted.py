@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -87,3 +89,56 @@ def test_numpys_numbers_are_numbers_and_what_is_missing_to_python_is_missing(tmp
     kinds = {name: column.inferred_type for name, column in table.columns.items()}
     assert kinds == {"f": "Fractional", "i": "Integral", "b": "String", "n": "Unknown", "t": "Unknown"}
     assert table.columns["b"].categories == {"true": 1}
+
+
+COPY = "def preprocess_handler(record):\n    return dict(record)\n"
+DRAWN = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
+TYPED = {
+    "text": pa.array([b"12", b"\xff", None]),
+    "money": pa.array([Decimal("1.50"), Decimal("-2.00"), None]),
+    "at": pa.array([DRAWN, None, DRAWN], pa.timestamp("ms", "UTC")),
+    "day": pa.array([DRAWN.date(), None, DRAWN.date()]),
+    "list": pa.array([[1, 2], [], None]),
+    "real": pa.array([1.0, 0.5, float("nan")], pa.float32()),
+    "word": pa.array(["a", "b", None]).dictionary_encode(),
+    "inner": pa.array([{"raw": b"1", "deep": {"on": True}}, {"raw": b"2", "deep": None}, None]),
+}
+
+
+def read_columns(readout):
+    return {
+        name: dict(column.categories) for name, column in readout.tables.by_shape[Shape(0)].columns.items()
+    }
+
+
+def test_parquet_that_a_script_gives_back_is_spelled_as_without_one(tmp_path):
+    table = pa.table(TYPED)
+    scripted_ = read_columns(run(tmp_path, AS_IT_IS, table, FileKind.PARQUET))
+    plain = read_columns(read_dataset([tmp_path / "data"], ReadSettings(DatasetFormat(FileKind.PARQUET))))
+    assert scripted_ == plain
+    assert plain["text"].keys() == {"12", "b'\\xff'"}
+
+
+def test_a_row_of_parquet_that_a_script_changed_in_place_is_taken_as_it_is_then(tmp_path):
+    body = (
+        "def preprocess_handler(record):\n    del record['money'], record['inner']['deep']\n"
+        "    record['day'] = {'of': 'week'}\n    record['inner']['more'] = 3\n    record['real'] = 'x'\n    return record\n"
+    )
+    table = pa.table({name: column[:1] for name, column in TYPED.items()})
+    columns = read_columns(run(tmp_path, body, table, FileKind.PARQUET))
+    wanted = {
+        "text": "12",
+        "day.of": "week",
+        "inner.raw": "1",
+        "inner.more": "3",
+        "real": "x",
+        "word": "a",
+        "list": "[1, 2]",
+    }
+    assert {name: columns[name] for name in wanted} == {name: {value: 1} for name, value in wanted.items()}
+    assert columns.keys() == {*wanted, "at"}
+
+
+def test_bytes_that_a_script_returns_are_the_text_that_they_are(tmp_path):
+    columns = read_columns(run(tmp_path, COPY, pa.table({"text": TYPED["text"]}), FileKind.PARQUET))
+    assert columns["text"].keys() == {"12", "b'\\xff'"}

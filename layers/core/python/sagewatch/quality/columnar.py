@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sagewatch.errors import RejectedInputError
-from sagewatch.quality.payload import spell
+from sagewatch.quality.payload import Row, UnreadablePayloadError, flatten, spell
 from sagewatch.quality.profile import MOST_COLUMNS, Batch, Shape
 from sagewatch.quality.readout import Readout
 from sagewatch.quality.rows import ROWS_A_BATCH
+
+_PLAIN: Final = (str, int, float, bool, type(None))
 
 
 def read_parquet(path: Path, start: int, end: int, readout: Readout, progress: Callable[[int], None]) -> int:
@@ -99,21 +102,43 @@ def spell_column(column: pa.Array) -> pa.StringArray:
     try:
         return _whole(pc.cast(column, pa.string()))
     except pa.ArrowException:
-        return pa.array([_spell(value) for value in column.to_pylist()], pa.string())
+        return pa.array([spell(value) for value in column.to_pylist()], pa.string())
+
+
+def spell_row(record: Mapping[str, Any], fields: Iterable[pa.Field]) -> Row:
+    """A row of these columns, nested records with dotted names; spelled as ``spell_column`` does what is still of their types."""
+    row: Row = []
+    # A stack, not recursion: a hostile file may be deep.
+    pending = _list_cells(record, fields)
+    while pending:
+        name, value, type_ = pending.pop()
+        if type_ is not None and pa.types.is_struct(type_) and isinstance(value, dict | None):
+            given = dict.fromkeys(one.name for one in type_) if value is None else value
+            pending += _list_cells(given, type_, f"{name}.")
+        elif type_ is None or isinstance(value, dict):
+            row += flatten(value, name)
+        else:
+            row.append((name, _spell_cell(value, type_)))
+        if len(row) > MOST_COLUMNS or len(pending) > 2 * MOST_COLUMNS:
+            raise UnreadablePayloadError("too_many_columns")
+    return row
+
+
+def _list_cells(
+    record: Mapping[str, Any], fields: Iterable[pa.Field], prefix: str = ""
+) -> list[tuple[str, Any, pa.DataType | None]]:
+    types = {field.name: field.type for field in fields}
+    return [(f"{prefix}{key}", record[key], types.get(key)) for key in reversed(list(record))]
+
+
+def _spell_cell(value: object, type_: pa.DataType) -> str | None:
+    if isinstance(value, _PLAIN):
+        return spell(value)
+    try:
+        return spell_column(pa.array([value], type_))[0].as_py()  # type: ignore[no-any-return]
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return spell(value)  # a script put it there
 
 
 def _whole(column: pa.Array | pa.ChunkedArray) -> pa.StringArray:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _spell(value: object) -> str | None:
-    """Lists, and bytes that are no text: as Python writes them, for there is no other way to tell them apart.
-
-    Value by value: whether others of its batch are text changes nothing.
-    """
-    if isinstance(value, bytes):
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError:
-            return str(value)
-    return spell(value) if isinstance(value, str | int | float | bool | None) else str(value)

@@ -104,13 +104,16 @@ def list_records(document: Any) -> list[Any]:
     return [document]
 
 
-def spell(value: str | float | bool | None) -> str | None:
-    """A JSON value as the string that its type is told from; None stays None, and numbers that are none are missing too.
+def spell(value: object) -> str | None:
+    """A value as the string that its type is told from; None stays None, and numbers that are none are missing too.
+
+    What JSON does not have is spelled as Python writes it, bytes as the text that they are, value by value: whether others
+    of its column are text changes nothing.
 
     Examples
     --------
-    >>> spell(True), spell(1), spell(1.0), spell("x"), spell(None), spell(float("nan"))
-    ('true', '1', '1.0', 'x', None, None)
+    >>> spell(True), spell(1), spell(1.0), spell("x"), spell(None), spell(float("nan")), spell(b"12")
+    ('true', '1', '1.0', 'x', None, None, '12')
     """
     if value is None or isinstance(value, str):
         return value
@@ -118,7 +121,14 @@ def spell(value: str | float | bool | None) -> str | None:
         return None
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value)
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return str(value)
+    return str(value)
 
 
 def flatten(value: Any, name: str | None = None) -> Row:

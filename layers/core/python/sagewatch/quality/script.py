@@ -175,7 +175,7 @@ def _spell(value: Any) -> str | None:
         return None
     if value is None or isinstance(value, str | int | float | bool):
         return spell(value)
-    return None if str(value) in _MISSING else str(value)
+    return None if str(value) in _MISSING else spell(value)
 
 
 def _load_handler(script: Path, name: str) -> Callable[..., Any]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+
 from sagewatch.quality.blocks import count_lines, iterate_blocks
-from sagewatch.quality.columnar import iterate_batches
+from sagewatch.quality.columnar import iterate_batches, spell_row
 from sagewatch.quality.csv_file import CsvLayout, has_quotes
 from sagewatch.quality.csv_records import Records, split_lines
 from sagewatch.quality.dataset_format import FileKind
@@ -27,6 +29,8 @@ from sagewatch.quality.rows import RowGatherer
 from sagewatch.quality.script import Preprocessor
 
 _BLOCK: Final = 1 << 19
+# The rows of a record that the script gave back untouched.
+AsItIs = Callable[[Any], list[Row]]
 
 
 class ScriptedReader:
@@ -56,9 +60,9 @@ class ScriptedReader:
             When a Parquet file is none.
         """
         if kind is FileKind.PARQUET:
-            return self._take(path, self._list_rows(path, start, end))
+            return self._read_rows(path, start, end)
         if kind is FileKind.JSON:
-            return self._take(path, self._list_elements(path))
+            return self._take(path, self._list_elements(path), _keep_record)
         return self._read_lines(path, start, end, layout)
 
     def _read_lines(self, path: Path, start: int, end: int, layout: CsvLayout | None) -> int:
@@ -67,6 +71,7 @@ class ScriptedReader:
             start, number = layout.begin, layout.lines_before + 1
             self._readout.counts.lines += number - 1
         quoted = layout is not None and has_quotes(path)
+        as_it_is = partial(_keep_line, layout=layout) if layout is not None else _keep_record
         for block, too_long in iterate_blocks(path, start, end, _BLOCK, quoted=quoted):
             lines = count_lines(block)
             self._readout.counts.lines += lines
@@ -74,35 +79,39 @@ class ScriptedReader:
                 self._readout.reject(str(path), number, "line_too_long")
             width = len(layout.names) if quoted and layout is not None else None
             for at, record in _list_records(block, width):
-                self._try(partial(_read_line, record, layout), layout, str(path), number + at)
+                self._try(partial(_read_line, record, layout), as_it_is, str(path), number + at)
             number += lines
             self._progress(len(block))
         return number - 1
 
-    def _take(self, path: Path, records: Iterable[Callable[[], Any]]) -> int:
+    def _read_rows(self, path: Path, start: int, end: int) -> int:
         number = 0
-        for number, record in enumerate(records, 1):
-            self._readout.counts.lines += 1
-            self._try(record, None, str(path), number)
+        for batch, size in iterate_batches(path, start, end):
+            records = (partial(_keep, row) for row in batch.to_pylist())
+            number = self._take(path, records, partial(_keep_row, schema=batch.schema), number)
+            self._progress(size)
         return number
 
-    def _try(self, load: Callable[[], Any], layout: CsvLayout | None, where: str, number: int) -> None:
+    def _take(
+        self, path: Path, records: Iterable[Callable[[], Any]], as_it_is: AsItIs, before: int = 0
+    ) -> int:
+        number = before
+        for number, record in enumerate(records, before + 1):
+            self._readout.counts.lines += 1
+            self._try(record, as_it_is, str(path), number)
+        return number
+
+    def _try(self, load: Callable[[], Any], as_it_is: AsItIs, where: str, number: int) -> None:
         try:
             record = load()
             given = self._script.run(record, where, number)
             self._readout.counts.dropped += given == []
-            rows = _as_it_is(record, layout) if given is None else given
+            rows = as_it_is(record) if given is None else given
         except UnreadablePayloadError as error:
             self._readout.reject(where, number, error.reason)
         else:
             for row in rows:
                 self._rows.add_cells(row, 0, where, number)
-
-    def _list_rows(self, path: Path, start: int, end: int) -> Iterable[Callable[[], Any]]:
-        for batch, size in iterate_batches(path, start, end):
-            for row in batch.to_pylist():
-                yield partial(_keep, row)
-            self._progress(size)
 
     def _list_elements(self, path: Path) -> Iterable[Callable[[], Any]]:
         if path.stat().st_size > LARGEST_WHOLE_DOCUMENT:
@@ -152,16 +161,21 @@ def _read_line(line: bytes, layout: CsvLayout | None) -> Any:
     return text if layout is not None else load_json(text)
 
 
-def _as_it_is(record: Any, layout: CsvLayout | None) -> list[Row]:
-    """The rows of a record that the script gave back untouched."""
-    if layout is None:
-        return [flatten(each) for each in list_records(record)]
+def _keep_record(record: Any) -> list[Row]:
+    return [flatten(each) for each in list_records(record)]
+
+
+def _keep_line(record: str, layout: CsvLayout) -> list[Row]:
     rows = parse_csv_text(record)
     if not layout.has_names:
         return rows
     if any(len(row) != len(layout.names) for row in rows):
         raise UnreadablePayloadError("column_count")
     return [[(name, value) for name, (_, value) in zip(layout.names, row, strict=True)] for row in rows]
+
+
+def _keep_row(record: Mapping[str, Any], schema: Iterable[pa.Field]) -> list[Row]:
+    return [spell_row(record, schema)]
 
 
 def _load(element: bytes) -> Any:
