@@ -50,11 +50,35 @@ def find_inhibited(unresolved):
     return muted
 
 
-def list_mentioned(text, unresolved):
-    """The unresolved incidents that a message speaks of: by their id, or by their class."""
+def list_mentioned(text, unresolved, over=frozenset()):
+    """The unresolved incidents that a message speaks of: by their id, or by their class.
+
+    Parameters
+    ----------
+    over
+        Classes of which the message may tell that an earlier incident is over: of those the id alone counts.
+    """
     named = set(_ID.findall(text))
-    by_class = {one.incident_id for one in unresolved.values() if f"Class {one.subject} " in text}
+    by_class = {
+        one.incident_id
+        for one in unresolved.values()
+        if one.subject not in over and f"Class {one.subject} " in text
+    }
     return (named | by_class) & unresolved.keys()
+
+
+def list_over_and_untold(items, target):
+    """Classes of incidents that are over, whose end the target has not been told: its message shows them still."""
+    rows = [row for row in items.rows.values() if row.pk.startswith("incident#")]
+    debts = {
+        row.pk
+        for row in rows
+        if row.sk == f"outbox#{target}" and msgspec.json.decode(row.body)["told"] == "firing"
+    }
+    ended = [
+        msgspec.json.decode(row.body, type=Incident) for row in rows if row.sk == "meta" and row.pk in debts
+    ]
+    return frozenset(one.subject for one in ended if one.state is State.RESOLVED)
 
 
 def find_thread(heard, kinds):

@@ -32,6 +32,7 @@ from tests.property.incident.quiet_model import (
     find_inhibited,
     find_thread,
     list_mentioned,
+    list_over_and_untold,
     list_unresolved,
 )
 
@@ -80,7 +81,8 @@ class Alerts(RuleBasedStateMachine):
             before = len(self.story.ears.heard)
             hear(target, kind, text)
             unresolved = list_unresolved(self.story.items)
-            muted = list_mentioned(text, unresolved) & find_inhibited(unresolved)
+            over = list_over_and_untold(self.story.items, target)
+            muted = list_mentioned(text, unresolved, over) & find_inhibited(unresolved)
             if muted and kind not in ENDS and len(self.story.ears.heard) > before:
                 self.spoken_of_muted.append((target, kind, sorted(muted), text[:200]))
 

@@ -41,7 +41,9 @@ def is_waiting(stream: Stream, silent_since: datetime, world: World) -> bool:
     if world.replay or world.folds is not None or world.find_place(stream.endpoint) != world.place:
         return False
     try:
-        key = next(_find_uncounted(stream, silent_since, world), None)
+        # What is counted may bear a later time than that: SageMaker's clock is not ours.
+        counted = {one.key for one in world.state.load_segments(stream, silent_since)}
+        key = next((one for one in _list_since(stream, silent_since, world) if one not in counted), None)
     except (RefusedError, RetryError) as error:
         get_logger().warning("captures_not_listed", endpoint=stream.endpoint, reason=str(error))
         return False
@@ -65,7 +67,7 @@ def is_waiting(stream: Stream, silent_since: datetime, world: World) -> bool:
     return waits
 
 
-def _find_uncounted(stream: Stream, since: datetime, world: World) -> Iterator[str]:
+def _list_since(stream: Stream, since: datetime, world: World) -> Iterator[str]:
     """Keys of the stream's captures that began after the second of a time."""
     root = world.settings.capture_prefix.strip("/")
     above = f"{root}/{stream.endpoint}/" if root else f"{stream.endpoint}/"
