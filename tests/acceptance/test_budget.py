@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
+import msgspec
 import pytest
 
+from sagewatch.alert_state import AlertState
+from sagewatch.errors import RejectedInputError
+from sagewatch.events import FindingReported
+from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.ports import ANY_VERSION, Item, Write
 from tests.acceptance.test_flapping import BUDGET
 
 BRIEF = BUDGET.replace("digest: 6h", "digest: 1h")
@@ -117,3 +124,77 @@ def test_what_is_on_trial_uses_up_nothing_of_the_budget(tell):
     story.expect_all("firing", "1h")
     story.expect_all("resolved", "2h")
     story.ends("8h")
+
+
+EXPLAINED = (
+    BUDGET + '\ninhibit: [{when: ["severity=critical"], mutes: ["severity=warning"], equal: [endpoint]}]\n'
+)
+
+
+def test_what_is_told_only_when_its_mute_ends_uses_up_the_budget_all_the_same(tell):
+    """Each warning opens muted, and is told four minutes later: nothing else would hold it back."""
+    story = tell(EXPLAINED)
+    for number in range(30):
+        start = number * 10
+        story.at(f"{start}m").raises("other", severity="critical", kind="confidence")
+        story.at(f"{start + 1}m").raises("stop", severity="warning")
+        story.at(f"{start + 5}m").clears("other")
+        story.at(f"{start + 7}m").clears("stop")
+    story.play_only("12h")
+    mails = [one for one in story.ears.heard if one.target == "on-call/mail"]
+    for of_stop in (True, False):
+        told = Counter(one.kind for one in mails if ("Class stop" in one.text) is of_stop)
+        assert told == {"firing": 3, "resolved": 3, "digest": 2}
+
+
+def test_what_is_held_together_and_told_only_when_its_mute_ends_uses_up_the_budget(tell):
+    """Its last evidence comes while it is muted: the end alone finds it unmuted."""
+    story = tell(BUDGET.replace("flapping: {", "flapping: {hold: 5m, "))
+    for number in range(8):
+        start = number * 20
+        story.at(f"{start}m").silences("endpoint=signs", length="7m", by="ada", reason="known")
+        story.at(f"{start + 1}m").raises("stop")
+        story.at(f"{start + 4}m").clears("stop")
+    story.play_only("12h")
+    told = Counter(one.kind for one in story.ears.heard if one.target == "on-call/mail")
+    assert told == {"firing": 3, "resolved": 3, "digest": 2}
+
+
+UNREADABLE = [
+    b"{broken",
+    (
+        b'{"silence_id":"x","matchers":["colour=red"],"starts_at":"2026-11-23T00:00:00Z",'
+        b'"ends_at":"2026-11-24T00:00:00Z","by":"ada","reason":"known"}'
+    ),
+]
+
+
+@pytest.mark.parametrize("body", UNREADABLE, ids=["damaged", "a matcher of another version"])
+def test_what_opens_beside_a_silence_that_nobody_can_read_is_told_and_counts(tell, body):
+    story = tell(BUDGET)
+    story.items.write([Write(Item("silences", "x", body), ANY_VERSION)])
+    come_and_go(story, 4)
+    expect_pairs(story, 3)
+    story.expect_all("digest", "30m")
+    story.ends("3h")
+    assert story.world.alerts.list_unreadable_silences() == ["x"]
+
+
+def test_what_opens_while_nobody_knows_what_is_quiet_opens_and_counts(tell, monkeypatch):
+    story = tell(BUDGET)
+    story.at("0s").raises("yield")
+
+    def fail(self, now):
+        raise RejectedInputError("cannot be read", where="silences", key="x")
+
+    def open_another(told):
+        known = told.known["yield"]
+        other = msgspec.structs.replace(known, subject="stop", finding_id="f" * 16, fingerprint="f" * 16)
+        with monkeypatch.context() as broken:
+            broken.setattr(AlertState, "list_silences", fail)
+            manage_incident(FindingReported(other), told.world)
+
+    story.at("1m").does(open_another)
+    story.play_only("2m")
+    record = story.world.state.load_open("f" * 16)
+    assert [one.at for one in record.counted] == [story.at("0s").now]

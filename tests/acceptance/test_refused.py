@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
+from sagewatch.cli.checks.receivers import find_left_open
 from sagewatch.cli.explain import explain
 from sagewatch.cli.store import Store
 from sagewatch.errors import DeliveryError
@@ -17,6 +18,8 @@ from sagewatch.flows.alert_waits import LETTERS_AT_MOST
 from sagewatch.monitors import parse_monitors
 from tests.acceptance.conftest import MONITORS
 from tests.acceptance.language import START
+from tests.acceptance.test_flapping import PAGED
+from tests.acceptance.test_summaries import flap
 
 HOOKED = MONITORS.replace(
     "mail: {}", "mail: {}, webhook: {url: 'https://example.com/x', secret: 'secret:sagewatch/hook'}"
@@ -277,6 +280,31 @@ def test_an_alert_of_a_receiver_that_is_gone_is_written_down_once(tell, over):
     assert len(lines) == 1
     assert "pager/pagerduty" in lines[0]
     assert "by hand" in lines[0]
+
+
+def test_a_summary_that_is_open_at_a_receiver_that_is_gone_is_written_down_and_counted(tell):
+    """PagerDuty would page on for it, and nobody would say that it is to be closed by hand."""
+    renamed = PAGED.replace("on-call", "night")
+    story = tell(PAGED)
+    flap(story, 4, stays=True)
+    story.play_only("31m")
+    (line,) = find_left_open(parse_monitors(renamed, "monitors.yml"), story.items)
+    assert (line.what, line.found.split(" open")[0]) == ("receiver on-call/pagerduty", "has 1 alert")
+    story.at("40m").does(deploy(renamed))
+    story.at("50m").clears("stop")
+    story.play_only("8h")
+    (told,) = (one for one in read_explained(story, "stop").splitlines() if "receiver_gone" in one)
+    assert "on-call/pagerduty" in told
+
+
+def test_a_summary_that_is_over_leaves_nothing_open_at_a_receiver_that_is_gone(tell):
+    renamed = PAGED.replace("on-call", "night")
+    story = tell(PAGED)
+    flap(story, 4)
+    story.at("36m").does(deploy(renamed))
+    story.at("37m").diagnoses("stop", "finished")
+    story.play_only("8h")
+    assert "receiver_gone" not in read_explained(story, "stop")
 
 
 @pytest.mark.parametrize(

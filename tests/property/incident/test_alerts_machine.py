@@ -282,6 +282,17 @@ class Alerts(RuleBasedStateMachine):
         if not stays:
             self.clear_finding("stop", 1)
 
+    @rule(minutes=st.integers(1, 20))
+    def silence_too_late(self, minutes):
+        """It is over before the mail that tells of it is sent, and then a silence begins: chance alone seldom does that."""
+        back = int((self.story.clock.now - START).total_seconds()) + 30
+        self.do(lambda moment: moment.goes_down("on-call/mail", back=f"{back}s"))
+        self.raise_finding("stop", 1, "critical")
+        self.wait(1)
+        self.clear_finding("stop", 1)
+        self.wait(1)
+        self.silence_one(minutes)
+
     def die_after_the_next_page(self):
         """Whoever sends PagerDuty the next message dies before the books say so."""
         ears = self.story.ears
@@ -444,7 +455,21 @@ class Alerts(RuleBasedStateMachine):
                         one.target == debt.receiver and one.kind in BEGINS for one in story.ears.heard
                     )
                 if debt.told == "spared":
-                    assert self.silences or self.silences_of_one or self.monitors in {INHIBITED, WINDOWED}
+                    assert self.ended_muted(incident_id), debt
+
+    def ended_muted(self, incident_id):
+        """Whether something muted the incident at the moment in which it was over: nothing later takes a word from anybody."""
+        incidents = list_incidents(self.story.items)
+        one = incidents[incident_id]
+        stretches = [(start, end) for start, end, _ in self.silences]
+        stretches += [(start, end) for start, end, _ in self.silences_of_one if one.subject == "stop"]
+        stretches += [WINDOW] if self.monitors == WINDOWED else []
+        if any(start <= one.resolved_at < end for start, end in stretches):
+            return True
+        return self.monitors == INHIBITED and any(
+            other.incident_id != incident_id and other.opened_at <= one.resolved_at <= other.resolved_at
+            for other in incidents.values()
+        )
 
 
 def story_heard(story):

@@ -106,6 +106,11 @@ def sum_up_whatever_it_has_become(ledger, members, *rest):
     return decide(ledger, kept, *rest)
 
 
+def ask_for_mutes_of_now_alone(member, quiet, now):
+    """Whether it was muted when it ended is not asked."""
+    return find(member.incident_id, member.labels, quiet, now)
+
+
 def throttle_the_first_word(alerts):
     alerts.throttle("on-call/slack", 1)
     alerts.raise_finding("stop", 1, "critical")
@@ -156,6 +161,10 @@ def lose_a_summary(alerts):
     alerts.lose_a_summary(20, "no answer", stays=False)
 
 
+def silence_too_late(alerts):
+    alerts.silence_too_late(20)
+
+
 def get_worse_while_summed_up(alerts):
     alerts.come_and_go("stop", "warning", "critical")
     alerts.leave_alone()
@@ -200,6 +209,12 @@ MUTANTS = {
         lambda: forget_a_summary,
         FLAPPING,
         lose_a_summary,
+    ),
+    "a silence takes the word of what was over before it": (
+        "_find_mute",
+        lambda: ask_for_mutes_of_now_alone,
+        MONITORS,
+        silence_too_late,
     ),
     "what gets worse goes on being summed up": (
         "decide_announcement",

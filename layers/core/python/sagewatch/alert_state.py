@@ -24,9 +24,9 @@ from typing import TypeVar
 import msgspec
 
 from sagewatch.alert.outbox import Kind, Ledger, Member
-from sagewatch.errors import ConflictError, RejectedInputError
+from sagewatch.errors import ConfigurationError, ConflictError, RejectedInputError
 from sagewatch.finding import Severity, build_content_key
-from sagewatch.incident.matching import build_labels
+from sagewatch.incident.matching import build_labels, parse_matcher
 from sagewatch.incident.model import Debt, Entry, Incident, State
 from sagewatch.incident.muting import Open, Silence
 from sagewatch.observability import get_logger
@@ -48,13 +48,21 @@ _AT_ONCE = 30  # members of a transaction: three rows each, and DynamoDB takes a
 _ATTEMPTS = 8
 _NEEDED = frozenset({"account", "region", "endpoint", "variant"})  # labels without which nobody can be woken
 V = TypeVar("V", Ledger, Member)
+M = TypeVar("M", datetime, bool)
 
 
 class Group(msgspec.Struct, frozen=True):
-    """A message and all that it may be about."""
+    """A message and all that it may be about.
+
+    Attributes
+    ----------
+    unreadable
+        Somebody belongs to it whose row cannot be read, and who is owed a word as far as is known.
+    """
 
     ledger: Ledger
     members: tuple[Member, ...]
+    unreadable: bool = False
 
 
 class AlertState(Rows):
@@ -67,14 +75,24 @@ class AlertState(Rows):
 
         A member that cannot be read is left out until its incident is looked at, and joins anew: it hides no other.
         """
-        ledger, members = Ledger(group=group, receiver=target), []
+        ledger, members, unreadable = Ledger(group=group, receiver=target), list[Member](), False
         for row in self._items.query(_group_pk(group, target)):
             if row.sk == "ledger":
                 ledger = read_versioned(row, Ledger)
             else:
-                with suppress(RejectedInputError):
+                try:
                     members.append(read_versioned(row, Member))
-        return Group(ledger, tuple(members))
+                except RejectedInputError:
+                    unreadable |= self._is_owed(row.sk.removeprefix("member#"), target)
+        return Group(ledger, tuple(members), unreadable)
+
+    def _is_owed(self, incident_id: str, target: str) -> bool:
+        """Whether the debt, which says it too, knows nothing of the target having been told to the end."""
+        row = self._items.get(f"incident#{incident_id}", f"outbox#{target}")
+        try:
+            return row is None or read_row(row, Debt).told not in TOLD_TO_THE_END
+        except RejectedInputError:
+            return True
 
     def load_ledger(self, group: str, target: str) -> Ledger:
         """The group's message at the target, without the members."""
@@ -231,9 +249,9 @@ class AlertState(Rows):
     # Receivers ----------------------------------------------------------------------------------------
 
     def load_pause(self, target: str) -> datetime | None:
-        """Until when the receiver's channel is left alone, over or not; None where it never failed."""
+        """Until when the receiver's channel is left alone, over or not; None where it never failed, or nobody can read it."""
         row = self._items.get(f"receiver#{target}", "pause")
-        return None if row is None else msgspec.json.decode(row.body, type=datetime)
+        return None if row is None else _read_mark(row, datetime)
 
     def save_pause(self, target: str, until: datetime) -> None:
         """Leave the receiver's channel alone until then, or for as long as another asked for: the later end counts.
@@ -244,7 +262,8 @@ class AlertState(Rows):
         expires = int((until + PAUSE_KEPT).timestamp())
         for _ in range(_ATTEMPTS):
             known = self._items.get(pk, sk)
-            if known is not None and msgspec.json.decode(known.body, type=datetime) >= until:
+            asked = None if known is None else _read_mark(known, datetime)
+            if asked is not None and asked >= until:
                 return
             expect = ABSENT if known is None else known.version
             row = Item(pk, sk, msgspec.json.encode(until), expect + 1, expires)
@@ -315,13 +334,13 @@ class AlertState(Rows):
     def were_pictures_shared(self, incident_id: str, target: str) -> bool:
         """Whether the incident's heat maps are, or are being, put where the target sees them."""
         row = self._items.get(f"incident#{incident_id}", f"pictures#{target}")
-        return row is not None and msgspec.json.decode(row.body, type=bool)
+        return row is not None and bool(_read_mark(row, bool))
 
     def claim_pictures(self, incident_id: str, target: str) -> None:
         """Say that they are being put there now; ``ConflictError`` where somebody else did."""
         row = self._items.get(f"incident#{incident_id}", f"pictures#{target}")
         expect = ABSENT if row is None else row.version
-        if row is not None and msgspec.json.decode(row.body, type=bool):
+        if row is not None and _read_mark(row, bool):
             raise ConflictError("pictures_were_claimed")
         self._items.write([write_row(f"incident#{incident_id}", f"pictures#{target}", True, expect)])
 
@@ -359,8 +378,11 @@ class AlertState(Rows):
         found, unreadable = list[Silence](), list[str]()
         for row in self._items.query("silences"):
             try:
-                found.append(msgspec.json.decode(row.body, type=Silence))
-            except msgspec.MsgspecError:
+                silence = msgspec.json.decode(row.body, type=Silence)
+                for text in silence.matchers:
+                    parse_matcher(text)  # one that nobody can read would keep every alert waiting
+                found.append(silence)
+            except (msgspec.MsgspecError, ConfigurationError):
                 unreadable.append(row.sk)
         return found, unreadable
 
@@ -420,3 +442,10 @@ def _list_told(
 
 def _group_pk(group: str, target: str) -> str:
     return f"group#{group}#{target.rpartition('/')[2]}"
+
+
+def _read_mark(row: Item, type_: type[M]) -> M | None:
+    """What a row says that only spares the receiver something; None where it cannot be read: it is written anew."""
+    with suppress(msgspec.MsgspecError):
+        return msgspec.json.decode(row.body, type=type_)
+    return None

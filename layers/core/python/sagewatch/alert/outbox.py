@@ -53,6 +53,9 @@ LARGE_GROUP_EVERY = timedelta(seconds=30)
 NEWS_WAITS = "news_waits_for_the_mute"
 """Reason of a ``Hold``: the end was told, and what was found since waits until nobody mutes it."""
 
+UNREADABLE = "member_unreadable"
+"""Reason of a ``Hold``: a key is not closed while nobody can read all that it stands for."""
+
 
 def build_content(incident: Incident) -> str:
     """The key of all that a message about the incident says: it changes if and only if there is news.
@@ -79,6 +82,7 @@ def decide_announcement(
     timers: Timers,
     policy: Policy,
     digest: timedelta = timedelta(hours=6),
+    unreadable: bool = False,
 ) -> Send | Spare | Hold:
     """What the receiver is told next of a group. Ask again after each Send or Spare until the answer is Hold.
 
@@ -92,16 +96,20 @@ def decide_announcement(
         The incidents that are muted now, by id.
     digest
         How often what comes and goes is summed up.
+    unreadable
+        Somebody belongs to the group of whom nothing is known: its key is not closed over them.
     """
-    refused = False
+    refused = withheld = False
     for decision in _list_decisions(ledger, members, mutes, now, timers, policy, digest):
-        if isinstance(decision, Send) and is_refused(decision, ledger):
+        if unreadable and policy.keyed and isinstance(decision, Send) and decision.kind is Kind.RESOLVED:
+            withheld = True
+        elif isinstance(decision, Send) and is_refused(decision, ledger):
             refused = True
-        elif isinstance(decision, Hold) and decision.until is None and refused:
+        elif isinstance(decision, Hold) and decision.until is None and (refused or withheld):
             break
         else:
             return decision
-    return Hold("receiver_refused")
+    return Hold(UNREADABLE if withheld else "receiver_refused")
 
 
 def _list_decisions(

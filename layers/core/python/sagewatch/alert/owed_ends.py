@@ -79,7 +79,8 @@ def list_owed_ends(
     ]
     if counted := tuple(name for name in untold if name in ledger.summed):
         yield Spare(counted, told="digested", reason=FLAPPING)
-    left_alone = [name for name in untold if name not in ledger.summed]
+    # What ended unmuted, and waited for its word, goes on waiting: the mute that has begun since takes nothing from anybody.
+    left_alone = [name for name in untold if name not in ledger.summed and not mutes[name].late]
     if spared := tuple(name for name in left_alone if mutes[name].reason != TAKEN):
         yield Spare(spared)
     if taken := tuple(name for name in left_alone if mutes[name].reason == TAKEN):

@@ -117,6 +117,7 @@ def decide_end_of_summary(ledger: Ledger, members: Sequence[Member]) -> Send | N
         counted = [one for one in members if one.told == "digested"] or list(members)
     if not all(one.over for one in counted):
         return None
+    shows = order_members(counted)
     return Send(
-        kind=Kind.RESOLVED, reason=DIGEST_OVER, content=build_key(counted), in_place=False, shows=order_members(counted)
+        kind=Kind.RESOLVED, reason=DIGEST_OVER, content=build_key(counted), in_place=False, shows=shows, about=shows
     )  # fmt: skip

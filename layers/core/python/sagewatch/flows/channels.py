@@ -18,10 +18,11 @@ from sagewatch.alert.pagerduty import render_pagerduty
 from sagewatch.alert.slack import render_reply, render_slack
 from sagewatch.alert.summaries import DIGEST_OVER
 from sagewatch.alert.webhook import render_webhook
-from sagewatch.errors import DeliveryError
+from sagewatch.alert_state import AlertState
+from sagewatch.errors import DeliveryError, RejectedInputError
 from sagewatch.finding import build_content_key
 from sagewatch.flows.share_pictures import load_pictures
-from sagewatch.incident.model import State
+from sagewatch.incident.model import Debt, State
 from sagewatch.monitors.receivers import Receiver
 from sagewatch.world import World
 
@@ -51,6 +52,17 @@ def list_channels(receiver: Receiver) -> Iterator[str]:
     for channel in POLICIES:
         if getattr(receiver, channel) is not None:
             yield channel
+
+
+def has_open(debt: Debt, alerts: AlertState) -> bool:
+    """Whether the receiver was told of the incident, and of no end yet: by itself, or in a summary that a key keeps open."""
+    policy = POLICIES.get(debt.receiver.rpartition("/")[2], Policy())
+    if debt.told != "digested" or not policy.keyed:
+        return debt.told == "firing"
+    try:
+        return alerts.load_ledger(debt.group, debt.receiver).digest_open
+    except RejectedInputError:
+        return True
 
 
 def send_message(announcement: Announcement, ledger: Ledger, send: Send, world: World) -> str | None:

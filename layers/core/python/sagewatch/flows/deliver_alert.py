@@ -16,7 +16,7 @@ from sagewatch.alert_state import TOLD_TO_THE_END
 from sagewatch.errors import RetryError, SagewatchError
 from sagewatch.events import AlertDue, DiagnosisChanged, Fact, IncidentChanged
 from sagewatch.flows.alert_waits import BY, forget_refusals
-from sagewatch.flows.channels import list_channels
+from sagewatch.flows.channels import has_open, list_channels
 from sagewatch.flows.incident_changes import build_due
 from sagewatch.flows.incident_page import owes_page, write_page
 from sagewatch.flows.quiet import load_quiet
@@ -163,7 +163,7 @@ def _list_targets(incident: Incident, now: datetime, world: World, rounds: int) 
             timers = (member.timers if member is not None else None) or Timers()
             escalated = member is not None and member.escalated
             yield Target(name, debt.group, timers, debt.route, rounds, escalated)
-        elif debt.told == "firing":
+        elif has_open(debt, world.alerts):
             _note_receiver_gone(incident, name, now, world)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sagewatch.errors import SagewatchError
 from sagewatch.events import ActionRequested, Fact, FindingReported, IncidentChanged
 from sagewatch.finding import Finding
 from sagewatch.flows.act_on_request import carry_out
@@ -46,12 +47,24 @@ def _decide_and_save(finding: Finding, world: World) -> Decision:
     if isinstance(decision, Note):
         world.state.save_record(decision.record)
     elif not isinstance(decision, Ignore):
-        rose = incident is not None and decision.incident.severity is not incident.severity
-        begins = isinstance(decision, Open | OpenResolved)
-        if (begins or rose) and find_reason_to_wait(decision.incident, world) is None:
-            decision = count_as_told(decision)
+        decision = _count(decision, incident, world)
         world.state.save_incident(decision.incident, decision.record, decision.entries)
     return decision
+
+
+def _count(decision: Change, before: Incident | None, world: World) -> Change:
+    """The decision, held against the budget where people can be told: as it opens or gets worse, or once nothing mutes it."""
+    incident, counted = decision.incident, decision.record.counted
+    rose = before is not None and incident.severity is not before.severity
+    if incident.staged or (not rose and any(one.at == incident.opened_at for one in counted)):
+        return decision
+    try:
+        is_muted = find_reason_to_wait(incident, world) is not None
+    except SagewatchError as error:
+        # No incident waits for what mutes it to be read: whoever tells of it names what cannot be.
+        get_logger().warning("quiet_unknown", incident_id=incident.incident_id, error=str(error))
+        is_muted = False
+    return decision if is_muted else count_as_told(decision)
 
 
 def _list_changes(decision: Decision, finding: Finding, world: World) -> list[IncidentChanged]:
@@ -93,6 +106,7 @@ def finish_clearing(incident_id: str, world: World) -> None:
             return Ignore(reason="no_such_incident")
         decision = stay_away(incident, record, world.monitors.flapping, world.now())
         if not isinstance(decision, Ignore):
+            decision = _count(decision, incident, world)
             world.state.save_incident(decision.incident, decision.record, decision.entries)
         return decision
 

@@ -41,7 +41,7 @@ from sagewatch.flows.incident_page import hold_page
 from sagewatch.incident.describe import describe
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Entry, Incident, State
-from sagewatch.incident.muting import Quiet, find_mute
+from sagewatch.incident.muting import Mute, Quiet, find_mute
 from sagewatch.incident.routing import Timers
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -173,15 +173,27 @@ def _decide(group: Group, target: Target, quiet: Quiet, world: World) -> Send | 
     mutes = {
         one.incident_id: mute
         for one in group.members
-        if (mute := find_mute(one.incident_id, one.labels, quiet, now) or find_taken(one, ledger))
+        if (mute := _find_mute(one, quiet, now) or find_taken(one, ledger))
     }
     policy = _get_policy(target.name)
     digest = world.monitors.flapping.digest
-    decision = decide_announcement(ledger, group.members, mutes, now, target.timers, policy, digest)
+    decision = decide_announcement(
+        ledger, group.members, mutes, now, target.timers, policy, digest, group.unreadable
+    )
     waits = ledger.retry_at is not None and now < ledger.retry_at
     if isinstance(decision, Send) and waits:
         return Hold("receiver_is_down", ledger.retry_at)
     return decision
+
+
+def _find_mute(member: Member, quiet: Quiet, now: datetime) -> Mute | None:
+    """Why nobody is told of it now, and whether that began only after it was over."""
+    mute = find_mute(member.incident_id, member.labels, quiet, now)
+    over = member.resolved_at if member.over and member.told is None else None
+    if mute is None or over is None:
+        return mute
+    before = find_mute(member.incident_id, member.labels, quiet.look_back(over), over)
+    return msgspec.structs.replace(mute, late=before is None)
 
 
 def _look_again(

@@ -108,11 +108,14 @@ class Mute(msgspec.Struct, frozen=True):
         By whom or what, and why.
     until
         When to ask again; None where only a change can end it.
+    late
+        The incident was over before this began: what is owed of it waits for the end of the mute, and is not lost.
     """
 
     reason: str
     words: str
     until: datetime | None = None
+    late: bool = False
 
 
 class Quiet(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +125,12 @@ class Quiet(msgspec.Struct, frozen=True, kw_only=True):
     windows: tuple[Window, ...] = ()
     inhibitions: tuple[Inhibition, ...] = ()
     open: tuple[Open, ...] = ()
+
+    def look_back(self, at: datetime) -> Quiet:
+        """What of it was there then: ids sort by the second in which an incident opened."""
+        second = f"{at:%Y%m%dT%H%M%SZ}"
+        there = tuple(one for one in self.open if one.incident_id[: len(second)] <= second)
+        return msgspec.structs.replace(self, open=there)
 
 
 def build_silence(

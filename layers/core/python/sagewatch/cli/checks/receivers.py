@@ -33,19 +33,19 @@ def check_receivers(patient: Patient) -> Iterator[Line]:
 def find_left_open(monitors: Monitors, items: Items) -> Iterator[Line]:
     """A line for each receiver's channel, and each endpoint, that a monitors.yml no longer names and that has something open."""
     from sagewatch.alert_state import AlertState
-    from sagewatch.flows.channels import list_channels
+    from sagewatch.flows.channels import has_open, list_channels
     from sagewatch.state import State
 
     named = {
         f"{name}/{channel}" for name, one in monitors.receivers.items() for channel in list_channels(one)
     }
-    state, rows = State(items), AlertState(items).list_due()
-    told = (
-        debt.receiver for due in rows for debt in state.load_debts(due.incident_id) if debt.told == "firing"
-    )
-    for receiver, count in sorted(Counter(one for one in told if one not in named).items()):
-        alerts = "1 alert" if count == 1 else f"{count:,} alerts"
-        found = f"has {alerts} open and is not in monitors.yml: it will not be told when they are over"
+    state, alerts = State(items), AlertState(items)
+    rows = alerts.list_due()
+    left = (debt for due in rows for debt in state.load_debts(due.incident_id) if debt.receiver not in named)
+    told = Counter(debt.receiver for debt in left if has_open(debt, alerts))
+    for receiver, count in sorted(told.items()):
+        how_many = "1 alert" if count == 1 else f"{count:,} alerts"
+        found = f"has {how_many} open and is not in monitors.yml: it will not be told when they are over"
         yield Line(False, f"receiver {receiver}", found, _FIX)
     watched = Counter(due.labels["endpoint"] for due in rows if not due.over)
     for endpoint, count in sorted((name, n) for name, n in watched.items() if name not in monitors.endpoints):
