@@ -396,6 +396,7 @@ class Alerts(RuleBasedStateMachine):
             thread = find_thread(heard, kinds)
             if heard.target.endswith("/pagerduty") and heard.kind not in ENDS and thread in ended:
                 unasked.append(heard)
+                ended.discard(thread)  # it is open again: what follows speaks of what is
             if heard.kind in ENDS and not thread[1].endswith("-digest"):
                 ended.add(thread)
             if "pagerduty" not in heard.target:
