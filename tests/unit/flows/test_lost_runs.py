@@ -26,6 +26,7 @@ endpoints:
 receivers:
   ml-on-call: {mail: {}}
 """
+UNWANTED = MONITORS.replace("model-monitor", "eventbridge")
 HOURLY = "hourly-data-quality"
 REAL = Path(__file__).parents[4] / "shared" / "real" / "events" / "api_responses"
 
@@ -288,6 +289,23 @@ def test_a_stage_whose_shared_schedule_became_anothers_is_told_that_it_has_none_
             run_tick(world, hours)
     assert [kind for kind, *_ in failures(prod)] == ["Finding Raised", "Finding Cleared"]
     assert failures(dev) == [("Finding Raised", "job-failed", ["no_data"])]
+
+
+@pytest.mark.parametrize("shared", [["signs-data-quality"], []], ids=["another stage's", "deleted"])
+def test_a_schedule_that_looks_at_the_model_does_not_stand_for_the_one_that_looks_at_the_data(shared):
+    prod = open_stage("prod", "signs", *shared, "signs-model-quality")
+    prod.schedules.kinds = {"signs-model-quality": "ModelQuality"}
+    finish_for("dev", prod, 0, "signs", "signs-data-quality")
+    for hours in (1, 4, 8):
+        run_tick(prod, hours)
+    assert failures(prod) == [("Finding Raised", "job-failed", ["schedule_stopped"])]
+
+
+def test_whose_a_schedule_is_is_not_noted_before_anybody_wants_it_watched():
+    wanted = open_stage("prod", "signs", "signs-data-quality")
+    unwanted = dataclasses.replace(wanted, monitors=build_world(UNWANTED).monitors)
+    finish_for("dev", unwanted, 0, "signs", "signs-data-quality")
+    assert wanted.state.load_watch("signs-data-quality", NOW).lent == ()
 
 
 def test_a_run_of_the_shared_schedule_that_is_lost_is_told_by_the_stage_alone_whose_it_is():

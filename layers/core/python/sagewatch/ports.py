@@ -226,8 +226,8 @@ class Schedules(Protocol):
         """The runs of an endpoint's schedules after a time, or those alone that failed."""
         ...
 
-    def list_monitoring_schedules(self, endpoint: str) -> dict[str, str]:
-        """Status of each schedule of an endpoint, by the schedule's name."""
+    def list_monitoring_schedules(self, endpoint: str) -> list[dict[str, Any]]:
+        """The schedules of an endpoint, of every kind of monitor."""
         ...
 
 

@@ -44,15 +44,14 @@ class SageMakerSchedules:
             raise _refuse(error) from error
         return list(answer["MonitoringExecutionSummaries"])
 
-    def list_monitoring_schedules(self, endpoint: str) -> dict[str, str]:
-        """Status of each schedule of an endpoint, by the schedule's name."""
+    def list_monitoring_schedules(self, endpoint: str) -> list[dict[str, Any]]:
+        """The schedules of an endpoint, of every kind of monitor."""
         try:
             with sorting_errors():
                 answer = self._client.list_monitoring_schedules(EndpointName=endpoint, MaxResults=_PAGE)
         except ClientError as error:
             raise _refuse(error) from error
-        rows = answer["MonitoringScheduleSummaries"]
-        return {row["MonitoringScheduleName"]: row["MonitoringScheduleStatus"] for row in rows}
+        return list(answer["MonitoringScheduleSummaries"])
 
 
 def _refuse(error: ClientError) -> RefusedError:

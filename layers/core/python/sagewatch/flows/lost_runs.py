@@ -34,6 +34,8 @@ from sagewatch.world import World
 
 LOOKED_BACK = timedelta(days=2)
 _RUNS = frozenset({"Scheduled", "Pending"})
+_NAME = "MonitoringScheduleName"
+_DATA = "DataQuality"
 
 
 def notice_lost_runs(endpoint: str, quality: Quality, world: World) -> None:
@@ -61,7 +63,7 @@ def _ask_sagemaker(endpoint: str, quality: Quality, world: World) -> None:
     name = name_schedule(endpoint)
     watch = _load_watch(name, world)
     since = max(watch.since, world.now() - LOOKED_BACK)
-    found = world.schedules.list_monitoring_schedules(endpoint)
+    found = {str(row[_NAME]): row for row in world.schedules.list_monitoring_schedules(endpoint)}
     own = _Own(endpoint, find_stage(world.settings.evidence_bucket), found, watch.lent)
     rows = own.pick(world.schedules.list_monitoring_executions(endpoint, since))
     lost = [row for row in rows if _is_news(row, world)]
@@ -69,13 +71,15 @@ def _ask_sagemaker(endpoint: str, quality: Quality, world: World) -> None:
     ran = world.schedules.list_monitoring_executions(endpoint, since, failed=False) if lost else []
     for row in sorted(lost, key=lambda one: one["ScheduledTime"]):
         _tell(row, own.pick(ran), quality, world)
-    statuses = {here: status for one, status in found.items() if (here := own.name(one))}
-    for schedule, status in statuses.items():
-        if status not in _RUNS:
+    named = {here: row for one, row in found.items() if (here := own.name(one))}
+    for schedule, row in named.items():
+        if row["MonitoringScheduleStatus"] not in _RUNS:
             _tell_stopped(schedule, endpoint, build_stopped(), world)
     # A schedule that was never made has as long as one that stopped: first comes the stack, then the baseline.
     failure = judge_rhythm(watch, quality.every, world.now())
-    if not statuses and failure is not None:
+    # What looks at the endpoint's model, bias or attributions does not look at its data.
+    looked_at = any(row.get("MonitoringType", _DATA) == _DATA for row in named.values())
+    if not looked_at and failure is not None:
         _tell_stopped(name, endpoint, failure, world)
 
 
@@ -94,8 +98,7 @@ class _Own:
 
     def pick(self, rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """The runs of these schedules."""
-        key = "MonitoringScheduleName"
-        return [{**row, key: here} for row in rows if (here := self.name(str(row[key])))]
+        return [{**row, _NAME: here} for row in rows if (here := self.name(str(row[_NAME])))]
 
 
 def _is_news(row: Mapping[str, Any], world: World) -> bool:
@@ -105,7 +108,7 @@ def _is_news(row: Mapping[str, Any], world: World) -> bool:
 
 
 def _tell(row: Mapping[str, Any], ran: Sequence[Mapping[str, Any]], quality: Quality, world: World) -> None:
-    state = world.state.load_schedule(str(row["MonitoringScheduleName"]))
+    state = world.state.load_schedule(str(row[_NAME]))
     window = find_window(row, ran, state.last_end_job, state.last_end, quality.every)
     run = read_lost_run(row, window)
     if run is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from sagewatch.flows.conflicts import retry_conflicts
-from sagewatch.monitoring.policy import find_stage, name_legacy_schedule, name_schedule
+from sagewatch.monitoring.policy import MODEL_MONITOR, find_stage, name_legacy_schedule, name_schedule
 from sagewatch.report.run import Run
 from sagewatch.world import World
 
@@ -30,6 +30,10 @@ def note_owner(schedule: str, run: Run, world: World) -> None:
     plain = name_schedule(run.endpoint)
     # EventBridge's schedules are a stack's own: two stages have that name beside each other.
     if run.due is None or schedule not in {plain, name_legacy_schedule(run.endpoint)}:
+        return
+    # Where nobody watches for it yet there is nothing to remember: the watch begins with the wish.
+    watched = world.monitors.endpoints.get(run.endpoint)
+    if watched is None or watched.quality is None or watched.quality.scheduler != MODEL_MONITOR:
         return
     lent = is_anothers(run, world)
 

@@ -15,11 +15,14 @@ class MemorySchedules:
         Summaries as ListMonitoringExecutions has them.
     statuses
         Endpoint -> schedule -> status.
+    kinds
+        Schedule -> what it monitors, where that is not data quality.
     """
 
     def __init__(self) -> None:
         self.executions: list[dict[str, Any]] = []
         self.statuses: dict[str, dict[str, str]] = {}
+        self.kinds: dict[str, str] = {}
 
     def list_monitoring_executions(
         self, endpoint: str, since: datetime, *, failed: bool = True
@@ -33,6 +36,13 @@ class MemorySchedules:
             and row["ScheduledTime"] > since
         ]
 
-    def list_monitoring_schedules(self, endpoint: str) -> dict[str, str]:
-        """Status of each schedule of an endpoint."""
-        return dict(self.statuses.get(endpoint, {}))
+    def list_monitoring_schedules(self, endpoint: str) -> list[dict[str, Any]]:
+        """The schedules of an endpoint."""
+        return [
+            {
+                "MonitoringScheduleName": name,
+                "MonitoringScheduleStatus": status,
+                "MonitoringType": self.kinds.get(name, "DataQuality"),
+            }
+            for name, status in self.statuses.get(endpoint, {}).items()
+        ]
