@@ -236,8 +236,10 @@ def test_an_event_that_wakes_nobody_is_not_said_to_be_sent(stack, tmp_path):
 
 def test_events_are_listed_shown_and_sent_again_from_the_archives(stack):
     window = "--from 2026-11-21T00:00Z --to 2099-01-01T00:00Z"
-    listed = [json.loads(line) for line in run(f"sagewatch events list {window} --json").stdout.splitlines()]
-    assert len(listed) == 56
+    lines = run(f"sagewatch events list {window} --json").stdout.splitlines()
+    *listed, told = [json.loads(line) for line in lines]
+    assert len(listed) == told["events"] == 56
+    assert told["complete_until"]
     assert [one["time"] for one in listed] == sorted(one["time"] for one in listed)
     shown = json.loads(run(f"sagewatch events show 3 {window} --json").stdout)
     assert shown["event"]["detail"] == listed[2]["detail"]
