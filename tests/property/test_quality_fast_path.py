@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sagewatch.errors import RejectedInputError
 from sagewatch.quality.captures import Window, read_time
-from sagewatch.quality.cells import PackedColumn, split_cells
+from sagewatch.quality.cells import PackedColumn, join_columns, split_cells
 from sagewatch.quality.column import IN_ORDER, ColumnProfile
+from sagewatch.quality.columnar import spell_column
 from sagewatch.quality.dataset_format import DatasetFormat, FileKind
 from sagewatch.quality.moments import count_equal
+from sagewatch.quality.payload import spell
 from sagewatch.quality.reading import ReadSettings
 from sagewatch.quality.rows import parse_any_csv, parse_csv_block
 from sagewatch.quality.sketch import Sketch
@@ -81,6 +85,24 @@ def test_a_large_column_is_profiled_the_same_from_strings_and_from_packed_ones(d
     fast, slow = parse_csv_block(content, 2)[0], parse_any_csv(content, 2)[0]
     assert isinstance(fast[0], PackedColumn)
     assert states_of(fast) == states_of(slow)
+
+
+def test_blocks_of_letters_and_blocks_of_longer_cells_are_one_column():
+    blocks = [["1", "2"], ["", "3"], ["10", "4"], ["twelve", ""], ["5", "6"]]
+    parts = [split_cells("".join(f"{cell},x\n" for cell in block).encode(), 2)[0] for block in blocks]
+    assert {part.nbytes // len(part) for part in parts} == {1, 8}
+    whole = join_columns(parts)
+    assert whole.to_strings().to_pylist() == [cell or None for block in blocks for cell in block]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.one_of(st.none(), st.floats()), max_size=20), st.sampled_from([pa.float32(), pa.float64()])
+)
+def test_a_column_of_floats_is_spelled_as_its_values_are_one_by_one(values, kind):
+    """A preprocess script gives the values, Parquet without one the column."""
+    column = pc.cast(pa.array(values, pa.float64()), kind, safe=False)
+    assert spell_column(column).to_pylist() == list(map(spell, column.to_pylist()))
 
 
 @settings(max_examples=60, deadline=None)
@@ -157,3 +179,15 @@ def test_the_lines_of_an_endpoint_are_read_at_once():
     assert template.match(block.replace(b'"CSV"', b'"JSO"', 1)) is None
     assert template.match(block.replace(b"3,2", b'3\\"2')) is None
     assert template.match(block.replace(b"3,2", b"3\t2")) is None
+    for other in (b"3,2,1", b"32", b"3\x802"):
+        assert template.match(block.replace(b"3,2", other)) is None
+    # As many commas in all, one of them in another field.
+    assert template.match(block.replace(b"3,2", b"32").replace(b"0.3", b"0,3")) is None
+
+
+def test_an_id_with_commas_is_no_cell():
+    lines = [capture_line(f"{number},2", f"0.{number}\n", event_id=f"e,{number},x") for number in range(9)]
+    block = ("\n".join(lines) + "\n").encode()
+    fields = learn_template(lines[0].encode()).match(block)
+    assert (fields.asked.width, fields.said.width) == (2, 1)
+    assert fields.asked.cut(block) == [b"%d,2" % number for number in range(9)]

@@ -119,6 +119,31 @@ def test_parquet_that_a_script_gives_back_is_spelled_as_without_one(tmp_path):
     assert plain["text"].keys() == {"12", "b'\\xff'"}
 
 
+@pytest.mark.parametrize("script", [AS_IT_IS, COPY], ids=["as it is", "copy"])
+def test_floats_of_any_size_are_spelled_alike_with_a_script_and_without(tmp_path, script):
+    values = [
+        0.0,
+        -0.0,
+        0.1,
+        -1e-4,
+        1e-5,
+        -1e-6,
+        1e-7,
+        5e-324,
+        12345.0,
+        9999999999.5,
+        1e10,
+        123456789012.5,
+        1e16,
+        -1e22,
+    ]
+    table = pa.table({"double": values, "single": pa.array(values, pa.float32())})
+    scripted_ = read_columns(run(tmp_path, script, table, FileKind.PARQUET))
+    plain = read_columns(read_dataset([tmp_path / "data"], ReadSettings(DatasetFormat(FileKind.PARQUET))))
+    assert scripted_ == plain
+    assert plain["double"].keys() == set(map(repr, values))
+
+
 def test_a_row_of_parquet_that_a_script_changed_in_place_is_taken_as_it_is_then(tmp_path):
     body = (
         "def preprocess_handler(record):\n    del record['money'], record['inner']['deep']\n"

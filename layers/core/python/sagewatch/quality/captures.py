@@ -15,7 +15,7 @@ from sagewatch.errors import SagewatchError
 from sagewatch.moment import read_moment
 from sagewatch.quality.align import Mode
 from sagewatch.quality.blocks import count_lines
-from sagewatch.quality.cells import split_fields
+from sagewatch.quality.cells import build_columns
 from sagewatch.quality.dataset_format import INPUT, OUTPUT
 from sagewatch.quality.payload import Row, UnreadablePayloadError, parse_payload
 from sagewatch.quality.profile import MOST_COLUMNS, Shape
@@ -87,11 +87,12 @@ class CaptureReader:
         hour
             The time that the file's path tells; stands in for records that tell none.
         """
-        lines = count_lines(block)
+        alike = self._add_alike(block, where, first_line, hour) if self._preprocessor is None else 0
+        lines = alike or count_lines(block)
         self._readout.counts.lines += lines
+        if alike:
+            return lines
         if self._preprocessor is None:
-            if self._add_alike(block, where, first_line, hour):
-                return lines
             records = decode_records(block)
             if len(records) == lines:
                 for number, record in enumerate(records, first_line):
@@ -106,31 +107,35 @@ class CaptureReader:
         """Hand over what was gathered."""
         self._rows.flush()
 
-    def _add_alike(self, block: bytes, where: str, first_line: int, hour: datetime | None) -> bool:
-        """The commonest case at once: lines that differ in their values alone, plain CSV on both sides. Else False."""
+    def _add_alike(self, block: bytes, where: str, first_line: int, hour: datetime | None) -> int:
+        """The commonest case at once: lines that differ in their values alone, plain CSV on both sides.
+
+        The answer is their number; 0 for any others, of which nothing is taken in.
+        """
         if len(self._sides) < 2:  # noqa: PLR2004 - both sides
-            return False
+            return 0
         block = block if block.endswith(b"\n") else block + b"\n"
         fields = self._template.match(block) if self._template is not None else None
         if fields is None:
             self._template = learn_template(block[: block.index(b"\n")])
             fields = self._template.match(block) if self._template is not None else None
         if fields is None:
-            return False
+            return 0
+        said, asked = fields.said, fields.asked
+        rows = len(said.marks)
         if not self._window.is_open:
             times = {None} if fields.times is None else set(fields.times.cut(block))
             inside = {self._holds(None if time is None else time.decode(), hour) for time in times}
             if inside == {False}:
-                self._readout.counts.outside_window += len(fields.asked.starts)
+                self._readout.counts.outside_window += rows
             if inside != {True}:
-                return inside == {False}
-        split = split_fields(block, (fields.said, fields.asked), MOST_COLUMNS)
-        if split is None:
-            return False
-        columns, (outputs, inputs) = split
-        size = int((fields.said.ends - fields.said.starts + fields.asked.ends - fields.asked.starts).sum())
-        self._rows.add_columns(columns, Shape(outputs + inputs, outputs), where, first_line, size)
-        return True
+                return rows if inside == {False} else 0
+        shape = Shape(said.width + asked.width, said.width)
+        if shape.width > MOST_COLUMNS or not (said.lengths.all() and asked.lengths.all()):
+            return 0
+        columns = build_columns(block, said) + build_columns(block, asked)
+        self._rows.add_columns(columns, shape, where, first_line)
+        return rows
 
     def _add_line(self, line: bytes, where: str, number: int, hour: datetime | None) -> None:
         if not line.strip():

@@ -1,11 +1,11 @@
 """CSV without quotes as columns, by vector instructions over bytes: one pass finds the cells, one takes them up.
 
-A cell of at most eight bytes is a number of 64 bits: equal cells are equal numbers, an empty cell is zero.
+A cell of at most eight bytes is a number, its key: equal cells have equal keys, an empty cell's is zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-Keys = NDArray[np.uint64]
+# A column of single letters needs a byte a key.
+Keys = NDArray[np.uint64] | NDArray[np.uint8]
 Places = NDArray[np.int64]
 
 WIDEST: Final = 8
@@ -35,6 +36,11 @@ class PackedColumn:
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in memory."""
+        return self.keys.nbytes
 
     def to_strings(self) -> pa.StringArray:
         """The same cells one by one, null where one is missing."""
@@ -63,58 +69,64 @@ def split_cells(content: bytes, width: int) -> Columns | None:
         content += b"\n"
     if any(byte in content for byte in (b'"', b"\r", b"\0")) or not is_utf8(content):
         return None
-    ends = _find_ends(np.frombuffer(content, dtype=np.uint8), width)
+    field = _find_cells(np.frombuffer(content, dtype=np.uint8), width)
     # A blank line of one column is no missing value.
-    if ends is None or (width == 1 and (np.diff(ends[:, 0], prepend=-1) == 1).any()):
+    if field is None or (width == 1 and not field.lengths.all()):
         return None
-    return _build_columns(content, ends)
+    return build_columns(content, field)
 
 
-class Stretches(NamedTuple):
-    """The same field of every line of a block: where it begins and ends, in bytes."""
+class Field(NamedTuple):
+    """The same field of every line of a block, in cells.
 
-    starts: Places
-    ends: Places
+    Attributes
+    ----------
+    marks
+        Places of bytes, a row a line: a cell lies between each two neighbours, both left out.
+    """
+
+    marks: Places
+
+    @property
+    def width(self) -> int:
+        """How many cells it has."""
+        return self.marks.shape[1] - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Its bytes, line by line."""
+        return self.marks[:, -1] - self.marks[:, 0] - 1
+
+    @property
+    def ends(self) -> NDArray[np.int64]:
+        """Where it ends, line by line."""
+        return self.marks[:, -1]
 
     def cut(self, block: bytes) -> list[bytes]:
-        """The fields themselves."""
-        return [block[start:end] for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+        """The field itself, line by line."""
+        starts = self.marks[:, 0] + 1
+        return [block[start:end] for start, end in zip(starts.tolist(), self.ends.tolist(), strict=True)]
 
 
-def split_fields(block: bytes, fields: Sequence[Stretches], most: int) -> tuple[Columns, list[int]] | None:
-    """The columns of plain CSV that stands in some fields of every line; None where the lines differ in width.
-
-    Parameters
-    ----------
-    fields
-        In the order of their columns; none of them may be empty, or hold a quote or a line break.
-    most
-        Lines with more cells are no table.
-
-    Returns
-    -------
-    tuple
-        The columns, and how many of them each field gave.
-    """
-    if any((field.starts == field.ends).any() for field in fields):
-        return None
-    cut = [field.cut(block) for field in fields]
-    widths = [lines[0].count(b",") + 1 for lines in cut]
-    if sum(widths) > most:
-        return None
-    # Copied together they are a table, and all that follows reads half of the block's bytes.
-    content = b"\n".join(map(b",".join, zip(*cut, strict=True))) + b"\n"
-    ends = _find_ends(np.frombuffer(content, dtype=np.uint8), sum(widths))
-    if ends is None or len(ends) != len(cut[0]):
-        return None
-    begins, column = np.concatenate([[0], ends[:-1, -1] + 1]), 0
-    for field, width in zip(fields, widths, strict=True):
-        column += width
-        begins += field.ends - field.starts + 1
-        if (ends[:, column - 1] != begins - 1).any():
-            # As many cells in all, divided otherwise between the fields.
-            return None
-    return _build_columns(content, ends), widths
+def build_columns(content: bytes, field: Field) -> Columns:
+    """The columns of a field that is plain CSV: it holds no quotes and no line breaks."""
+    marks = field.marks
+    if int(marks[-1, -1]) + WIDEST > len(content):
+        # Eight bytes are taken up at the last cell too.
+        content += bytes(WIDEST)
+    data = np.frombuffer(content, dtype=np.uint8)
+    shortest, longest = _measure(marks)
+    letters = np.flatnonzero((shortest == 1) & (longest == 1))
+    short = np.flatnonzero((longest <= WIDEST) & ((shortest != 1) | (longest != 1)))
+    columns: dict[int, PackedColumn | pa.StringArray] = {
+        at: _gather(data, marks[:, at], marks[:, at + 1]) for at in np.flatnonzero(longest > WIDEST).tolist()
+    }
+    for places, keys in (
+        (letters, _take_letters(data, marks, letters)),
+        (short, _take_keys(data, marks, short)),
+    ):
+        columns.update(zip(places.tolist(), map(PackedColumn, keys), strict=True))
+    return tuple(columns[at] for at in range(field.width))
 
 
 def join_columns(parts: Sequence[PackedColumn | pa.StringArray]) -> PackedColumn | pa.StringArray:
@@ -129,7 +141,7 @@ def join_columns(parts: Sequence[PackedColumn | pa.StringArray]) -> PackedColumn
 def count_keys(keys: Keys) -> tuple[Keys, NDArray[np.int64]]:
     """Distinct keys and how often each occurs."""
     if int(keys.max()) < _FEW:
-        counts = np.bincount(keys.view(np.int64))
+        counts = np.bincount(keys.view(np.int64) if keys.itemsize == WIDEST else keys)
         found = np.flatnonzero(counts)
         return found.astype(np.uint64), counts[found]
     counted = pc.value_counts(pa.array(keys))
@@ -156,61 +168,72 @@ def is_utf8(content: bytes) -> bool:
     return True
 
 
-def _find_ends(data: NDArray[np.uint8], width: int) -> Places | None:
-    """Where each cell ends, a row a line; None where a line has not ``width`` cells."""
-    found, lines = [], 0
+def _find_cells(data: NDArray[np.uint8], width: int) -> Field | None:
+    """The cells of all lines; None where a line has not ``width`` cells."""
+    # Before the first cell there is no byte.
+    found, lines = [np.array([-1])], 0
     for start in range(0, len(data), _BYTES_AT_ONCE):
         part = data[start : start + _BYTES_AT_ONCE]
         breaks = part == _NEWLINE
         lines += np.count_nonzero(breaks)
         found.append(np.flatnonzero((part == _COMMA) | breaks) + start)
-    ends = np.concatenate(found)
-    if len(ends) != lines * width:
+    marks = np.concatenate(found)
+    if len(marks) != lines * width + 1:
         return None
-    grid = ends.reshape(-1, width)
-    return None if (data[grid[:, -1]] != _NEWLINE).any() else grid
-
-
-def _build_columns(content: bytes, ends: Places) -> Columns:
-    """Columns of the cells that end at these places, a row a line, a column a column, one byte between any two."""
-    starts = np.empty_like(ends)
-    flat = starts.reshape(-1)
-    flat[:1] = 0
-    np.add(ends.reshape(-1)[:-1], 1, out=flat[1:])
-    # Eight bytes are taken up at the last cell too.
-    data = np.frombuffer(content + bytes(WIDEST), dtype=np.uint8)
-    keys, longest = _take_up(data, starts, ends)
-    return tuple(
-        PackedColumn(keys[at]) if length <= WIDEST else _gather(data, starts[:, at], ends[:, at])
-        for at, length in enumerate(longest)
+    # A line's last mark is the next one's first.
+    grid: Places = np.ndarray(
+        (lines, width + 1), marks.dtype, marks, strides=(width * marks.itemsize, marks.itemsize)
     )
+    return None if (data[grid[:, -1]] != _NEWLINE).any() else Field(grid)
 
 
-def _take_up(data: NDArray[np.uint8], starts: Places, ends: Places) -> tuple[Keys, list[int]]:
-    """The first eight bytes of all cells, a row a column; and how long each column's longest cell is."""
-    rows, width = ends.shape
-    windows: Keys = np.ndarray((len(data) - WIDEST + 1,), dtype="<u8", buffer=data, strides=(1,))
-    keys = np.empty((width, rows), dtype=np.uint64)
-    longest = np.zeros(width, dtype=np.int64)
-    step = max(1, _CELLS_AT_ONCE // width)
-    for first in range(0, rows, step):
-        begins = starts[first : first + step]
-        lengths = ends[first : first + step] - begins
-        np.maximum(longest, lengths.max(axis=0), out=longest)
+def _measure(marks: Places) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """How long the shortest and the longest cell of each column is."""
+    least, most = [], []
+    for _, part in _iterate_rows(marks):
+        lengths = part[:, 1:] - part[:, :-1]
+        least.append(lengths.min(axis=0))
+        most.append(lengths.max(axis=0))
+    return np.min(least, axis=0) - 1, np.max(most, axis=0) - 1
+
+
+def _take_letters(data: NDArray[np.uint8], marks: Places, columns: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """The cells of columns in which each is one byte, a row a column."""
+    keys = np.empty((len(columns), len(marks)), dtype=np.uint8)
+    for rows, part in _iterate_rows(marks):
+        keys[:, rows] = data[part.T[columns] + 1]
+    return keys
+
+
+def _take_keys(data: NDArray[np.uint8], marks: Places, columns: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The cells of columns in which none is longer than eight bytes, a row a column."""
+    windows: NDArray[np.uint64] = np.ndarray((len(data) - WIDEST + 1,), "<u8", data, strides=(1,))
+    keys = np.empty((len(columns), len(marks)), dtype=np.uint64)
+    for rows, part in _iterate_rows(marks):
+        begins = part.T[columns] + 1
         taken = windows[begins]
-        taken &= _FIRST[np.minimum(lengths, WIDEST, out=lengths)]
-        keys[:, first : first + step] = taken.T
-    return keys, longest.tolist()
+        taken &= _FIRST[part.T[columns + 1] - begins]
+        keys[:, rows] = taken
+    return keys
 
 
-def _gather(data: NDArray[np.uint8], starts: Places, ends: Places) -> pa.StringArray:
+def _iterate_rows(marks: Places) -> Iterator[tuple[slice, Places]]:
+    """Stretches of rows that stay in the processor's nearest caches."""
+    count = -(-marks.size // _CELLS_AT_ONCE)
+    step = -(-len(marks) // count)
+    for first in range(0, len(marks), step):
+        rows = slice(first, first + step)
+        yield rows, marks[rows]
+
+
+def _gather(data: NDArray[np.uint8], before: NDArray[np.int64], behind: NDArray[np.int64]) -> pa.StringArray:
     """A column of longer cells as strings, null where a cell is empty."""
-    lengths = ends - starts
-    offsets = np.zeros(len(ends) + 1, dtype=np.int64)
+    lengths = behind - before - 1
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
-    places = np.arange(offsets[-1]) + np.repeat(starts - offsets[:-1], lengths)
-    missing = lengths == 0
-    return _build_strings(offsets.astype(np.int32), data[places], missing if missing.any() else None)
+    places = np.arange(offsets[-1]) + np.repeat(before + 1 - offsets[:-1], lengths)
+    missing = None if lengths.all() else lengths == 0
+    return _build_strings(offsets.astype(np.int32), data[places], missing)
 
 
 def _build_strings(

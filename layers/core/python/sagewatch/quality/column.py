@@ -110,8 +110,8 @@ class ColumnProfile:
         self.distinct.add(hash_values(encoded.words, numbers))
         # Numbers beyond a few are no categories, unless they are classes.
         plain = not self.has_classes and not found[KIND_STRING] and not found[KIND_BOOLEAN]
-        self._count(encoded, self.most_categories if plain else VALUES_COUNTED)
-        self._add_numbers(encoded, kinds, numbers, in_order=in_order)
+        once = self._add_numbers(encoded, kinds, numbers, in_order=in_order)
+        self._count(encoded, self.most_categories if plain else VALUES_COUNTED, once=once)
 
     def merge(self, other: ColumnProfile) -> None:
         """Take in the profile of other rows of the same column."""
@@ -164,8 +164,8 @@ class ColumnProfile:
         column.tally = _read_tally(state, column.present)
         return column
 
-    def _count(self, encoded: Encoded, most: int) -> None:
-        if encoded.is_distinct:
+    def _count(self, encoded: Encoded, most: int, *, once: bool) -> None:
+        if encoded.is_distinct or once:
             self.tally.add(encoded.words, encoded.counts, most)
             return
         counted = pc.value_counts(encoded.words)
@@ -173,11 +173,14 @@ class ColumnProfile:
 
     def _add_numbers(
         self, encoded: Encoded, kinds: NDArray[np.uint8], numbers: NDArray[np.float64], *, in_order: bool
-    ) -> None:
-        """Only finite numbers have moments; 1e999 is a fraction all the same."""
+    ) -> bool:
+        """Only finite numbers have moments; 1e999 is a fraction all the same.
+
+        The answer is True where every word was found to be a number of its own.
+        """
         finite = np.isfinite(numbers)
         if not finite.any():
-            return
+            return False
         self.negatives += int(encoded.counts[finite & (numbers < 0)].sum())
         written = finite & (kinds == KIND_FRACTIONAL)
         if written.any():
@@ -189,12 +192,13 @@ class ColumnProfile:
                 values = values[np.isfinite(values)]
             self.moments.add(values)
             self.sketch.add(values)
-            return
+            return False
         every = finite.all()
         counts = None if not encoded.is_distinct else encoded.counts if every else encoded.counts[finite]
         values, counts = count_equal(numbers if every else numbers[finite], counts)
         self.moments.add_counted(values, counts)
         self.sketch.add_counted(values, counts)
+        return len(values) == len(numbers)
 
 
 def _read_tally(state: dict[str, Any], present: int) -> Tally:

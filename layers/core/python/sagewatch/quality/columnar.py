@@ -17,6 +17,8 @@ from sagewatch.quality.readout import Readout
 from sagewatch.quality.rows import ROWS_A_BATCH
 
 _PLAIN: Final = (str, int, float, bool, type(None))
+# Between these Arrow writes a double as Python does, beyond them in another way.
+_SMALLEST_ALIKE, _LARGEST_ALIKE = 1e-4, 1e10
 
 
 def read_parquet(path: Path, start: int, end: int, readout: Readout, progress: Callable[[int], None]) -> int:
@@ -83,26 +85,36 @@ def _check_names(names: Sequence[str], path: Path) -> None:
 
 
 def spell_column(column: pa.Array) -> pa.StringArray:
-    """A typed column as strings; NaN and infinities are missing, a float keeps its point, a truth value is lower case.
+    """A typed column as strings, each value as ``spell`` writes it; NaN and infinities are missing, a truth value is lower case.
 
     Examples
     --------
     >>> import pyarrow
-    >>> spell_column(pyarrow.array([1.0, 0.5, float("nan"), None])).to_pylist()
-    ['1.0', '0.5', None, None]
+    >>> spell_column(pyarrow.array([1.0, 0.5, 1e-7, float("nan"), None])).to_pylist()
+    ['1.0', '0.5', '1e-07', None, None]
     """
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_floating(column.type):
-        values = pc.cast(column, pa.float64())
-        finite = pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
-        text = pc.cast(finite, pa.string())
-        bare = pc.invert(pc.match_substring_regex(text, "[.eE]"))
-        return _whole(pc.if_else(bare, pc.binary_join_element_wise(text, ".0", ""), text))
+        return _spell_floats(pc.cast(column, pa.float64()))
     try:
         return _whole(pc.cast(column, pa.string()))
     except pa.ArrowException:
         return pa.array([spell(value) for value in column.to_pylist()], pa.string())
+
+
+def _spell_floats(values: pa.DoubleArray) -> pa.StringArray:
+    finite = pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+    text = pc.cast(finite, pa.string())
+    bare = pc.invert(pc.match_substring_regex(text, "[.eE]"))
+    text = pc.if_else(bare, pc.binary_join_element_wise(text, ".0", ""), text)
+    size = pc.abs(finite)
+    tiny = pc.and_(pc.less(size, _SMALLEST_ALIKE), pc.not_equal(size, 0.0))
+    other = pc.or_(tiny, pc.greater_equal(size, _LARGEST_ALIKE))
+    if not pc.any(other).as_py():
+        return _whole(text)
+    spelled = [spell(value) for value in finite.filter(other).to_pylist()]
+    return _whole(pc.replace_with_mask(text, other, pa.array(spelled, pa.string())))
 
 
 def spell_row(record: Mapping[str, Any], fields: Iterable[pa.Field]) -> Row:

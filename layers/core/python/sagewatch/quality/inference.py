@@ -53,17 +53,46 @@ def classify_strings(strings: pa.StringArray) -> tuple[NDArray[np.uint8], NDArra
     tuple
         Kinds, one of the four a string, and doubles: NaN for what is no number, infinite beyond their range.
     """
-    count = len(strings)
-    kinds = np.full(count, KIND_STRING, dtype=np.uint8)
-    numbers = np.full(count, np.nan)
-    if not count:
-        return kinds, numbers
     offsets = string_offsets(strings)
     data = string_bytes(strings, offsets)
     begins, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
-    plain_kinds = _classify_plain(data, begins, lengths)
-    if plain_kinds is not None:
-        return plain_kinds, _cast(strings)
+    odd = _find_odd(data, begins, lengths)
+    if odd.all():
+        return _classify_any(strings, data, begins, lengths)
+    if not odd.any():
+        kinds = _classify_plain(data, begins, lengths)
+        return _classify_any(strings, data, begins, lengths) if kinds is None else (kinds, _cast(strings))
+    # A few of another kind, such as 1e-05 among many probabilities, are looked at by themselves.
+    kinds, numbers = np.empty(len(odd), dtype=np.uint8), np.empty(len(odd))
+    for chosen in (odd, ~odd):
+        kinds[chosen], numbers[chosen] = classify_strings(strings.filter(pa.array(chosen)))
+    return kinds, numbers
+
+
+def _find_odd(
+    data: NDArray[np.uint8], begins: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Which strings are no digits and points with at most a minus sign before them."""
+    odd = (lengths < 1) | (lengths > _LONGEST_PLAIN)
+    strange = ((data - np.uint8(_POINT)) > _DIGITS_AFTER_POINT) | (data == _SLASH)
+    if not odd.any():
+        signed = data[begins] == _MINUS
+        if np.count_nonzero(strange) == np.count_nonzero(signed) and not (lengths == signed).any():
+            return odd
+    places = np.flatnonzero(strange)
+    # Of several that begin at one place all but the last are empty.
+    owners = np.searchsorted(begins, places, side="right") - 1
+    leading = (places == begins[owners]) & (data[places] == _MINUS) & (lengths[owners] > 1)
+    odd[owners[~leading]] = True
+    return odd
+
+
+def _classify_any(
+    strings: pa.StringArray, data: NDArray[np.uint8], begins: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """What ``classify_strings`` answers, for strings of any kind."""
+    kinds = np.full(len(strings), KIND_STRING, dtype=np.uint8)
+    numbers = np.full(len(strings), np.nan)
     full = lengths > 0
     padded = np.append(data, np.zeros(2, dtype=np.uint8))
     signed = (padded[begins] == _MINUS) & full
@@ -95,21 +124,14 @@ def classify_strings(strings: pa.StringArray) -> tuple[NDArray[np.uint8], NDArra
 def _classify_plain(
     data: NDArray[np.uint8], begins: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> NDArray[np.uint8] | None:
-    """Kinds of a column of digits, points and leading minus signs, none of them odd; None for any other column.
+    """Kinds of strings none of which is odd; None where a point stands at an end, or two in one string.
 
     Every step is one pass of vector instructions over bytes: this is the path of nearly all numbers.
     """
-    if int(lengths.min()) < 1 or int(lengths.max()) > _LONGEST_PLAIN:
-        return None
-    strange = ((data - np.uint8(_POINT)) > _DIGITS_AFTER_POINT) | (data == _SLASH)
-    signed = data[begins] == _MINUS
-    if np.count_nonzero(strange) != np.count_nonzero(signed) or (lengths == signed).any():
-        return None
     points = np.flatnonzero(data == _POINT)
-    ends = begins + lengths - 1
     if not len(points):
         return np.full(len(begins), KIND_INTEGRAL, dtype=np.uint8)
-    starts = begins + signed
+    starts, ends = begins + (data[begins] == _MINUS), begins + lengths - 1
     if len(points) == len(begins):
         # As many points as strings: one in each, if the first lies within the first and so on.
         return np.full(len(begins), KIND_FRACTIONAL, np.uint8) if _lie_within(points, starts, ends) else None

@@ -18,6 +18,8 @@ from sagewatch.quality.readout import Readout
 ROWS_A_BATCH: Final = 32_768
 BYTES_A_BATCH: Final = 8 << 20
 CELLS_A_BATCH: Final = 4 << 20
+# Of rows that are cut into columns already.
+ROWS_OF_COLUMNS: Final = 65_536
 
 
 class Places:
@@ -76,12 +78,13 @@ class RowGatherer:
         gathered.add_text(row, where, line)
         self._grow(len(row), gathered.places.rows)
 
-    def add_columns(self, columns: Columns, shape: Shape, where: str, line: int, size: int) -> None:
-        """Take in rows that follow one another in the file, already cut into columns; ``size`` in bytes."""
+    def add_columns(self, columns: Columns, shape: Shape, where: str, line: int) -> None:
+        """Take in rows that follow one another in the file, already cut into columns."""
         gathered = self._lines.setdefault(shape, _Gathered())
         gathered.runs.append(columns)
         gathered.places.add(where, line, len(columns[0]))
-        self._grow(size, gathered.places.rows)
+        # Twice in memory when they are joined, where the text of other rows is some 20 times.
+        self._grow(sum(column.nbytes for column in columns) // 2, gathered.places.rows, ROWS_OF_COLUMNS)
 
     def add_cells(self, row: Row, outputs: int, where: str, line: int) -> None:
         """Take in a row as cells: joined by name where every cell has one, else by position."""
@@ -110,9 +113,9 @@ class RowGatherer:
         self._names.clear()
         self._bytes = 0
 
-    def _grow(self, size: int, rows: int) -> None:
+    def _grow(self, size: int, rows: int, most: int = ROWS_A_BATCH) -> None:
         self._bytes += size
-        if rows >= ROWS_A_BATCH or self._bytes >= BYTES_A_BATCH:
+        if rows >= most or self._bytes >= BYTES_A_BATCH:
             self.flush()
 
     def _flush_lines(self, shape: Shape, gathered: _Gathered) -> None:

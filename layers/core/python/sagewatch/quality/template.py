@@ -1,7 +1,7 @@
 """Capture lines that differ only in their values, read at once: the shape of one line is proved, then compared.
 
 An endpoint writes every record in the same way: the same keys in the same order, other values. Such a block of lines
-needs no JSON parser, only the places of its quotes.
+needs no JSON parser, only the places of its quotes and commas.
 """
 
 from __future__ import annotations
@@ -12,28 +12,40 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sagewatch.quality.cells import Stretches
+from sagewatch.quality.cells import Field
 from sagewatch.quality.record import Record, decode_record
 
 # Keys whose strings may differ from line to line; all others are the same in every line, to the byte.
 _VARYING: Final = frozenset(
     {b"data", b"eventId", b"inferenceId", b"inferenceTime", b"invocationId", b"customAttributes"}
 )
-_QUOTE, _BACKSLASH, _FIRST_PRINTABLE = ord('"'), ord("\\"), ord(" ")
+_QUOTE, _COMMA, _BACKSLASH, _FIRST_PRINTABLE = ord('"'), ord(","), ord("\\"), ord(" ")
 
 
 class Fields(NamedTuple):
     """What a block of lines holds, a value a line; the times are None where the lines tell none."""
 
-    asked: Stretches
-    said: Stretches
-    times: Stretches | None
+    asked: Field
+    said: Field
+    times: Field | None
 
 
-class _Field(NamedTuple):
-    """A string that varies: the quote after it, counted in its line, and the line breaks that end it."""
+class _Place(NamedTuple):
+    """Where in its line a string stands that varies.
 
-    quote: int
+    Attributes
+    ----------
+    piece
+        Which one it is of those that the line's quotes cut.
+    opening, closing
+        Which of its line's quotes and commas stand around it.
+    breaks
+        The line breaks that end it, no part of the field.
+    """
+
+    piece: int
+    opening: int
+    closing: int
     breaks: bytes
 
 
@@ -46,15 +58,16 @@ class LineTemplate:
         What stands before, between and behind the varying strings, the quotes around them included.
     """
 
-    def __init__(self, pieces: list[bytes], fields: list[_Field], roles: tuple[int, int, int | None]) -> None:
-        self._quotes = len(pieces) - 1
+    def __init__(self, pieces: list[bytes], fields: list[_Place], roles: tuple[int, int, int | None]) -> None:
         self._fields = fields
         self._asked, self._said, self._time = roles
         self.fixed = _find_fixed(pieces, fields)
-        self._backslashes = sum(text.count(b"\\") for text in self.fixed)
+        self._marks = _count_marks(pieces)
+        # The last of the fixed texts ends with the line.
+        self._special = len(pieces) - 1 + sum(text.count(b"\\") for text in self.fixed) + 1
 
     def match(self, block: bytes) -> Fields | None:
-        """The fields of all lines; None where one line is of another shape.
+        """The fields of all lines; None where one line is of another shape, or a field of another width.
 
         Parameters
         ----------
@@ -62,23 +75,25 @@ class LineTemplate:
             Whole lines, the last one's line break included.
         """
         data = np.frombuffer(block, dtype=np.uint8)
-        quotes = np.flatnonzero(data == _QUOTE)
-        if not len(quotes) or len(quotes) % self._quotes or not block.isascii():
+        quotes = data == _QUOTE
+        marks = np.flatnonzero(quotes | (data == _COMMA))
+        rows, odd = divmod(len(marks), self._marks)
+        if not rows or odd:
             return None
-        rows = len(quotes) // self._quotes
-        # In a string neither a backslash nor a control character stands for itself.
-        if np.count_nonzero(data < _FIRST_PRINTABLE) != rows:
+        # Of quotes, backslashes, control characters and what is no ASCII (it has a sign) a string holds none that
+        # stands for itself: there are those of the fixed texts, and no others.
+        special = data.view(np.int8) < _FIRST_PRINTABLE
+        special |= data == _BACKSLASH
+        special |= quotes
+        if np.count_nonzero(special) != rows * self._special:
             return None
-        if np.count_nonzero(data == _BACKSLASH) != rows * self._backslashes:
-            return None
-        grid = quotes.reshape(rows, self._quotes)
-        found = [
-            Stretches(grid[:, field.quote - 1] + 1, grid[:, field.quote] - len(field.breaks))
-            for field in self._fields
-        ]
+        grid = marks.reshape(rows, self._marks)
+        for each in self._fields:
+            grid[:, each.closing] -= len(each.breaks)
+        found = [Field(grid[:, each.opening : each.closing + 1]) for each in self._fields]
         ends = found[-1].ends + len(self.fixed[-1])
         begins = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1]])
-        if ends[-1] != len(block) or any((each.ends < each.starts).any() for each in found):
+        if ends[-1] != len(block) or any((each.lengths < 0).any() for each in found):
             return None
         places = [begins, *(each.ends for each in found)]
         if not all(_stands_at(block, text, at) for text, at in zip(self.fixed, places, strict=True)):
@@ -98,7 +113,7 @@ def learn_template(line: bytes) -> LineTemplate | None:
     if not line.isascii() or not len(pieces) % 2:
         return None
     fields = [
-        _Field(at, pieces[at][_find_breaks(pieces[at]) :])
+        _find_place(pieces, at)
         for at in range(3, len(pieces) - 1, 2)
         if pieces[at - 1].strip() in {b":", b":["} and pieces[at - 2] in _VARYING
     ]
@@ -106,7 +121,7 @@ def learn_template(line: bytes) -> LineTemplate | None:
         return None
     marked = list(pieces)
     for number, field in enumerate(fields):
-        marked[field.quote] = b"mark %d" % number + field.breaks
+        marked[field.piece] = b"mark %d" % number + field.breaks
     try:
         record = decode_record(b'"'.join(marked))
     except (msgspec.MsgspecError, RecursionError):
@@ -131,6 +146,17 @@ def _find_roles(record: Record, marks: list[bytes]) -> tuple[int, int, int | Non
     return asked, said, None if time is None else places[time]
 
 
+def _find_place(pieces: list[bytes], at: int) -> _Place:
+    opening = _count_marks(pieces[:at])
+    closing = opening + pieces[at].count(b",") + 1
+    return _Place(at, opening, closing, pieces[at][_find_breaks(pieces[at]) :])
+
+
+def _count_marks(pieces: list[bytes]) -> int:
+    """How many quotes and commas stand in what the quotes cut."""
+    return len(pieces) - 1 + sum(piece.count(b",") for piece in pieces)
+
+
 def _find_breaks(text: bytes) -> int:
     """Where the line breaks begin with which a string ends, spelled as JSON spells them."""
     end = len(text)
@@ -139,12 +165,12 @@ def _find_breaks(text: bytes) -> int:
     return end
 
 
-def _find_fixed(pieces: list[bytes], fields: list[_Field]) -> list[bytes]:
+def _find_fixed(pieces: list[bytes], fields: list[_Place]) -> list[bytes]:
     fixed = []
     at, begun = 0, b""
     for field in fields:
-        fixed.append(begun + b'"'.join([*pieces[at : field.quote], b""]))
-        at, begun = field.quote + 1, field.breaks + b'"'
+        fixed.append(begun + b'"'.join([*pieces[at : field.piece], b""]))
+        at, begun = field.piece + 1, field.breaks + b'"'
     fixed.append(begun + b'"'.join(pieces[at:]) + b"\n")
     return fixed
 

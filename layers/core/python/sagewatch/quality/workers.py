@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import multiprocessing.util
 import os
@@ -72,6 +73,9 @@ def read_dataset(
                 readout.reject(str(path), 1, "no_partial_profile")
                 readout.counts.lines += 1
         return readout
+    if alone:
+        # What the program has imported is not looked through for garbage again, here and in its copies.
+        gc.freeze()
     total = sum(path.stat().st_size for path in files)
     start = choose_start(alone=alone)
     shares = plan_shares(files, settings, min(workers, max(1, total // start.worth)), start.head_start)
