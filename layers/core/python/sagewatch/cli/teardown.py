@@ -82,7 +82,8 @@ def remove_endpoint(
         _check_ours(name, endpoint, session)
     removed = _remove_schedules(name, session, outputs) if outputs else []
     if endpoint is not None:
-        endpoint.delete()
+        if endpoint.endpoint_status != "Deleting":  # a run before this one was cut off
+            endpoint.delete()
         _wait_until_gone(name, session, poll_seconds)
         removed.append(f"endpoint {name}")
     sagemaker, s3 = session.client("sagemaker"), session.client("s3")
