@@ -21,8 +21,9 @@ _WAYS: Final = {
     "delete": "CloudFormation takes no change of it. See what is in it (aws cloudformation describe-stack-resources --stack-name {stack}), remove it "
     "(aws cloudformation delete-stack --stack-name {stack}), and try again; table and buckets that were in use are kept.",
     "remove": "Its removal stopped halfway, most often at the deployment bucket, which CloudFormation deletes only when empty. `make remove "
-    "STAGE={stage}` empties it and goes on; table and buckets that were in use are kept. Where it stops again: aws cloudformation "
-    "describe-stack-events --stack-name {stack}",
+    "STAGE={stage}` empties it, or sees that it is gone, and goes on; table and buckets that were in use are kept. Where it stops again, its events say at "
+    "what (aws cloudformation describe-stack-events --stack-name {stack}); without that: aws cloudformation delete-stack --stack-name {stack} "
+    "--retain-resources NAME",
     "continue": "Its last update could be neither made nor put back. Mend what its events name, then: aws cloudformation "
     "continue-update-rollback --stack-name {stack}",
     "wait": "Somebody, or what you began before, is changing it right now. Wait for its end, and try again: aws cloudformation "

@@ -291,6 +291,7 @@ def test_a_refusal_names_who_can_lift_it(why, told):
     [
         ("ROLLBACK_COMPLETE", "delete-stack"),
         ("DELETE_FAILED", "`make remove STAGE=dev` empties it"),
+        ("DELETE_FAILED", "delete-stack --stack-name sagewatch-dev --retain-resources NAME"),
         ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
         ("UPDATE_IN_PROGRESS", "Wait for its end"),
         ("REVIEW_IN_PROGRESS", ""),
