@@ -243,8 +243,8 @@ function queries() {
       'sort @timestamp desc',
     ]),
     GivenUpQuery: make('rejected, retried and refused', [
-      'fields @timestamp, @log, message, reason, where, key, incident_id, receiver, replay',
-      'filter message in ["record_rejected", "record_retried", "alert_refused"]',
+      'fields @timestamp, @log, message, reason, operation, where, key, incident_id, receiver, replay',
+      'filter message in ["record_rejected", "record_retried", "record_refused", "alert_refused"]',
       'sort @timestamp desc',
     ]),
     IncidentQuery: make('one incident (put its id in)', [

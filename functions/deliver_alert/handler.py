@@ -9,4 +9,7 @@ from sagewatch.flows.deliver_alert import deliver_alert
 # instead of being cut off in the middle of a message.
 RESERVE_SECONDS = 40
 
-handler = build_handler(deliver_alert, RESERVE_SECONDS)
+# A bucket that hangs may take so long over one page (four questions, each given up after five seconds): what has less comes again.
+FOLLOW_UP_SECONDS = 20
+
+handler = build_handler(deliver_alert, RESERVE_SECONDS, FOLLOW_UP_SECONDS, brisk=True)

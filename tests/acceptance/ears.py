@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import email
+import email.policy
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -71,6 +74,7 @@ class Ears:
         kind = {
             "FIRING": "firing",
             "RESOLVED": "resolved",
+            "NO LONGER JUDGED": "unjudged",
             "STILL FIRING": "repeated",
             "WORSE": "worsened",
             "COMES AND GOES": "digest",
@@ -110,7 +114,17 @@ class Ears:
     def _read_kind(message: Mapping[str, Any]) -> str:
         if "COMES AND GOES" in message["text"]:
             return "digest"
+        if " NO LONGER JUDGED " in message["text"]:
+            return "unjudged"
         return "resolved" if " RESOLVED " in message["text"] else "firing"
+
+    # Letters ------------------------------------------------------------------------------------------
+
+    def send_letter(self, receiver: str, sender: str, to: Sequence[str], raw: bytes) -> None:
+        mail = email.message_from_bytes(raw, policy=email.policy.default)
+        state = re.search(r"\[([A-Z ]+)", str(mail["subject"]))[1].lower()
+        pictures = sum(part.get_content_type() == "image/png" for part in mail.walk())
+        self.hear(receiver, state, f"{mail['subject']} {pictures} pictures")
 
     # Hooks --------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ message must be expected, and every expectation met exactly once; otherwise the 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import re
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ import msgspec
 
 from sagewatch.diagnose.model import Diagnosis, Phase
 from sagewatch.entry import handle
-from sagewatch.errors import ConflictError, DeliveryError, RetryError
+from sagewatch.errors import DeliveryError, RefusedError, RetryError, SagewatchError
 from sagewatch.events import AlertDue, FindingReported
 from sagewatch.finding import (
     DetectorRef,
@@ -45,6 +46,7 @@ from sagewatch.flows.act_by_hand import (
 )
 from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.incident_changes import build_change
+from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.ingest_report import judge_and_tell
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.tick import tick
@@ -54,7 +56,7 @@ from sagewatch.incident.lifecycle import build_incident_id
 from sagewatch.incident.model import Incident, Progress
 from sagewatch.memory.items import MemoryItems
 from sagewatch.memory.sagemaker import MemorySageMaker
-from sagewatch.memory.world import MemoryBus, MemoryClock, MemoryMetrics, MemoryObjects, MemoryWakeups
+from sagewatch.memory.world import MemoryBus, MemoryClock, MemoryMetrics, MemoryWakeups
 from sagewatch.monitors import parse_monitors
 from sagewatch.place import Place
 from sagewatch.quality.violations import Violation
@@ -62,7 +64,9 @@ from sagewatch.report.run import Run
 from sagewatch.settings import Settings
 from sagewatch.state import State
 from sagewatch.world import World
+from tests.acceptance.bucket import Bucket
 from tests.acceptance.ears import Ears, Killed
+from tests.unit.flows.captures import put_file
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)  # a Monday
 _TIME = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -122,10 +126,11 @@ class Story:
         self.wakeups = MemoryWakeups()
         self.redelivered: list = []
         self.lost = False
+        self.bucket = Bucket(self.clock)
         sagemaker = MemorySageMaker()
         self.world = World(
             state=State(self.items),
-            objects=MemoryObjects(),
+            objects=self.bucket,
             bus=self.bus,
             metrics=MemoryMetrics(),
             hosting=sagemaker,
@@ -133,6 +138,7 @@ class Story:
             mail=self.ears,
             chat=self.ears,
             hooks=self.ears,
+            letters=self.ears,
             now=self.clock,
             monitors=parse_monitors(self.monitors, "monitors.yml"),
             settings=Settings(
@@ -229,6 +235,10 @@ class Story:
         rows = [row.due_at for row in self.world.alerts.list_due()]
         if self.redelivered:
             rows.append(self.clock.now + timedelta(seconds=180))
+        if self.bucket.broken is not None and any(
+            turn.writers or turn.crossed for turn in self.world.state.list_turns().values()
+        ):
+            rows.append(self.clock.now)  # a page is owed
         if not rows:
             return None
         due = max(min(rows), self.clock.now)
@@ -271,7 +281,7 @@ class Story:
         flow = manage_incident if event["detail-type"].startswith("Finding") else deliver_alert
         try:
             handle(flow, event, self.world)
-        except (RetryError, ConflictError, Killed):
+        except (RetryError, RefusedError, Killed):
             self.redelivered.append(event)
 
     def report(self, finding: Finding) -> None:
@@ -333,6 +343,19 @@ class Moment:
     def does(self, act) -> Moment:
         """Anything else."""
         return self._plan(lambda: act(self.story))
+
+    def captures(self, predictions: list[str]) -> Moment:
+        """A capture file of the endpoint ``signs`` lands, and its detectors judge."""
+
+        def act() -> None:
+            event = put_file(self.story.world, predictions, self.now, number=int(self.time.total_seconds()))
+            handle(ingest_capture, event, self.story.world)
+
+        return self._plan(act)
+
+    def ticks(self) -> Moment:
+        """The minute's tick comes, though no alert is due: detectors hear what the clock says."""
+        return self._plan(self.story._pass_tick)
 
     def raises(
         self,
@@ -476,6 +499,22 @@ class Moment:
                 target, end, lambda name: DeliveryError(name, reason, recoverable=False)
             )
         )
+
+    def deploys(self, monitors: str) -> Moment:
+        """The stack goes on with another monitors.yml."""
+
+        def act() -> None:
+            parsed = parse_monitors(monitors, "monitors.yml")
+            self.story.world = dataclasses.replace(self.story.world, monitors=parsed)
+
+        return self._plan(act)
+
+    def breaks_the_bucket(
+        self, error: SagewatchError, *, back: str, reads: bool = True, after: str = "0s"
+    ) -> Moment:
+        """Nothing can be written to the evidence bucket, or read from it, until then; each try takes so long."""
+        end, length = START + read_time(back), read_time(after)
+        return self._plan(lambda: self.story.bucket.break_until(end, error, length, reads=reads))
 
     def loses_events(self, *, until: str) -> Moment:
         """No event reaches deliver_alert for a while; only ticks do their work."""

@@ -157,7 +157,53 @@ def test_what_is_held_together_and_told_only_when_its_mute_ends_uses_up_the_budg
         story.at(f"{start + 4}m").clears("stop")
     story.play_only("12h")
     told = Counter(one.kind for one in story.ears.heard if one.target == "on-call/mail")
-    assert told == {"firing": 3, "resolved": 3, "digest": 2}
+    assert told == {"firing": 3, "resolved": 3, "digest": 1}  # the rest ended muted
+
+
+def test_what_is_told_between_two_mutes_uses_up_the_budget(tell):
+    """All that changes of it is found muted: that it was told between is what the books know."""
+    story = tell(EXPLAINED)
+    for number in range(8):
+        start = number * 10
+        story.at(f"{start}m").raises("other", severity="critical", kind="confidence")
+        story.at(f"{start + 1}m").raises("stop", severity="warning")
+        story.at(f"{start + 4}m").clears("other")
+        story.at(f"{start + 6}m").raises("other", severity="critical", kind="confidence")
+        story.at(f"{start + 7}m").clears("stop")
+        story.at(f"{start + 8}m").clears("other")
+    story.play_only("90m")
+    mails = [one for one in story.ears.heard if one.target == "on-call/mail" and "Class stop" in one.text]
+    told = Counter(one.kind for one in mails)
+    assert told["firing"] == told["resolved"] == 3
+    assert told["digest"]
+
+
+def test_what_gets_worse_while_it_is_muted_counts_as_bad_as_it_is_told(tell):
+    story = tell(BRIEF)
+    for number in range(6):
+        start = number * 20
+        story.at(f"{start}m").raises("stop", severity="warning")
+        story.at(f"{start + 1}m").silences("endpoint=signs", length="3m", by="ada", reason="known")
+        story.at(f"{start + 2}m").raises("stop", severity="critical")
+        story.at(f"{start + 10}m").clears("stop")
+    story.play_only("3h")
+    told = Counter(one.kind for one in story.ears.heard if one.target == "on-call/mail")
+    assert told["firing"] == told["worsened"] == told["resolved"] == 3
+    assert told["digest"]
+
+
+def test_what_a_person_resolves_counts_too(tell):
+    """It opened muted, was told, and no finding found it unmuted."""
+    story = tell(BUDGET)
+    for number in range(4):
+        start = number * 20
+        story.at(f"{start}m").silences("endpoint=signs", length="3m", by="ada", reason="known")
+        story.at(f"{start + 1}m").raises("stop")
+        story.at(f"{start + 9}m").resolves("stop", by="ada", reason="mended")
+        story.at(f"{start + 10}m").clears("stop")
+    story.play_only("2h")
+    told = Counter(one.kind for one in story.ears.heard if one.target == "on-call/mail")
+    assert told == {"firing": 3, "resolved": 3, "digest": 1}
 
 
 UNREADABLE = [

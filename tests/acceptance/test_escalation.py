@@ -97,3 +97,62 @@ def test_who_may_have_been_paged_of_what_is_over_hears_the_end_alone(tell):
     story.at("1m").raises("stop")
     story.at("31m20s").clears("stop")
     assert play_paged(story) == ["trigger", "resolve"]
+
+
+@pytest.mark.parametrize("quiet", ["a window", "a silence", "a trial"])
+def test_an_escalation_counts_from_when_somebody_can_be_told(tell, quiet):
+    """Six hours in which nobody is told: whoever is on call has half an hour after that, as after any first word."""
+    windows = 'windows: {deploy: {mutes: ["endpoint=signs"], every: "daily 11:00-18:00"}}\n'
+    story = tell(ESCALATING + (windows if quiet == "a window" else ""))
+    if quiet == "a silence":
+        story.at("0s").silences("endpoint=signs", length="6h", by="ada", reason="known")
+    story.at("1m").raises("stop", staged=quiet == "a trial")
+    if quiet == "a trial":
+        story.at("6h").promotes("stop", by="ada")
+    story.at("9h").clears("stop")
+    story.expect("on-call/slack", "firing", "6h", "6h1m")
+    story.expect(PAGER, "trigger", "6h30m", "6h31m")
+    story.expect("on-call/slack", "resolved", "9h")
+    story.expect(PAGER, "resolve", "9h")
+    story.ends("20h")
+
+
+def test_what_is_muted_again_before_it_escalates_counts_anew(tell):
+    story = tell(ESCALATING)
+    story.at("0m").raises("stop")
+    story.at("20m").silences("endpoint=signs", length="2h", by="ada", reason="known")
+    story.at("3h").clears("stop")
+    story.expect("on-call/slack", "firing", "0m")
+    story.expect(PAGER, "trigger", "2h50m", "2h51m")
+    story.expect("on-call/slack", "resolved", "3h")
+    story.expect(PAGER, "resolve", "3h")
+    story.ends("20h")
+
+
+def test_an_escalation_that_its_receiver_kept_waiting_counts_anew_after_a_silence(tell):
+    """Due at 30 minutes, to a pager that is down then; nobody can acknowledge what nobody is told of."""
+    story = tell(ESCALATING)
+    story.at("29m").goes_down(PAGER, back="40m")
+    story.at("0m").raises("stop")
+    story.at("35m").silences("endpoint=signs", length="2h", by="ada", reason="known")
+    story.at("3h30m").clears("stop")
+    story.expect("on-call/slack", "firing", "0m")
+    story.expect(PAGER, "trigger", "3h5m", "3h6m")
+    story.expect("on-call/slack", "resolved", "3h30m")
+    story.expect(PAGER, "resolve", "3h30m")
+    story.ends("10h")
+
+
+def test_who_is_routed_directly_by_a_deployment_is_told_though_somebody_looks_after_it(tell):
+    direct = ESCALATING.replace("receiver: on-call\n", "receiver: boss\n").replace(
+        "  escalate: [{after: 30m, receiver: boss}]\n", ""
+    )
+    story = tell(ESCALATING)
+    story.at("29m").goes_down(PAGER, back="2h")
+    story.at("0m").raises("stop")
+    story.at("40m").acknowledges("stop", by="ada")
+    story.at("1h").deploys(direct)
+    story.at("4h").clears("stop")
+    assert play_paged(story, "10h") == ["trigger", "acknowledge", "resolve"]
+    first = next(one for one in story.ears.heard if one.target == PAGER)
+    assert first.at < story.at("2h20m").now

@@ -138,7 +138,7 @@ def test_a_thousand_findings_that_clear_are_one_resolve(tell):
 
 
 def test_a_full_group_leaves_what_is_new_to_a_further_one_and_each_is_told_to_its_end(tell, monkeypatch):
-    monkeypatch.setattr("sagewatch.alert_state.GROUP_LIMIT", 4)
+    monkeypatch.setattr("sagewatch.alert_state.groups.GROUP_LIMIT", 4)
     story = tell(GROUPED)
     for number in range(5):  # a burst shares one message, also beyond the limit
         story.at("0s").raises(f"feature_{number}")
@@ -156,7 +156,7 @@ def test_a_full_group_leaves_what_is_new_to_a_further_one_and_each_is_told_to_it
 
 @pytest.mark.parametrize("fails", ["refuses", "is_down"])
 def test_a_group_of_which_nothing_can_be_told_is_full_as_well(tell, monkeypatch, fails):
-    monkeypatch.setattr("sagewatch.alert_state.GROUP_LIMIT", 4)
+    monkeypatch.setattr("sagewatch.alert_state.groups.GROUP_LIMIT", 4)
     story = tell(
         GROUPED.replace("group_wait: 30s, group_interval: 5m", "group_wait: 0s").replace(", mail: {}", "")
     )

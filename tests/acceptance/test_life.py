@@ -156,3 +156,17 @@ def test_the_thread_of_the_slack_message_is_its_timeline(tell):
     assert lines[1].startswith("RESOLVED: Class stop is back to its usual share")
     assert len({handle for _, handle, _ in story.ears.threads}) == 1
     assert len(lines) == 2
+
+
+def test_what_a_person_resolved_is_told_again_once_it_gets_worse(tell):
+    story = tell()
+    story.at("0m").raises("stop", severity="warning")
+    story.at("10m").resolves("stop", by="ada", reason="known")
+    story.at("20m").raises("stop", severity="warning")
+    story.at("2h").raises("stop", severity="critical", times=2)
+    story.at("3h").clears("stop")
+    story.expect_all("firing", "0m")
+    story.expect_all("resolved", "10m", contains="only if it gets worse")
+    story.expect_all("firing", "2h", contains="critical")
+    story.expect_all("resolved", "3h")
+    story.ends("10h")

@@ -250,6 +250,35 @@ def test_a_circle_that_something_outside_explains_stays_silent(tell):
 PAGED = MONITORS.replace("mail: {}", "mail: {}, pagerduty: {key: 'secret:sagewatch/pagerduty'}")
 
 
+STORM = (
+    MONITORS
+    + """
+routes: {receiver: on-call, group_by: [endpoint], group_wait: 30s}
+inhibit:
+  - {when: ["severity=critical"], mutes: ["severity=warning"], equal: [endpoint]}
+  - {when: ["kind=data-quality"], mutes: ["kind=no-data"], equal: [endpoint]}
+"""
+)
+
+
+def test_a_thousand_findings_in_a_second_beside_an_inhibition_are_one_message(tell):
+    story = tell(STORM)
+    count = 1000 if story.is_fast else 30
+    for number in range(count):
+        story.at("0s").raises(f"feature_{number}", kind="data-quality", severity="warning")
+    story.expect_all("firing", "30s", contains=f"and {count - 1} more")
+    story.ends("45s")
+
+
+def test_of_a_great_circle_the_first_is_told_and_nobody_waits_for_it(tell):
+    story = tell(STORM)
+    for number in range(100 if story.is_fast else 10):
+        story.at("1s").raises(f"feature_{number}", kind="data-quality", severity="warning")
+    story.at("0s").raises("none", kind="no-data")
+    story.expect_all("firing", "30s", contains="No captures")
+    story.ends("45s")
+
+
 def test_who_is_not_silenced_hears_the_end_although_its_company_is_silenced(tell):
     """The message ends with the last of those who may be heard; what still fires when its silence ends is told anew.
 

@@ -12,20 +12,7 @@ import re
 from typing import Any, NamedTuple
 
 from layers.summarize_stack import list_attached
-from sagewatch.ports import (
-    Bus,
-    Chat,
-    Hooks,
-    Hosting,
-    Items,
-    Jobs,
-    JobsElsewhere,
-    Letters,
-    Mail,
-    Objects,
-    Schedules,
-    Wakeups,
-)
+from sagewatch import ports
 from sagewatch.state import State
 from tests.contract.access_calls import CALLS, CAPTURED, EVIDENCE, Told, read_secret
 
@@ -142,19 +129,20 @@ class Guarded:
         return call
 
 
-PORTS = {"objects": Objects, "hosting": Hosting, "jobs": Jobs, "bus": Bus, "mail": Mail, "chat": Chat, "hooks": Hooks,
-         "letters": Letters, "wakeups": Wakeups, "schedules": Schedules, "elsewhere": JobsElsewhere}  # fmt: skip
+PORTS = {"objects": ports.Objects, "hosting": ports.Hosting, "jobs": ports.Jobs, "bus": ports.Bus, "mail": ports.Mail,
+         "chat": ports.Chat, "hooks": ports.Hooks, "letters": ports.Letters, "wakeups": ports.Wakeups,
+         "schedules": ports.Schedules, "elsewhere": ports.JobsElsewhere}  # fmt: skip
 
 
 def guard(world, seat, asked):
     """The world as a function with that seat finds it; what it asks for is appended to ``asked``."""
-    ports = {
+    guarded = {
         name: Guarded(getattr(world, name), kind, seat, world.monitors, asked)
         for name, kind in PORTS.items()
         if getattr(world, name) is not None
     }
-    items = Guarded(world.state.items, Items, seat, world.monitors, asked)
-    return dataclasses.replace(world, state=State(items), **ports)
+    items = Guarded(world.state.items, ports.Items, seat, world.monitors, asked)
+    return dataclasses.replace(world, state=State(items), **guarded)
 
 
 def guard_desk(desk, seat, asked):
@@ -173,5 +161,5 @@ def guard_desk(desk, seat, asked):
         read(name)
         return desk.refresh_secret(name)
 
-    bus = Guarded(desk.bus, Bus, seat, desk.monitors, asked)
+    bus = Guarded(desk.bus, ports.Bus, seat, desk.monitors, asked)
     return dataclasses.replace(desk, bus=bus, get_secret=get, refresh_secret=refresh)

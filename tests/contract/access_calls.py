@@ -5,22 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from sagewatch import ports
 from sagewatch.aws.elsewhere import name_reader
 from sagewatch.monitors.receivers import PARAMETER_SCHEME
-from sagewatch.ports import (
-    Bus,
-    Chat,
-    Hooks,
-    Hosting,
-    Items,
-    Jobs,
-    JobsElsewhere,
-    Letters,
-    Mail,
-    Objects,
-    Schedules,
-    Wakeups,
-)
 
 EVIDENCE, CAPTURED = "evidence", "captures"  # the buckets' names in the tests' worlds
 LISTED = {"signs": "traffic-signs"}  # the tests' endpoint, as the packaged monitors.yml lists one for swaps
@@ -151,7 +138,7 @@ def assume_reader(told, place, _name):
 
 
 CALLS: dict[type, dict[str, Callable[..., list[Asked]]]] = {
-    Objects: {
+    ports.Objects: {
         "open_object": open_object,
         "put_object": put_object,
         "create_object": put_object,
@@ -160,9 +147,9 @@ CALLS: dict[type, dict[str, Callable[..., list[Asked]]]] = {
         "list_after": lambda _, bucket, *__: s3("ListBucket", bucket),
         "presign": lambda _, bucket, key, __: s3("GetObject", f"{bucket}/{key}", "Decrypt"),
     },
-    Items: {"get": table("GetItem"), "query": table("Query"), "write": write_items, "delete": table("DeleteItem")},
-    Bus: {"publish": put_events},
-    Hosting: {
+    ports.Items: {"get": table("GetItem"), "query": table("Query"), "write": write_items, "delete": table("DeleteItem")},
+    ports.Bus: {"publish": put_events},
+    ports.Hosting: {
         "describe_endpoint": lambda _, name: sagemaker("DescribeEndpoint", "endpoint", name),
         "describe_endpoint_config": lambda _, name: sagemaker("DescribeEndpointConfig", "endpoint-config", name),
         "describe_model": lambda _, name: sagemaker("DescribeModel", "model", name),
@@ -173,7 +160,7 @@ CALLS: dict[type, dict[str, Callable[..., list[Asked]]]] = {
         "delete_endpoint_config": lambda _, name: delete("EndpointConfig", "endpoint-config", name),
         "delete_model": lambda _, name: delete("Model", "model", name),
     },
-    Jobs: {
+    ports.Jobs: {
         "create_processing_job": lambda told, row: create(
             "ProcessingJob", "processing-job", row["ProcessingJobName"], row, told.environment["EXPLAIN_ROLE_ARN"]
         ),
@@ -182,15 +169,15 @@ CALLS: dict[type, dict[str, Callable[..., list[Asked]]]] = {
             *sagemaker("DescribeProcessingJob", "processing-job", name), *sagemaker("StopProcessingJob", "processing-job", name),
         ],
     },
-    JobsElsewhere: {"describe_job_at": assume_reader},
-    Schedules: {
+    ports.JobsElsewhere: {"describe_job_at": assume_reader},
+    ports.Schedules: {
         "list_monitoring_executions": ask_schedules("ListMonitoringExecutions"),
         "list_monitoring_schedules": ask_schedules("ListMonitoringSchedules"),
     },
-    Mail: {"publish_mail": topic("ALERTS_TOPIC_ARN"), "publish_chat": topic("CHAT_TOPIC_ARN")},
-    Letters: {"send_letter": send_letter},
-    Chat: dict.fromkeys(("upload_pictures", "reply", "post_message", "update_message"), use_token),
-    Hooks: {"post_hook": use_key},
-    Wakeups: {"wake": queue("ALERT_QUEUE_URL"), "give_up": queue("ALERT_DEAD_LETTERS_URL")},
+    ports.Mail: {"publish_mail": topic("ALERTS_TOPIC_ARN"), "publish_chat": topic("CHAT_TOPIC_ARN")},
+    ports.Letters: {"send_letter": send_letter},
+    ports.Chat: dict.fromkeys(("upload_pictures", "reply", "post_message", "update_message"), use_token),
+    ports.Hooks: {"post_hook": use_key},
+    ports.Wakeups: {"wake": queue("ALERT_QUEUE_URL"), "give_up": queue("ALERT_DEAD_LETTERS_URL")},
 }  # fmt: skip
 """Of each port what its methods ask of AWS."""

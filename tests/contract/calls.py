@@ -109,7 +109,8 @@ def is_client(node: ast.AST) -> bool:
 
 def read_state() -> dict[str, frozenset[str]]:
     """Method of the state -> IAM actions of what it asks of the table, its own helpers included."""
-    files = ["alert_state.py", *(f"state/{file.name}" for file in sorted((PACKAGE / "state").glob("*.py")))]
+    rooms = ("alert_state", "state")
+    files = [f"{room}/{file.name}" for room in rooms for file in sorted((PACKAGE / room).glob("*.py"))]
     tops = [node for file in files for node in parse(file).body if isinstance(node, ast.ClassDef)]
     methods = {node.name: node for top in tops for node in top.body if isinstance(node, ast.FunctionDef)}
 

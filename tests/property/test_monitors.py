@@ -34,7 +34,7 @@ routes:
   receiver: a
   group_by: [endpoint, kind]
   group_wait: 30s
-  escalate: [{after: 30m, receiver: b, match: ["severity=critical"]}]
+  escalate: [{after: 30m, receiver: c, match: ["severity=critical"]}]
   routes:
     - {match: ["severity=critical"], receiver: b, continue: true, group_interval: 30s}
     - {match: ["endpoint=~si.*", "kind!=rejected"], receiver: c, repeat_interval: 1d, remind_interval: 2d}

@@ -6,13 +6,19 @@ import json
 import random
 from datetime import timedelta
 
-from sagewatch.entry import Batch
-from sagewatch.errors import ConflictError
+from sagewatch.entry import Batch, handle
+from sagewatch.errors import ConflictError, RefusedError, RetryError
+from sagewatch.events import Ticked
 from sagewatch.finding import Stream
+from sagewatch.flows.deliver_alert import deliver_alert
+from sagewatch.flows.evidence import build_page_key
+from sagewatch.flows.follow_up import FollowUp
 from sagewatch.flows.ingest_capture import ingest_capture
 from sagewatch.flows.manage_incident import manage_incident
+from sagewatch.flows.tick import tick
+from sagewatch.observability import get_logger
 from tests.unit.flows.captures import draw_attacked, draw_clean, put_file
-from tests.unit.flows.worlds import NOW, build_world
+from tests.unit.flows.worlds import MONITORS, NOW, build_event, build_finding, build_world
 
 STREAM = Stream("signs", "AllTraffic")
 
@@ -139,3 +145,77 @@ def test_a_record_for_which_no_time_is_left_is_not_begun_and_comes_again():
     answer = Batch(ingest_capture, world, lambda: next(left) >= 40).run(records)
     assert failed(answer) == [f"m{number}" for number in range(3, 10)]
     assert len(world.state.load_segments(STREAM, None)) == 3
+
+
+def test_a_follow_up_for_which_no_time_is_left_is_not_begun_and_its_message_comes_again():
+    ran, left = [], iter([60, 19])
+
+    def owe(fact, _world):
+        return FollowUp(fact.etag, lambda: ran.append(fact.etag))
+
+    world = build_world()
+    records = [message(event, number) for number, event in enumerate(put_ten_files(world)[:2])]
+    answer = Batch(owe, world, has_time_to_follow=lambda: next(left) >= 20).run(records)
+    assert failed(answer) == ["m1"]
+    assert len(ran) == 1
+
+
+def test_what_aws_refused_for_good_is_in_the_log_by_operation_and_code(caplog):
+    caplog.set_level("INFO", logger=get_logger().name)  # commands that ran before in this process are quieter
+
+    def be_refused(_fact, _world):
+        raise RefusedError("PutObject", "AccessDenied", "arn:aws:iam::123456789012:role/SECRET may not")
+
+    world = build_world()
+    assert failed(run(world, put_ten_files(world)[:1], be_refused)) == ["m0"]
+    (record,) = [one for one in caplog.records if one.getMessage() == "record_refused"]
+    assert (record.operation, record.reason) == ("PutObject", "AccessDenied")
+    assert "SECRET" not in caplog.text
+
+
+def test_a_message_whose_receiver_fails_asks_nothing_of_the_bucket_and_its_page_is_made_up_for():
+    world = build_world(MONITORS + "routes: {receiver: ml-on-call, group_by: [incident]}")
+    handle(manage_incident, build_event(build_finding()), world)
+    (opened,) = [one for one in world.bus.events if one["detail-type"] == "Incident Opened"]
+    items = world.state.items
+    get = items.get
+
+    def get_unless_of_mail(pk, sk):
+        if "ml-on-call/mail" in pk + sk:
+            raise RetryError("ThrottlingException")
+        return get(pk, sk)
+
+    items.get = get_unless_of_mail
+    assert failed(run(world, [opened], deliver_alert)) == ["m0"]
+    assert len(world.chat.posted) == 1
+    assert not any(bucket == "evidence" for bucket, _ in world.objects.bodies)
+    (incident,) = world.state.list_incidents()
+    assert world.state.load_turn(incident.incident_id).crossed
+    items.get = get
+    world.now.move(timedelta(minutes=1))
+    told = len(world.bus.events)
+    tick(Ticked(world.now()), world)
+    due = [one for one in world.bus.events[told:] if one["detail-type"] == "Alert Due"]
+    assert failed(run(world, due, deliver_alert)) == []
+    assert ("evidence", build_page_key(incident.incident_id)) in world.objects.bodies
+    assert len(world.chat.posted) == 1
+
+
+def test_the_messages_of_a_batch_go_before_anything_is_asked_of_the_bucket_of_pages():
+    world = build_world(MONITORS + "routes: {receiver: ml-on-call, group_by: [incident]}")
+    for number in range(3):
+        finding = build_finding(subject=str(number), fingerprint=f"f{number}", finding_id=f"{number}")
+        handle(manage_incident, build_event(finding), world)
+    opened = [one for one in world.bus.events if one["detail-type"] == "Incident Opened"]
+    order = []
+    post, read = world.chat.post_message, world.objects.open_object
+
+    def write_down(what, call):
+        return lambda *arguments: order.append(what) or call(*arguments)
+
+    world.chat.post_message = write_down("told", post)
+    world.objects.open_object = write_down("asked", read)
+    assert failed(run(world, opened, deliver_alert)) == []
+    assert order[:3] == ["told"] * 3
+    assert "told" not in order[3:]
+    assert sum("index.html" in key for _, key in world.objects.bodies) == 4  # theirs, and the list of all

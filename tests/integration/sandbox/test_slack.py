@@ -147,6 +147,7 @@ def test_heat_maps_are_uploaded_into_the_thread_by_the_product(slack: Slack) -> 
 
 
 def test_a_rotated_token_is_looked_up_once_more(slack: Slack) -> None:
+    from sagewatch.alert.content import Picture
     from sagewatch.aws.slack import SlackChat
     from sagewatch.errors import DeliveryError
     from sagewatch.monitors.receivers import SlackReceiver
@@ -163,7 +164,9 @@ def test_a_rotated_token_is_looked_up_once_more(slack: Slack) -> None:
     receiver = SlackReceiver(channel="#ml-on-call", token="sagewatch/slack", api_url=slack.url)
     tokens = Tokens()
     chat = SlackChat({"ml-on-call": receiver}, tokens)
-    assert chat.post_message("ml-on-call", {"text": "firing"})
+    handle = chat.post_message("ml-on-call", {"text": "firing"})
+    chat.upload_pictures("ml-on-call", handle, [Picture("Answered Stop", b"png")])
+    assert [file["title"] for reply in slack.replies() for file in reply["files"]] == ["Answered Stop"]
     tokens.fresh = "xoxb-old"
     with pytest.raises(DeliveryError, match="invalid_auth"):
         chat.post_message("ml-on-call", {"text": "firing"})

@@ -9,7 +9,8 @@ import re
 
 import msgspec
 
-from sagewatch.incident.model import Incident, State
+from sagewatch.finding import Severity
+from sagewatch.incident.model import Entry, Incident, State
 
 _ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{16}(?:-[0-9a-f]{4})?")
 INHIBIT = """
@@ -24,6 +25,15 @@ def list_unresolved(items):
     rows = [row for row in items.rows.values() if row.pk.startswith("incident#") and row.sk == "meta"]
     incidents = [msgspec.json.decode(row.body, type=Incident) for row in rows]
     return {one.incident_id: one for one in incidents if one.state is not State.RESOLVED}
+
+
+def find_severity(items, incident, at):
+    """The incident as bad as it was at that moment, by its trail: it only ever rises, from warning to critical."""
+    rows = [row for row in items.rows.values() if row.pk == f"incident#{incident.incident_id}"]
+    entries = [msgspec.json.decode(row.body, type=Entry) for row in rows if row.sk.startswith("event#")]
+    rises = [one.at for one in entries if one.what == "severity_rose"]
+    before = Severity.WARNING if any(at < rise for rise in rises) else incident.severity
+    return msgspec.structs.replace(incident, severity=before)
 
 
 def find_inhibited(unresolved):
@@ -73,12 +83,29 @@ def list_over_and_untold(items, target):
     debts = {
         row.pk
         for row in rows
-        if row.sk == f"outbox#{target}" and msgspec.json.decode(row.body)["told"] == "firing"
+        if row.sk == f"outbox#{target}" and msgspec.json.decode(row.body).get("told") in {None, "firing"}
     }
     ended = [
         msgspec.json.decode(row.body, type=Incident) for row in rows if row.sk == "meta" and row.pk in debts
     ]
     return frozenset(one.subject for one in ended if one.state is State.RESOLVED)
+
+
+def list_over_and_new(items, target, text):
+    """Incidents that a message names, that are over, and of which the target has been told nothing yet."""
+    rows = [row for row in items.rows.values() if row.pk.startswith("incident#")]
+    told = {
+        row.pk
+        for row in rows
+        if row.sk == f"outbox#{target}" and msgspec.json.decode(row.body).get("told") is not None
+    }
+    metas = [
+        msgspec.json.decode(row.body, type=Incident)
+        for row in rows
+        if row.sk == "meta" and row.pk not in told
+    ]
+    named = set(_ID.findall(text))
+    return [one.incident_id for one in metas if one.state is State.RESOLVED and one.incident_id in named]
 
 
 def find_thread(heard, kinds):

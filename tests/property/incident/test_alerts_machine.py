@@ -30,8 +30,10 @@ from tests.property.incident.heard_model import (
 from tests.property.incident.quiet_model import (
     INHIBIT,
     find_inhibited,
+    find_severity,
     find_thread,
     list_mentioned,
+    list_over_and_new,
     list_over_and_untold,
     list_unresolved,
 )
@@ -53,6 +55,8 @@ FLAPPING_ALONE = FLAPPING + "\nroutes: {receiver: on-call, group_by: [incident]}
 WINDOW = (START + timedelta(hours=1), START + timedelta(hours=1, minutes=30))
 BEGINS = {"firing", "trigger"}
 ENDS = {"resolved", "resolve"}
+SUMMED_UP_WITHIN = timedelta(hours=1) + timedelta(minutes=10)
+"""What comes and goes is in a summary by then, or told by itself (the digest of ``FLAPPING``)."""
 QUIET_FOR = timedelta(minutes=10)  # longer than any wait for company, and than what a tick makes up for
 
 
@@ -83,6 +87,7 @@ class Alerts(RuleBasedStateMachine):
             unresolved = list_unresolved(self.story.items)
             over = list_over_and_untold(self.story.items, target)
             muted = list_mentioned(text, unresolved, over) & find_inhibited(unresolved)
+            muted |= set(self.list_began_too_late(target, text))
             if muted and kind not in ENDS and len(self.story.ears.heard) > before:
                 self.spoken_of_muted.append((target, kind, sorted(muted), text[:200]))
 
@@ -293,6 +298,35 @@ class Alerts(RuleBasedStateMachine):
         self.wait(1)
         self.silence_one(minutes)
 
+    @rule()
+    def explain_too_late(self):
+        """It is over before the mail that tells of it is sent, and what was as bad as it then becomes what explains it."""
+        back = int((self.story.clock.now - START).total_seconds()) + 30
+        self.do(lambda moment: moment.goes_down("on-call/mail", back=f"{back}s"))
+        self.raise_finding("yield", 1, "warning")
+        self.raise_finding("stop", 1, "warning")
+        self.wait(1)
+        self.clear_finding("stop", 1)
+        self.wait(1)
+        self.raise_finding("yield", 1, "critical")
+
+    @rule(ends=st.permutations(["bad", "none"]))
+    def end_together(self, ends):
+        """What explains and what it explains are over in the same fold: nobody was, or is, to be told of the latter."""
+        self.raise_finding("bad", 1, "critical")
+        self.raise_finding("none", 1, "critical")
+        self.wait(60)
+        self.do(lambda moment: moment.does(lambda story: self.clear_all(ends)))
+
+    def clear_all(self, names):
+        """At one moment, and heard of afterwards."""
+        for name in names:
+            if self.story.known[name].cleared_at is None:
+                over = msgspec.structs.replace(self.story.known[name], cleared_at=self.story.clock.now)
+                self.story.known[name] = over
+                self.story.report(over)
+                self.reported.append(over)
+
     def die_after_the_next_page(self):
         """Whoever sends PagerDuty the next message dies before the books say so."""
         ears = self.story.ears
@@ -306,6 +340,18 @@ class Alerts(RuleBasedStateMachine):
                 raise Killed
 
         ears.hear = hear_and_die
+
+    @rule(trial=st.booleans())
+    def deploy(self, trial):
+        """Detectors go on trial, or off it, and what they have found goes on as it is told then."""
+        self.wait(1)
+        for name, finding in list(self.story.known.items()):
+            if finding.cleared_at is None:
+                window = msgspec.structs.replace(finding.window, end=self.story.clock.now)
+                changed = msgspec.structs.replace(finding, staged=trial, window=window)
+                self.story.known[name] = changed
+                self.do(lambda moment, one=changed: moment.does(lambda told: told.report(one)))
+                self.reported.append(changed)
 
     @rule(writes=st.integers(1, 12))
     def crash_soon(self, writes):
@@ -336,6 +382,8 @@ class Alerts(RuleBasedStateMachine):
             for target in ("on-call/slack", "on-call/mail", *paged):
                 if (unresolved[name].incident_id, target) in refused:
                     continue  # there is a letter; whoever has none was told, whatever was refused beside it
+                if unresolved[name].flapping and now < unresolved[name].opened_at + SUMMED_UP_WITHIN:
+                    continue
                 heard = [
                     one
                     for one in story.ears.heard
@@ -449,7 +497,12 @@ class Alerts(RuleBasedStateMachine):
             )
         for incident_id in {row.pk.removeprefix("incident#") for row in rows}:
             for debt in story.world.state.load_debts(incident_id):
-                assert debt.told in {"resolved", "spared", "digested"}, debt
+                assert debt.told in {
+                    "resolved",
+                    "spared",
+                    "digested",
+                    *(["closed"] if self.fuse.deaths + self.lost_answers else []),
+                }, debt
                 if debt.told == "resolved":
                     # The books are not believed: who was told the end has heard a beginning.
                     assert self.perhaps_told(debt.receiver) or any(
@@ -457,6 +510,13 @@ class Alerts(RuleBasedStateMachine):
                     )
                 if debt.told == "spared":
                     assert self.ended_muted(incident_id), debt
+
+    def list_began_too_late(self, target, text):
+        """Incidents that a message begins to tell of, and that are over and ended muted: nobody was, or is, to be told."""
+        if self.fuse.deaths or self.lost_answers:
+            return []  # the books do not know all that was told
+        found = list_over_and_new(self.story.items, target, text)
+        return [name for name in found if self.ended_muted(name)]
 
     def ended_muted(self, incident_id):
         """Whether something muted the incident at the moment in which it was over: nothing later takes a word from anybody."""
@@ -467,10 +527,20 @@ class Alerts(RuleBasedStateMachine):
         stretches += [WINDOW] if self.monitors == WINDOWED else []
         if any(start <= one.resolved_at < end for start, end in stretches):
             return True
-        return self.monitors == INHIBITED and any(
-            other.incident_id != incident_id and other.opened_at <= one.resolved_at <= other.resolved_at
-            for other in incidents.values()
-        )
+        if self.monitors != INHIBITED:
+            return False
+        there = {
+            name: other
+            for name, other in incidents.items()
+            if name == incident_id
+            or other.opened_at <= one.resolved_at <= (other.resolved_at or one.resolved_at)
+        }
+        if self.fuse.deaths:  # nobody saw the end at its moment: what was worse by then counts, too
+            return len(there) > 1
+        then = {
+            name: find_severity(self.story.items, other, one.resolved_at) for name, other in there.items()
+        }
+        return incident_id in find_inhibited(then)
 
 
 def story_heard(story):

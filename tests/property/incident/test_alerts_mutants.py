@@ -9,11 +9,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from sagewatch.alert import lateness
 from sagewatch.alert.outbox import Hold, Kind, Send, Spare
 from sagewatch.alert_state import AlertState
 from sagewatch.errors import DeliveryError
 from sagewatch.finding import Severity
-from sagewatch.flows import settle_target
+from sagewatch.flows import budget, settle_target
 from sagewatch.incident.muting import Mute
 from sagewatch.memory.items import MemoryItems
 from tests.acceptance import test_faults
@@ -21,7 +22,7 @@ from tests.acceptance.conftest import MONITORS
 from tests.property.incident.test_alerts_machine import FLAPPING, FLAPPING_ALONE, GROUPED, INHIBITED, Alerts
 
 send, decide, record = settle_target.send_message, settle_target.decide_announcement, AlertState.record_told
-find, note, keep_failure = settle_target.find_mute, settle_target.settle, settle_target.keep_failure
+find, note, keep_failure = lateness.find_mute, settle_target.settle, settle_target.keep_failure
 
 
 def take_a_refusal_for_a_yes(announcement, ledger, what, world):
@@ -111,6 +112,15 @@ def ask_for_mutes_of_now_alone(member, quiet, now):
     return find(member.incident_id, member.labels, quiet, now)
 
 
+def find_it_muted_at_its_end(*arguments):
+    """Whatever mutes it now, it is said to have ended muted."""
+    return Mute("inhibited", "x")
+
+
+def find_it_heard_at_its_end(*arguments):
+    """What ended muted is told as soon as nothing mutes it any more."""
+
+
 def throttle_the_first_word(alerts):
     alerts.throttle("on-call/slack", 1)
     alerts.raise_finding("stop", 1, "critical")
@@ -165,6 +175,16 @@ def silence_too_late(alerts):
     alerts.silence_too_late(20)
 
 
+def explain_too_late(alerts):
+    alerts.explain_too_late()
+    alerts.wait(60)
+
+
+def end_together(alerts):
+    alerts.end_together(["bad", "none"])
+    alerts.leave_alone()
+
+
 def get_worse_while_summed_up(alerts):
     alerts.come_and_go("stop", "warning", "critical")
     alerts.leave_alone()
@@ -211,10 +231,22 @@ MUTANTS = {
         lose_a_summary,
     ),
     "a silence takes the word of what was over before it": (
-        "_find_mute",
+        "find_member_mute",
         lambda: ask_for_mutes_of_now_alone,
         MONITORS,
         silence_too_late,
+    ),
+    "what explains by having risen takes the word of what was over before": (
+        "find_mute_at_end",
+        lambda: find_it_muted_at_its_end,
+        INHIBITED,
+        explain_too_late,
+    ),
+    "what was explained all its life is told when both are over": (
+        "find_mute_at_end",
+        lambda: find_it_heard_at_its_end,
+        INHIBITED,
+        end_together,
     ),
     "what gets worse goes on being summed up": (
         "decide_announcement",
@@ -244,7 +276,8 @@ def tell(story, monitors):
 def test_a_broken_outbox_is_found_out(name, monkeypatch):
     place, make_mutant, monitors, story = MUTANTS[name]
     tell(story, monitors)  # nothing is broken, nothing is found: it is the mutant that is found out
-    monkeypatch.setattr(settle_target, place, make_mutant())
+    room = next(one for one in (budget, settle_target, lateness) if hasattr(one, place))
+    monkeypatch.setattr(room, place, make_mutant())
     with pytest.raises(AssertionError):
         tell(story, monitors)
 

@@ -6,9 +6,10 @@ import msgspec
 
 from sagewatch.alert.content import Announcement, Links
 from sagewatch.alert.outbox import Kind
-from sagewatch.finding import Sample, Severity
+from sagewatch.finding import Breach, Sample, Severity
 from sagewatch.incident.acts import resolve_by_hand
 from sagewatch.incident.decision import Resolve
+from sagewatch.incident.doing import DIAGNOSABLE
 from sagewatch.incident.model import Incident, OpenRecord, Progress
 from tests.unit.incident.story import at, build_incident, resolve
 
@@ -19,6 +20,7 @@ LINKS = Links(
     presigned_until=at(3600),
     dashboard="https://eu-central-1.console.aws.amazon.com/cloudwatch/home#dashboards/dashboard/sagewatch",
     metrics="https://eu-central-1.console.aws.amazon.com/cloudwatch/home#metricsV2",
+    log="https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#logsV2:logs-insights",
     runbooks="https://example.com/sagewatch/runbooks/",
 )
 HOSTILE = {
@@ -34,7 +36,7 @@ HOSTILE = {
 def announce(kind: Kind, finding_kind: str) -> Announcement:
     """The announcement as it ordinarily is."""
     incident = build_incident(kind=finding_kind)
-    if kind is not Kind.FIRING:
+    if kind is not Kind.FIRING and finding_kind in DIAGNOSABLE:
         done = Progress("finished", "explained", at(200), explained=24)
         incident = msgspec.structs.replace(incident, diagnosis=done)
     if kind is Kind.RESOLVED:
@@ -43,6 +45,19 @@ def announce(kind: Kind, finding_kind: str) -> Announcement:
     return Announcement(
         kind=kind, incident=incident, links=LINKS, class_names=CLASS_NAMES, severity_before=before
     )
+
+
+UNJUDGED = ("class-concentration", "fixed-share", "confidence", "rejected", "no-data", "never-seen")
+"""What a detector of monitors.yml judges, and so no longer does where that is changed."""
+
+
+def announce_unjudged(name: str) -> Announcement:
+    """The end of what nothing judges any more, while its evidence went on."""
+    changes = {"kind": "no-data", "subject": "never-seen"} if name == "never-seen" else {"kind": name}
+    incident = build_incident(**changes)
+    finding = msgspec.structs.replace(incident.latest, no_longer_judged=True)
+    ended = resolve(msgspec.structs.replace(incident, findings=(finding,)))
+    return Announcement(kind=Kind.RESOLVED, incident=ended, links=LINKS, class_names=CLASS_NAMES)
 
 
 def announce_by_hand() -> Announcement:
@@ -64,6 +79,8 @@ def announce_hostile(kind: Kind, finding_kind: str, text: str) -> Announcement:
         expected_shares={text: 0.1},
         samples=tuple(Sample(text, text + str(n), n) for n in range(20)),
         source=text,
+        breaches=tuple(Breach(text, text, 0.5, 0.1) for _ in range(5)),
+        job=text,
     )
     incident: Incident = msgspec.structs.replace(
         incident, findings=(finding,), subject=text, acknowledged_by=text, resolved_by=text, resolution=text,

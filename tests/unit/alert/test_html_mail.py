@@ -133,3 +133,23 @@ def test_a_subject_parts_no_emoji_and_no_word_of_persian(cluster):
     assert cluster in name
     if "\u062e" not in cluster:
         assert name == cluster * name.count(cluster)
+
+
+def test_names_from_right_to_left_turn_round_no_figures_beside_them():
+    announcement = announce(Kind.FIRING, "class-concentration")
+    names = {"14": "قف", "38": "عبور"}
+    page = check(*render(msgspec.structs.replace(announcement, class_names=names)))
+    assert "14 (\u2068قف\u2069): 100 (83 %" in page
+    assert "38 (\u2068عبور\u2069): 6 (" in page
+    # Else a cell that begins with such a name would be one that is read from right to left.
+    assert 'dir="' not in page
+
+
+def test_what_is_cut_inside_a_name_from_right_to_left_sets_nothing_else_apart():
+    announcement = announce_hostile(Kind.RESOLVED, "class-concentration", "قف" * 200)
+    page = check(*render(announcement))
+    texts = re.split(r"<[^>]*>", page)
+    assert any("\u2068" in text for text in texts)
+    assert all(text.count("\u2068") == text.count("\u2069") for text in texts)
+    subject = str(render(announcement)[1]["Subject"])
+    assert subject.count("\u2068") == subject.count("\u2069") > 0

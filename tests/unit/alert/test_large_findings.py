@@ -37,7 +37,6 @@ def announcement(request):
         Companion(
             incident_id=f"20261121T203405Z-{number:016x}",
             headline=name * 40,
-            over=False,
             opened_at=at(number),
         )
         for number, name in enumerate(list(FEATURES)[:200])
@@ -50,8 +49,8 @@ def show(message):
 
 
 def test_slack_takes_it_with_its_buttons(announcement):
-    others = tuple(one.incident_id for one in announcement.companions)
-    message = render_slack(announcement, build_buttons(announcement.incident, others, diagnosable=True))
+    buttons = build_buttons(announcement.incident, announcement.companions, diagnosable=True)
+    message = render_slack(announcement, buttons)
     assert refuse_message(message) is None
     assert "<!channel>" not in json.dumps(message)
     check_golden(f"slack/large.{announcement.kind}.json", show(message))

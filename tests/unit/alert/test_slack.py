@@ -6,13 +6,17 @@ import re
 import msgspec
 import pytest
 
-from sagewatch.alert.content import Links
+from sagewatch.alert.buttons import build_buttons
+from sagewatch.alert.content import Companion, Links
 from sagewatch.alert.outbox import Kind
-from sagewatch.alert.slack import escape, render_reply, render_slack
+from sagewatch.alert.slack import BLOCKS_LIMIT, escape, render_reply, render_slack
 from sagewatch.incident.amounts import clean_text
 from sagewatch.incident.describe import KINDS
+from sagewatch.incident.model import State
+from sagewatch.sandbox.slack_rules import refuse_message
 from tests.unit.alert.story import HOSTILE, announce, announce_by_hand, announce_hostile
 from tests.unit.golden.golden import check_golden
+from tests.unit.incident.story import at
 
 
 def measure(text):
@@ -56,6 +60,64 @@ def test_message_reads_as_it_was_looked_at(kind, finding_kind):
     check_golden(
         f"slack/{finding_kind}.{kind}.json", json.dumps(message, indent=2, ensure_ascii=False) + "\n"
     )
+
+
+@pytest.mark.parametrize("finding_kind", KINDS)
+def test_the_header_tells_a_reminder_and_an_end_from_a_new_alarm(finding_kind):
+    """All that people see at first: Slack shows no ``text`` where there are blocks."""
+    headers = {}
+    for kind in Kind:
+        message = render_slack(announce(kind, finding_kind))
+        headers[kind] = message["blocks"][0]["text"]["text"]
+        assert headers[kind] == message["text"]
+    states = {kind: header.partition(" ")[2].partition(" · ")[0] for kind, header in headers.items()}
+    assert states == {
+        Kind.FIRING: "FIRING", Kind.UPDATED: "FIRING", Kind.RESOLVED: "RESOLVED", Kind.REPEATED: "STILL FIRING",
+        Kind.WORSENED: "WORSE", Kind.DIGEST: "COMES AND GOES",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("finding_kind", KINDS)
+@pytest.mark.parametrize("name", [*HOSTILE, "marks"])
+def test_all_texts_together_are_no_longer_than_slack_takes(name, finding_kind):
+    """With long names, each sign of which is written as five, long links and a company of sixty."""
+    text = HOSTILE.get(name, "&<>" * 3000)
+    others = tuple(
+        Companion(incident_id=f"20261121T203405Z-{number:016x}", headline=text, opened_at=at(1))
+        for number in range(60)
+    )
+    long = dict.fromkeys(Links.__struct_fields__, f"https://example.com/{'x' * 2300}")
+    announcement = msgspec.structs.replace(
+        announce_hostile(Kind.RESOLVED, finding_kind, text),
+        companions=others,
+        links=Links(**{**long, "presigned_until": at(3600)}),
+    )
+    message = render_slack(announcement, build_buttons(announcement.incident, others, diagnosable=True))
+    check_limits({**message, "blocks": message["blocks"][:-1]})
+    assert refuse_message(message) is None
+    assert (
+        sum(map(measure, find_texts(message["blocks"]))) <= BLOCKS_LIMIT + 200
+    )  # the buttons have words, too
+    assert "|Incident page>" in json.dumps(message["blocks"])
+    assert "*Next step*" in json.dumps(message["blocks"])
+
+
+def test_the_lines_of_a_thread_read_as_they_were_looked_at():
+    """What follows the first message: one line each time, with no block."""
+    said = []
+    for finding_kind in KINDS:
+        for kind in (Kind.UPDATED, Kind.WORSENED, Kind.RESOLVED):
+            message = render_reply(announce(kind, finding_kind))
+            said.append(f"{finding_kind} {kind}: {message['text']}\n")
+    firing = announce(Kind.UPDATED, "class-concentration")
+    taken = msgspec.structs.replace(
+        firing.incident, state=State.ACKNOWLEDGED, acknowledged_by="ada", acknowledged_at=at(300)
+    )
+    said.append(f"taken: {render_reply(msgspec.structs.replace(firing, incident=taken))['text']}\n")
+    others = (Companion(headline="x", opened_at=at(1)),)
+    joined = msgspec.structs.replace(firing, companions=others, reason="incident_joined")
+    said.append(f"joined: {render_reply(joined)['text']}\n")
+    check_golden("slack/thread.txt", "".join(said))
 
 
 def test_who_ended_it_by_hand_and_why_is_the_headline_and_no_recovery_is_claimed():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -24,8 +25,9 @@ from sagewatch.monitors.receivers import (
     SlackWebhookReceiver,
     WebhookReceiver,
 )
+from tests.unit.aws.local_aws import aws_at
 from tests.unit.aws.test_http import NOW, serve
-from tests.unit.aws.test_sending_once import SENDER, TOPIC, aws_at
+from tests.unit.aws.test_sending_once import SENDER, TOPIC
 from tests.unit.aws.test_slack import Tokens
 
 SECONDS = 0.4
@@ -144,7 +146,8 @@ def test_a_line_that_never_speaks_tls_is_cut_and_was_not_told():
 )
 def test_aws_that_drips_is_given_up_at_the_deadline_and_has_perhaps_taken_it(send):
     # Few words: nobody cuts this line, so it drips to its end.
-    with serve(lambda handler: drip(handler, DRIPS["headers"][:40])) as (port, _), aws_at(port):
+    answer = partial(drip, words=DRIPS["headers"][:40])
+    with serve(answer) as (port, _), aws_at(port, "SNS", "SESV2"):
         began = time.monotonic()
         with pytest.raises(RetryError, match="TimeoutError") as failed:
             send()

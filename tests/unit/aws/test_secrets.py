@@ -110,3 +110,22 @@ def test_whoever_is_in_a_hurry_hears_within_a_second_that_the_store_is_slow(name
         client.build_client.cache_clear()
     assert len(seen) == 1
     assert spent < 2.5
+
+
+@pytest.mark.parametrize("name", ["sagewatch/slack", "ssm:/sagewatch/slack"])
+def test_a_store_that_fails_says_nothing_of_a_message(name, monkeypatch):
+    def fail(handler):
+        handler.send_response(500)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    with serve(fail) as (port, _):
+        for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(variable, "testing")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+        client.build_client.cache_clear()
+        with pytest.raises(RetryError) as error:
+            Secrets(MemoryClock(NOW), HASTY).get_secret(name)
+        client.build_client.cache_clear()
+    assert not error.value.perhaps_taken

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from sagewatch.aws import client
 from sagewatch.aws.ses import SesLetters
 from sagewatch.aws.sns import SnsMail
 from sagewatch.errors import DeliveryError, RetryError
+from tests.unit.aws.local_aws import aws_at
 from tests.unit.aws.test_http import serve
 
 SENDER = "a@b.example"
@@ -38,22 +38,8 @@ def aws_that(*answers):
         handler.end_headers()
         handler.wfile.write(body)
 
-    with serve(answer) as (port, seen), aws_at(port):
+    with serve(answer) as (port, seen), aws_at(port, "SNS", "SESV2"):
         yield seen
-
-
-@contextmanager
-def aws_at(port):
-    """SNS and SES are the server at the port."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("AWS_ENDPOINT_URL_SNS", "AWS_ENDPOINT_URL_SESV2"):
-            patch.setenv(name, f"http://127.0.0.1:{port}")
-        patch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        client.build_client.cache_clear()
-        yield
-        client.build_client.cache_clear()
 
 
 @pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sagewatch.alert.content import Picture
 from sagewatch.aws.slack import SlackChat
 from sagewatch.errors import DeliveryError
 from sagewatch.monitors.receivers import SlackReceiver
@@ -81,3 +82,22 @@ def test_an_answer_that_is_none_of_slacks_may_be_of_a_message_that_was_taken(bod
 
 def test_what_is_not_found_at_the_address_is_refused_for_good():
     assert not fail(404, b"nope").recoverable
+
+
+def test_a_rotated_token_is_looked_up_for_pictures_too():
+    class Rotated(Tokens):
+        def refresh_secret(self, _):
+            return "xoxb-2"
+
+    def answer(handler):
+        known = handler.headers["Authorization"] == "Bearer xoxb-2"
+        answering(200, b'{"ok": false, "error": "%s"}' % (b"file_too_big" if known else b"invalid_auth"))(
+            handler
+        )
+
+    with serve(answer) as (port, seen):
+        settings = SlackReceiver(channel="#ml", token="name", api_url=f"http://127.0.0.1:{port}/api/")
+        chat = SlackChat({"on-call": settings}, Rotated())
+        with pytest.raises(DeliveryError, match="file_too_big"):
+            chat.upload_pictures("on-call", "C1:1.0", [Picture("Answered Stop", b"png")])
+        assert len(seen) == 2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 from layers.package_stack import compile_monitors
 from sagewatch.cli.check import check
 
+ROOT = Path(__file__).resolve().parents[3]
 MONITORS = """
 version: 1
 endpoints: {signs: {}}
@@ -31,6 +33,19 @@ def test_a_kind_that_nothing_here_raises_is_told_with_its_key_and_is_no_error(tm
         "routes.routes[0].match: kind=~acme-.* names a kind that nothing of Sagewatch raises"
     )
     assert rule.startswith("inhibit[0].when: kind=endpoint-failing names a kind")
+
+
+def test_a_receiver_that_no_route_names_any_more_is_told_and_no_error(tmp_path):
+    """It has alerts open, perhaps, whose end it is still owed: ``sagewatch doctor`` advises to keep it."""
+    file = tmp_path / "monitors.yml"
+    file.write_text(
+        "version: 1\nreceivers: {ml: {mail: {}}, old: {mail: {}}, test: {mail: {}}}\nroutes: {receiver: ml}\n"
+    )
+    done = CliRunner().invoke(check, [str(file)])
+    assert done.exit_code == 0
+    said = " ".join(done.output.split())
+    assert "receivers.old: no route names it: it hears only the end of what it was told before." in said
+    assert "receivers.test" not in said
 
 
 def test_what_is_meant_is_not_asked_about(tmp_path):
@@ -65,3 +80,74 @@ def test_a_secret_that_no_function_may_read_is_told(tmp_path, name, prefix, read
     else:
         with pytest.raises(SystemExit, match="may read no other"):
             compile_monitors(file, tmp_path / "monitors.json", prefix)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("endpoints: {signs: {detectors: {rejected: {}}}}\nreceivers: {ml: {mail: {}}}", "endpoints.signs.detectors"),
+        ("endpoints: {signs: {detectors: {no-data: {staged: true}}}}\nreceivers: {ml: {mail: {}}}", "endpoints.signs.detectors"),
+        ("endpoints: {signs: {}}", "receivers"),
+        ("endpoints: {signs: {}}\nreceivers: {test: {mail: {}}}", "receivers"),
+        ("endpoints: {signs: {}}\nreceivers: {ml: {mail: {}}}\nwindows: {off: {every: 'daily 00:00-00:00'}}", "windows.off"),
+        ("endpoints: {signs: {}}\nreceivers: {ml: {mail: {}}}\nwindows: {off: {mutes: [kind=bias], every: 'Mon-Sun 08:00-08:00'}}", "windows.off"),
+    ],
+)  # fmt: skip
+def test_where_nobody_watches_or_can_hear_it_is_asked_whether_that_is_meant(tmp_path, text, key):
+    file = tmp_path / "monitors.yml"
+    file.write_text(f"version: 1\n{text}\n")
+    done = CliRunner().invoke(check, [str(file), "--json"])
+    assert done.exit_code == 0, done.output
+    (doubt,) = json.loads(done.output)["doubts"]
+    assert doubt.startswith(f"{key}: ")
+
+
+PRODUCTION = """\
+version: 1
+endpoints: {prod-a: {}, prod-b: {}, other: {}}
+receivers: {team: {mail: {}}, pager: {mail: {}}, boss: {mail: {}}}
+routes:
+  receiver: team
+  escalate: [{after: 30m, receiver: boss}]
+  routes:
+    - {match: ["endpoint=prod-a"], receiver: pager}
+    - {match: ["endpoint=~prod-.*"], receiver: boss}
+"""
+CHILDREN = """\
+    - {match: ["severity=critical"], receiver: boss}
+    - {match: ["severity=~warning|info"], receiver: pager, escalate: []}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (PRODUCTION, ""),
+        (PRODUCTION.replace(" prod-b: {},", ""), "routes.routes[1]: is never reached"),
+        (PRODUCTION[: PRODUCTION.index("    - {match")] + CHILDREN, "routes.escalate[0]: never fires"),
+    ],
+    ids=["both endpoints", "one taken out", "children need no escalation"],
+)
+def test_what_only_these_endpoints_or_children_leave_unreached_is_asked_about_and_no_error(
+    tmp_path, text, key
+):
+    """Taking an endpoint out of the file would be refused because of a route that nobody touched."""
+    file = tmp_path / "monitors.yml"
+    file.write_text(text)
+    done = CliRunner().invoke(check, [str(file), "--json"])
+    assert done.exit_code == 0, done.output
+    doubts = json.loads(done.output)["doubts"]
+    assert len(doubts) == bool(key)
+    assert all(one.startswith(key) for one in doubts)
+
+
+def test_what_we_ship_leaves_no_doubt():
+    done = CliRunner().invoke(check, [str(ROOT / "monitors.yml"), "--json"])
+    assert json.loads(done.output)["doubts"] == []
+
+
+def test_a_window_of_some_hours_or_some_days_is_no_doubt(tmp_path):
+    file = tmp_path / "monitors.yml"
+    windows = "windows: {night: {every: 'daily 22:00-06:00'}, weekend: {every: 'Sat,Sun 00:00-00:00'}}"
+    file.write_text(f"version: 1\nendpoints: {{signs: {{}}}}\nreceivers: {{ml: {{mail: {{}}}}}}\n{windows}\n")
+    assert json.loads(CliRunner().invoke(check, [str(file), "--json"]).output)["doubts"] == []

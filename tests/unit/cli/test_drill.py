@@ -84,6 +84,40 @@ def test_what_never_came_is_said(start, monitors, deaf, words):
     assert words in drill(start(monitors, deaf)).missing
 
 
+ALWAYS = """windows: {factory-shut: {mutes: ["kind=no-data"], every: "daily 00:00-00:00"}}
+"""
+
+
+def test_what_mutes_a_drill_is_named(start):
+    drilled = drill(start(WITH_TEST + ALWAYS))
+    assert drilled.missing.startswith("Nobody was told (firing), because")
+    assert "factory-shut" in drilled.missing
+    assert "needs a receiver" not in drilled.missing
+
+
+@pytest.mark.parametrize("how", ["refuses", "is late", "somebody loses patience"])
+def test_whoever_took_it_is_told_the_end_whatever_becomes_of_another(start, how):
+    world = start(WITH_HOOKS)
+    post = world.hooks.post_hook
+
+    def post_or_fail(target, body, at):
+        if target == "test/webhook":
+            raise DeliveryError(target, "HTTP 404", recoverable=how != "refuses")
+        post(target, body, at)
+
+    def lose_patience(_):
+        raise KeyboardInterrupt
+
+    world.hooks.post_hook = post_or_fail
+    if how == "somebody loses patience":
+        with pytest.raises(KeyboardInterrupt):
+            run_drill(world, timedelta(seconds=20), lose_patience)
+    else:
+        assert "test/webhook did not take the message (firing)" in drill(world).missing
+    paged = [body["event_action"] for target, body in world.hooks.posted if target == "test/pagerduty"]
+    assert paged == ["trigger", "resolve"]
+
+
 def test_a_receiver_that_refuses_is_named_with_its_reason(start):
     world = start()
 

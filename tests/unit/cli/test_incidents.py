@@ -256,6 +256,20 @@ def test_half_an_id_that_several_begin_with_names_them(stack):
         run(store, "incidents", "show", "20261121")
 
 
+def test_half_an_id_that_also_begins_one_that_cannot_be_read_names_both_and_takes_neither(stack):
+    store, world = stack
+    lost = f"{INCIDENT[:15]}9Z-gone"
+    world.state.items.write([Write(Item("incidents", lost, b"junk"), ANY_VERSION)])
+    with pytest.raises(RejectedInputError, match=rf"begins 2 ids \(.*{lost} \(cannot be read\)\); say more"):
+        run(store, "incidents", "resolve", INCIDENT[:15], "--reason", "x")
+    assert store.state.load_incident(INCIDENT).state == "open"
+    with pytest.raises(RejectedInputError, match=f"{lost}: has a line in the list, and nothing else"):
+        run(store, "incidents", "show", lost[:-2])
+    world.state.items.write([Write(Item(f"incident#{lost}", "meta", b"junk"), ANY_VERSION)])
+    with pytest.raises(RejectedInputError, match="cannot be read"):
+        run(store, "incidents", "show", lost[:-2])
+
+
 def test_whoever_comes_second_hears_who_was_first(stack):
     store, _ = stack
     run(store, "incidents", "ack", INCIDENT, "--by", "ada")

@@ -10,6 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from sagewatch.cli.checks import Patient
+from sagewatch.cli.checks.endpoints import check_monitoring
+from sagewatch.cli.doctor import examine
 from sagewatch.cli.monitor_schedules import EventBridgeSchedules, SageMakerMonitoringSchedules
 from sagewatch.cli.schedule_owner import NameTakenError
 from sagewatch.job_security import JobSecurity
@@ -17,13 +20,17 @@ from sagewatch.monitoring.job import Image, MonitoringJob
 from sagewatch.monitoring.policy import Quality, name_schedule
 from sagewatch.monitoring.schedule import build_monitoring_schedule, build_wake_up
 from sagewatch.monitoring.window import Span
+from sagewatch.monitors import parse_monitors
 from tests.aws_in_process import empty_aws
 
 NOW = datetime(2026, 11, 22, 5, tzinfo=UTC)
 ARN = "arn:aws:sagemaker:eu-west-1:123456789012:processing-job/x"
 
 
-def build_job(endpoint):
+REPORTS_URI = "s3://b/reports"
+
+
+def build_job(endpoint, reports_uri=REPORTS_URI):
     span, quality = Span(NOW - timedelta(hours=1), NOW), Quality(baseline="s3://b/baseline")
     return MonitoringJob(
         endpoint=endpoint,
@@ -31,7 +38,7 @@ def build_job(endpoint):
         span=span,
         capture_uri="s3://b/capture",
         folders=(),
-        reports_uri="s3://b/reports",
+        reports_uri=reports_uri,
     )
 
 
@@ -54,17 +61,22 @@ def describe(stub, job):
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "neighbour", "looked_at"),
+    ("endpoint", "theirs", "looked_at"),
     [
-        ("churn", "churn-eu", False),  # its name begins with the other's
-        ("traffic-signs-detector-eu", "traffic-signs-detector-us", True),  # the first twenty letters agree
+        ("churn", build_job("churn-eu"), False),  # its name begins with the other's
+        # The first twenty letters agree.
+        ("traffic-signs-detector-eu", build_job("traffic-signs-detector-us"), True),
+        ("churn", build_job("churn", "s3://b-of-another-stage/reports"), True),
     ],
+    ids=["a longer name", "a name that begins so", "another stage"],
 )
-def test_a_neighbours_run_is_not_taken_for_the_endpoints_own(endpoint, neighbour, looked_at):
+def test_a_run_of_a_neighbour_or_of_another_stage_is_not_taken_for_the_endpoints_own(
+    endpoint, theirs, looked_at
+):
     keys = {"region_name": "eu-west-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
     clients = {name: boto3.client(name, **keys) for name in ("scheduler", "sagemaker")}
     stub = Stubber(clients["sagemaker"])
-    theirs, own = build_job(neighbour), build_job(endpoint)
+    own = build_job(endpoint)
     rows = [
         {"ProcessingJobName": job.name, "ProcessingJobArn": ARN, "CreationTime": NOW, "ProcessingJobStatus": status}
         for job, status in ((theirs, "Failed"), (own, "Completed"))
@@ -73,8 +85,9 @@ def test_a_neighbours_run_is_not_taken_for_the_endpoints_own(endpoint, neighbour
     if looked_at:
         describe(stub, theirs)
     describe(stub, own)
+    session = SimpleNamespace(client=clients.__getitem__)
     with stub:
-        last = EventBridgeSchedules(SimpleNamespace(client=clients.__getitem__), {}).find_last_run(endpoint)
+        last = EventBridgeSchedules(session, {}, REPORTS_URI).find_last_run(endpoint)
     assert last is not None
     assert (last.job, last.status) == (own.name, "Completed")
     stub.assert_no_pending_responses()
@@ -159,7 +172,7 @@ def test_a_schedule_by_the_cut_name_of_before_is_found_and_replaced_if_it_is_the
     endpoint, scheduler
 ):
     stand_legacy(scheduler, endpoint)
-    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS)
+    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS, REPORTS_URI)
     own, other = name_schedule(LONG), endpoint != LONG
     assert (schedules.find(LONG) is None) is other
     assert schedules.put(LONG, HOURLY) == ("created" if other else "updated")
@@ -169,10 +182,21 @@ def test_a_schedule_by_the_cut_name_of_before_is_found_and_replaced_if_it_is_the
     assert list_names(scheduler) == ([LEGACY] if other else [])
 
 
+@pytest.mark.parametrize("other", [False, True])
+def test_a_schedule_by_the_cut_name_is_told_beside_the_endpoints_own_if_it_is_the_endpoints_too(
+    other, scheduler
+):
+    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS, REPORTS_URI)
+    schedules.put(LONG, HOURLY)
+    stand_legacy(scheduler, NEIGHBOUR if other else LONG)
+    found = schedules.find(LONG)
+    assert (found.name, found.beside) == (name_schedule(LONG), () if other else (LEGACY,))
+
+
 @pytest.mark.parametrize("endpoint", [LONG, NEIGHBOUR])
 def test_a_schedule_by_the_cut_name_of_before_is_removed_if_it_is_the_endpoints_own(endpoint, scheduler):
     stand_legacy(scheduler, endpoint)
-    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS)
+    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS, REPORTS_URI)
     assert schedules.remove(LONG) is (endpoint == LONG)
     assert list_names(scheduler) == ([] if endpoint == LONG else [LEGACY])
 
@@ -212,7 +236,7 @@ def test_a_schedule_that_has_the_name_only_because_another_endpoints_was_cut_to_
 ):
     assert name_schedule(CUT) == LEGACY
     stand_legacy(scheduler, LONG)
-    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS)
+    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS, REPORTS_URI)
     assert schedules.find(CUT) is None
     assert schedules.remove(CUT) is False
     with pytest.raises(NameTakenError, match=f"sagewatch monitor create {LONG}") as taken:
@@ -232,7 +256,7 @@ def test_a_wake_up_that_is_none_of_ours_is_neither_overwritten_nor_removed(sched
         GroupName="g", Name="churn-data-quality", ScheduleExpression="rate(1 hour)", Target=target,
         FlexibleTimeWindow={"Mode": "OFF"},
     )  # fmt: skip
-    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS)
+    schedules = EventBridgeSchedules(boto3.session.Session(region_name="eu-west-1"), OUTPUTS, REPORTS_URI)
     assert (schedules.find("churn"), schedules.remove("churn")) == (None, False)
     with pytest.raises(NameTakenError, match="not made by Sagewatch"):
         schedules.put("churn", HOURLY)
@@ -288,7 +312,9 @@ def test_a_run_of_before_the_upgrade_whose_report_lies_under_the_cut_name_is_sti
     before = SimpleNamespace(name=job.name, report_uri=job.report_uri.replace(name_schedule(LONG), LEGACY))
     describe(stub, before)
     with stub:
-        last = EventBridgeSchedules(SimpleNamespace(client=clients.__getitem__), {}).find_last_run(LONG)
+        last = EventBridgeSchedules(
+            SimpleNamespace(client=clients.__getitem__), {}, REPORTS_URI
+        ).find_last_run(LONG)
     assert last is not None
     assert last.job == job.name
 
@@ -376,8 +402,34 @@ def test_of_two_that_an_interrupted_upgrade_left_one_goes_on():
         "MonitoringScheduleConfig"
     ]
     sagemaker.there = {LEGACY: config, name_schedule(LONG): config}
+    assert dev.find(LONG).beside == (LEGACY,)
     assert dev.put(LONG, HOURLY) == "unchanged"
     assert list(sagemaker.there) == [name_schedule(LONG)]
+
+
+@pytest.mark.parametrize("endpoint", ["churn", LONG])
+def test_one_that_an_older_command_line_made_beside_it_is_named_by_the_doctor_and_goes_with_the_next_create(
+    endpoint,
+):
+    sagemaker = SageMaker()
+    dev = open_stage(sagemaker, "dev")
+    dev.put(endpoint, HOURLY)
+    (new,) = sagemaker.there
+    older = build_monitoring_schedule(endpoint, HOURLY, dev._image, dev._reports_uri)
+    sagemaker.there[older["MonitoringScheduleName"]] = older["MonitoringScheduleConfig"]
+    monitors = f"version: 1\nendpoints: {{{endpoint}: {{quality: {{baseline: 's3://b/baseline', scheduler: model-monitor}}}}}}"
+    patient = Patient(
+        client=lambda _: sagemaker,
+        outputs={**OUTPUTS, "EvidenceBucket": dev._reports_uri.split("/")[2], "MonitorImageUri": "i",
+                 "SageMakerRoleArn": ARN, "MonitorInstanceType": "ml.m5.large"},
+        stack="sagewatch-dev", monitors=parse_monitors(monitors, "monitors.yml"), now=NOW,
+    )  # fmt: skip
+    there, beside = examine(patient, [check_monitoring])
+    assert (there.well, beside.well) == (True, False)
+    assert beside.found.startswith(older["MonitoringScheduleName"])
+    assert dev.put(endpoint, HOURLY) == "unchanged"
+    assert list(sagemaker.there) == [new]
+    assert [line.well for line in examine(patient, [check_monitoring])] == [True]
 
 
 def test_whoever_finds_a_name_taken_by_a_kept_schedule_of_sagemakers_gets_on_by_what_the_sentence_says():

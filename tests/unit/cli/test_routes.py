@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -55,3 +57,15 @@ def test_a_kind_is_taken_by_the_rule_of_the_matchers(ask):
     assert done.exit_code == 2
     assert "names no kind" in done.output
     assert "Is this meant" not in ask("kind=no-data").output
+
+
+def test_the_escalation_of_the_documentation_fires(tmp_path):
+    """It did not: who it would have told heard at once."""
+    text = (Path(__file__).resolve().parents[3] / "docs" / "configuration.md").read_text()
+    (example,) = (one for one in re.findall("```yaml\n(.*?)```", text, re.DOTALL) if "escalate" in one)
+    file = tmp_path / "monitors.yml"
+    file.write_text(example)
+    words = ["test", "endpoint=traffic-signs", "severity=critical", "--file", str(file)]
+    told = CliRunner().invoke(routes, words).output.splitlines()
+    assert told[0].startswith("night: ")
+    assert told[1].startswith("lead: if nobody acknowledges for 30 min")

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from sagewatch.errors import ConfigurationError, RejectedInputError
+from sagewatch.ports import ANY_VERSION, Item, Write
 from tests.unit.cli.stores import FOUND, build_store
 from tests.unit.cli.test_incidents import run
 from tests.unit.flows.worlds import Pump
@@ -147,3 +148,25 @@ def test_an_unknown_silence_is_not_ended(stack):
     store, _ = stack
     with pytest.raises(RejectedInputError, match="silences list"):
         run(store, "silences", "end", "ffff")
+
+
+def test_half_an_id_that_also_begins_one_that_cannot_be_read_ends_neither(stack):
+    store, world = stack
+    made = add(store, "--for", "1h")
+    lost = f"{made['silence_id'][:4]}gone"
+    world.state.items.write([Write(Item("silences", lost, b"junk"), ANY_VERSION)])
+    with pytest.raises(RejectedInputError, match=rf"begins 2 ids \(.*{lost} \(cannot be read\)\)"):
+        run(store, "silences", "end", lost[:4])
+    with pytest.raises(RejectedInputError, match="cannot be read, and silences nothing"):
+        run(store, "silences", "end", lost)
+    assert standing(store, made) == "mutes"
+
+
+@pytest.mark.parametrize("text", ["", " "])
+def test_an_empty_id_ends_no_silence_though_there_is_one_alone(text):
+    """A variable of the shell that is not set."""
+    store, world = build_store()
+    (only,) = world.alerts.list_silences(None)
+    with pytest.raises(RejectedInputError, match="is no id: it is empty"):
+        run(store, "silences", "end", text)
+    assert world.alerts.list_silences(None) == (only,)

@@ -124,7 +124,93 @@ def test_what_was_announced_and_is_no_longer_found_is_cleared():
     assert [(each.finding_id, each.cleared_at) for each in later.findings] == [
         (finding.finding_id, attacked[-1].last_at)
     ]
+    assert later.findings[0].no_longer_judged
     assert fold(attacked, later.checkpoint, [lenient]).findings == ()
+
+
+def test_what_a_late_file_explains_away_is_cleared_by_evidence():
+    silence = [NoData(NoDataConfig(after=timedelta(hours=1)))]
+    last = STORY[9].last_at
+    raised = fold(STORY[:10], None, silence, now=last + timedelta(hours=2))
+    resumed = msgspec.structs.replace(STORY[60], first_at=last, last_at=last + timedelta(hours=2))
+    (cleared,) = fold(
+        [*STORY[:10], resumed], raised.checkpoint, silence, now=last + timedelta(hours=2)
+    ).findings
+    assert (cleared.cleared_at is not None, cleared.no_longer_judged) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "meanwhile", [[GIVEN], [NoData(NoDataConfig(after=timedelta(hours=6)))]], ids=["gone", "patient"]
+)
+def test_what_is_judged_again_after_a_change_is_another_finding(meanwhile):
+    """Cleared as no longer judged, it is settled: told by its old name it would be told to nobody."""
+    silence = [NoData(NoDataConfig(after=timedelta(hours=1)))]
+    now = STORY[9].last_at + timedelta(hours=2)
+    first = fold(STORY[:10], None, silence, now=now)
+    names = {first.findings[-1].finding_id}
+    checkpoint = first.checkpoint
+    for _ in range(2):
+        (gone,) = fold(STORY[:10], checkpoint, meanwhile, now=now).findings
+        assert (gone.finding_id in names, gone.no_longer_judged) == (True, True)
+        changed = fold(STORY[:10], checkpoint, meanwhile, now=now)
+        again = fold(STORY[:10], changed.checkpoint, silence, now=now)
+        (finding,) = again.findings
+        assert finding.finding_id not in names
+        same = fold(STORY[:10], again.checkpoint, silence, now=now)
+        assert [one.finding_id for one in same.findings] == [finding.finding_id]
+        names.add(finding.finding_id)
+        checkpoint = again.checkpoint
+
+
+def test_an_open_episode_that_a_changed_detector_takes_over_keeps_its_name():
+    story = STORY[:58]
+    early = fold(story, detectors=[GIVEN], settle_before=START + timedelta(days=1))
+    (finding,) = early.open
+    again = [ClassConcentration(ClassConcentrationConfig(baseline=COUNTS, one_false_alarm_in=2000))]
+    after = fold(story, early.checkpoint, again)
+    assert [one.finding_id for one in after.open] == [finding.finding_id]
+    assert not [one for one in after.findings if one.cleared_at]
+
+
+@pytest.mark.parametrize("second", ["14", "30"])
+def test_an_episode_that_is_not_settled_when_its_detector_is_set_anew_is_told_by_another_id(second):
+    """By the id that was cleared as no longer judged it would be taken for settled, and told to nobody."""
+    rng = random.Random(1)
+    first, clean = draw_attacked(rng, 600, 0.5), draw_clean(rng, 300)
+    both = [label if rng.random() < 0.5 else "14" for label in draw_attacked(rng, 1000, 0.7, "30")]
+    rest = both if second == "30" else [*clean, *draw_attacked(rng, 700, 0.5)]
+    segments = cut([*draw_clean(rng, 1000), *first, *rest], 20)
+    settle = segments[79].first_at  # within the first episode
+    counts = range(81, len(segments) + 1)
+    # Until the second episode is raised: one is open for good, and another one is not.
+    befores = (fold(segments[:count], None, [GIVEN], settle_before=settle) for count in counts)
+    before = next(one for one in befores if sum(each.cleared_at is None for each in one.findings) > 1)
+    (goes_on,), lost = before.checkpoint.open.values(), before.findings[-1]
+    assert (goes_on.subject, lost.subject) == ("14", second)
+    assert goes_on.finding_id != lost.finding_id
+    changed = ClassConcentration(ClassConcentrationConfig(baseline=COUNTS, one_false_alarm_in=10**15))
+    checkpoint, raised, unjudged = before.checkpoint, {}, set()
+    for count in counts:
+        recent = [one for one in segments[:count] if one.first_at >= checkpoint.since]
+        folded = fold(recent, checkpoint, [changed], settle_before=settle)
+        checkpoint = msgspec.json.decode(msgspec.json.encode(folded.checkpoint), type=Checkpoint)
+        raised |= {one.finding_id: one.subject for one in folded.findings if one.cleared_at is None}
+        unjudged |= {one.finding_id for one in folded.findings if one.no_longer_judged}
+    assert unjudged == {lost.finding_id}
+    assert not unjudged & raised.keys()
+    assert second in raised.values()
+    # What was open for good goes on by its own id, where it was not over.
+    assert (goes_on.finding_id in {one.finding_id for one in folded.open}) == (second == "30")
+
+
+def test_a_checkpoint_of_before_episodes_kept_their_change_reads_and_changes_no_id():
+    early = fold(STORY[:58], detectors=[GIVEN], settle_before=START + timedelta(days=1))
+    rows = msgspec.to_builtins(early.checkpoint, builtin_types=(bytes,))
+    for row in rows["detectors"].values():
+        del row["begun"], row["older"]
+    old = msgspec.convert(rows, Checkpoint, strict=False)
+    assert old == early.checkpoint
+    assert fold(STORY[58:], old, [GIVEN]).findings == fold(STORY[58:], early.checkpoint, [GIVEN]).findings
 
 
 def test_an_open_finding_is_listed_with_all_evidence_so_far():

@@ -129,6 +129,20 @@ def test_page_reads_as_it_was_looked_at(name, build):
     check_golden(f"page/{name}.html", re.sub(r"><(?=[a-z])", ">\n<", page) + "\n")
 
 
+def test_what_is_no_longer_judged_is_not_called_back_to_usual():
+    incident = build_dossier().incident
+    (finding,) = incident.findings
+    ended = msgspec.structs.replace(
+        incident, findings=(msgspec.structs.replace(finding, no_longer_judged=True),)
+    )
+    cleared = Entry(at(160), "finding_cleared", "no_longer_judged", "class-concentration")
+    page = build_page(build_dossier(incident=ended, entries=(cleared,))).decode()
+    assert "This is no longer judged: monitors.yml" in page
+    assert "No longer judged: its detector was taken out or set anew" in page
+    assert "usual share" not in page
+    assert "fell back" not in page
+
+
 @pytest.mark.parametrize("build", [build_dossier, build_running_dossier])
 def test_page_is_well_formed_and_asks_nobody_for_anything(build):
     outline = Outline(build_page(build()))
@@ -212,7 +226,7 @@ def test_page_of_an_end_declared_by_hand_says_who_and_why_and_claims_no_recovery
     )  # fmt: skip
     page = build_page(msgspec.structs.replace(dossier, incident=incident)).decode().replace("\xa0", " ")
     assert "<h1>Resolved by hand by ada: camera turned. The evidence had not fallen back.</h1>" in page
-    assert "alerts no more, even if its evidence goes on" in page
+    assert "alerts again only if it gets worse" in page
     assert "back to its usual share" not in page
     assert "It is over." not in page
 

@@ -250,7 +250,7 @@ def test_an_alert_whose_page_kills_the_function_has_its_next_look_all_the_same(m
 
     world = build_world()
     handle(manage_incident, build_event(build_finding()), world)
-    monkeypatch.setattr("sagewatch.flows.deliver_alert.write_page", killed)
+    monkeypatch.setattr("sagewatch.flows.owed_evidence.write_page", killed)
     (before,) = world.alerts.list_due()
     with pytest.raises(Killed):
         handle(deliver_alert, world.bus.events[0], world)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from sagewatch.events import Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows.tick import tick
 from sagewatch.incident.describe import describe
+from sagewatch.monitors import parse_monitors
 from tests.unit.flows.worlds import NOW, Pump, build_world
 
 MONITORS = """
@@ -100,3 +102,31 @@ def test_its_words_say_what_to_check(world):
     (listed,) = world.state.list_incidents()
     words = describe(world.state.load_incident(listed.incident_id).latest, {})
     assert "data capture is on" in words.next_step
+
+
+def test_where_nobody_asks_for_silence_any_more_what_was_told_ends_as_no_longer_judged_and_is_told_again_once_asked(
+    world,
+):
+    for _ in range(2):
+        pass_time(world, 121)
+    assert subjects(world) == ["[FIRING] signs: No capture has ever arrived"]
+    watched = world.monitors
+    without = parse_monitors(MONITORS.replace("no-data: {after: 2h}", "rejected: {}"), "monitors.yml")
+    world = dataclasses.replace(world, monitors=without)
+    for _ in range(3):
+        pass_time(world, 1)
+    assert subjects(world)[1:] == ["[NO LONGER JUDGED] signs: No capture has ever arrived"]
+    world = dataclasses.replace(world, monitors=watched)
+    for _ in range(2):
+        pass_time(world, 121)
+    assert subjects(world)[2:] == ["[FIRING] signs: No capture has ever arrived"]
+
+
+def test_a_first_capture_that_came_while_nobody_asked_is_an_end_by_evidence(world):
+    for _ in range(2):
+        pass_time(world, 121)
+    without = parse_monitors(MONITORS.replace("no-data: {after: 2h}", "rejected: {}"), "monitors.yml")
+    world = dataclasses.replace(world, monitors=without)
+    world.state.note_stream(Stream("signs", "AllTraffic"))
+    pass_time(world, 1)
+    assert subjects(world)[1:] == ["[RESOLVED] signs: The first capture has arrived"]

@@ -263,22 +263,25 @@ def test_facts_of_no_concern_change_nothing():
     assert msgspec.json.encode(world.mail.mails) == b"[]"
 
 
-def test_no_message_waits_for_the_page_and_its_link_opens_something_at_once():
+def test_no_message_waits_for_the_page_whose_place_is_held_until_it_is_written():
     world = build_world()
     handle(manage_incident, build_event(build_finding()), world)
     key = next(f"incidents/{one.incident_id}/index.html" for one in world.state.list_incidents())
-    seen = []
-    publish = world.mail.publish_mail
+    there, written = [], []
+    publish, put = world.mail.publish_mail, world.objects.put_object
 
     def look(subject, body):
-        seen.append(world.objects.bodies["evidence", key])
+        there.append(("evidence", key) in world.objects.bodies)
         return publish(subject, body)
 
-    world.mail.publish_mail = look
+    def write_down(bucket, name, body, content_type):
+        written.extend([b"is being written" in body] if name == key else [])
+        put(bucket, name, body, content_type)
+
+    world.mail.publish_mail, world.objects.put_object = look, write_down
     Pump(world).run()
-    (during,) = seen
-    assert b"is being written" in during
-    assert b"is being written" not in world.objects.bodies["evidence", key]
+    assert there == [False]
+    assert (written[0], any(written[1:])) == (True, False)
 
 
 def test_a_page_that_a_crash_kept_from_being_written_is_written_by_the_next_look():

@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import product
 from threading import Semaphore, Thread
 
+import msgspec
 import pytest
 
 from sagewatch.errors import RetryError
@@ -178,3 +179,18 @@ def test_a_schedule_that_stopped_is_told_though_the_bus_did_not_take_it_at_first
         notice_lost_runs("signs", quality, world)
     assert [event["detail-type"] for event in world.bus.events] == ["Finding Raised"]
     assert world.state.load_schedule(schedule).owed == ()
+
+
+def test_what_is_found_in_columns_with_names_without_end_is_taken_by_the_bus_and_by_the_table():
+    """A header may be anything: else the schedule's findings would wait for ever behind one that nobody takes."""
+    world = build_world()
+    names = [f"{number}{chr(1) * 30_000}" for number in range(30)]
+    ingest(0, [msgspec.structs.replace(BAD[0], feature_name=name) for name in names], world)
+    ingest(1, FAILED, world)
+    for event in world.bus.events:
+        assert len(msgspec.json.encode(event["detail"])) < 100_000
+    for row in world.state.items.rows.values():
+        assert len(row.body) < 400_000
+    raised = world.bus.events[0]["detail"]
+    assert sorted(raised["counts"].values()) == [1] * 20
+    assert raised["severity"] == "critical"

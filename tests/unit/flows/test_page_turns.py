@@ -6,11 +6,13 @@ import dataclasses
 import re
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from sagewatch.cli.bundle import BundleUnfinishedError, fetch_bundle
 from sagewatch.entry import handle
 from sagewatch.errors import RejectedInputError, RetryError
+from sagewatch.evidence.bundle import MANIFEST, build_manifest, encode_manifest
 from sagewatch.flows.act_by_hand import resolve_incident
 from sagewatch.flows.deliver_alert import deliver_alert
 from sagewatch.flows.evidence import INDEX_KEY, build_page_key
@@ -202,6 +204,57 @@ def test_a_bundle_that_is_not_as_its_manifest_says_while_nobody_writes_is_refuse
     with pytest.raises(RejectedInputError, match=r"not as the manifest says: 'index\.html'"):
         fetch_bundle(INCIDENT, tmp_path, store, pytest.fail)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "told", "is_forged"),
+    [
+        (("explain/0-overlay.png", "requests.json", "endpoint-configs.json"), False, False),
+        (("explain/0-overlay.png",), True, True),
+        (("explain/0-overlay.png", "index.html"), False, True),
+    ],
+    ids=["a diagnosis is at it", "none is", "not all of it is a diagnosis's"],
+)
+def test_what_another_diagnosis_writes_before_its_end_is_not_called_forged(
+    tmp_path, changed, told, is_forged
+):
+    store, world = build_store()
+    for path in changed:
+        world.objects.bodies["evidence", f"incidents/{INCIDENT}/{path}"] = b"{}"
+    write_manifest(world, changed)
+    under_way = world.state.load_diagnosis("signs")
+    world.state.save_diagnosis(msgspec.structs.replace(under_way, told=told), [])
+    for path in changed:
+        world.objects.bodies["evidence", f"incidents/{INCIDENT}/{path}"] = b'{"of": "the second"}'
+    with pytest.raises(RejectedInputError if is_forged else BundleUnfinishedError) as refused:
+        fetch_bundle(INCIDENT, tmp_path, store, pytest.fail)
+    assert "explain/0-overlay.png" in str(refused.value)
+    assert ("another diagnosis writes into it" in str(refused.value)) is not is_forged
+    assert list(tmp_path.iterdir()) == []
+
+
+def write_manifest(world, paths):
+    """The manifest of the bundle with these files in it."""
+    key = "evidence", f"incidents/{INCIDENT}/{MANIFEST}"
+    there = msgspec.json.decode(world.objects.bodies[key])
+    names = {*(row["path"] for row in there["files"]), *paths}
+    files = {name: world.objects.bodies["evidence", f"incidents/{INCIDENT}/{name}"] for name in names}
+    world.objects.bodies[key] = encode_manifest(build_manifest(INCIDENT, world.now(), files))
+
+
+def test_for_a_page_that_cannot_be_written_nobody_waits(tmp_path):
+    store, world = build_store()
+
+    def die():
+        raise RetryError("throttled")
+
+    for _ in range(AT_ONCE + 1):
+        with pytest.raises(RetryError):
+            write_page(INCIDENT, dataclasses.replace(world, objects=Watched(world.objects, 2, die)))
+        world.now.move(WRITER_LASTS)
+    world.objects.bodies["evidence", f"incidents/{INCIDENT}/index.html"] = b"newer than the manifest"
+    with pytest.raises(BundleUnfinishedError, match=rf"cut short, {AT_ONCE} times before too"):
+        fetch_bundle(INCIDENT, tmp_path, store, pytest.fail)
 
 
 def test_a_bundle_whose_writer_was_cut_short_is_not_called_forged(tmp_path):

@@ -13,6 +13,7 @@ from sagewatch.diagnose.model import Phase
 from sagewatch.entry import handle
 from sagewatch.errors import RetryError
 from sagewatch.events.slack import sign_request
+from sagewatch.finding import Severity, Stream, build_fingerprint
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.slack_action import slack_action
@@ -235,9 +236,10 @@ def test_a_request_that_slack_did_not_sign_is_refused_before_it_is_read():
     assert stage.incident.state is State.OPEN
 
 
-def test_nobody_gets_in_with_the_empty_signing_secret():
+@pytest.mark.parametrize("nothing", ["", " \n"])
+def test_nobody_gets_in_with_the_empty_signing_secret(nothing):
     stage = Stage()
-    stage.secrets["sagewatch/signing"] = ""
+    stage.secrets["sagewatch/signing"] = nothing
     before = len(stage.world.bus.events)
     assert stage.press("acknowledge", secret="") == 401
     assert len(stage.world.bus.events) == before
@@ -270,6 +272,13 @@ def test_a_request_outside_the_five_minutes_is_refused_even_if_signed(seconds):
 def test_whatever_the_internet_sends_is_answered_with_a_refusal(event):
     stage = Stage()
     assert slack_action(event, stage.desk)["statusCode"] in {400, 401}
+
+
+def test_a_newline_at_the_end_of_the_signing_secret_is_none_of_it():
+    stage = Stage()
+    stage.secrets["sagewatch/signing"] = f"{SECRET}\n"
+    assert stage.press("acknowledge") == 200
+    assert stage.asked == []
 
 
 def test_a_rotated_secret_is_looked_up_once_more():
@@ -380,3 +389,32 @@ def test_no_buttons_without_an_app_that_answers_them():
     handle(manage_incident, build_event(build_finding()), world)
     Pump(world).run()
     assert "actions" not in {block["type"] for block in world.chat.posted[-1][1]["blocks"]}
+
+
+def test_who_joins_what_somebody_took_speaks_first_and_can_be_acknowledged():
+    """Nobody has taken it, whatever became of the one that the message began with, and however much milder it is."""
+    stage = Stage()
+    stage.press("acknowledge")
+    stage.world.now.move(timedelta(minutes=10))
+    stream = Stream("signs", "AllTraffic")
+    joins = build_finding(
+        finding_id="f2",
+        fingerprint=build_fingerprint(stream, "class-concentration", "38"),
+        subject="38",
+        raised_at=stage.world.now(),
+        severity=Severity.WARNING,
+    )
+    handle(manage_incident, build_event(joins), stage.world)
+    stage.pump.run()
+    (newcomer,) = (one for one in stage.world.state.list_incidents() if one.incident_id != stage.incident_id)
+    message = json.dumps(stage.world.chat.updated[-1][2])
+    assert "Class 38" in stage.world.chat.updated[-1][2]["text"]
+    assert "*Acknowledged*" not in message
+    assert ", acknowledged)" in message
+    buttons = stage.buttons()
+    assert buttons["acknowledge"]["value"] == newcomer.incident_id
+    assert buttons["acknowledge"]["text"]["text"] == "Acknowledge"
+    assert buttons["resolve"]["value"].split() == [newcomer.incident_id, stage.incident_id]
+    stage.press("acknowledge", value=newcomer.incident_id)
+    assert stage.world.state.load_incident(newcomer.incident_id).state is State.ACKNOWLEDGED
+    assert "acknowledge" not in stage.buttons()

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from sagewatch.finding import (
+    Breach,
     DetectorRef,
     Evidence,
     Finding,
@@ -54,6 +55,23 @@ EVIDENCE = {
         for kind, count in {"data-quality": 7, "model-quality": 2, "bias": 1, "attribution": 1, "job-failed": 1}.items()
     },
 }  # fmt: skip
+
+BREACHES = {
+    "data-quality": (
+        Breach("Account Length", "baseline_drift_check", 0.3125, 0.1),
+        Breach("Account Length", "data_type_check", 0.874, 1.0),
+        Breach("Day Mins", "completeness_check", 0.91, 1.0),
+        Breach("State_WV", "baseline_drift_check", 0.12, 0.1),
+        Breach("Churn", "categorical_values_check", 0.9931),
+    ),
+    "model-quality": (
+        Breach("r2", "LessThanThreshold", -53.790146743270654, -7.7419149776821),
+        Breach("mae", "GreaterThanThreshold", 13.75, 9.1),
+    ),
+    "bias": (Breach("Gender=female DPPL", "bias_drift_check", 0.0751544567666083),),
+    "attribution": (Breach("label0 shap", "feature_attribution_drift_check", 0.7639720923277322, 0.9),),
+}
+"""The first of what they found, as analyzers write it."""
 
 REPORTED = {
     "data-quality": {"Account Length": 3, "Day Mins": 2, "State_WV": 1, "Churn": 1},
@@ -105,6 +123,8 @@ def build_finding(
         ),
         "cleared_at": None if cleared is None else at(cleared),
         "counts": {"14": 100, "38": 6, "2": 5, "1": 4, "13": 3, "25": 2} if counted else REPORTED.get(kind, {}),
+        "breaches": BREACHES.get(kind, ()),
+        "job": "sagewatch-monitor-traffic-signs-20261121-20" if kind in REPORTED else "",
         "expected_shares": {
             "14": 0.021, "38": 0.053, "2": 0.058, "1": 0.057, "13": 0.055, "25": 0.039,
         } if counted else {},

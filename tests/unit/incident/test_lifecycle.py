@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 
 import msgspec
 import pytest
@@ -8,8 +9,11 @@ import pytest
 from sagewatch.errors import ConflictError, RetryError
 from sagewatch.finding import Severity
 from sagewatch.incident.acts import acknowledge, note_progress, promote, resolve_by_hand
-from sagewatch.incident.closing import SETTLED_KEPT
+from sagewatch.incident.closing import SETTLED_KEPT, stay_away
 from sagewatch.incident.decision import Ignore, Note, Open, OpenResolved, Resolve, Update
+from sagewatch.incident.describe import describe
+from sagewatch.incident.ending import tell_ending
+from sagewatch.incident.flapping import Flapping
 from sagewatch.incident.lifecycle import AWAITED_KEPT, decide_on_finding
 from sagewatch.incident.model import OpenRecord, Progress, State
 from tests.unit.incident.story import World, at, build_finding
@@ -231,6 +235,60 @@ def test_hand_that_resolves_leaves_name_and_reason():
     assert isinstance(world.hear(build_finding("b", raised_at=at(900), end=900)), Open)
 
 
+def test_what_gets_worse_after_a_hand_resolved_it_opens_anew_and_ends_by_its_evidence():
+    world = World()
+    world.hear(build_finding(severity=Severity.WARNING))
+    world.store(resolve_by_hand(world.open_incident, world.record, by="ada", reason="known", now=at(200)))
+    assert world.hear(build_finding(end=250, severity=Severity.WARNING)) == Ignore(reason="already_settled")
+    worse = build_finding(end=300, severity=Severity.CRITICAL)
+    opened = world.hear(worse)
+    assert isinstance(opened, Open)
+    assert (opened.reason, opened.incident.opened_at) == ("worse_than_resolved", worse.window.end)
+    assert world.hear(worse) == Ignore(reason="already_folded")
+    assert world.hear(build_finding(severity=Severity.WARNING)) == Ignore(reason="already_folded")
+    ended = world.hear(build_finding(end=300, cleared=400, severity=Severity.CRITICAL))
+    assert isinstance(ended, Resolve)
+    assert ended.incident.incident_id == opened.incident.incident_id
+    assert world.hear(worse) == Ignore(reason="already_settled")
+
+
+def test_what_gets_worse_while_another_episode_is_open_belongs_to_that_and_ends_with_it():
+    world = World()
+    world.hear(build_finding(severity=Severity.WARNING))
+    world.store(resolve_by_hand(world.open_incident, world.record, by="ada", reason="known", now=at(200)))
+    world.hear(build_finding("b", raised_at=at(900), end=900, severity=Severity.WARNING))
+    worse = world.hear(build_finding(end=950, severity=Severity.CRITICAL))
+    assert isinstance(worse, Update)
+    assert isinstance(world.hear(build_finding("b", raised_at=at(900), end=900, cleared=990)), Update)
+    assert isinstance(world.hear(build_finding(end=950, cleared=1000)), Resolve)
+
+
+def test_what_got_worse_after_a_hand_and_ends_before_that_is_heard_is_told_as_both_and_opens_nothing_again():
+    """A worse state that comes late, from its queue or a dead letter, would open what no clearing ends any more."""
+    world = World()
+    world.hear(build_finding(severity=Severity.WARNING))
+    world.store(resolve_by_hand(world.open_incident, world.record, by="ada", reason="known", now=at(200)))
+    ended = world.hear(build_finding(end=300, cleared=400, severity=Severity.CRITICAL))
+    assert isinstance(ended, OpenResolved)
+    assert world.hear(build_finding(end=300, severity=Severity.CRITICAL)) == Ignore(reason="already_settled")
+    assert world.record.incident_id is None
+
+
+def test_what_ended_after_a_hand_no_worse_than_it_was_is_over_for_good():
+    world = World()
+    world.hear(build_finding(severity=Severity.WARNING))
+    world.store(resolve_by_hand(world.open_incident, world.record, by="ada", reason="known", now=at(200)))
+    assert isinstance(world.hear(build_finding(end=300, cleared=400, severity=Severity.WARNING)), Note)
+    assert world.hear(build_finding(end=290, severity=Severity.CRITICAL)) == Ignore(reason="already_settled")
+
+
+def test_what_was_critical_when_a_hand_resolved_it_stays_over():
+    world = World()
+    world.hear(build_finding(severity=Severity.CRITICAL))
+    world.store(resolve_by_hand(world.open_incident, world.record, by="ada", reason="known", now=at(200)))
+    assert world.hear(build_finding(end=900, severity=Severity.CRITICAL)) == Ignore(reason="already_settled")
+
+
 def test_progress_of_the_diagnosis_is_noted_even_after_the_end():
     world = World()
     world.hear(build_finding())
@@ -291,3 +349,33 @@ def test_two_incidents_of_a_second_have_names_of_their_own():
     assert second.incident.opened_at == first.incident.opened_at
     assert second.incident.incident_id.startswith(first.incident.incident_id + "-")
     assert len(second.incident.incident_id) <= 40  # models and jobs are named after it, in 63 characters
+
+
+def test_what_ends_as_no_longer_judged_says_so_whatever_came_first():
+    """Of two that ended, the later says why; a clearing that came first says it as well."""
+    world = World()
+    world.hear(build_finding("a"))
+    world.hear(build_finding("b", end=90))
+    world.hear(build_finding("a", cleared=300, no_longer_judged=True))
+    by_evidence = world.hear(build_finding("b", cleared=310))
+    assert (by_evidence.reason, by_evidence.incident.ended_unjudged) == ("evidence_fell_back", False)
+    world = World()
+    world.hear(build_finding(cleared=300, no_longer_judged=True))
+    early = world.hear(build_finding())
+    assert early.incident.ended_unjudged
+    assert [one.reason for one in early.entries[2:]] == ["no_longer_judged", "no_longer_judged"]
+
+
+def test_what_waited_to_come_back_and_was_no_longer_judged_did_not_stay_away():
+    hold = Flapping(hold=timedelta(minutes=5))
+    world = World()
+    world.hear(build_finding())
+    gone = build_finding(cleared=300, no_longer_judged=True)
+    waiting = decide_on_finding(gone, world.record, world.open_incident, at(301), hold)
+    assert waiting.reason == "may_come_back"
+    over = stay_away(waiting.incident, waiting.record, hold, at(700))
+    assert (over.reason, over.entries[0].reason) == ("no_longer_judged", "no_longer_judged")
+    assert over.incident.ended_unjudged
+    by_hand = resolve_by_hand(waiting.incident, waiting.record, by="ada", reason="x", now=at(400)).incident
+    assert not by_hand.ended_unjudged
+    assert "had fallen back" not in tell_ending(by_hand, describe(by_hand.latest, {})).what

@@ -257,7 +257,6 @@ windows: {release: {mutes: ["endpoint=signs"], every: "daily 01:00-02:00"}}
         ("  receiver: ml\n", "  receiver: ml\n  continue: true\n", 5, "routes.continue", "no meaning here"),
         ("  receiver: ml\n", "", 4, "routes", "must name the receiver"),
         ("after: 5m, receiver: ml", "after: 5m, receiver: pager", 7, "routes.routes[1].escalate[0].receiver", "at once already"),
-        ("flapping:", "  idle: {mail: {}}\nflapping:", 13, "receivers.idle", "hears nothing"),
         ("https://slack.com/api/", "http://slack.example/api/", 9, "receivers.ml.slack.api_url", "must be an https://"),
         ("https://slack.com/api/", "http://127.0.0.1.evil.example/", 9, "receivers.ml.slack.api_url", "must be an https://"),
         ("https://slack.com/api/", "https://slack.com/api", 9, "receivers.ml.slack.api_url", "must end with /"),

@@ -72,3 +72,74 @@ def test_a_mistake_is_named_with_its_line_and_key(old, new, line, key):
     with pytest.raises(ConfigurationError) as refused:
         parse_monitors(WHOLE.replace(old, new, 1), "monitors.yml")
     assert (refused.value.line, refused.value.key) == (line, key)
+
+
+SHADOWED = """\
+version: 1
+endpoints: {signs: {}}
+receivers: {team: {mail: {}}, pager: {mail: {}}, boss: {mail: {}}}
+routes:
+  receiver: team
+  escalate:
+    - {after: 30m, receiver: boss}
+  routes:
+    - {match: ["severity=critical"], receiver: pager}
+    - {match: ["severity=warning"], receiver: team}
+"""
+
+
+TWICE = """\
+- {after: 30m, receiver: boss, match: ["endpoint=signs"]}
+    - {after: 1h, receiver: boss, match: ["endpoint=signs", "severity=info"]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "key", "reason"),
+    [
+        ('severity=critical"], r', 'severity!=info"], r', 10, "routes.routes[1]", "is never reached"),
+        ('severity=critical"], r', 'severity=~warning"], r', 10, "routes.routes[1]", "is never reached"),
+        ('severity=critical"], r', 'severity=~warning|critical"], r', 10, "routes.routes[1]", "is never reached"),
+        ('severity=warning"], r', 'severity=~crit.*", "kind=bias"], r', 10, "routes.routes[1]", "is never reached"),
+        ('severity=warning"], r', 'severity=critical", "subject=~V.*"], r', 10, "routes.routes[1]", "is never reached"),
+        ("receiver: boss}", 'receiver: pager, match: ["severity=critical"]}', 7, "", ""),
+        ("receiver: pager}", "receiver: boss}", 7, "", ""),
+        ("- {after: 30m, receiver: boss}", TWICE, 8, "routes.escalate[1]", "never fires"),
+    ],
+)  # fmt: skip
+def test_a_route_that_nothing_reaches_and_an_escalation_that_never_fires_are_named(
+    old, new, line, key, reason
+):
+    """The pager would never ring, and the file would be called right."""
+    assert SHADOWED.count(old) == 1
+    text = SHADOWED.replace(old, new)
+    if not key:
+        parse_monitors(text, "monitors.yml")  # it fires, or would without the children: check asks about that
+        return
+    with pytest.raises(ConfigurationError) as caught:
+        parse_monitors(text, "monitors.yml")
+    assert (caught.value.line, caught.value.key) == (line, key)
+    assert reason in caught.value.reason
+    parse_monitors(text, "monitors.yml", played=True)  # by then it was in force: what it recorded is played
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("endpoint!~test-.*", "severity=critical"),
+        ("kind=~acme-.*", "kind=~acme-.*|no-data"),
+        ("subject=14", "subject!=38"),
+        ("kind!=rejected", "kind=rejected"),
+        ("family=V", "subject=V17"),
+    ],
+)
+def test_a_route_that_something_may_reach_one_day_is_taken(first, second):
+    old, late = "severity=critical", "severity=warning"
+    parse_monitors(SHADOWED.replace(old, first).replace(late, second), "monitors.yml")
+
+
+def test_as_many_matchers_as_nobody_counts_out_are_taken_as_they_are():
+    many = "\n".join(
+        f'    - {{match: ["subject=~a{n}.*", "family=~b{n}.*"], receiver: pager}}' for n in range(20)
+    )
+    parse_monitors(SHADOWED + many, "monitors.yml")

@@ -16,9 +16,10 @@ import pytest
 from click.testing import CliRunner
 
 from sagewatch.cli import cli, main
-from sagewatch.errors import RejectedInputError
+from sagewatch.errors import ConfigurationError, RejectedInputError
 from sagewatch.finding import Stream
 from sagewatch.flows.streams import view_stream
+from sagewatch.monitors import read_monitors
 from sagewatch.replay.jobs import NOT_KEPT
 from sagewatch.replay.load import build_player, load_recording
 from sagewatch.replay.outcome import Difference, Told, compare, encode, gather
@@ -305,3 +306,12 @@ def test_captures_of_which_nothing_can_be_read_are_refused(archive, tmp_path, ho
     said = capsys.readouterr()
     assert (left.value.code, said.out) == (2, "")
     assert ("56 capture files are not there" if how == "one level off" else "hold no prediction") in said.err
+
+
+def test_a_recording_is_played_though_its_monitors_have_a_route_that_would_be_refused_today(tmp_path):
+    takes_all = 'routes: {receiver: ml-on-call, routes: [{match: ["severity!=info"]}, {match: ["severity=critical"]}]}\n'
+    (tmp_path / "monitors.yml").write_text(MONITORS + takes_all)
+    with pytest.raises(ConfigurationError, match="never reached"):
+        read_monitors(tmp_path / "monitors.yml")
+    recording = load_recording([write_captures(tmp_path / "captures")], None, tmp_path / "monitors.yml")
+    assert len(recording.monitors.route.routes) == 2

@@ -7,12 +7,13 @@ from itertools import permutations, product
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from sagewatch.datapoints import Datapoints
 from sagewatch.monitoring.execution import build_lost_run
 from sagewatch.monitoring.window import Span
 from sagewatch.place import Place
-from sagewatch.quality.violations import Violation
+from sagewatch.quality.violations import Evidence, Violation
 from sagewatch.report.failure import Failure
 from sagewatch.report.judge import judge_run
 from sagewatch.report.run import Run
@@ -366,3 +367,57 @@ def test_a_look_by_hand_at_a_day_makes_no_known_job_unknown():
         state = judge_run(run, GOOD, state, PLACE, every=timedelta(minutes=5)).state
     state = judge_run(hand_of("day", 0, 1500), GOOD, state, PLACE, every=timedelta(minutes=5)).state
     assert len(state.judged) == 301
+
+
+def violate(name, *, check="baseline_drift_check", said="", evidence=UNSET):
+    return Violation(feature_name=name, constraint_check_type=check, description=said, evidence=evidence)
+
+
+def test_a_finding_says_of_the_first_violations_how_far_they_went():
+    said = [
+        "Baseline drift distance: 0.5 exceeds threshold: 0.1",
+        "Metric r2 with -53.7 +/- 4.8 was LessThanThreshold '-7.75'",
+        "Value 0.0751 does not meet the constraint requirement",
+        "Feature attribution drift 0.76 exceeds threshold 0.9",
+        "something new",
+        "Baseline drift distance: 0.2 exceeds threshold: 0.1",
+    ]
+    found = [violate(f"f{number}", said=each) for number, each in enumerate(said)]
+    _, (told,), _ = judge([(run_of(0), found)])
+    numbers = [(one.observed, one.limit) for one in told.breaches]
+    assert numbers == [(0.5, 0.1), (-53.7, -7.75), (0.0751, None), (0.76, 0.9), (None, None)]
+    assert told.job == "job-0"
+
+
+def test_what_a_sentence_does_not_say_the_evidence_does_and_no_value_of_the_traffic():
+    share = Evidence(statistic=0.91, threshold=1.0)
+    least = Evidence(statistic=-4711.0, threshold=0.0, effect_size=0.25)
+    found = [
+        violate("a", said="Value: 0.91 does not meet the constraint requirement! ", evidence=share),
+        violate(
+            "b", check="negative_values_check", said="Observed: 25% of data is negative.", evidence=least
+        ),
+        violate("c", evidence=Evidence(statistic=float("inf"), threshold=float("nan"))),
+    ]
+    _, (told,), _ = judge([(run_of(0), found)])
+    assert [(one.observed, one.limit) for one in told.breaches] == [(0.91, 1.0), (0.25, 0.0), (None, None)]
+    assert "4711" not in msgspec.json.encode(told).decode()
+
+
+def test_names_of_any_length_leave_a_finding_small():
+    found = [violate("x" * 300_000, check="y" * 300_000) for _ in range(40)]
+    _, (told,), _ = judge([(run_of(0), found)])
+    assert len(msgspec.json.encode(told)) < 8_000
+
+
+def test_an_episode_shows_what_its_latest_run_found_and_which_job_that_was():
+    first = [violate("age", said="Baseline drift distance: 0.5 exceeds threshold: 0.1")]
+    later = [violate("age", said="Baseline drift distance: 0.7 exceeds threshold: 0.1")]
+    _, told, _ = judge([(run_of(0), first), (run_of(1), later)])
+    assert [one.finding_id for one in told] == [told[0].finding_id] * 2
+    assert [(one.breaches[0].observed, one.job) for one in told] == [(0.5, "job-0"), (0.7, "job-1")]
+
+
+def test_where_no_job_was_started_none_is_named():
+    _, told, _ = judge([(lost_run_of(0), LOST)])
+    assert [one.job for one in told] == [""]

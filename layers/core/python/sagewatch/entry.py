@@ -6,14 +6,15 @@ import json
 import traceback
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from sagewatch.errors import RejectedInputError, RetryError, SagewatchError
+from sagewatch.errors import RefusedError, RejectedInputError, RetryError, SagewatchError
 from sagewatch.events import Fact, Ignored, parse_event
 from sagewatch.flows.follow_up import Flow, FollowUp, run_through
 from sagewatch.observability import get_logger
 from sagewatch.rehearsal import choose_world, makes_its_own, read_replay_name
-from sagewatch.wiring import build_desk, build_world
+from sagewatch.wiring import build_brisk_world, build_desk, build_world
 from sagewatch.world import Desk, World
 
 if TYPE_CHECKING:
@@ -25,7 +26,9 @@ Handler = Callable[[dict[str, Any], "LambdaContext"], dict[str, Any]]
 Service = Callable[[dict[str, Any], Desk], dict[str, Any]]
 
 
-def build_handler(flow: Flow, reserve_seconds: float = 0.0) -> Handler:
+def build_handler(
+    flow: Flow, reserve_seconds: float = 0.0, follow_up_seconds: float = 0.0, *, brisk: bool = False
+) -> Handler:
     """The Lambda handler that gives each record's fact to a flow, and then runs what the batch owes, once.
 
     A record that fails, or whose follow-up fails, is reported as a batch item failure, comes again, and ends
@@ -35,13 +38,23 @@ def build_handler(flow: Flow, reserve_seconds: float = 0.0) -> Handler:
     ----------
     reserve_seconds
         What one record may take at the most: none is begun with less of the function's time left, it comes again.
+    follow_up_seconds
+        The same of what a record owes after it.
+    brisk
+        People wait for what the function does, and not for S3 (``wiring.build_brisk_world``).
     """
+    build = build_brisk_world if brisk else build_world
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-        def has_time() -> bool:
-            return not reserve_seconds or context.get_remaining_time_in_millis() >= reserve_seconds * 1000
+        def has_time(seconds: float) -> bool:
+            return not seconds or context.get_remaining_time_in_millis() >= seconds * 1000
 
-        batch = Batch(flow, build_world(context.invoked_function_arn.split(":")[4]), has_time)
+        batch = Batch(
+            flow,
+            build(context.invoked_function_arn.split(":")[4]),
+            partial(has_time, reserve_seconds),
+            partial(has_time, follow_up_seconds),
+        )
         return batch.run(event["Records"])
 
     return handler
@@ -58,12 +71,21 @@ class Batch:
         The ports, as they are for events that no replay sent.
     has_time
         Whether one more record may be begun.
+    has_time_to_follow
+        Whether one more follow-up may be begun.
     """
 
-    def __init__(self, flow: Flow, world: World, has_time: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        flow: Flow,
+        world: World,
+        has_time: Callable[[], bool] = lambda: True,
+        has_time_to_follow: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._flow = flow
         self._world = world
         self._has_time = has_time
+        self._has_time_to_follow = has_time_to_follow
         self._owed: dict[Hashable, FollowUp] = {}
         self._owing: dict[str, Hashable] = {}
 
@@ -103,6 +125,8 @@ class Batch:
 
     def _run_owed(self, record: dict[str, Any]) -> None:
         with _refusals_logged():
+            if not self._has_time_to_follow():
+                raise RetryError("no_time_left")
             self._owed[self._owing[record["messageId"]]].run()
 
 
@@ -183,4 +207,8 @@ def _refusals_logged() -> Iterator[None]:
         raise
     except RejectedInputError as error:
         get_logger().warning("record_rejected", reason=error.reason, where=error.where, key=error.key)
+        raise
+    except RefusedError as error:
+        # AWS's own words may quote what was asked for: what is logged is what was asked, and the code.
+        get_logger().warning("record_refused", operation=error.operation, reason=error.code)
         raise

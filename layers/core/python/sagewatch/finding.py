@@ -96,6 +96,25 @@ class Evidence(msgspec.Struct, frozen=True, omit_defaults=True):
     expected: float
 
 
+class Breach(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A constraint that a monitoring job found broken.
+
+    Attributes
+    ----------
+    subject
+        The feature, metric, facet or label concerned.
+    constraint
+        The analyzer's name of the check.
+    observed, limit
+        What was seen, and the bound that it crossed, where the analyzer says.
+    """
+
+    subject: str
+    constraint: str
+    observed: float | None = None
+    limit: float | None = None
+
+
 class DetectorRef(msgspec.Struct, frozen=True):
     """Which detector spoke, and how it was set at that time."""
 
@@ -114,17 +133,25 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint
         Groups findings into incidents: endpoint, variant, kind and subject.
     kind
-        ``class-concentration``, ``fixed-share``, ``confidence``, ``rejected`` or ``no-data``.
+        ``class-concentration``, ``fixed-share``, ``confidence``, ``rejected`` or ``no-data``; of monitoring jobs
+        ``data-quality``, ``model-quality``, ``bias``, ``attribution`` or ``job-failed``.
     subject
         The class or feature concerned, as a person would name it.
     staged
         True for a detector on trial: recorded, never sent.
     cleared_at
         When the evidence fell back; None while it holds.
+    no_longer_judged
+        It was cleared because its detector was taken out of monitors.yml, or set anew, and not because its evidence
+        fell back: it may go on.
     counts
         Predictions per class in the window, most frequent first (bounded by the detector).
     expected_shares
         The baseline's share of each class in ``counts``.
+    breaches
+        Of what a monitoring job found, the first few.
+    job
+        The monitoring job that found it; empty where there was none.
     """
 
     schema: int = SCHEMA
@@ -145,8 +172,11 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     samples: tuple[Sample, ...] = ()
     staged: bool = False
     cleared_at: datetime | None = None
+    no_longer_judged: bool = False
     counts: dict[str, int] = {}
     expected_shares: dict[str, float] = {}
+    breaches: tuple[Breach, ...] = ()
+    job: str = ""
 
     @property
     def stream(self) -> Stream:

@@ -23,7 +23,11 @@ SUMMARY_LIMIT: Final = 1000
 MESSAGE_LIMIT_BYTES: Final = 256 * 1024
 _KEYWORD_LIMIT: Final = 75
 _ADDRESS: Final = re.compile("(https?)://", re.IGNORECASE)  # chat programs make links of them
-_SIGNS: Final = {"RESOLVED": ":large_green_circle:", "COMES AND GOES": ":large_yellow_circle:"}
+_SIGNS: Final = {
+    "RESOLVED": ":large_green_circle:",
+    "NO LONGER JUDGED": ":large_yellow_circle:",
+    "COMES AND GOES": ":large_yellow_circle:",
+}
 _TOP: Final = frozenset({"version", "source", "id", "content", "metadata"})
 _CONTENT: Final = frozenset({"textType", "title", "description", "nextSteps", "keywords"})
 _METADATA: Final = frozenset(

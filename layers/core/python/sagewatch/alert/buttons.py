@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sagewatch.incident.doing import RUNNING
 from sagewatch.incident.model import State
-from sagewatch.incident.people import ON_INCIDENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from sagewatch.alert.content import Companion
     from sagewatch.incident.model import Incident
 
 BLOCK_ID: Final = "sagewatch"
@@ -34,37 +34,46 @@ _CONFIRMED: Final = {
 }
 
 
-def build_buttons(incident: Incident, others: tuple[str, ...], *, diagnosable: bool) -> dict[str, Any] | None:
+def build_buttons(
+    incident: Incident, companions: Sequence[Companion], *, diagnosable: bool
+) -> dict[str, Any] | None:
     """The ``actions`` block; None where nothing is left to do.
 
     Parameters
     ----------
     incident
         The one that speaks for the message.
-    others
-        Ids of those that share it and are not over: what is said about alerts is said about all of them.
+    companions
+        Those that share it: what is said about alerts is said about all of them that it can be said of.
     diagnosable
         A diagnosis of the endpoint may be asked for (its owner allows it).
     """
-    elements = [_build_button(action, incident, others) for action in _list_actions(incident, diagnosable)]
+    states = {incident.incident_id: incident.state, **{one.incident_id: one.state for one in companions}}
+    open_ = tuple(name for name, state in states.items() if state is not State.RESOLVED)
+    untaken = tuple(name for name in open_ if states[name] is State.OPEN)
+    actions = dict(_list_actions(incident, open_, untaken, diagnosable=diagnosable))
+    elements = [_build_button(action, about) for action, about in actions.items()]
     return {"type": "actions", "block_id": BLOCK_ID, "elements": elements} if elements else None
 
 
-def _list_actions(incident: Incident, diagnosable: bool) -> Iterator[str]:
+def _list_actions(
+    incident: Incident, open_: tuple[str, ...], untaken: tuple[str, ...], *, diagnosable: bool
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What can be done, and to which incidents."""
     stage = incident.diagnosis.stage if incident.diagnosis else ""
-    if incident.state is not State.RESOLVED:
-        if incident.state is State.OPEN:
-            yield "acknowledge"
-        yield "silence"
-        yield "resolve"
-        if diagnosable and stage == "off":
-            yield "diagnose"
+    if untaken:
+        yield "acknowledge", untaken
+    if open_:
+        yield "silence", open_
+        yield "resolve", open_
+    if incident.incident_id in open_ and diagnosable and stage == "off":
+        yield "diagnose", (incident.incident_id,)
     if stage in RUNNING - {"restoring", "explaining"}:
-        yield "restore"
+        yield "restore", (incident.incident_id,)
 
 
-def _build_button(action: str, incident: Incident, others: tuple[str, ...]) -> dict[str, Any]:
-    about = (incident.incident_id, *(others if action in ON_INCIDENTS else ()))[:MOST_INCIDENTS]
+def _build_button(action: str, concerned: tuple[str, ...]) -> dict[str, Any]:
+    about = concerned[:MOST_INCIDENTS]
     all_of = f" all {len(about)}" if len(about) > 1 else ""
     button: dict[str, Any] = {
         "type": "button",

@@ -20,6 +20,8 @@ from sagewatch.incident.model import Incident, State
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+ENDED = frozenset({"RESOLVED", "NO LONGER JUDGED"})
+"""States of what is over; the second is no all-clear."""
 TOP_CLASSES = 3
 SAMPLES_SHOWN = 3
 _PATH_LIMIT = 300
@@ -38,6 +40,8 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
         The same page for whoever holds the link: dies with the credentials that signed it.
     presigned_until
         When the presigned link ends at the latest.
+    log
+        The query that shows what the endpoint's model, or the monitoring job, logged.
     runbooks
         Address under which ``<kind>.md`` is found.
     """
@@ -47,6 +51,7 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     presigned_until: datetime | None = None
     dashboard: str | None = None
     metrics: str | None = None
+    log: str | None = None
     runbooks: str | None = None
 
 
@@ -55,7 +60,8 @@ class Companion(msgspec.Struct, frozen=True, kw_only=True):
 
     incident_id: str = ""
     headline: str
-    over: bool
+    state: State = State.OPEN
+    severity: Severity = Severity.INFO
     opened_at: datetime
 
 
@@ -74,7 +80,7 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     kind
         Firing, updated or resolved.
     companions
-        The other incidents that the message is about, the worst first.
+        The other incidents that the message is about, those first that somebody has to look after.
     reason
         Why it is told, as a reason code.
     severity_before
@@ -109,8 +115,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     state
-        ``FIRING``, ``WORSE``, ``STILL FIRING``, ``COMES AND GOES`` or ``RESOLVED``: an update says in which of them the
-        incident is.
+        ``FIRING``, ``WORSE``, ``STILL FIRING``, ``COMES AND GOES``, or one of ``ENDED``: an update says in which of them
+        the incident is.
     headline
         What, in a few words.
     what
@@ -138,7 +144,8 @@ def build_content(announcement: Announcement) -> Content:
     ending = tell_ending(incident, description)
     what = description.what
     if over:
-        lasted = "It was open for" if incident.resolved_by_hand else "It lasted"
+        unknown = incident.resolved_by_hand or incident.ended_unjudged
+        lasted = "It was open for" if unknown else "It lasted"
         what = f"{ending.what} {lasted} {tell_length(incident)}. {description.what_was}"
         if announcement.reason == PERHAPS_TOLD:
             what += " Its beginning may not have been told here: Sagewatch was interrupted while it did."
@@ -151,7 +158,7 @@ def build_content(announcement: Announcement) -> Content:
         )
     more = f" and {len(announcement.companions):,} more" if announcement.companions else ""
     return Content(
-        state=_find_state(announcement.kind, over=over),
+        state=_find_state(announcement, over=over),
         endpoint=clean_text(incident.endpoint, NAME_LIMIT),
         headline=headline + more,
         what=what,
@@ -164,11 +171,11 @@ def build_content(announcement: Announcement) -> Content:
     )
 
 
-def _find_state(kind: Kind, *, over: bool) -> str:
+def _find_state(announcement: Announcement, *, over: bool) -> str:
     if over:
-        return "RESOLVED"
+        return "NO LONGER JUDGED" if announcement.incident.ended_unjudged else "RESOLVED"
     states = {Kind.DIGEST: "COMES AND GOES", Kind.REPEATED: "STILL FIRING", Kind.WORSENED: "WORSE"}
-    return states.get(kind, "FIRING")
+    return states.get(announcement.kind, "FIRING")
 
 
 def _tell_doing(announcement: Announcement) -> str:
@@ -192,6 +199,8 @@ def _build_facts(announcement: Announcement, how_bad: str) -> Iterator[tuple[str
         yield "Seen", f"{finding.window.predictions:,} predictions since it began"
     if finding.kind in REPORT_KINDS:
         yield "Report", clean_text(finding.source, _PATH_LIMIT)
+        if finding.job:
+            yield "Job", clean_text(finding.job, _PATH_LIMIT)
     elif finding.counts:
         yield "Most frequent", _tell_classes(announcement)
     if finding.samples:
@@ -208,17 +217,23 @@ def _build_facts(announcement: Announcement, how_bad: str) -> Iterator[tuple[str
 def _tell_companions(companions: tuple[Companion, ...]) -> str:
     """The other incidents of the message, as many as are readable."""
     told = [
-        f"{clean_text(one.headline, _HEADLINE_LIMIT)} "
-        f"({'over' if one.over else f'since {format_time(one.opened_at)}'})"
+        f"{clean_text(one.headline, _HEADLINE_LIMIT)} ({_tell_standing(one)})"
         for one in companions[:COMPANIONS_SHOWN]
     ]
     left = len(companions) - len(told)
     return "; ".join(told) + (f"; and {left:,} more" if left else "")
 
 
+def _tell_standing(companion: Companion) -> str:
+    if companion.state is State.RESOLVED:
+        return "over"
+    taken = ", acknowledged" if companion.state is State.ACKNOWLEDGED else ""
+    return f"since {format_time(companion.opened_at)}{taken}"
+
+
 def _tell_resolver(incident: Incident) -> str:
     if not incident.resolved_by_hand:
-        return "by the evidence"
+        return "as nothing judges it any more" if incident.ended_unjudged else "by the evidence"
     return f"by hand by {clean_text(incident.resolved_by or '', NAME_LIMIT)}"
 
 
@@ -262,5 +277,7 @@ def _build_links(links: Links, kind: str) -> Iterator[Link]:
         yield Link("Dashboard", links.dashboard)
     if links.metrics is not None:
         yield Link("Metrics", links.metrics)
+    if links.log is not None:
+        yield Link("Log query", links.log, "the job's log" if kind in REPORT_KINDS else "the model's log")
     if links.runbooks is not None:
         yield Link("Runbook", f"{links.runbooks.rstrip('/')}/{clean_text(kind, NAME_LIMIT)}.md")

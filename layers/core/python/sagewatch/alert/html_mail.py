@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from sagewatch.alert.content import Announcement, Content, Link, build_content
 from sagewatch.alert.mail import build_lines
-from sagewatch.incident.amounts import find_cut
+from sagewatch.incident.amounts import close_isolate, find_cut
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,10 +25,12 @@ SUBJECT_LIMIT = 150
 HTML_LIMIT_BYTES = 100_000
 """Beyond it, mail programs show a part and a link to the rest."""
 
-_COLOURS = {"RESOLVED": "#1a7f37", "COMES AND GOES": "#9a6700"}
+_COLOURS = {"RESOLVED": "#1a7f37", "COMES AND GOES": "#9a6700", "NO LONGER JUDGED": "#9a6700"}
 _FIRING = "#cf222e"
 _FONT = "font-family:-apple-system,'Segoe UI',Helvetica,Arial,sans-serif"
 _TEXT_LIMIT = 4000
+# Names that are written from right to left turn round no figures beside them: the page itself is left to right.
+_KEPT = "\u200c\u200d\u2068\u2069"
 _URL_LIMIT = 4000
 
 
@@ -70,7 +72,9 @@ def render_html_mail(announcement: Announcement, sender: str, to: Sequence[str],
 def _build_subject(content: Content) -> str:
     words = " ".join(f"[{content.state}] {content.endpoint}: {content.headline}".split())
     shown = _keep_visible(words)
-    return shown if len(shown) <= SUBJECT_LIMIT else shown[: find_cut(shown, SUBJECT_LIMIT - 1)] + "…"
+    if len(shown) <= SUBJECT_LIMIT:
+        return shown
+    return close_isolate(shown[: find_cut(shown, SUBJECT_LIMIT - 2)] + "…")
 
 
 def _set_boundaries(mail: EmailMessage, thread: str) -> None:
@@ -95,12 +99,12 @@ def _build_html(content: Content, pictures: Sequence[Picture]) -> str:
 def _list_parts(content: Content, pictures: Sequence[Picture], colour: str) -> Iterator[str]:
     yield (
         f'<p style="margin:0 0 4px;color:{colour};font-weight:bold;letter-spacing:1px">{_show(content.state)}</p>'
-        f'<h1 style="margin:0 0 12px;font-size:20px" dir="auto">{_show(content.endpoint)}: {_show(content.headline)}</h1>'
-        f'<p style="margin:0 0 16px;line-height:1.5" dir="auto">{_show(content.what)}</p>'
+        f'<h1 style="margin:0 0 12px;font-size:20px">{_show(content.endpoint)}: {_show(content.headline)}</h1>'
+        f'<p style="margin:0 0 16px;line-height:1.5">{_show(content.what)}</p>'
     )
     rows = "".join(
         f'<tr><th align="left" valign="top" style="padding:6px 12px 6px 0;font-weight:600;white-space:nowrap">{_show(label)}</th>'
-        f'<td valign="top" style="padding:6px 0;word-break:break-word" dir="auto">{_show(value)}</td></tr>'
+        f'<td valign="top" style="padding:6px 0;word-break:break-word">{_show(value)}</td></tr>'
         for label, value in content.facts
     )
     yield f'<table role="presentation" cellpadding="0" cellspacing="0" style="font-size:14px">{rows}</table>'
@@ -128,12 +132,12 @@ def _show_link(link: Link) -> str:
 def _show(text: str) -> str:
     """Text from outside, harmless in HTML and bounded."""
     shown = _keep_visible(text[: find_cut(text, _TEXT_LIMIT)])
-    return html.escape(shown + ("…" if len(text) > _TEXT_LIMIT else ""), quote=True)
+    return html.escape(close_isolate(shown + ("…" if len(text) > _TEXT_LIMIT else "")), quote=True)
 
 
 def _keep_visible(text: str) -> str:
-    """What can be seen, and the joiners that emoji and Persian are written with."""
-    return "".join(one for one in text if one.isprintable() or one in "\u200c\u200d")
+    """What can be seen, the joiners that emoji and Persian are written with, and what sets right-to-left names apart."""
+    return "".join(one for one in text if one.isprintable() or one in _KEPT)
 
 
 def _name_picture(number: int) -> str:

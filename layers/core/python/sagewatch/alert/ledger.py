@@ -62,8 +62,9 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
         (what told of it, or may have, had been closed by its key).
     flapping
         Its fingerprint opens too often: it is summed up.
-    escalated
-        The receiver hears of it only because nobody looked after it in time.
+    ended_muted
+        Whether something muted it as it ended: if not, what it is owed outlives whatever mutes it afterwards. None while
+        it is not over, or where an older version stored it.
     told_content
         ``content`` as it was then.
     told_severity
@@ -85,7 +86,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     seen: int
     content: str
     flapping: bool = False
-    escalated: bool = False
+    ended_muted: bool | None = None
     resolved_at: datetime | None = None
     acknowledged_at: datetime | None = None
     told: str | None = None
@@ -330,6 +331,11 @@ def build_key(members: Sequence[Member]) -> str:
 
 
 def order_members(members: Sequence[Member]) -> tuple[str, ...]:
-    """Their ids, the one that speaks first: not over, worst, earliest."""
-    ordered = sorted(members, key=lambda one: (one.over, -one.severity.rank, one.opened_at, one.incident_id))
+    """Their ids, the one that speaks first: not over, looked after by nobody, worst, earliest."""
+    ordered = sorted(
+        members,
+        key=lambda one: (
+            one.over, one.state is not State.OPEN, -one.severity.rank, one.opened_at, one.incident_id,
+        ),
+    )  # fmt: skip
     return tuple(one.incident_id for one in ordered)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.alert.content import Announcement, Content, build_content
-from sagewatch.incident.amounts import HARD_SPACE, hold_amounts
+from sagewatch.incident.amounts import HARD_SPACE, close_isolate, hold_amounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ SUBJECT_LIMIT = 99
 BODY_LIMIT_BYTES = 256 * 1024
 _WIDTH = 78
 _INDENT = 14
-_FSI, _PDI = "\N{FIRST STRONG ISOLATE}", "\N{POP DIRECTIONAL ISOLATE}"
+_FSI = "\N{FIRST STRONG ISOLATE}"
 
 
 class MailText(msgspec.Struct, frozen=True):
@@ -99,8 +99,9 @@ def _close_isolates(lines: Iterable[str]) -> Iterator[str]:
     goes_on = ""
     for line in lines:
         begun = goes_on + line
-        goes_on = _FSI if begun.rfind(_FSI) > begun.rfind(_PDI) else ""
-        yield begun + (_PDI if goes_on else "")
+        closed = close_isolate(begun)
+        goes_on = _FSI if closed != begun else ""
+        yield closed
 
 
 def _cut_bytes(text: str, limit: int) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from sagewatch.alert.escalation import TAKEN
+from sagewatch.alert.beginning import NEEDLESS
 from sagewatch.alert.ledger import (
     Kind,
     Ledger,
@@ -81,10 +81,11 @@ def list_owed_ends(
         yield Spare(counted, told="digested", reason=FLAPPING)
     # What ended unmuted, and waited for its word, goes on waiting: the mute that has begun since takes nothing from anybody.
     left_alone = [name for name in untold if name not in ledger.summed and not mutes[name].late]
-    if spared := tuple(name for name in left_alone if mutes[name].reason != TAKEN):
+    if spared := tuple(name for name in left_alone if mutes[name].reason not in NEEDLESS):
         yield Spare(spared)
-    if taken := tuple(name for name in left_alone if mutes[name].reason == TAKEN):
-        yield Spare(taken, reason=TAKEN)
+    for reason in sorted(NEEDLESS):
+        if spared := tuple(name for name in left_alone if mutes[name].reason == reason):
+            yield Spare(spared, reason=reason)
     open_now = ledger.generation if ledger.told == Kind.FIRING else None
     if joined := tuple(one.incident_id for one in lost if ledger.perhaps[one.incident_id] == open_now):
         # The group's message is firing, and may say so: its end is theirs.

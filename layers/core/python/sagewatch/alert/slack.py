@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sagewatch.alert.content import Announcement, Content, Link, build_content
+from sagewatch.alert.content import ENDED, Announcement, Content, Link, build_content
 from sagewatch.incident.amounts import find_cut
 
 if TYPE_CHECKING:
@@ -22,6 +22,10 @@ FIELD_LIMIT = 2000
 FIELDS_LIMIT = 10
 TEXT_LIMIT = 4000
 URL_LIMIT = 2500
+BLOCKS_LIMIT = 10_000
+"""All texts of a message's blocks: from some 13,000 on Slack refuses them (``msg_blocks_too_long``), containers counted."""
+_LINKS_LIMIT = 5000
+_LIMITS = (SECTION_LIMIT, 1000, 500, 200)
 _SHORT = 420
 _WIDE = frozenset({"How bad", "Most frequent", "Samples", "Together with", "Incident"})
 # What data says must become no link and no mention, nor grow a preview of some other site.
@@ -32,6 +36,7 @@ _SIGNS = {
     "WORSE": "\N{LARGE RED CIRCLE}",
     "STILL FIRING": "\N{LARGE RED CIRCLE}",
     "RESOLVED": "\N{LARGE GREEN CIRCLE}",
+    "NO LONGER JUDGED": "\N{LARGE YELLOW CIRCLE}",
 }
 
 
@@ -46,15 +51,19 @@ def render_slack(announcement: Announcement, buttons: Mapping[str, Any] | None =
         The block of ``alert.buttons``, where presses of them are answered.
     """
     content = build_content(announcement)
-    headline = f"{_SIGNS[content.state]} {content.state} · {content.endpoint}: {content.headline}"
     return {
-        "text": escape(headline, TEXT_LIMIT),
+        "text": escape(_tell_headline(content), TEXT_LIMIT),
         "blocks": [
-            *_build_blocks(content, announcement.incident.incident_id),
+            *_build_bounded(content, announcement.incident.incident_id),
             *([dict(buttons)] if buttons else []),
         ],
         **_AS_IT_IS,
     }
+
+
+def _tell_headline(content: Content) -> str:
+    """The state first: Slack shows blocks and no text beside them, and a reminder is no new alarm."""
+    return f"{_SIGNS[content.state]} {content.state} · {content.endpoint}: {content.headline}"
 
 
 def render_reply(announcement: Announcement) -> dict[str, Any]:
@@ -63,7 +72,7 @@ def render_reply(announcement: Announcement) -> dict[str, Any]:
     news = content.doing
     if announcement.reason in {"incident_joined", "worse_incident_joined"}:
         news = f"{1 + len(announcement.companions):,} incidents are in this message now."
-    elif content.state == "RESOLVED":
+    elif content.state in ENDED:
         news = content.what
     elif _was_just_acknowledged(incident):
         news = f"Acknowledged by {incident.acknowledged_by}."
@@ -108,20 +117,36 @@ def _measure(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _build_blocks(content: Content, incident_id: str) -> Iterator[dict[str, Any]]:
-    header = f"{_SIGNS[content.state]} {content.endpoint}: {content.headline}"
+def _build_bounded(content: Content, incident_id: str) -> list[dict[str, Any]]:
+    """The blocks with texts as long as Slack takes all of them together; links are whole or not there."""
+    blocks: list[dict[str, Any]] = []
+    for limit in _LIMITS:
+        blocks = list(_build_blocks(content, incident_id, limit))
+        if sum(map(_measure, _list_texts(blocks))) <= BLOCKS_LIMIT:
+            break
+    return blocks
+
+
+def _list_texts(blocks: list[dict[str, Any]]) -> Iterator[str]:
+    for block in blocks:
+        shown = [block.get("text"), *block.get("fields", ()), *block.get("elements", ())]
+        yield from (one["text"] for one in shown if one is not None)
+
+
+def _build_blocks(content: Content, incident_id: str, limit: int) -> Iterator[dict[str, Any]]:
     yield {
         "type": "header",
-        "text": {"type": "plain_text", "text": escape(header, HEADER_LIMIT), "emoji": True},
+        "text": {"type": "plain_text", "text": escape(_tell_headline(content), HEADER_LIMIT), "emoji": True},
     }
-    yield _build_section(escape(content.what, SECTION_LIMIT))
+    yield _build_section(escape(content.what, limit))
     narrow = [fact for fact in content.facts if fact[0] not in _WIDE]
-    yield {"type": "section", "fields": [_build_field(*fact) for fact in narrow[:FIELDS_LIMIT]]}
+    fields = [_build_mrkdwn(_label(*fact, min(limit, FIELD_LIMIT))) for fact in narrow[:FIELDS_LIMIT]]
+    yield {"type": "section", "fields": fields}
     for label, value in content.facts:
         if label in _WIDE and label != "Incident":
-            yield _build_section(_label(label, value, SECTION_LIMIT))
-    yield _build_section(_label("What Sagewatch is doing", content.doing, SECTION_LIMIT))
-    yield _build_section(_label("Next step", content.next_step, SECTION_LIMIT))
+            yield _build_section(_label(label, value, limit))
+    yield _build_section(_label("What Sagewatch is doing", content.doing, limit))
+    yield _build_section(_label("Next step", content.next_step, limit))
     yield from _build_links(content.links)
     yield {"type": "context", "elements": [_build_mrkdwn(escape(f"Sagewatch · {incident_id}", FIELD_LIMIT))]}
 
@@ -131,13 +156,14 @@ def _label(label: str, value: str, limit: int) -> str:
     return head + escape(value, limit - len(head))
 
 
-def _build_field(label: str, value: str) -> dict[str, Any]:
-    return _build_mrkdwn(_label(label, value, FIELD_LIMIT))
-
-
 def _build_links(links: tuple[Link, ...]) -> Iterator[dict[str, Any]]:
     """Short links on one line; a long one (a presigned one fills half a section) on its own."""
-    shown = [text for link in links if (text := _render_link(link)) is not None]
+    shown, left = [], _LINKS_LIMIT
+    for link in links:
+        text = _render_link(link)
+        if text is not None and _measure(text) <= left:
+            shown.append(text)
+            left -= _measure(text)
     short = [text for text in shown if _measure(text) <= _SHORT]
     if short:
         yield _build_section(" · ".join(short[: SECTION_LIMIT // (_SHORT + 3)]))

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sagewatch.alert.escalation import TAKEN
+from sagewatch.alert.beginning import NEEDLESS, TAKEN, WAITS
 from sagewatch.alert.ledger import Kind, Ledger, Member, is_left_behind
 from sagewatch.alert.summaries import FLAPPING
-from sagewatch.incident.amounts import format_time
+from sagewatch.incident.amounts import clean_text, format_duration, format_time
+from sagewatch.incident.model import State
 from sagewatch.incident.muting import Mute
+from sagewatch.incident.routing import Routed
+
+LEFT_OPEN = (
+    "monitors.yml names it no more: what it has open is to be closed there by hand, unless it is named again "
+    "[receiver_gone]."
+)
+"""What becomes of the end that is owed to a receiver that is gone."""
+_LIMIT = 200
 
 
 def tell_wait(
@@ -46,7 +55,7 @@ def tell_wait(
     if member is None:
         return ""
     left = is_left_behind(member, ledger)
-    if mute is not None and (left or mute.reason == TAKEN):
+    if mute is not None and (left or mute.late or mute.reason in {*NEEDLESS, WAITS}):
         return _tell_muted(mute)
     if member.over and member.told == Kind.FIRING and not left and company is not None:
         return f"It is over; the message that it shares stays open while another is muted{_tell_until(company)} [{company.reason}]."
@@ -56,6 +65,39 @@ def tell_wait(
     if member.told is not None and not left:
         return ""
     return _tell_waiting(ledger, member, now, company)
+
+
+def tell_mute(incident_id: str, mute: Mute) -> str:
+    """Why nobody is told of an open incident now, with the reason code, and what ends that."""
+    words = clean_text(mute.words, _LIMIT)
+    whats = {
+        "silenced": f"silenced {words}",
+        "in_window": f"the maintenance window {words}",
+        "inhibited": f"explained {words}, which is open",
+        "staged": f"{words} (`sagewatch incidents promote {incident_id}` tells people)",
+    }
+    until = f", until {format_time(mute.until)}" if mute.until else ""
+    return f"Nobody is told now{until}: {whats.get(mute.reason, words)} [{mute.reason}]."
+
+
+def tell_escalation(target: str, routed: Routed, state: State, since: datetime | None, now: datetime) -> str:
+    """When a receiver that was told nothing yet hears of an open incident, should nobody look after it.
+
+    Parameters
+    ----------
+    since
+        Since when people can be told of it; None where they cannot.
+    """
+    if state is not State.OPEN:
+        return f"{target} need not begin to hear of it: somebody looks after it [{TAKEN}]."
+    when = f"{format_duration(routed.after)} after people can be told of it"
+    if since is not None:
+        at = since + routed.after
+        when = f"at {format_time(at)}" if now < at else "now"
+    route = clean_text(routed.reason, _LIMIT)
+    return (
+        f"{target} hears of it {when}, unless somebody acknowledges it before. It hears by the route {route}."
+    )
 
 
 def _tell_waiting(ledger: Ledger, member: Member, now: datetime, company: Mute | None) -> str:
@@ -73,9 +115,13 @@ def _tell_waiting(ledger: Ledger, member: Member, now: datetime, company: Mute |
 
 
 def _tell_muted(mute: Mute) -> str:
-    """What is to begin, or to begin anew, and does not."""
-    if mute.reason == TAKEN:
+    """What is to begin, or to begin anew, or to be told of what is over, and is not."""
+    if mute.reason in NEEDLESS:
         return f"It need not begin to hear of it: {mute.words} [{mute.reason}]."
+    if mute.reason == WAITS:
+        return f"It hears of it unless somebody acknowledges{_tell_until(mute)} [{mute.reason}]."
+    if mute.late:
+        return f"It was over before it was muted{_tell_until(mute)}; that it fired, and ended, is told after that [{mute.reason}]."
     return (
         f"Its message ended without it while it was muted{_tell_until(mute)}; if it fires longer than that, it is told anew, and "
         f"its end is told whenever it comes [{mute.reason}]."

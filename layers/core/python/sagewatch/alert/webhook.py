@@ -24,6 +24,7 @@ def render_webhook(announcement: Announcement, group: str) -> dict[str, Any]:
         "group": group,
         "incident_id": incident.incident_id,
         "state": incident.state.value,
+        "no_longer_judged": incident.ended_unjudged,
         "severity": incident.severity.value,
         "endpoint": clean_text(incident.endpoint, NAME_LIMIT, isolated=False),
         "variant": clean_text(incident.variant, NAME_LIMIT, isolated=False),

@@ -70,6 +70,14 @@ ONCE: Final = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attemp
 HASTY: Final = ONCE.merge(Config(connect_timeout=1, read_timeout=1))
 """For whoever must answer within Slack's three seconds: better a clear no than none in time."""
 
+BRISK: Final = CONFIG.merge(Config(connect_timeout=1, read_timeout=2))
+"""For questions behind which others wait (other endpoints: ``deadline.Turns``; whoever may not send while a message is claimed
+for a minute): asked again sooner, and no less often."""
+
+BRISK_ONCE: Final = ONCE.merge(Config(connect_timeout=1, read_timeout=3))
+"""For writes behind which others wait: over before a turn is (``deadline.TURN_SECONDS``), for a repetition of what was given up
+would be written over what others wrote since."""
+
 
 @cache
 def build_client(service: str, patience: Config = CONFIG) -> Any:

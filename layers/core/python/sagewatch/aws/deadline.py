@@ -15,10 +15,12 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Self, TypeVar
 
 from sagewatch.errors import SagewatchError
+from sagewatch.ports import Clock
 
 T = TypeVar("T")
 CALL_SECONDS = 10
@@ -26,6 +28,18 @@ CALL_SECONDS = 10
 
 AWS_SECONDS = 25
 """The same of a call of botocore's, which may wait for one connection and one silent answer (``client.ONCE``)."""
+
+TURN_SECONDS = 5
+"""What one question may take behind which the other endpoints of the minute's round wait."""
+
+TURNS_SECONDS = 15
+"""What all of them may take in one round: of S3 and of SageMaker each, they leave it most of its 50 seconds."""
+
+EVIDENCE_SECONDS = 30
+"""What the evidence bucket may take of a minute in which people are told: half of the function's time."""
+
+_ROUND = timedelta(seconds=45)
+"""Less than the minute from one round to the next, so that each has its own."""
 
 
 class Deadline:
@@ -156,3 +170,34 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
     threading.Thread(target=work, daemon=True).start()
     return coming.result(seconds)
+
+
+class Turns:
+    """Questions behind which others wait: each has its time, and all of one minute together have theirs.
+
+    Who answers late costs one round so much and no more: what is asked when it is used up is a ``TimeoutError`` at once.
+
+    Parameters
+    ----------
+    now
+        The clock: a function that is asleep between two rounds may not trust another.
+    each, together
+        In seconds.
+    """
+
+    def __init__(self, now: Clock, each: float = TURN_SECONDS, together: float = TURNS_SECONDS) -> None:
+        self._now, self._each, self._together = now, each, together
+        self._left = together
+        self._ends: datetime | None = None
+
+    def ask(self, call: Callable[[], T]) -> T:
+        """What the call returns or raises, or ``TimeoutError``."""
+        began = self._now()
+        if self._ends is None or began >= self._ends:
+            self._left, self._ends = self._together, began + _ROUND
+        if self._left <= 0:
+            raise TimeoutError
+        try:
+            return within(min(self._each, self._left), call)
+        finally:
+            self._left -= (self._now() - began).total_seconds()

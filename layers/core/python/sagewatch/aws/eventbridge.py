@@ -1,9 +1,10 @@
-"""``Bus`` in EventBridge. Source: EventBridge API reference, PutEvents (10 entries, 256 KB)."""
+"""``Bus`` in EventBridge. Source: EventBridge API reference, PutEvents (10 entries, together 256 KB)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Any, Final
 
 import msgspec
 from botocore.config import Config
@@ -12,7 +13,10 @@ from sagewatch.aws.client import CONFIG, build_client, sorting_errors
 from sagewatch.errors import RetryError
 from sagewatch.ports import OutgoingEvent
 
-_BATCH = 10
+_BATCH: Final = 10
+_BATCH_BYTES: Final = 256 * 1024
+# What the time and the characters around a field count for.
+_AROUND_BYTES: Final = 200
 
 
 class EventBridgeBus:
@@ -42,9 +46,24 @@ class EventBridgeBus:
             }
             for fact in facts
         ]
-        for start in range(0, len(entries), _BATCH):
+        for batch in _cut_batches(entries):
             with sorting_errors():
-                answer = self._client.put_events(Entries=entries[start : start + _BATCH])
+                answer = self._client.put_events(Entries=batch)
             if answer["FailedEntryCount"]:
                 codes = sorted({row["ErrorCode"] for row in answer["Entries"] if "ErrorCode" in row})
                 raise RetryError(f"bus refused: {', '.join(codes)}")
+
+
+def _cut_batches(entries: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Requests as large as AWS takes them: so many entries, and so many bytes of all together."""
+    batch: list[dict[str, Any]] = []
+    taken = 0
+    for entry in entries:
+        size = _AROUND_BYTES + len(entry["DetailType"]) + len(entry["Detail"].encode())
+        if batch and (len(batch) == _BATCH or taken + size > _BATCH_BYTES):
+            yield batch
+            batch, taken = [], 0
+        batch.append(entry)
+        taken += size
+    if batch:
+        yield batch

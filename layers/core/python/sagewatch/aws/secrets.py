@@ -12,9 +12,9 @@ from typing import Final
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from sagewatch.aws.client import CONFIG, build_client, read_code, sorting_errors
+from sagewatch.aws.client import BRISK, build_client, read_code, sorting_errors
 from sagewatch.aws.parameters import get_parameter
-from sagewatch.errors import ConfigurationError
+from sagewatch.errors import ConfigurationError, RetryError
 
 KNOWN_FOR: Final = timedelta(minutes=5)
 """A secret that was rotated is picked up after this at the latest."""
@@ -36,7 +36,7 @@ class Secrets:
         How long to wait for an answer.
     """
 
-    def __init__(self, now: Callable[[], datetime], patience: Config = CONFIG) -> None:
+    def __init__(self, now: Callable[[], datetime], patience: Config = BRISK) -> None:
         self._now = now
         self._patience = patience
         self._known: dict[str, tuple[datetime, str]] = {}
@@ -73,9 +73,13 @@ class Secrets:
         return value
 
     def _ask(self, name: str) -> str:
-        if name.startswith(_PARAMETER):
-            return get_parameter(name.removeprefix(_PARAMETER), self._patience)
-        return _get_secret_value(name, self._patience)
+        try:
+            if name.startswith(_PARAMETER):
+                return get_parameter(name.removeprefix(_PARAMETER), self._patience)
+            return _get_secret_value(name, self._patience)
+        except RetryError as error:
+            # The store was asked, and nobody was sent anything: no message can have been taken by that.
+            raise RetryError(error.reason, after_seconds=error.after_seconds) from error
 
 
 def _get_secret_value(name: str, patience: Config) -> str:

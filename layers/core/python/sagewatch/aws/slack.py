@@ -5,9 +5,9 @@ from __future__ import annotations
 import http.client
 import re
 import urllib.error
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from sagewatch.aws.deadline import CALL_SECONDS, Deadline
 from sagewatch.aws.http import (
@@ -25,6 +25,7 @@ from sagewatch.ports import TitledPicture
 if TYPE_CHECKING:
     from sagewatch.aws.slack_client import TimelyClient
 
+T = TypeVar("T")
 _UPLOADS_TAKE = 2  # times as long as one call: picture follows picture
 _CODE = re.compile("[a-z0-9_]{1,80}")
 _BUSY = frozenset({"ratelimited", "rate_limited"})
@@ -88,11 +89,17 @@ class SlackChat:
             {"content": one.png, "filename": f"heat-map-{number}.png", "title": one.title}
             for number, one in enumerate(pictures, start=1)
         ]
-        token = self._secrets.get_secret(settings.token)
-        with _sorting_refusals(receiver), Deadline(_UPLOADS_TAKE * self._seconds) as call:
-            _build_client(call, token, settings).files_upload_v2(
-                file_uploads=uploads, channel=channel, thread_ts=ts, initial_comment="Where the model looked"
-            )
+
+        def upload(token: str) -> None:
+            with _sorting_refusals(receiver), Deadline(_UPLOADS_TAKE * self._seconds) as call:
+                _build_client(call, token, settings).files_upload_v2(
+                    file_uploads=uploads,
+                    channel=channel,
+                    thread_ts=ts,
+                    initial_comment="Where the model looked",
+                )
+
+        self._try_with_token(settings, upload)
 
     def update_message(self, receiver: str, handle: str, message: Mapping[str, Any]) -> None:
         """Change the message in place."""
@@ -100,18 +107,22 @@ class SlackChat:
         self._call(receiver, "chat.update", {**message, "channel": channel, "ts": ts})
 
     def _call(self, receiver: str, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Call; a token that Slack does not know any more may have been rotated, so it is looked up once more."""
-        settings = self._receivers[receiver]
+        return self._try_with_token(
+            self._receivers[receiver], lambda token: self._call_with(token, receiver, method, body)
+        )
+
+    def _try_with_token(self, settings: SlackReceiver, send: Callable[[str], T]) -> T:
+        """Send; a token that Slack does not know any more may have been rotated, so it is looked up once more."""
         token = self._secrets.get_secret(settings.token)
         try:
-            return self._call_with(token, receiver, method, body)
+            return send(token)
         except DeliveryError as error:
             if (
                 error.reason not in _OUTDATED
                 or (fresh := self._secrets.refresh_secret(settings.token)) == token
             ):
                 raise
-        return self._call_with(fresh, receiver, method, body)
+        return send(fresh)
 
     def _call_with(self, token: str, receiver: str, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
         settings = self._receivers[receiver]

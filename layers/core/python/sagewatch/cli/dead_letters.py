@@ -23,7 +23,7 @@ from sagewatch.errors import ConfigurationError
 HIDDEN_SECONDS = 30  # how long letters stay hidden where listing them was interrupted
 _AT_ONCE = 10
 _COUNTS = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-_TRIED = "every try failed; record_retried and record_rejected in the function's log say why"
+_TRIED = "every try failed; record_retried, record_rejected and record_refused in the function's log say why"
 _END = "DeadLettersUrl"
 
 

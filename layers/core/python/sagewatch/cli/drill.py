@@ -17,6 +17,8 @@ from sagewatch.errors import DeliveryError, RetryError
 from sagewatch.events import FindingReported
 from sagewatch.flows.synthetic_finding import build_synthetic_finding
 from sagewatch.incident.lifecycle import build_incident_id
+from sagewatch.incident.muting import NO_RECEIVER
+from sagewatch.incident.why import tell_trail
 from sagewatch.marked import WORD, MarkedBus, RehearsedItems
 from sagewatch.monitors.receivers import TEST_RECEIVER
 from sagewatch.rehearsal import build_replay_name
@@ -113,15 +115,19 @@ def run_drill(world: World, wait: timedelta, sleep: Callable[[float], None]) -> 
     incident_id = build_incident_id(finding.raised_at, finding.fingerprint)
     rows = State(RehearsedItems(world.state.items, name, at))
     bus = MarkedBus(world.bus, name)
-    hops = [Hop(f"the bus took a marked finding ({name})", 0.0)]
-    for state, one in (("firing", finding), ("resolved", msgspec.structs.replace(finding, cleared_at=at))):
-        bus.publish([FindingReported(one)], world.now())
-        entries, debts = _wait_for(state, incident_id, rows, world, wait, sleep)
-        known = {hop.what for hop in hops}
-        hops += [hop for hop in _list_hops(entries, at) if hop.what not in known]
-        if not _is_told(state, entries, debts):
-            return Drilled(incident_id, tuple(hops), _explain(state, entries, debts))
-    return Drilled(incident_id, tuple(hops))
+    begun = Hop(f"the bus took a marked finding ({name})", 0.0)
+    bus.publish([FindingReported(finding)], world.now())
+    try:
+        entries, debts = _wait_for("firing", incident_id, rows, world, wait, sleep)
+    finally:
+        # Whoever took it would be paged on: another refused it, this one took its time, or somebody lost patience.
+        bus.publish([FindingReported(msgspec.structs.replace(finding, cleared_at=at))], world.now())
+    missing = "" if _is_told("firing", entries, debts) else _explain("firing", entries, debts)
+    if not missing or _has_heard("firing", entries):
+        entries, debts = _wait_for("resolved", incident_id, rows, world, wait, sleep)
+        if not _is_told("resolved", entries, debts):
+            missing = missing or _explain("resolved", entries, debts)
+    return Drilled(incident_id, (begun, *_list_hops(entries, at)), missing)
 
 
 def try_topics(drilled: Drilled, since: datetime, world: World) -> Drilled:
@@ -157,8 +163,11 @@ def _wait_for(
 
 def _is_told(state: str, entries: list[Entry], debts: list[Debt]) -> bool:
     """Whether each of the receiver's channels was: one that took it says nothing of the others."""
-    sent = any(one.what == "alert_sent" and one.data.get("kind") == state for one in entries)
-    return sent and not _list_untold(state, debts)
+    return _has_heard(state, entries) and not _list_untold(state, debts)
+
+
+def _has_heard(state: str, entries: list[Entry]) -> bool:
+    return any(one.what == "alert_sent" and one.data.get("kind") == state for one in entries)
 
 
 def _list_untold(state: str, debts: list[Debt]) -> list[str]:
@@ -182,6 +191,11 @@ def _explain(state: str, entries: list[Entry], debts: list[Debt]) -> str:
     if any(one.what in {"alert_refused", "alert_delayed"} for one in entries):
         untold = ", ".join(_list_untold(state, debts)) or TEST_RECEIVER
         return f"The receiver {untold} did not take the message ({state}); the hops say why."
+    # Of what no route leads to, the trail says it too.
+    for one in entries:
+        if one.what == "alert_withheld" and one.reason != NO_RECEIVER:
+            (words,) = tell_trail([one], [])
+            return f"Nobody was told ({state}), because something of monitors.yml, or a silence, mutes the test: {words}"
     return (
         f"Nobody was told ({state}): monitors.yml needs a receiver called {TEST_RECEIVER} with a channel other than mail and amazon-q; "
         "else look at the queue of deliver_alert and its dead letters (sagewatch doctor)."

@@ -36,11 +36,17 @@ _EVENTS: dict[str, tuple[type, str]] = {
         Finding,
         "A detector raised a finding; `staged` ones are on trial and told to nobody.",
     ),
-    "Finding Cleared": (Finding, "The evidence fell back; `cleared_at` says when."),
+    "Finding Cleared": (
+        Finding,
+        "The evidence fell back, or (`no_longer_judged`) its detector was taken out or set anew; `cleared_at` says when.",
+    ),
     "Incident Opened": (IncidentChanged, "An incident opened: somebody is told now."),
     "Incident Updated": (IncidentChanged, "It grew more severe, reopened, or its evidence changed."),
     "Incident Acknowledged": (IncidentChanged, "Somebody is on it."),
-    "Incident Resolved": (IncidentChanged, "It is over, by the evidence or by hand."),
+    "Incident Resolved": (
+        IncidentChanged,
+        "It is over, by the evidence, by hand, or as nothing judges it any more.",
+    ),
     "Diagnosis Started": (
         DiagnosisChanged,
         "An endpoint is leased; with `mode: swap` it will be moved and moved back.",

@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from sagewatch.cli.bundle import fetch_bundle
+from sagewatch.cli.short_ids import find_id, read_id
 from sagewatch.cli.store import Store, open_store, replay_option, stack_option
 from sagewatch.cli.terminal import ID_WIDTH, cell, escape, make_console, say
 from sagewatch.errors import RejectedInputError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from sagewatch.state.incidents import Listed
 
 PRESIGNED_SECONDS = 3600
-_NAMED = 3
 as_json_option = click.option("--json", "as_json", is_flag=True, help="Print machine-readable output.")
 
 
@@ -229,7 +229,7 @@ def promote(incident_id: str, by: str, stack: str, *, as_json: bool) -> None:
 @stack_option
 @as_json_option
 def resolve(incident_id: str, reason: str, by: str, stack: str, *, as_json: bool) -> None:
-    """End it by hand. Its findings open nothing again; a new episode does."""
+    """End it by hand. Its findings open nothing again unless they get worse; a new episode does."""
     from sagewatch.flows.act_by_hand import resolve_incident
 
     store = open_store(stack)
@@ -318,29 +318,25 @@ def load(incident_id: str, store: Store) -> Incident:
     Raises
     ------
     RejectedInputError
-        None, or several begin so.
+        None, or several begin so; or it cannot be read.
     """
-    incident_id = incident_id.strip()
-    if not incident_id:  # a variable of the shell that is not set: with one incident it would name that
-        raise RejectedInputError("is no id: it is empty", where="incident")
+    incident_id = read_id(incident_id, "incident")
     incident = store.state.load_incident(incident_id)
     if incident is not None:
         return incident
-    near = [
-        one.incident_id for one in store.state.list_incidents() if one.incident_id.startswith(incident_id)
-    ]
-    found = store.state.load_incident(near[0]) if len(near) == 1 else None
+    listed, unreadable = store.state.read_incidents()
+    readable = [one.incident_id for one in listed]
+    name = find_id(incident_id, readable, unreadable, "incident", _tell_unknown(store.world.replay))
+    found = store.state.load_incident(name)
     if found is None:
-        raise RejectedInputError(_tell_unknown(near, store), where=f"incident {incident_id}")
+        raise RejectedInputError(
+            "has a line in the list, and nothing else of it is there", where=f"incident {name}"
+        )
     return found
 
 
-def _tell_unknown(near: Sequence[str], store: Store) -> str:
-    """Why an id names no incident, and where to look."""
-    if near:
-        named = ", ".join(near[:_NAMED])
-        return f"begins {len(near)} ids ({named}{', ...' if len(near) > _NAMED else ''}); say more of it"
-    replay = store.world.replay
+def _tell_unknown(replay: str) -> str:
+    """Why an id may name no incident, and where to look."""
     if replay:
         return f"is none of {replay}; `sagewatch incidents list --replay {replay}` shows all of it"
     return (
@@ -358,6 +354,12 @@ def find_page(incident: Incident, store: Store) -> str:
     )
 
 
+def _name_end(incident: Incident) -> str | None:
+    if incident.resolved_by_hand:
+        return incident.resolved_by
+    return "a change of monitors.yml" if incident.ended_unjudged else "its evidence"
+
+
 def _tell_change(incident_id: str, reason: str, store: Store, *, as_json: bool) -> None:
     """What came of it; where somebody else was first, who that was: the later name stands nowhere."""
     incident = store.state.load_incident(incident_id)
@@ -365,7 +367,7 @@ def _tell_change(incident_id: str, reason: str, store: Store, *, as_json: bool) 
     if incident is not None and reason == "already_acknowledged":
         first = incident.acknowledged_by
     elif incident is not None and reason == "already_resolved":
-        first = incident.resolved_by if incident.resolved_by_hand else "its evidence"
+        first = _name_end(incident)
     if as_json:
         _print_json({"incident_id": incident_id, "reason": reason, **({"by": first} if first else {})})
         return

@@ -36,11 +36,15 @@ class LastRun(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A schedule that is there, by the name that it has there."""
+    """A schedule that is there, by the name that it has there.
+
+    ``beside``: others of this stack for the same endpoint, which a command line of an earlier version made; ``put`` removes them.
+    """
 
     status: str
     expression: str
     name: str
+    beside: tuple[str, ...] = ()
 
 
 class Schedules(Protocol):
@@ -72,12 +76,15 @@ class EventBridgeSchedules:
         Of boto3.
     outputs
         Of the stack.
+    reports_uri
+        Below which the stack's jobs leave their reports.
     """
 
-    def __init__(self, session: Any, outputs: Mapping[str, str]) -> None:
+    def __init__(self, session: Any, outputs: Mapping[str, str], reports_uri: str) -> None:
         self._client = session.client("scheduler")
         self._sagemaker = session.client("sagemaker")
         self._outputs = outputs
+        self._reports_uri = reports_uri
 
     def put(self, endpoint: str, quality: Quality) -> str:
         """Create the schedule, or update it; ``NameTakenError`` where another's has its name."""
@@ -101,11 +108,13 @@ class EventBridgeSchedules:
 
     def find(self, endpoint: str) -> Found | None:
         """As EventBridge Scheduler has it."""
-        there = self._get_own(endpoint) or self._get_legacy(endpoint)
-        if there is None:
+        there = [one for one in (self._get_own(endpoint), self._get_legacy(endpoint)) if one]
+        if not there:
             return None
-        name = there.get("Name", name_schedule(endpoint))
-        return Found(there.get("State", "ENABLED"), there["ScheduleExpression"], name)
+        name, *beside = (one.get("Name", name_schedule(endpoint)) for one in there)
+        return Found(
+            there[0].get("State", "ENABLED"), there[0]["ScheduleExpression"], name, beside=tuple(beside)
+        )
 
     def remove(self, endpoint: str) -> bool:
         """Delete the schedule; runs that are under way end by themselves."""
@@ -116,7 +125,7 @@ class EventBridgeSchedules:
         return True
 
     def find_last_run(self, endpoint: str) -> LastRun | None:
-        """The endpoint's latest job; names of jobs hold the first letters of the endpoint's, which others may share."""
+        """The endpoint's latest job of this stack; names of jobs hold the first letters of the endpoint's, which others may share."""
         part = f"{OWN_MONITORS}{endpoint[:NAME_PART].rstrip('-')}-"
         form = re.compile(re.escape(part) + r"\d{12}-[0-9a-f]+")
         pages = self._sagemaker.get_paginator("list_processing_jobs").paginate(
@@ -132,14 +141,15 @@ class EventBridgeSchedules:
         return None
 
     def _is_of(self, job: str, endpoint: str) -> bool:
-        """Whether a job looked at the endpoint: its report lies in the endpoint's folder, by its schedule's name of then or now."""
+        """Whether a job of this stack looked at the endpoint: its report lies in the folder, by its schedule's name of then or now."""
         described = self._sagemaker.describe_processing_job(ProcessingJobName=job)
         outputs = described.get("ProcessingOutputConfig", {}).get("Outputs", [])
-        folders = [
-            f"/{endpoint}/{one}/" for one in (name_schedule(endpoint), name_legacy_schedule(endpoint)) if one
-        ]
-        uris = [one.get("S3Output", {}).get("S3Uri", "") for one in outputs]
-        return any(folder in uri for folder in folders for uri in uris)
+        folders = tuple(
+            f"{self._reports_uri}/{endpoint}/{one}/"
+            for one in (name_schedule(endpoint), name_legacy_schedule(endpoint))
+            if one
+        )
+        return any(one.get("S3Output", {}).get("S3Uri", "").startswith(folders) for one in outputs)
 
     @property
     def _group(self) -> str:
@@ -200,11 +210,17 @@ class SageMakerMonitoringSchedules:
 
     def find(self, endpoint: str) -> Found | None:
         """As SageMaker has it."""
-        for there in self._list_own(endpoint):
-            schedule = there["MonitoringScheduleConfig"].get("ScheduleConfig", {})
-            expression = schedule.get("ScheduleExpression", "")
-            return Found(there["MonitoringScheduleStatus"], expression, there["MonitoringScheduleName"])
-        return None
+        own = self._list_own(endpoint)
+        if not own:
+            return None
+        schedule = own[0]["MonitoringScheduleConfig"].get("ScheduleConfig", {})
+        name, *beside = (one["MonitoringScheduleName"] for one in own)
+        return Found(
+            own[0]["MonitoringScheduleStatus"],
+            schedule.get("ScheduleExpression", ""),
+            name,
+            beside=tuple(beside),
+        )
 
     def remove(self, endpoint: str) -> bool:
         """Delete the schedule; what it found before stays."""
@@ -257,7 +273,7 @@ def build_schedules(session: Any, outputs: Mapping[str, str], image: Image) -> d
     """Both kinds, by the name that monitors.yml gives them."""
     reports_uri = f"s3://{outputs['EvidenceBucket']}/reports"
     return {
-        EVENTBRIDGE: EventBridgeSchedules(session, outputs),
+        EVENTBRIDGE: EventBridgeSchedules(session, outputs, reports_uri),
         MODEL_MONITOR: SageMakerMonitoringSchedules(session, image, reports_uri),
     }
 

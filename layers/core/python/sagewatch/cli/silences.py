@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from sagewatch.cli.incidents import as_json_option, by_option, read_reason
+from sagewatch.cli.short_ids import find_id, read_id
 from sagewatch.cli.store import open_store, stack_option
 from sagewatch.cli.terminal import say
 from sagewatch.errors import ConfigurationError, RejectedInputError
@@ -174,12 +175,13 @@ def read_length(text: str) -> timedelta:
 
 def _find_id(text: str, store: Store) -> str:
     """A silence's id, by its beginning where that is enough."""
-    ids = [one.silence_id for one in store.alerts.list_silences(None)]
-    near = [one for one in ids if one.startswith(text)] if text not in ids else [text]
-    if len(near) == 1:
-        return near[0]
-    reason = f"begins {len(near)} ids" if near else "is not known here; `sagewatch silences list` shows all"
-    raise RejectedInputError(reason, where=f"silence {text}")
+    readable = [one.silence_id for one in store.alerts.list_silences(None)]
+    unreadable = store.alerts.list_unreadable_silences()
+    unknown = "is not known here; `sagewatch silences list` shows all"
+    name = find_id(read_id(text, "silence"), readable, unreadable, "silence", unknown)
+    if name in unreadable:
+        raise RejectedInputError("cannot be read, and silences nothing", where="silence", key=name)
+    return name
 
 
 def _wrong(reason: str, option: str) -> ConfigurationError:

@@ -45,12 +45,17 @@ class Expectation(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
 
 
+def end_expectation(told: Finding, now: datetime, *, seen: bool) -> Finding:
+    """The end of what was told: a capture came, or nobody is to wait for one any more."""
+    return msgspec.structs.replace(told, cleared_at=now, no_longer_judged=not seen)
+
+
 def judge_expectation(
     expected: Expectation, now: datetime, place: Place, *, seen: bool, within: timedelta, staged: bool
 ) -> Finding | None:
     """The finding to tell now: that none ever came, or that one has; None where there is nothing to tell."""
     if expected.told is not None:
-        return msgspec.structs.replace(expected.told, cleared_at=now) if seen else None
+        return end_expectation(expected.told, now, seen=True) if seen else None
     if seen or now < expected.since + within:
         return None
     waited = (now - expected.since).total_seconds()

@@ -17,11 +17,19 @@ from operator import attrgetter
 import msgspec
 
 from sagewatch.capture import Segment
-from sagewatch.detect.checkpoint import Checkpoint, Position, load_state, save_state, shorten
+from sagewatch.detect.checkpoint import (
+    Checkpoint,
+    Position,
+    count_changes,
+    find_beginning,
+    load_state,
+    save_state,
+    shorten,
+)
 from sagewatch.detect.detector import AnyDetector
 from sagewatch.detect.teller import Teller, Tip
 from sagewatch.detect.trace import TracePoint, read_last
-from sagewatch.finding import Finding, Stream
+from sagewatch.finding import DetectorRef, Finding, Stream
 from sagewatch.place import Place
 
 
@@ -142,16 +150,28 @@ class StreamFold:
     ) -> None:
         base = checkpoint or Checkpoint()
         self._detectors = detectors
-        self._teller = Teller(detectors, stream, place)
         self._remembers = remembers
         self._announced = base.announced
         states = {each.name: load_state(each, base.detectors.get(each.name)) for each in detectors}
-        self._settled = Tip(base.watermark, states, {}, [])
+        self._changes = count_changes(detectors, checkpoint)
+        self._begun = {
+            each.name: find_beginning(each, base.detectors.get(each.name), self._changes)
+            for each in detectors
+        }
+        self._teller = Teller(detectors, stream, place, self._begun)
+        older = {
+            each.name: self._teller.list_older(
+                each, base.detectors.get(each.name), states[each.name], base.announced
+            )
+            for each in detectors
+        }
+        self._settled = Tip(base.watermark, states, older, {}, [])
         # A detector that is gone, or started anew, knows nothing of what was open: then it vanishes.
         self._settled.open = {
             f.finding_id: base.open.get(f.finding_id, f) for f in self._teller.list_open(self._settled)
         }
         self._steps: list[tuple[Segment, Tip]] = []
+        self._newcomers = [each for each in detectors if base.watermark and each.name not in base.detectors]
 
     @property
     def watermark(self) -> Position | None:
@@ -172,7 +192,9 @@ class StreamFold:
         more: bool = False,
     ) -> Told:
         """Fold what is new among the segments since the watermark; parameters as in ``fold_stream``."""
-        order, late, known = self._place(list(segments))
+        given = list(segments)
+        self._let_newcomers_begin(given)
+        order, late, known = self._place(given)
         del self._steps[known:]
         settling = bisect_left(order, settle_before, key=_get_begin) if settle_before is not None else 0
         findings = [finding for _, tip in self._steps for finding in tip.findings]
@@ -198,7 +220,7 @@ class StreamFold:
             for name, one in self._announced.items()
             if more and at is not None and one.raised_at > at and name not in end.open
         }
-        gone = _clear_vanished(self._announced, findings, end.open | ahead, at)
+        gone = self._clear_vanished(findings, end.open | ahead, at)
         return Told(
             findings=(*findings, *gone),
             open=self._teller.list_open(end),
@@ -218,10 +240,45 @@ class StreamFold:
         settled = self._settled
         return Checkpoint(
             settled.watermark,
-            {each.name: save_state(each, settled.states[each.name]) for each in self._detectors},
+            {
+                each.name: save_state(
+                    each, settled.states[each.name], self._begun[each.name], settled.older[each.name]
+                )
+                for each in self._detectors
+            },
             {name: shorten(finding) for name, finding in settled.open.items()},
             self._announced,
+            self._changes,
         )
+
+    def _let_newcomers_begin(self, given: Sequence[Segment]) -> None:
+        """A detector that is new to a stream begins with the last segment that is known: a silence may be older than it."""
+        newcomers, self._newcomers = self._newcomers, []
+        known = [one for one in given if newcomers and one.position == self._settled.watermark]
+        for each in newcomers if known else ():
+            state, changes = each.fold(self._settled.states[each.name], known[0])
+            if not changes:  # what lies behind is nobody's to tell
+                self._settled.states[each.name] = state
+
+    def _clear_vanished(
+        self, found: Iterable[Finding], open_: dict[str, Finding], at: datetime | None
+    ) -> list[Finding]:
+        """Clearings of findings that the world was told of and that no fold finds any more.
+
+        By a detector that is as it was then, the evidence is gone: a late file explained it, captures came again. By
+        one that is gone, or was set anew, nothing is known of it.
+        """
+        told = {finding.finding_id for finding in found} | open_.keys()
+        judges = {DetectorRef(each.name, each.version, each.config_hash) for each in self._detectors}
+        return [
+            msgspec.structs.replace(
+                finding,
+                cleared_at=max(at or finding.window.end, finding.window.end),
+                no_longer_judged=finding.detector not in judges,
+            )
+            for name, finding in self._announced.items()
+            if name not in told
+        ]
 
     def _place(self, given: list[Segment]) -> tuple[list[Segment], tuple[Segment, ...], int]:
         """The segments after the watermark in order, those before it, and how many of the first are folded."""
@@ -265,15 +322,3 @@ def _sort_segments(
         return order, ()
     # The one at the watermark itself is asked for again by whoever loads by time: it is known, not late.
     return order[bisect_right(places, watermark) :], tuple(order[: bisect_left(places, watermark)])
-
-
-def _clear_vanished(
-    announced: dict[str, Finding], found: Iterable[Finding], open_: dict[str, Finding], at: datetime | None
-) -> list[Finding]:
-    """Clearings of findings that the world was told of and that no fold finds any more."""
-    told = {finding.finding_id for finding in found} | open_.keys()
-    return [
-        msgspec.structs.replace(finding, cleared_at=max(at or finding.window.end, finding.window.end))
-        for name, finding in announced.items()
-        if name not in told
-    ]

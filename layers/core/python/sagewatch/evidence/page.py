@@ -107,7 +107,7 @@ def _build_hero(dossier: Dossier, description: Description) -> Markup:
 def _build_headline(dossier: Dossier, description: Description) -> str:
     """What is wrong; what was; or who said that it is over, and why."""
     incident = dossier.incident
-    if incident.resolved_by_hand:
+    if incident.resolved_by_hand or incident.ended_unjudged:
         return tell_ending(incident, description).what
     return description.what_was if incident.state is State.RESOLVED else description.what
 
@@ -116,7 +116,7 @@ def _build_lede(dossier: Dossier, description: Description) -> str:
     how_bad = description.how_bad
     if dossier.incident.resolved_at is None:
         return how_bad
-    if dossier.incident.resolved_by_hand:
+    if dossier.incident.resolved_by_hand or dossier.incident.ended_unjudged:
         return f"{description.what_was} {how_bad}"
     return f"{description.over}. Over its whole length: {how_bad}"
 

@@ -72,7 +72,7 @@ _BY_REASON = {
 
 _SAYS_NOTHING = frozenset({
     "new_incident", "explained", "news", "resolve_owed", "lease_taken", "swap_asked_for", "hooked_config_verified",
-    "restore_asked_for", "measured", "endpoint_cannot_be_hooked", "endpoint_is_updating", *_BY_REASON,
+    "restore_asked_for", "measured", "endpoint_cannot_be_hooked", "endpoint_is_updating", "no_longer_judged", *_BY_REASON,
 })  # fmt: skip
 _UNTOLD = frozenset({"finding_id", "kind", "receiver"})
 
@@ -131,6 +131,8 @@ def _build_entry(entry: Entry) -> Markup:
 def _tell_fact(entry: Entry) -> str:
     if entry.what == "alert_sent" and entry.data.get("kind") == "updated":
         return "Alert changed in place"
+    if entry.what == "finding_cleared" and entry.reason == "no_longer_judged":
+        return "No longer judged: its detector was taken out or set anew"
     known = _FACTS.get(entry.what)
     if entry.what.startswith("diagnosis_") and not entry.what.endswith(
         ("_finished", "_off", "_held_up", "_refused", "_impossible", "_waits", "_cost", "_compared")

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from sagewatch.errors import RejectedInputError
+from sagewatch.flows.budget import hold_against_mutes
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.incident_changes import build_change, build_due
 from sagewatch.incident.acts import acknowledge, promote, resolve_by_hand
@@ -16,6 +17,7 @@ from sagewatch.incident.decision import Change, Ignore, Resolve
 from sagewatch.incident.matching import all_hold, build_labels
 from sagewatch.incident.model import Entry, Incident, OpenRecord
 from sagewatch.incident.muting import Silence, build_silence
+from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 Decide = Callable[[Incident, OpenRecord, datetime], Change | Ignore]
@@ -96,7 +98,7 @@ def note_silence(incident_id: str, silence: Silence, at: datetime, world: World)
 
 
 def end_silence(silence_id: str, *, by: str, world: World) -> Silence:
-    """The silence ends now, or never begins; what it muted is looked at again at once.
+    """The silence ends now, or never begins; what it muted is looked at again at once, and its trail says so.
 
     Raises
     ------
@@ -110,10 +112,31 @@ def end_silence(silence_id: str, *, by: str, world: World) -> Silence:
     ended = msgspec.structs.replace(found, ends_at=max(now, found.starts_at), ended_by=by)
     world.alerts.save_silence(ended)
     for due in world.alerts.list_due():
-        incident = world.state.load_incident(due.incident_id)
-        if incident is not None and not due.over and all_hold(found.matchers, due.labels):
-            world.bus.publish([build_due(incident)], now)
+        if all_hold(found.matchers, due.labels):
+            _look_again(due.incident_id, found, by, now, world)
     return ended
+
+
+def _look_again(incident_id: str, silence: Silence, by: str, now: datetime, world: World) -> None:
+    try:
+        incident = world.state.load_incident(incident_id)
+    except RejectedInputError as error:  # one that cannot be read keeps no other silent
+        get_logger().warning("incident_unreadable", where=error.where, key=error.key)
+        return
+    if incident is not None:
+        _note_end_of_silence(incident_id, silence, by, now, world)
+        world.bus.publish([build_due(incident)], now)
+
+
+def _note_end_of_silence(incident_id: str, silence: Silence, by: str, at: datetime, world: World) -> None:
+    """Write into the incident's trail, which says until when it was to be silent, that it is not; one to come said nothing."""
+    if silence.starts_at <= at:
+        data: dict[str, str | int | float | bool | None] = {
+            "silence_id": silence.silence_id,
+            "note": f"by {silence.by}: {silence.reason}",
+        }
+        entry = Entry(at=at, what="silence_ended", reason="by_hand", by=by, data=data)
+        world.state.add_entries(incident_id, [entry])
 
 
 def _act(incident_id: str, by: str, decide: Decide, world: World) -> Change | Ignore:
@@ -127,6 +150,7 @@ def _act(incident_id: str, by: str, decide: Decide, world: World) -> Change | Ig
         record = world.state.load_open(incident.fingerprint) or OpenRecord(fingerprint=incident.fingerprint)
         decision = decide(incident, record, world.now())
         if not isinstance(decision, Ignore):
+            decision = hold_against_mutes(decision, world)
             world.state.save_incident(decision.incident, decision.record, decision.entries)
         return decision
 

@@ -19,11 +19,12 @@ from sagewatch.alert.slack import render_reply, render_slack
 from sagewatch.alert.summaries import DIGEST_OVER
 from sagewatch.alert.webhook import render_webhook
 from sagewatch.alert_state import AlertState
-from sagewatch.errors import DeliveryError, RejectedInputError
+from sagewatch.errors import DeliveryError, RefusedError, RejectedInputError, RetryError
 from sagewatch.finding import build_content_key
 from sagewatch.flows.share_pictures import load_pictures
 from sagewatch.incident.model import Debt, State
 from sagewatch.monitors.receivers import Receiver
+from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 # Slack's chat.update and chat.postMessage on a message that is there no more, or may not be changed any more.
@@ -144,9 +145,15 @@ def _send_letter(announcement: Announcement, ledger: Ledger, name: str, world: W
     settings = world.monitors.receivers[name].html_mail
     if settings is None:
         raise DeliveryError(ledger.receiver, "no such channel", recoverable=False)
-    with_pictures = msgspec.structs.replace(
-        announcement, pictures=load_pictures(announcement.incident, world)
-    )
+    try:
+        pictures = load_pictures(announcement.incident, world)
+    except (RetryError, RefusedError) as error:
+        # The page has them, or will: a message is not kept back for a picture.
+        get_logger().warning(
+            "pictures_left_out", incident_id=announcement.incident.incident_id, reason=str(error)
+        )
+        pictures = ()
+    with_pictures = msgspec.structs.replace(announcement, pictures=pictures)
     raw = render_html_mail(with_pictures, settings.sender, settings.to, ledger.group)
     world.letters.send_letter(ledger.receiver, settings.sender, settings.to, raw)
 
@@ -169,8 +176,7 @@ def _build_buttons(announcement: Announcement, send: Send, world: World) -> dict
         return None
     watched = world.monitors.endpoints.get(incident.endpoint)
     diagnosable = watched is not None and watched.diagnosis.mode != "off"
-    others = tuple(one.incident_id for one in announcement.companions if not one.over)
-    return build_buttons(incident, others, diagnosable=diagnosable)
+    return build_buttons(incident, announcement.companions, diagnosable=diagnosable)
 
 
 def _post_event(

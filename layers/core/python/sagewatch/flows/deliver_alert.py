@@ -1,30 +1,34 @@
 """What each receiver is still owed of an incident goes out, and nothing slow stands before it.
 
 The incident joins the group that its route puts it in; the group's one message is brought up to date where it
-is time (``settle_target``), for all receivers at once. The page follows the messages: until it is written, its
-link opens a placeholder. Whatever is to happen later stands in the table: a wake-up that is lost costs a
-minute, never a message.
+is time (``settle_target``), for all receivers at once. Heat maps and pages follow the messages of the whole batch
+(``owed_evidence``). Whatever is to happen later stands in the table: a wake-up that is lost costs a minute, never a message.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+
+import msgspec
 
 from sagewatch.alert_state import TOLD_TO_THE_END
 from sagewatch.errors import RetryError, SagewatchError
 from sagewatch.events import AlertDue, DiagnosisChanged, Fact, IncidentChanged
 from sagewatch.flows.alert_waits import BY, forget_refusals
 from sagewatch.flows.channels import has_open, list_channels
+from sagewatch.flows.escalation_clock import find_escalation_start
+from sagewatch.flows.follow_up import FollowUp
 from sagewatch.flows.incident_changes import build_due
-from sagewatch.flows.incident_page import owes_page, write_page
+from sagewatch.flows.incident_page import owe_page
+from sagewatch.flows.owed_evidence import OwedEvidence, show_evidence
 from sagewatch.flows.quiet import load_quiet
 from sagewatch.flows.settle_target import Outcome, Target, settle_target
-from sagewatch.flows.share_pictures import share_pictures
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Entry, Incident, State
-from sagewatch.incident.muting import Mute, Quiet, find_mute, may_automate
+from sagewatch.incident.muting import NO_RECEIVER, Mute, Quiet, find_mute, may_automate
 from sagewatch.incident.routing import Timers, build_group, decide_receivers
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -33,17 +37,18 @@ REVIEW = timedelta(minutes=15)  # an open incident is looked at this often, what
 SOON = timedelta(minutes=1)  # what only the state of another incident can end
 
 
-def deliver_alert(fact: Fact, world: World) -> None:
+def deliver_alert(fact: Fact, world: World) -> FollowUp | None:
     """Tell everybody who is owed something about the incident; one receiver's failure keeps no other waiting."""
     if not isinstance(fact, IncidentChanged | DiagnosisChanged | AlertDue):
-        return
+        return None
     incident = world.state.load_incident(fact.incident_id)
     if incident is None:
         raise RetryError("incident_not_visible_yet")
     rounds = fact.rounds if isinstance(fact, AlertDue) else 0
     now = world.now()
     quiet = load_quiet(world, now)
-    targets = [] if incident.staged else list(_list_targets(incident, now, world, rounds))
+    escalates_from = find_escalation_start(incident, quiet, now, world)
+    targets = [] if incident.staged else list(_list_targets(incident, escalates_from, now, world, rounds))
     _note_why_nobody_hears(incident, quiet, now, world, is_routed=bool(targets))
     results = world.together(
         [
@@ -53,24 +58,52 @@ def deliver_alert(fact: Fact, world: World) -> None:
     )
     outcomes = [one for one in results if isinstance(one, Outcome)]
     failures = [one for one in results if isinstance(one, SagewatchError)]
+    due = now + SOON if failures else _find_due(incident, outcomes, quiet, escalates_from, now, world)
     try:
-        is_muted = find_mute(incident.incident_id, build_labels(incident), quiet, now) is not None
-        due = now + SOON if failures else _find_due(incident, outcomes, quiet, now, world)
         world.alerts.save_due(incident, due, now)
-        if incident.diagnosis is not None and incident.diagnosis.explained and not is_muted:
-            again = share_pictures(incident, [(target.group, target.name) for target in targets], world)
-            if again is not None and (due is None or again < due):
-                world.alerts.save_due(incident, again, now)
-    finally:
-        # Last, and whatever became of the rest: it is the only step whose size the incident sets.
-        grew = isinstance(fact, IncidentChanged) and fact.change == "updated"
-        # Where nobody is told, whoever looks it up (a rehearsal, a detector on trial) finds its page all the same.
-        looked_up = not targets and not isinstance(fact, AlertDue)
-        for incident_id in _list_pages(incident, outcomes, world, grew=grew, looked_up=looked_up):
-            write_page(incident_id, world)
+    except SagewatchError as error:
+        failures.append(error)
+    owed = _list_evidence(fact, incident, targets, outcomes, due)
+    if find_mute(incident.incident_id, build_labels(incident), quiet, now) is not None:
+        owed = msgspec.structs.replace(owed, threads=())
     if failures:
+        _leave_pages(owed, world)
         raise failures[0]
     _keep_letters_of_the_gone(fact, incident, targets, now, world)
+    return FollowUp(owed, partial(show_evidence, incident, owed, world))
+
+
+def _leave_pages(owed: OwedEvidence, world: World) -> None:
+    """What failed comes again, and what was told is not told again: its pages are left to the tick.
+
+    Nothing is asked of S3 here: the other messages of the batch stand behind it.
+    """
+    for incident_id in owed.told:
+        with suppress(SagewatchError):
+            owe_page(incident_id, world)
+
+
+def _list_evidence(
+    fact: Fact,
+    incident: Incident,
+    targets: Sequence[Target],
+    outcomes: Sequence[Outcome],
+    due: datetime | None,
+) -> OwedEvidence:
+    """Pages list who was told what, and how bad it has become, told or not."""
+    known = any(outcome.known for outcome in outcomes)
+    grew = isinstance(fact, IncidentChanged) and fact.change == "updated"
+    # Where nobody is told, whoever looks it up (a rehearsal, a detector on trial) finds its page all the same.
+    looked_up = not targets and not isinstance(fact, AlertDue)
+    explained = incident.diagnosis is not None and incident.diagnosis.explained
+    return OwedEvidence(
+        incident_id=incident.incident_id,
+        told=tuple(sorted({incident_id for outcome in outcomes for incident_id in outcome.told})),
+        shown=looked_up or (grew and known),
+        threads=tuple((target.group, target.name) for target in targets) if explained else (),
+        due=due,
+        once=isinstance(fact, AlertDue) and fact.forced,
+    )
 
 
 def _is_forced(fact: Fact, receiver: str) -> bool:
@@ -100,8 +133,8 @@ def _note_why_nobody_hears(
 ) -> None:
     """The trail says once why nobody is told, and until when: what was not sent is asked about, too."""
     mute = None if incident.state is State.RESOLVED else may_automate(incident, quiet, now)
-    if mute is None and not is_routed:
-        mute = Mute("no_receiver", "no route of monitors.yml leads to a receiver")
+    if mute is None and not is_routed and not incident.staged:
+        mute = Mute(NO_RECEIVER, "no route of monitors.yml leads to a receiver")
     if mute is None:
         return
     until = mute.until.isoformat() if mute.until else None
@@ -123,26 +156,14 @@ def _try_to_settle(
         return error
 
 
-def _list_pages(
-    incident: Incident, outcomes: Sequence[Outcome], world: World, *, grew: bool, looked_up: bool
-) -> list[str]:
-    """Pages to write: they list who was told what, and how bad it has become, told or not.
-
-    One that a crash kept from being written, or that shows an older state, is made up for.
-    """
-    wanted = {incident_id for outcome in outcomes for incident_id in outcome.told}
-    if incident.incident_id not in wanted:
-        shown = looked_up or (grew and any(outcome.known for outcome in outcomes))
-        wanted |= {incident.incident_id} if shown or owes_page(incident, world) else set()
-    return sorted(wanted)
-
-
-def _list_targets(incident: Incident, now: datetime, world: World, rounds: int) -> Iterator[Target]:
+def _list_targets(
+    incident: Incident, escalates_from: datetime | None, now: datetime, world: World, rounds: int
+) -> Iterator[Target]:
     """Who hears by the routes as they are now, and whoever was told before, by whichever routes."""
     labels, seen = build_labels(incident), set()
     debts = {debt.receiver: debt for debt in world.state.load_debts(incident.incident_id)}
     for routed in decide_receivers(world.monitors.route, labels):
-        waits = incident.state is not State.OPEN or now < incident.opened_at + routed.after
+        waits = escalates_from is None or now < escalates_from + routed.after
         for channel in list_channels(world.monitors.receivers[routed.receiver]):
             name = f"{routed.receiver}/{channel}"
             if routed.after and waits and name not in debts:
@@ -152,7 +173,7 @@ def _list_targets(incident: Incident, now: datetime, world: World, rounds: int) 
             group = known or world.alerts.find_room(
                 build_group(routed, labels, incident.incident_id, flapping=incident.flapping), name, now
             )
-            yield Target(name, group, routed.timers, routed.reason, rounds, escalated=bool(routed.after))
+            yield Target(name, group, routed.timers, routed.reason, rounds)
     for name, debt in debts.items():
         receiver, _, channel = name.rpartition("/")
         still = world.monitors.receivers.get(receiver)
@@ -161,8 +182,7 @@ def _list_targets(incident: Incident, now: datetime, world: World, rounds: int) 
         if still is not None and channel in list_channels(still):
             member = world.alerts.load_member(debt.group, name, incident.incident_id)
             timers = (member.timers if member is not None else None) or Timers()
-            escalated = member is not None and member.escalated
-            yield Target(name, debt.group, timers, debt.route, rounds, escalated)
+            yield Target(name, debt.group, timers, debt.route, rounds)
         elif has_open(debt, world.alerts):
             _note_receiver_gone(incident, name, now, world)
 
@@ -175,8 +195,9 @@ def _note_receiver_gone(incident: Incident, receiver: str, now: datetime, world:
 
 
 def _find_due(
-    incident: Incident, outcomes: Sequence[Outcome], quiet: Quiet, now: datetime, world: World
-) -> datetime | None:
+    incident: Incident, outcomes: Sequence[Outcome], quiet: Quiet, escalates_from: datetime | None,
+    now: datetime, world: World,
+) -> datetime | None:  # fmt: skip
     """When somebody may be owed something next; None: never again, unless the incident changes."""
     over = incident.state is State.RESOLVED
     if incident.staged or (over and all(outcome.settled for outcome in outcomes)):
@@ -188,9 +209,7 @@ def _find_due(
         due.append(mute.until or now + SOON)
     if incident.cleared_at is not None and not over:
         due.append(incident.cleared_at + world.monitors.flapping.hold)
-    if incident.state is State.OPEN:
-        later = (
-            incident.opened_at + routed.after for routed in decide_receivers(world.monitors.route, labels)
-        )
+    if escalates_from is not None:
+        later = (escalates_from + routed.after for routed in decide_receivers(world.monitors.route, labels))
         due += [at for at in later if at > now]
     return min(due)

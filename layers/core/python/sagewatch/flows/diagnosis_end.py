@@ -14,7 +14,10 @@ from sagewatch.observability import get_logger
 from sagewatch.world import World
 
 ENDINGS = 8
-"""How often cost, links and page are tried before an end is told without them: the alert writes its page again."""
+"""How often cost, links and page are tried before an end is told without them: the alert writes its page again.
+
+What the saliency job reported is read before and after all the same, for it is told as it stood: while the bucket does not give
+it, the end waits, and the log has the reason; the endpoint waits for none of it."""
 
 
 def finish(diagnosis: Diagnosis, world: World) -> Diagnosis:

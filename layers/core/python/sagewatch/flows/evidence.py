@@ -14,6 +14,7 @@ from urllib.parse import quote
 import msgspec
 
 from sagewatch.alert.content import Links
+from sagewatch.alert.log_query import build_log_query
 from sagewatch.diagnose.clone import withhold_environment
 from sagewatch.incident.model import Incident
 from sagewatch.place import name_console
@@ -53,6 +54,7 @@ def build_links(incident: Incident, now: datetime, world: World) -> Links:
         presigned_until=now + PRESIGNED_FOR,
         dashboard=world.settings.dashboard_url or None,
         metrics=f"{console}/cloudwatch/home?region={region}#metricsV2:graph=~();query=~'{_encode_query(query)}",
+        log=build_log_query(incident, now),
         runbooks=world.settings.runbooks_url or None,
     )
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from sagewatch.errors import SagewatchError
 from sagewatch.events import ActionRequested, Fact, FindingReported, IncidentChanged
 from sagewatch.finding import Finding
 from sagewatch.flows.act_on_request import carry_out
+from sagewatch.flows.budget import hold_against_mutes
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.incident_changes import build_change
-from sagewatch.flows.quiet import find_reason_to_wait
 from sagewatch.incident.closing import stay_away
 from sagewatch.incident.decision import Change, Decision, Ignore, Note, Open, OpenResolved, Resolve
-from sagewatch.incident.lifecycle import build_incident_id, count_as_told, decide_on_finding
+from sagewatch.incident.lifecycle import build_incident_id, decide_on_finding
 from sagewatch.incident.model import Incident, State
 from sagewatch.observability import get_logger
 from sagewatch.world import World
@@ -47,24 +46,9 @@ def _decide_and_save(finding: Finding, world: World) -> Decision:
     if isinstance(decision, Note):
         world.state.save_record(decision.record)
     elif not isinstance(decision, Ignore):
-        decision = _count(decision, incident, world)
+        decision = hold_against_mutes(decision, world)
         world.state.save_incident(decision.incident, decision.record, decision.entries)
     return decision
-
-
-def _count(decision: Change, before: Incident | None, world: World) -> Change:
-    """The decision, held against the budget where people can be told: as it opens or gets worse, or once nothing mutes it."""
-    incident, counted = decision.incident, decision.record.counted
-    rose = before is not None and incident.severity is not before.severity
-    if incident.staged or (not rose and any(one.at == incident.opened_at for one in counted)):
-        return decision
-    try:
-        is_muted = find_reason_to_wait(incident, world) is not None
-    except SagewatchError as error:
-        # No incident waits for what mutes it to be read: whoever tells of it names what cannot be.
-        get_logger().warning("quiet_unknown", incident_id=incident.incident_id, error=str(error))
-        is_muted = False
-    return decision if is_muted else count_as_told(decision)
 
 
 def _list_changes(decision: Decision, finding: Finding, world: World) -> list[IncidentChanged]:
@@ -91,8 +75,11 @@ def _list_changes(decision: Decision, finding: Finding, world: World) -> list[In
 
 def _find_told(finding: Finding, world: World) -> Incident | None:
     """The incident that the finding opened, should it have opened one."""
-    at, fingerprint = finding.raised_at, finding.fingerprint
-    names = (build_incident_id(at, fingerprint, finding.finding_id), build_incident_id(at, fingerprint))
+    names = [
+        build_incident_id(at, finding.fingerprint, suffix)
+        for at in (finding.window.end, finding.raised_at)
+        for suffix in (finding.finding_id, "")
+    ]
     return next((one for name in names if (one := world.state.load_incident(name)) is not None), None)
 
 
@@ -106,7 +93,7 @@ def finish_clearing(incident_id: str, world: World) -> None:
             return Ignore(reason="no_such_incident")
         decision = stay_away(incident, record, world.monitors.flapping, world.now())
         if not isinstance(decision, Ignore):
-            decision = _count(decision, incident, world)
+            decision = hold_against_mutes(decision, world)
             world.state.save_incident(decision.incident, decision.record, decision.entries)
         return decision
 

@@ -9,11 +9,11 @@ from typing import Final
 from sagewatch.diagnose.machine import UPDATING
 from sagewatch.events import DiagnosisChanged
 from sagewatch.flows.incident_changes import build_diagnosis_change
+from sagewatch.incident.doing import DIAGNOSABLE
 from sagewatch.incident.model import Incident, State
 from sagewatch.state.incidents import Listed
 from sagewatch.world import World
 
-DIAGNOSABLE: Final = frozenset({"class-concentration", "fixed-share", "confidence"})
 OWED_AFTER: Final = timedelta(minutes=3)
 """Until then the word is under way: the queue delivers again what failed."""
 OWED_FOR: Final = timedelta(hours=6)

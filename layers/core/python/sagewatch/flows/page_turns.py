@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from sagewatch.errors import ConflictError, RetryError
-from sagewatch.incident.page_turn import Ending, begin_turn, end_turn
+from sagewatch.incident.page_turn import Ending, begin_turn, cross_turn, end_turn
 from sagewatch.world import World
 
 MOST_ROUNDS = 4
@@ -37,6 +37,20 @@ def write_in_turn(
         if _end(page, ticket, world, moved=read_version() != version) is not Ending.AGAIN:
             return
     raise RetryError("page_was_crossed")
+
+
+def leave_open(page: str, world: World) -> None:
+    """Leave a page to whoever writes it next, and to the tick should nobody do it."""
+    for _ in range(_ATTEMPTS):
+        turn = world.state.load_turn(page)
+        if turn.crossed:
+            return
+        try:
+            world.state.save_turn(page, cross_turn(turn), world.now())
+        except ConflictError:
+            continue
+        return
+    raise ConflictError("turn_was_changed")
 
 
 def _begin(page: str, world: World) -> str:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sagewatch.incident.model import Incident
 from sagewatch.incident.muting import Mute, Quiet, may_automate
 from sagewatch.world import World
 
+OF_LATE = timedelta(hours=1)
+"""What ended so long ago may still be asked about: what was over beside it is looked at within minutes."""
+
 
 def load_quiet(world: World, now: datetime) -> Quiet:
-    """Silences, windows and inhibitions as they stand; open incidents are read only if a rule asks."""
+    """Silences, windows and inhibitions as they stand; incidents are read only if a rule asks."""
     monitors = world.monitors
+    since = now - OF_LATE - monitors.flapping.hold  # what is held for so long is over since it began to be
+    there = world.alerts.list_sources() if monitors.inhibitions else ()
     return Quiet(
-        silences=world.alerts.list_silences(now),
+        silences=world.alerts.list_silences(since),
         windows=monitors.windows,
         inhibitions=monitors.inhibitions,
-        open=world.alerts.list_open() if monitors.inhibitions else (),
+        open=tuple(one for one in there if one.over_at is None),
+        ended=tuple(one for one in there if one.over_at is not None and since < one.over_at),
     )
 
 

@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from sagewatch.alert.beginning import find_needless
 from sagewatch.alert.content import Announcement, Companion
-from sagewatch.alert.escalation import find_taken
+from sagewatch.alert.lateness import find_member_mute, find_mute_at_end
 from sagewatch.alert.outbox import (
     NEWS_WAITS,
     Hold,
-    Kind,
     Ledger,
     Member,
     Policy,
@@ -37,12 +37,13 @@ from sagewatch.errors import (
 from sagewatch.flows.alert_waits import BY, keep_failure, wait_for_receiver, wake_later
 from sagewatch.flows.channels import POLICIES, send_message
 from sagewatch.flows.evidence import build_links, get_class_names
-from sagewatch.flows.incident_page import hold_page
+from sagewatch.flows.incident_page import owe_page
 from sagewatch.incident.describe import describe
+from sagewatch.incident.ending import name_beside
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Entry, Incident, State
-from sagewatch.incident.muting import Mute, Quiet, find_mute
-from sagewatch.incident.routing import Timers
+from sagewatch.incident.muting import Mute, Quiet
+from sagewatch.incident.routing import Timers, find_after
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
@@ -59,7 +60,7 @@ _MESSAGES_AT_ONCE = 4  # spared, firing, resolved, and one more look
 class Target(msgspec.Struct, frozen=True):
     """A receiver's channel that hears of the incident, in which group, how, and by which way through the routes.
 
-    ``rounds`` counts the wake-ups in a row that led here; ``escalated`` says that it hears only of what nobody looks after.
+    ``rounds`` counts the wake-ups in a row that led here.
     """
 
     name: str
@@ -67,7 +68,6 @@ class Target(msgspec.Struct, frozen=True):
     timers: Timers
     route: str = ""
     rounds: int = 0
-    escalated: bool = False
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -108,7 +108,9 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
         Read the whole group, whatever this one could learn alone: what another was refused is owed again.
     """
     now = world.now()
-    joined = world.alerts.join_group(target.group, target.name, _build_member(incident, now, world, target))
+    joined = world.alerts.join_group(
+        target.group, target.name, _build_member(incident, quiet, now, world, target)
+    )
     wait = find_wait(world.alerts.load_ledger(target.group, target.name), joined, now, target.timers)
     if wait is not None and not forced:
         return Outcome(until=wait.until, known=joined.told is not None)
@@ -147,7 +149,8 @@ def settle_target(incident: Incident, target: Target, quiet: Quiet, world: World
     # As the last message left it, not as it was read before that.
     ledger = world.alerts.load_ledger(target.group, target.name) if settled else group.ledger
     owes_end = _get_policy(target.name).keyed and ledger.digest_open
-    perhaps = incident.incident_id in ledger.perhaps
+    # Of what was told to its end one way a crash may leave the mark; a summary is no end of what was perhaps told.
+    perhaps = incident.incident_id in ledger.perhaps and member is not None and member.told == "digested"
     settled = settled and hold.reason not in _MORE_TO_COME and not owes_end and not perhaps
     known = member is not None and member.told is not None
     return Outcome(tuple(sorted(told)), hold.until, settled, known)
@@ -173,7 +176,7 @@ def _decide(group: Group, target: Target, quiet: Quiet, world: World) -> Send | 
     mutes = {
         one.incident_id: mute
         for one in group.members
-        if (mute := _find_mute(one, quiet, now) or find_taken(one, ledger))
+        if (mute := find_member_mute(one, quiet, now) or _find_needless(one, group.ledger, target, world))
     }
     policy = _get_policy(target.name)
     digest = world.monitors.flapping.digest
@@ -186,14 +189,16 @@ def _decide(group: Group, target: Target, quiet: Quiet, world: World) -> Send | 
     return decision
 
 
-def _find_mute(member: Member, quiet: Quiet, now: datetime) -> Mute | None:
-    """Why nobody is told of it now, and whether that began only after it was over."""
-    mute = find_mute(member.incident_id, member.labels, quiet, now)
-    over = member.resolved_at if member.over and member.told is None else None
-    if mute is None or over is None:
-        return mute
-    before = find_mute(member.incident_id, member.labels, quiet.look_back(over), over)
-    return msgspec.structs.replace(mute, late=before is None)
+def _find_needless(member: Member, ledger: Ledger, target: Target, world: World) -> Mute | None:
+    if member.told is not None:
+        return None
+    after, now = find_after(world.monitors.route, member.labels, target.name), world.now()
+    since = None
+    if after and ledger.retry_at is not None and now < ledger.retry_at:
+        since = now - after  # nothing is sent now: many who wait for one receiver ask for nothing
+    elif after:
+        since = world.alerts.load_audible_since(member.incident_id)
+    return find_needless(member, ledger, after=after, since=since, now=now)
 
 
 def _look_again(
@@ -214,7 +219,9 @@ def _look_again(
         seen = next(one.seen for one in group.members if one.incident_id == decision.shows[0])
         if lead.version == seen or lead.incident_id != decision.shows[0]:
             return _Sight(decision, lead, group.members)
-        world.alerts.join_group(target.group, target.name, _build_member(lead, world.now(), world, target))
+        world.alerts.join_group(
+            target.group, target.name, _build_member(lead, quiet, world.now(), world, target)
+        )
     world.alerts.save_ledger(msgspec.structs.replace(claimed, claimed_until=None))
     return None
 
@@ -228,22 +235,25 @@ def _load_lead(incident_id: str, world: World) -> Incident | None:
         return None
 
 
-def _build_member(incident: Incident, now: datetime, world: World, target: Target) -> Member:
-    headline = describe(incident.latest, get_class_names(incident.endpoint, world)).headline
+def _build_member(incident: Incident, quiet: Quiet, now: datetime, world: World, target: Target) -> Member:
+    labels, over, ended = build_labels(incident), incident.resolved_at, incident.ended_muted
+    if over is not None and ended is None:  # an older version ended it, or nobody could read what mutes
+        ended = find_mute_at_end(incident.incident_id, labels, over, quiet) is not None
+    description = describe(incident.latest, get_class_names(incident.endpoint, world))
     return Member(
         incident_id=incident.incident_id,
-        labels=build_labels(incident),
+        labels=labels,
         state=incident.state,
         severity=incident.severity,
-        headline=headline,
+        headline=name_beside(incident, description),
         opened_at=incident.opened_at,
         joined_at=now,
         seen=incident.version,
         content=build_content(incident),
-        resolved_at=incident.resolved_at,
+        resolved_at=over,
+        ended_muted=ended,
         acknowledged_at=incident.acknowledged_at,
         flapping=incident.flapping,
-        escalated=target.escalated,
         route=target.route,
         timers=target.timers,
     )
@@ -266,8 +276,9 @@ def _send_and_record(
 ) -> Hold | None:
     """None where it went out, else when to try again."""
     send, lead, members = sight.send, sight.lead, sight.members
-    if send.kind is Kind.FIRING:
-        hold_page(lead.incident_id, world)  # the page itself takes seconds; nobody waits for it
+    # Not every message changes what the incident is: without this mark, whoever dies leaves a page that does not list it.
+    for incident_id in sorted({incident.incident_id, lead.incident_id}):
+        owe_page(incident_id, world)
     now = world.now()
     announcement = Announcement(
         kind=send.kind,
@@ -310,7 +321,11 @@ def _list_companions(members: Sequence[Member], send: Send, lead: Incident) -> I
         if incident_id != lead.incident_id:
             one = by_id[incident_id]
             yield Companion(
-                incident_id=incident_id, headline=one.headline, over=one.over, opened_at=one.opened_at
+                incident_id=incident_id,
+                headline=one.headline,
+                state=one.state,
+                severity=one.severity,
+                opened_at=one.opened_at,
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
 from sagewatch.alert.content import Picture
@@ -28,7 +29,7 @@ def load_pictures(incident: Incident, world: World) -> tuple[Picture, ...]:
     progress = incident.diagnosis
     if progress is None or not progress.explained or get_sensitive(incident.latest, world):
         return ()
-    return tuple(_list_pictures(incident, world))[:MOST_PICTURES]
+    return tuple(islice(_list_pictures(incident, world), MOST_PICTURES))
 
 
 def share_pictures(incident: Incident, targets: Sequence[tuple[str, str]], world: World) -> datetime | None:

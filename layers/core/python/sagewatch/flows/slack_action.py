@@ -73,10 +73,10 @@ def slack_action(event: Mapping[str, Any], desk: Desk) -> Answer:
 
 def _is_slacks(request: SlackRequest, app: SlackApp, desk: Desk) -> bool:
     """Whether it is signed by the secret as it is known, or by the one that has replaced it."""
-    known = desk.get_secret(app.signing)
+    known = desk.get_secret(app.signing).strip()
     if is_signed(request, known):
         return True
-    fresh = desk.refresh_secret(app.signing)
+    fresh = desk.refresh_secret(app.signing).strip()
     return fresh != known and is_signed(request, fresh)
 
 

@@ -7,14 +7,14 @@ nothing itself: only ``advance_diagnosis`` may touch an endpoint.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from sagewatch.diagnose.afterwards import is_watched
 from sagewatch.diagnose.model import Diagnosis
-from sagewatch.errors import ConflictError, RejectedInputError, SagewatchError
+from sagewatch.errors import ConflictError, RejectedInputError, SagewatchError, describe_defect
 from sagewatch.events import AlertDue, CanaryDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows.first_capture import notice_first_capture
@@ -28,6 +28,9 @@ from sagewatch.incident.page_turn import is_worth_waking
 from sagewatch.observability import get_logger
 from sagewatch.state.incidents import INCIDENTS, OPEN_INCIDENTS
 from sagewatch.world import World
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 ALERTS_AT_ONCE = 500
 """More than that are told by the next ticks: a tick has less than a minute."""
@@ -73,8 +76,7 @@ def tick(fact: Fact, world: World) -> None:
             for stream in streams:
                 with attempts.at("stream", endpoint):
                     _judge_by_the_clock(stream, world)
-            if watched.detectors.no_data is not None:
-                notice_first_capture(endpoint, watched.detectors.no_data, world, seen=bool(streams))
+            notice_first_capture(endpoint, watched.detectors.no_data, world, seen=bool(streams))
         if watched.quality is not None:
             with attempts.at("lost_runs", endpoint):
                 notice_lost_runs(endpoint, watched.quality, world)
@@ -85,21 +87,38 @@ class _Attempts:
     """Parts of the round: one that fails is logged and keeps no other waiting, and the round fails in the end."""
 
     def __init__(self) -> None:
-        self._failures: list[SagewatchError | msgspec.MsgspecError] = []
+        self._failures: list[Exception] = []
 
-    @contextmanager
-    def at(self, part: str, endpoint: str = "") -> Iterator[None]:
-        """Try a part: what AWS does not do now, and a row that cannot be read, are kept for the end."""
-        try:
-            yield
-        except (SagewatchError, msgspec.MsgspecError) as error:
-            get_logger().warning("tick_part_failed", part=part, endpoint=endpoint, reason=str(error))
-            self._failures.append(error)
+    def at(self, part: str, endpoint: str = "") -> _Part:
+        """Try a part: whatever it fails by is kept for the end."""
+        return _Part(part, endpoint, self._failures)
 
     def finish(self) -> None:
         """Raise what came first: the tick comes again, and then is a dead letter, which an alarm looks at."""
         if self._failures:
             raise self._failures[0]
+
+
+class _Part:
+    """One part of the round: what AWS does not do now, a row that cannot be read or written, or a defect of ours."""
+
+    def __init__(self, part: str, endpoint: str, failures: list[Exception]) -> None:
+        self._part, self._endpoint, self._failures = part, endpoint, failures
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        foreseen = isinstance(error, SagewatchError | msgspec.MsgspecError)
+        # The words of what nobody foresaw may hold anything: what is logged is its kind and its place.
+        reason = str(error) if foreseen else describe_defect(error)
+        get_logger().warning("tick_part_failed", part=self._part, endpoint=self._endpoint, reason=reason)
+        self._failures.append(error)
+        return True
 
 
 def _publish(facts: Sequence[DiagnosisChanged | AlertDue], world: World) -> None:

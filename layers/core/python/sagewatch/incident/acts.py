@@ -29,6 +29,8 @@ def promote(incident: Incident, record: OpenRecord, *, by: str, now: datetime) -
     """Somebody says that a detector on trial is right: from now on people are told of the incident."""
     if not incident.staged:
         return Ignore(reason="already_told")
+    if incident.state is State.RESOLVED:
+        return Ignore(reason="already_resolved")
     changed = msgspec.structs.replace(incident, promoted_by=by, updated_at=now)
     entry = Entry(at=now, what="incident_promoted", reason="by_hand", by=by)
     return Update(incident=changed, record=record, entries=(entry,), reason="promoted")
@@ -37,7 +39,7 @@ def promote(incident: Incident, record: OpenRecord, *, by: str, now: datetime) -
 def resolve_by_hand(
     incident: Incident, record: OpenRecord, *, by: str, reason: str, now: datetime
 ) -> Change | Ignore:
-    """Somebody says that it is over; its findings open nothing again, a new episode does."""
+    """Somebody says that it is over; its findings open nothing again unless they get worse, a new episode does."""
     if incident.state is State.RESOLVED:
         return Ignore(reason="already_resolved")
     entry = Entry(at=now, what="incident_resolved", reason="by_hand", by=by, data={"note": reason})

@@ -54,6 +54,17 @@ def format_points(difference: float) -> str:
     return f"{size} points {'less' if difference < 0 else 'more'}"
 
 
+def format_number(number: float) -> str:
+    """A measured number with four significant digits, whole from a thousand up.
+
+    Examples
+    --------
+    >>> format_number(0.31416), format_number(1), format_number(-53.79), format_number(12345.6), format_number(2e300)
+    ('0.3142', '1', '-53.79', '12,346', '2e+300')
+    """
+    return f"{number:,.0f}" if 1000 <= abs(number) < _UNSPEAKABLE else f"{number:.4g}"  # noqa: PLR2004
+
+
 def format_count(count: float) -> str:
     """A count that stays readable however large.
 
@@ -159,6 +170,11 @@ def _is_set_apart(text: str) -> bool:
     """Whether all right-to-left letters stand between marks that are closed again."""
     around = _APART.sub("", text)
     return around == around.translate(_NO_ISOLATES) and not _is_right_to_left(around)
+
+
+def close_isolate(text: str) -> str:
+    """The text with the end of what it sets apart, where it was cut before that."""
+    return text + (_PDI if text.rfind(_FSI) > text.rfind(_PDI) else "")
 
 
 def find_cut(text: str, at: int) -> int:

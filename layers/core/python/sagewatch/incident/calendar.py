@@ -33,6 +33,11 @@ class Recurrence(msgspec.Struct, frozen=True, kw_only=True):
     end: time
     zone: str = "UTC"
 
+    @property
+    def lasts_for_ever(self) -> bool:
+        """Whether each stretch ends where the next one begins."""
+        return len(self.days) == len(DAYS) and self.start == self.end
+
     def find_end(self, at: datetime) -> datetime | None:
         """When the stretch that ``at`` lies in ends, UTC; None where it lies in none.
 

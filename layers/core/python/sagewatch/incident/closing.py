@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.incident.decision import Change, Ignore, Resolve
-from sagewatch.incident.entries import build_resolved
+from sagewatch.incident.entries import build_resolved, find_cause
 from sagewatch.incident.flapping import Flapping
 from sagewatch.incident.model import BY, Incident, OpenRecord, State
 
@@ -26,12 +26,13 @@ def stay_away(incident: Incident, record: OpenRecord, flapping: Flapping, now: d
         return Ignore(reason="may_come_back")
     end = incident.cleared_at
     changed = close_incident(incident, at=end, by=BY, now=now)
-    entry = msgspec.structs.replace(build_resolved(end), at=now, reason="evidence_stayed_away")
+    cause = find_cause(changed, "evidence_stayed_away")
+    entry = msgspec.structs.replace(build_resolved(end, cause), at=now)
     return Resolve(
         incident=changed,
         record=settle_record(record, changed, end),
         entries=(entry,),
-        reason="evidence_stayed_away",
+        reason=cause,
     )
 
 
@@ -45,16 +46,20 @@ def close_incident(incident: Incident, *, at: datetime, by: str, now: datetime) 
 def settle_record(
     record: OpenRecord, incident: Incident, at: datetime, *, keep: str | None = None
 ) -> OpenRecord:
-    """Closes the record over a resolved incident: its findings are never told again."""
+    """Closes the record over a resolved incident: its findings are told again only where a person ended it and they get worse."""
     settled = record.settled | {one.finding_id: one.cleared_at or at for one in incident.findings}
     by_age = sorted(settled, key=lambda finding_id: (settled[finding_id], finding_id))
     forgotten = [settled[finding_id] for finding_id in by_age[:-SETTLED_KEPT]]
+    kept = {finding_id: settled[finding_id] for finding_id in by_age[-SETTLED_KEPT:]}
+    goes_on = [one.finding_id for one in incident.findings if one.cleared_at is None]
+    by_hand = record.by_hand | dict.fromkeys(goes_on, incident.severity)
     if record.forgotten_through is not None:
         forgotten.append(record.forgotten_through)
     return msgspec.structs.replace(
         record,
         incident_id=keep,
         awaited=tuple(one for one in record.awaited if one.finding_id not in settled),
-        settled={finding_id: settled[finding_id] for finding_id in by_age[-SETTLED_KEPT:]},
+        settled=kept,
+        by_hand={finding_id: severity for finding_id, severity in by_hand.items() if finding_id in kept},
         forgotten_through=max(forgotten, default=None),
     )

@@ -141,7 +141,9 @@ def _describe_never_seen(finding: Finding) -> Description:
     return Description(
         headline="No capture has ever arrived",
         what=f"It has been watched for {waited}, and no capture file has ever arrived.",
-        what_was=f"It had been watched for {waited} before the first capture file arrived.",
+        what_was=f"It had been watched for {waited}, and no capture file had ever arrived."
+        if finding.no_longer_judged
+        else f"It had been watched for {waited} before the first capture file arrived.",
         how_bad="Nothing of this endpoint is watched until captures arrive.",
         over="The first capture has arrived",
         next_step="Check that data capture is on in the endpoint's configuration, that it writes below the capture prefix of "

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from sagewatch.incident.amounts import clean_text
+from sagewatch.incident.amounts import clean_text, format_number
 from sagewatch.incident.description import Description
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sagewatch.finding import Finding
+    from sagewatch.finding import Breach, Finding
 
 _NAME_LIMIT = 60
+_WORDS_APART = re.compile(r"_|(?<=[a-z])(?=[A-Z])")
 _FEATURES_NAMED = 3
+_BREACHES_TOLD = 3
 _WHAT_IS_MONITORED = {
     "data-quality": ("Data quality", "features", ("Compare the named features with their baseline: a change "
                      "upstream (a unit, an encoding, a missing column) is the usual cause.")),
@@ -64,10 +67,36 @@ def describe_violations(finding: Finding, _: Mapping[str, str]) -> Description:
         headline=f"{name}: {constraints} broken",
         what=f"{constraints} of the schedule {schedule} {'is' if number == 1 else 'are'} broken: {named}.",
         what_was=f"{constraints} of the schedule {schedule} {'was' if number == 1 else 'were'} broken: {named}.",
-        how_bad=f"{concerned} concerned; the report names each with what was expected and seen.",
+        how_bad=f"{_tell_breaches(finding, number)}{concerned} concerned; the report names all.",
         over=f"{name} is within its constraints again",
         next_step=next_step,
     )
+
+
+def _tell_breaches(finding: Finding, number: int) -> str:
+    """The first few with what was seen and allowed; nothing where an older version found them."""
+    shown = finding.breaches[:_BREACHES_TOLD]
+    if not shown:
+        return ""
+    more = number - len(shown)
+    return "; ".join(map(_tell_breach, shown)) + (f"; and {more:,} more" if more > 0 else "") + ". "
+
+
+def _tell_breach(breach: Breach) -> str:
+    """A constraint as a person reads it.
+
+    Examples
+    --------
+    >>> from sagewatch.finding import Breach
+    >>> _tell_breach(Breach("age", "baseline_drift_check", 0.31416, 0.1))
+    'age: baseline drift check, observed 0.3142, limit 0.1'
+    """
+    said = [_WORDS_APART.sub(" ", clean_text(breach.constraint, _NAME_LIMIT)).lower()]
+    if breach.observed is not None:
+        said.append(f"observed {format_number(breach.observed)}")
+    if breach.limit is not None:
+        said.append(f"limit {format_number(breach.limit)}")
+    return f"{clean_text(breach.subject, _NAME_LIMIT)}: {', '.join(said)}"
 
 
 def describe_failure(finding: Finding, _: Mapping[str, str]) -> Description:

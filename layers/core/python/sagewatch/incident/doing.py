@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sagewatch.incident.amounts import clean_text
 
@@ -10,6 +10,20 @@ if TYPE_CHECKING:
     from sagewatch.incident.model import Incident, Progress
 
 _REASON_LIMIT = 80
+
+DIAGNOSABLE: Final = frozenset({"class-concentration", "fixed-share", "confidence"})
+"""Kinds that a diagnosis can explain: those about what the model made of inputs that can be read."""
+
+_WATCHING: Final = {
+    "no-data": "Watching: the next capture file that arrives ends this.",
+    "rejected": "Watching: this ends when records can be read again. What cannot be read cannot be diagnosed.",
+    "job-failed": "Waiting for a run of the schedule that works: it ends this.",
+    **dict.fromkeys(
+        ("data-quality", "model-quality", "bias", "attribution"),
+        "Waiting for the schedule's next run: this ends when runs find nothing.",
+    ),
+}
+"""What happens by itself to an incident that is not diagnosed."""
 
 _STAGES = {
     "swapping": "Diagnosing: moving the endpoint to a clone of its configuration that records tensors.",
@@ -78,11 +92,14 @@ def tell_doing(incident: Incident) -> str:
     >>> tell_progress(Progress("off", "cooling_down", datetime(2026, 11, 21, tzinfo=UTC)))
     'No diagnosis: this endpoint was diagnosed a short while ago.'
     """
-    if incident.diagnosis is None and incident.resolved_at is not None:
-        return "Nothing more: it was over before a diagnosis began."
-    if incident.diagnosis is None:
-        return "Watching. A diagnosis, where one is allowed, begins within seconds; the incident page follows it."
-    return tell_progress(incident.diagnosis)
+    if incident.diagnosis is not None:
+        return tell_progress(incident.diagnosis)
+    if incident.kind not in DIAGNOSABLE:
+        return "Nothing more." if incident.resolved_at else _WATCHING.get(incident.kind, "Watching.")
+    if incident.resolved_at is not None:
+        how = "no longer judged" if incident.ended_unjudged else "over"
+        return f"Nothing more: it was {how} before a diagnosis began."
+    return "Watching. A diagnosis, where one is allowed, begins within seconds; the incident page follows it."
 
 
 def tell_progress(progress: Progress) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 REASON_LIMIT = 300
 """Characters of a person's reason that are shown."""
 _HEADLINE_LIMIT = 120
+_UNJUDGED = "This is no longer judged: monitors.yml (or a new version of Sagewatch) took its detector out or set it anew."
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -44,20 +45,30 @@ def tell_ending(incident: Incident, description: Description) -> Ending:
     description
         Of its latest finding.
     """
+    if incident.ended_unjudged:
+        return Ending(
+            headline=description.headline,
+            what=f"{_UNJUDGED} The evidence had not fallen back when it was last judged.",
+            beware="Nobody knows whether it goes on: look for yourself, and see that monitors.yml watches what it should. ",
+        )
     if not incident.resolved_by_hand:
         return Ending(description.over, f"{description.over}.")
     who = clean_text(incident.resolved_by or "", NAME_LIMIT)
     why = clean_text(incident.resolution, REASON_LIMIT).rstrip(".")
     because = f": {why}" if why else ""
     goes_on = any(one.cleared_at is None for one in incident.findings)
-    evidence = "The evidence had not fallen back." if goes_on else "The evidence had fallen back."
+    evidence = _UNJUDGED if incident.no_longer_judged else "The evidence had fallen back."
+    evidence = "The evidence had not fallen back." if goes_on else evidence
     return Ending(
         headline=clean_text(f"Resolved by {who}{because}", _HEADLINE_LIMIT),
         what=f"Resolved by hand by {who}{because}. {evidence}",
-        beware="This episode alerts no more, even if its evidence goes on; a new one does. "
-        if goes_on
-        else "",
+        beware="This episode alerts again only if it gets worse; a new one does. " if goes_on else "",
     )
+
+
+def name_beside(incident: Incident, description: Description) -> str:
+    """The incident in a few words, among others of a message that says of each whether it is over."""
+    return description.headline + (", no longer judged" if incident.ended_unjudged else "")
 
 
 def tell_length(incident: Incident) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sagewatch.incident.model import BY, Entry
+from sagewatch.incident.model import BY, Entry, Incident
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -12,7 +12,12 @@ if TYPE_CHECKING:
 
     from sagewatch.finding import Finding
 
-_FIRST = ("finding_raised", "incident_opened", "severity_rose", "finding_cleared", "incident_resolved")
+FELL_BACK = "evidence_fell_back"
+NO_LONGER_JUDGED = "no_longer_judged"
+_FIRST = (
+    "finding_raised", "incident_opened", "severity_rose", "finding_cleared", "incident_resolved",
+    "incident_acknowledged", "incident_promoted", "incident_silenced", "silence_ended",
+)  # fmt: skip
 
 
 def order_entries(entries: Iterable[Entry]) -> list[Entry]:
@@ -52,25 +57,30 @@ def build_raised(finding: Finding, reason: str, *, at: datetime) -> Entry:
     )
 
 
-def build_opening(finding: Finding, now: datetime) -> tuple[Entry, Entry]:
+def build_opening(finding: Finding, now: datetime, reason: str = "new_incident") -> tuple[Entry, Entry]:
     """A detector spoke, and an incident was opened for it."""
     return (
         build_raised(finding, "threshold_crossed", at=finding.raised_at),
-        Entry(at=now, what="incident_opened", reason="new_incident", by=BY),
+        Entry(at=now, what="incident_opened", reason=reason, by=BY),
     )
 
 
+def find_cause(incident: Incident, by_evidence: str = FELL_BACK) -> str:
+    """Why an incident ends that no person ended, as a reason code."""
+    return NO_LONGER_JUDGED if incident.no_longer_judged else by_evidence
+
+
 def build_cleared(finding: Finding, cleared_at: datetime) -> Entry:
-    """The evidence of a finding fell back."""
+    """The evidence of a finding fell back, or nothing judges it any more."""
     return Entry(
         at=cleared_at,
         what="finding_cleared",
-        reason="evidence_fell_back",
+        reason=NO_LONGER_JUDGED if finding.no_longer_judged else FELL_BACK,
         by=finding.detector.name,
         data={"finding_id": finding.finding_id},
     )
 
 
-def build_resolved(cleared_at: datetime) -> Entry:
+def build_resolved(cleared_at: datetime, reason: str = FELL_BACK) -> Entry:
     """The last finding of an incident was cleared."""
-    return Entry(at=cleared_at, what="incident_resolved", reason="evidence_fell_back", by=BY)
+    return Entry(at=cleared_at, what="incident_resolved", reason=reason, by=BY)

@@ -10,7 +10,7 @@ import msgspec
 from sagewatch.finding import Severity
 
 OPENINGS_KEPT = 32
-"""Openings of a fingerprint that its record remembers."""
+"""Openings of a fingerprint, of each severity, that its record remembers."""
 
 
 class Flapping(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,9 +62,10 @@ def is_flapping(counted: Sequence[Opening], new: Opening, flapping: Flapping) ->
 
 
 def count_opening(counted: Sequence[Opening], new: Opening) -> tuple[Opening, ...]:
-    """The openings with one more, or with one that has become worse; the oldest forgotten."""
-    others = [one for one in counted if one.at != new.at]
-    return tuple(sorted([*others, new], key=lambda one: one.at))[-OPENINGS_KEPT:]
+    """The openings with one more, or with one that has become worse; the oldest of each severity forgotten."""
+    latest = sorted([*(one for one in counted if one.at != new.at), new], key=lambda one: one.at)
+    kept = [[one for one in latest if one.severity is severity][-OPENINGS_KEPT:] for severity in Severity]
+    return tuple(one for one in latest if any(one in as_bad for as_bad in kept))
 
 
 def remember_opening(openings: Sequence[datetime], at: datetime) -> tuple[datetime, ...]:

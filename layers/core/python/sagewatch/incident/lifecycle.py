@@ -28,6 +28,7 @@ from sagewatch.incident.entries import (
     build_opening,
     build_raised,
     build_resolved,
+    find_cause,
 )
 from sagewatch.incident.flapping import Flapping, Opening, count_opening, is_flapping, remember_opening
 from sagewatch.incident.model import BY, Entry, Incident, OpenRecord, State
@@ -42,6 +43,9 @@ AWAITED_KEPT = 8
 
 AWAITED_FOR = timedelta(days=1)
 """An early clearing is forgotten where a later one is so much younger: what was not raised by then never was."""
+
+WORSE = "worse_than_resolved"
+"""Reason code of what is opened anew, as it got worse after a person had resolved it."""
 
 _PATIENCE = Flapping()
 
@@ -95,6 +99,8 @@ def decide_on_finding(
     record = open_ or OpenRecord(fingerprint=finding.fingerprint)
     if (record.incident_id is None) != (incident is None):
         raise ConflictError("open_record_and_incident_differ")
+    if finding.finding_id in record.by_hand:
+        return _decide_after_hand(finding, record, incident, now, flapping)
     if (reason := _find_reason_to_ignore(finding, record)) is not None:
         return Ignore(reason=reason)
     if incident is not None:
@@ -105,10 +111,29 @@ def decide_on_finding(
         return _decide_on_early_clearing(finding, finding.cleared_at, record)
     early = _find(finding, record.awaited)
     if early is not None and early.cleared_at is not None:
-        return _open_resolved(early, early.cleared_at, record, now, flapping)
+        whole = msgspec.structs.replace(early, staged=early.staged and finding.staged)
+        return _open_resolved(whole, early.cleared_at, record, now, flapping)
     if incident is not None:
         return _fold(finding, record, incident, "finding_added", now, flapping)
     return _open(finding, record, now, flapping)
+
+
+def _decide_after_hand(
+    finding: Finding, record: OpenRecord, incident: Incident | None, now: datetime, flapping: Flapping
+) -> Decision:
+    """Of what a person ended while its evidence went on: worse than it was then is news, anything else is not."""
+    worse = finding.severity.rank > record.by_hand[finding.finding_id].rank
+    if not worse and finding.cleared_at is None:
+        return Ignore(reason="already_settled")
+    if not worse:
+        # Nothing of it is to come: a worse state that comes late would open what no clearing ends any more.
+        return Note(record=_forget_by_hand(finding, record), reason="already_settled")
+    record, at = _forget_settled(finding, record), finding.window.end
+    if finding.cleared_at is not None:
+        return _open_resolved(finding, finding.cleared_at, record, now, flapping, at=at)
+    if incident is not None:
+        return _fold(finding, record, incident, "finding_added", now, flapping)
+    return _open(finding, record, now, flapping, at=at, reason=WORSE)
 
 
 def count_as_told(decision: Change) -> Change:
@@ -130,6 +155,17 @@ def _find_reason_to_ignore(finding: Finding, record: OpenRecord) -> str | None:
         # So old that its id may have been dropped from the record.
         return "stale"
     return None
+
+
+def _forget_by_hand(finding: Finding, record: OpenRecord) -> OpenRecord:
+    left = {name: severity for name, severity in record.by_hand.items() if name != finding.finding_id}
+    return msgspec.structs.replace(record, by_hand=left)
+
+
+def _forget_settled(finding: Finding, record: OpenRecord) -> OpenRecord:
+    """A person ended it while it was milder: nobody has said of what it is now that it is over."""
+    left = {name: end for name, end in record.settled.items() if name != finding.finding_id}
+    return msgspec.structs.replace(_forget_by_hand(finding, record), settled=left)
 
 
 def _find(finding: Finding, among: tuple[Finding, ...]) -> Finding | None:
@@ -174,26 +210,33 @@ def _decide_on_early_clearing(finding: Finding, cleared_at: datetime, record: Op
     )
 
 
-def _open(finding: Finding, record: OpenRecord, now: datetime, flapping: Flapping) -> Open:
-    incident = _build_incident(finding, record, now, flapping)
+def _open(
+    finding: Finding, record: OpenRecord, now: datetime, flapping: Flapping, *, at: datetime | None = None,
+    reason: str = "new_incident",
+) -> Open:  # fmt: skip
+    opened_at = at or finding.raised_at
+    incident = _build_incident(finding, record, opened_at, now, flapping)
     return Open(
         incident=incident,
         record=msgspec.structs.replace(
             record,
             incident_id=incident.incident_id,
-            openings=remember_opening(record.openings, finding.raised_at),
+            openings=remember_opening(record.openings, opened_at),
         ),
-        entries=build_opening(finding, now),
-        reason="new_incident",
+        entries=build_opening(finding, now, reason),
+        reason=reason,
     )
 
 
 def _open_resolved(
-    cleared: Finding, cleared_at: datetime, record: OpenRecord, now: datetime, flapping: Flapping
-) -> OpenResolved:
+    cleared: Finding, cleared_at: datetime, record: OpenRecord, now: datetime, flapping: Flapping, *,
+    at: datetime | None = None,
+) -> OpenResolved:  # fmt: skip
     """The same end as if both had come in order: the clearing tells all that the raising did, and more."""
-    incident = close_incident(_build_incident(cleared, record, now, flapping), at=cleared_at, by=BY, now=now)
-    record = msgspec.structs.replace(record, openings=remember_opening(record.openings, cleared.raised_at))
+    opened_at = at or cleared.raised_at
+    opened = _build_incident(cleared, record, opened_at, now, flapping)
+    incident = close_incident(opened, at=cleared_at, by=BY, now=now)
+    record = msgspec.structs.replace(record, openings=remember_opening(record.openings, opened_at))
     return OpenResolved(
         incident=incident,
         # Another incident of this fingerprint may be open: it stays so.
@@ -201,7 +244,7 @@ def _open_resolved(
         entries=(
             *build_opening(cleared, now),
             build_cleared(cleared, cleared_at),
-            build_resolved(cleared_at),
+            build_resolved(cleared_at, find_cause(incident)),
         ),
         reason="cleared_before_raised",
     )
@@ -241,11 +284,12 @@ def _clear(
         waiting = msgspec.structs.replace(folded, cleared_at=end)
         return Update(incident=waiting, record=record, entries=(cleared,), reason="may_come_back")
     changed = close_incident(folded, at=end, by=BY, now=now)
+    cause = find_cause(changed)
     return Resolve(
         incident=changed,
         record=settle_record(record, changed, end),
-        entries=(cleared, build_resolved(end)),
-        reason="evidence_fell_back",
+        entries=(cleared, build_resolved(end, cause)),
+        reason=cause,
     )
 
 
@@ -254,8 +298,12 @@ def _take_in(
 ) -> Incident:
     """The incident with this state of the finding, as the one that speaks for it; severity never falls.
 
-    One that gets worse is held against the budget of what is as bad: it may be told by itself from now on.
+    One that gets worse is held against the budget of what is as bad: it may be told by itself from now on. Who was told of a
+    finding hears of its end, though its detector is on trial by then.
     """
+    known = _find(finding, incident.findings)
+    if known is not None and not known.staged:
+        finding = msgspec.structs.replace(finding, staged=False)
     others = tuple(one for one in incident.findings if one.finding_id != finding.finding_id)
     worst = max(incident.severity, finding.severity, key=lambda severity: severity.rank)
     away = incident.cleared_at if finding.cleared_at is not None else None
@@ -272,14 +320,14 @@ def _take_in(
     )
 
 
-def _build_incident(finding: Finding, record: OpenRecord, now: datetime, flapping: Flapping) -> Incident:
-    second = finding.raised_at.replace(microsecond=0)
+def _build_incident(
+    finding: Finding, record: OpenRecord, opened_at: datetime, now: datetime, flapping: Flapping
+) -> Incident:
+    second = opened_at.replace(microsecond=0)
     taken = any(one.replace(microsecond=0) == second for one in record.openings)
     return Incident(
         # The finding's own time, not the clock's: a replay builds the same name.
-        incident_id=build_incident_id(
-            finding.raised_at, finding.fingerprint, finding.finding_id if taken else ""
-        ),
+        incident_id=build_incident_id(opened_at, finding.fingerprint, finding.finding_id if taken else ""),
         fingerprint=finding.fingerprint,
         account=finding.account,
         region=finding.region,
@@ -289,8 +337,8 @@ def _build_incident(finding: Finding, record: OpenRecord, now: datetime, flappin
         subject=finding.subject,
         severity=finding.severity,
         state=State.OPEN,
-        opened_at=finding.raised_at,
+        opened_at=opened_at,
         updated_at=now,
         findings=(finding,),
-        flapping=is_flapping(record.counted, Opening(finding.raised_at, finding.severity), flapping),
+        flapping=is_flapping(record.counted, Opening(opened_at, finding.severity), flapping),
     )

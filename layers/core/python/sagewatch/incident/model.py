@@ -85,6 +85,9 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         Who said that people are to be told, although its detector is on trial.
     flapping
         Its fingerprint opens so often that it is summed up instead of told.
+    ended_muted
+        Whether something muted it as it ended: then nobody is told of it who has not been. None while it is not over, or
+        where nobody could know.
     cleared_at
         Since when all evidence is away, where the incident is not over yet: it may come back.
     diagnosis
@@ -115,6 +118,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged_at: datetime | None = None
     promoted_by: str | None = None
     flapping: bool = False
+    ended_muted: bool | None = None
     cleared_at: datetime | None = None
     diagnosis: Progress | None = None
     version: int = 0
@@ -128,6 +132,18 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     def resolved_by_hand(self) -> bool:
         """Whether a person ended it: its evidence may go on."""
         return self.resolved_by not in {None, BY}
+
+    @property
+    def no_longer_judged(self) -> bool:
+        """Whether the last word of its findings is that nothing judges it any more: that is no evidence that it is over."""
+        ends = [one for one in self.findings if one.cleared_at is not None]
+        latest = max((one.cleared_at for one in ends if one.cleared_at is not None), default=None)
+        return any(one.no_longer_judged for one in ends if one.cleared_at == latest)
+
+    @property
+    def ended_unjudged(self) -> bool:
+        """Whether it is over because nothing judges it any more, and for no better reason."""
+        return self.state is State.RESOLVED and not self.resolved_by_hand and self.no_longer_judged
 
     @property
     def stream(self) -> Stream:
@@ -155,6 +171,8 @@ class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
         Finding ids whose story was told to its end, with the time of that end (bounded).
     forgotten_through
         The latest end among those that fell out of ``settled``; what ended before it is old news.
+    by_hand
+        Those of ``settled`` that a person ended while their evidence went on, and how bad they were: worse is news.
     openings
         When its incidents opened (bounded).
     counted
@@ -168,6 +186,7 @@ class OpenRecord(msgspec.Struct, frozen=True, kw_only=True):
     awaited: tuple[Finding, ...] = ()
     settled: dict[str, datetime] = {}
     forgotten_through: datetime | None = None
+    by_hand: dict[str, Severity] = {}
     openings: tuple[datetime, ...] = ()
     counted: tuple[Opening, ...] = ()
     version: int = 0

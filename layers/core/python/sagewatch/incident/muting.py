@@ -3,13 +3,14 @@
 Muted is not lost: who was told "firing" is told "resolved" all the same, whenever it ends, and what is still open
 when the mute ends and was not told, or is in no open message any more, is told then. No automation begins for what is muted.
 
-Source: Prometheus Alertmanager, ``silence``, ``inhibit`` and ``timeinterval``.
+Source: Prometheus Alertmanager, ``silence`` and ``timeinterval``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +18,7 @@ import msgspec
 from sagewatch.errors import ConfigurationError, RejectedInputError
 from sagewatch.finding import build_content_key
 from sagewatch.incident.calendar import Recurrence, format_recurrence
+from sagewatch.incident.inhibition import Explanations, Inhibition, Open
 from sagewatch.incident.matching import all_hold, build_labels
 from sagewatch.incident.possible import Known, find_impossible
 
@@ -72,29 +74,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     every: Recurrence
 
 
-class Inhibition(msgspec.Struct, frozen=True, kw_only=True):
-    """While one incident is open, others that follow from it are not told.
-
-    Attributes
-    ----------
-    when
-        Matchers of the incident that explains.
-    mutes
-        Matchers of the incidents that it explains.
-    equal
-        Labels in which both must agree.
-    """
-
-    when: tuple[str, ...]
-    mutes: tuple[str, ...]
-    equal: tuple[str, ...] = ()
-
-
-class Open(msgspec.Struct, frozen=True):
-    """An incident that is not resolved, as far as inhibition asks."""
-
-    incident_id: str
-    labels: dict[str, str]
+NO_RECEIVER = "no_receiver"
+"""Reason code of what no route leads to: nothing mutes it, and nobody hears of it."""
 
 
 class Mute(msgspec.Struct, frozen=True):
@@ -118,19 +99,39 @@ class Mute(msgspec.Struct, frozen=True):
     late: bool = False
 
 
-class Quiet(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that can mute an incident, as it stands now."""
+class Quiet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """Everything that can mute an incident, as it stands now, and for a while back.
+
+    Attributes
+    ----------
+    silences
+        In force, coming, or over of late.
+    open, ended
+        Incidents that are open, and that were of late.
+    """
 
     silences: tuple[Silence, ...] = ()
     windows: tuple[Window, ...] = ()
     inhibitions: tuple[Inhibition, ...] = ()
     open: tuple[Open, ...] = ()
+    ended: tuple[Open, ...] = ()
 
     def look_back(self, at: datetime) -> Quiet:
-        """What of it was there then: ids sort by the second in which an incident opened."""
-        second = f"{at:%Y%m%dT%H%M%SZ}"
-        there = tuple(one for one in self.open if one.incident_id[: len(second)] <= second)
-        return msgspec.structs.replace(self, open=there)
+        """What of it was there then; what ended at that very moment was."""
+        there = tuple(one for one in (*self.open, *self.ended) if one.was_there(at))
+        names = tuple(one.incident_id for one in there)
+        if names not in self._looks_back:
+            self._looks_back[names] = msgspec.structs.replace(self, open=there)
+        return self._looks_back[names]
+
+    @cached_property
+    def explanations(self) -> Explanations:
+        """Who explains whom: found once, and asked for each incident of a message."""
+        return Explanations(self.inhibitions, self.open)
+
+    @cached_property
+    def _looks_back(self) -> dict[tuple[str, ...], Quiet]:
+        return {}
 
 
 def build_silence(
@@ -185,10 +186,8 @@ def find_mute(incident_id: str, labels: Mapping[str, str], quiet: Quiet, now: da
         end = window.every.find_end(now) if all_hold(window.mutes, labels) else None
         if end is not None:
             return Mute("in_window", window.name, end)
-    source = next(_list_sources(incident_id, labels, quiet), None)
-    if source is not None and not _speaks_for_its_circle(incident_id, labels, source, quiet):
-        return Mute("inhibited", f"by incident {source.incident_id}")
-    return None
+    source = quiet.explanations.find_source(incident_id, labels)
+    return None if source is None else Mute("inhibited", f"by incident {source.incident_id}")
 
 
 def may_automate(incident: Incident, quiet: Quiet, now: datetime) -> Mute | None:
@@ -196,46 +195,3 @@ def may_automate(incident: Incident, quiet: Quiet, now: datetime) -> Mute | None
     if incident.staged:
         return Mute("staged", "its detector is on trial")
     return find_mute(incident.incident_id, build_labels(incident), quiet, now)
-
-
-def _list_sources(incident_id: str, labels: Mapping[str, str], quiet: Quiet) -> Iterator[Open]:
-    """The open incidents that explain this one, by any of the rules."""
-    for rule in quiet.inhibitions:
-        # As in Alertmanager, what matches both sides of a rule cannot mute what matches both: neither would be told.
-        if not all_hold(rule.mutes, labels):
-            continue
-        is_source_too = all_hold(rule.when, labels)
-        for other in quiet.open:
-            if other.incident_id == incident_id or not all_hold(rule.when, other.labels):
-                continue
-            if is_source_too and all_hold(rule.mutes, other.labels):
-                continue
-            if all(labels.get(label, "") == other.labels.get(label, "") for label in rule.equal):
-                yield other
-
-
-def _speaks_for_its_circle(incident_id: str, labels: Mapping[str, str], source: Open, quiet: Quiet) -> bool:
-    """Whether incidents explain each other in a circle that nothing outside explains, and this is the earliest.
-
-    Two rules can do that (critical mutes warning, unreadable mutes no data): all would be silent for ever.
-    """
-    if next(_list_sources(source.incident_id, source.labels, quiet), None) is None:
-        return False  # the usual case, and cheap: its explanation is told
-    circle = _find_upstream(Open(incident_id, dict(labels)), quiet)
-    if not circle or min(circle) != incident_id:
-        return False
-    return all(incident_id in _find_upstream(one, quiet) for one in circle.values())
-
-
-def _find_upstream(start: Open, quiet: Quiet) -> dict[str, Open]:
-    """All that explain an incident, and what explains those; nothing where a root is among them, which is told."""
-    found: dict[str, Open] = {}
-    waiting = [start]
-    while waiting:
-        one = waiting.pop()
-        sources = {source.incident_id: source for source in _list_sources(one.incident_id, one.labels, quiet)}
-        if not sources:
-            return {}
-        waiting += [source for name, source in sources.items() if name not in found]
-        found |= sources
-    return found

@@ -59,6 +59,11 @@ def begin_turn(turn: Turn, now: datetime) -> tuple[Turn, str]:
     return msgspec.structs.replace(turn, writers=writers, crossed=bool(live), broken=broken), ticket
 
 
+def cross_turn(turn: Turn) -> Turn:
+    """What the page shows is about to change: whoever is at it writes again, whoever begins has nothing to make up for."""
+    return msgspec.structs.replace(turn, crossed=True)
+
+
 def end_turn(turn: Turn, ticket: str, now: datetime, *, moved: bool) -> tuple[Turn, Ending]:
     """Take a writer out; the turn to store, and what the writer does next.
 

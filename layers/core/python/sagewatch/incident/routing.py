@@ -6,7 +6,7 @@ unless it says ``continue``, a node's own receiver where no child matches; timer
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 
 import msgspec
@@ -53,7 +53,7 @@ class Escalation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     after
-        Age of an incident that is still open and not acknowledged.
+        Since when people can be told of it without a break, and nobody has acknowledged.
     receiver
         Who hears then.
     match
@@ -115,6 +115,25 @@ class Routed(msgspec.Struct, frozen=True):
     after: timedelta = timedelta(0)
 
 
+class Led(msgspec.Struct, frozen=True):
+    """A receiver that the tree leads to, and by which of its parts.
+
+    Attributes
+    ----------
+    through
+        The nodes on the way, the root first.
+    escalation
+        What it hears by, where it does not hear at once.
+    """
+
+    routed: Routed
+    through: tuple[Route, ...]
+    escalation: Escalation | None = None
+
+
+Holds = Callable[[tuple[str, ...]], bool]
+
+
 def decide_receivers(root: Route, labels: Mapping[str, str]) -> tuple[Routed, ...]:
     """Everybody who hears of it now or later, each once, in the order of the tree.
 
@@ -125,11 +144,33 @@ def decide_receivers(root: Route, labels: Mapping[str, str]) -> tuple[Routed, ..
     ConfigurationError
         A matcher cannot be read.
     """
-    chosen: dict[str, Routed] = {}
-    found = list(_walk(root, labels, _Inherited(), way="default"))
-    for routed in sorted(found, key=lambda one: one.after):
-        chosen.setdefault(routed.receiver, routed)
+    return tuple(one.routed for one in choose(walk(root, lambda matchers: all_hold(matchers, labels))))
+
+
+def choose(led: Iterable[Led]) -> tuple[Led, ...]:
+    """Of all that the tree leads to, each receiver once: as it hears the earliest."""
+    chosen: dict[str, Led] = {}
+    for one in sorted(led, key=lambda one: one.routed.after):
+        chosen.setdefault(one.routed.receiver, one)
     return tuple(chosen.values())
+
+
+def walk(root: Route, holds: Holds) -> Iterator[Led]:
+    """All that the tree leads to, in its order.
+
+    Parameters
+    ----------
+    holds
+        Whether all of these matchers hold.
+    """
+    return _walk(root, holds, _Inherited(), way="default", through=())
+
+
+def find_after(root: Route, labels: Mapping[str, str], target: str) -> timedelta | None:
+    """After how long a receiver's channel (``receiver/channel``) hears of it if nobody acknowledges; None: no route leads there."""
+    receiver = target.rpartition("/")[0]
+    routed = (one.after for one in decide_receivers(root, labels) if one.receiver == receiver)
+    return next(routed, None)
 
 
 def build_group(
@@ -173,22 +214,25 @@ class _Inherited(msgspec.Struct, frozen=True):
         )
 
 
-def _walk(route: Route, labels: Mapping[str, str], inherited: _Inherited, *, way: str) -> Iterator[Routed]:
-    here = inherited.take(route)
+def _walk(
+    route: Route, holds: Holds, inherited: _Inherited, *, way: str, through: tuple[Route, ...]
+) -> Iterator[Led]:
+    here, through = inherited.take(route), (*through, route)
     matched = False
     for child in route.routes:
-        if not all_hold(child.match, labels):
+        if not holds(child.match):
             continue
         matched = True
         step = ", ".join(child.match) or "everything"
-        yield from _walk(child, labels, here, way=f"{way} > {step}")
+        yield from _walk(child, holds, here, way=f"{way} > {step}", through=through)
         if not child.continue_:
             return
     if matched or here.receiver is None:
         return
-    yield Routed(here.receiver, way, here.timers)
+    yield Led(Routed(here.receiver, way, here.timers), through)
     for escalation in here.escalate:
-        if all_hold(escalation.match, labels):
+        if holds(escalation.match):
             minutes = escalation.after.total_seconds() / 60
             reason = f"{way} > not acknowledged for {minutes:g} min"
-            yield Routed(escalation.receiver, reason, here.timers, escalation.after)
+            routed = Routed(escalation.receiver, reason, here.timers, escalation.after)
+            yield Led(routed, through, escalation)

@@ -18,6 +18,7 @@ REASONS = {
     "threshold_crossed": "the detector's threshold was crossed",
     "evidence_grew": "the evidence grew",
     "finding_added": "another finding of the same fingerprint joined",
+    "worse_than_resolved": "it got worse after a person had resolved it",
     "new_incident": "it had not been told yet",
     "resolved_before_told": "it was over before it could be told; both are told, in order",
     "resolve_owed": "who was told that it fires is owed the end",
@@ -30,12 +31,14 @@ REASONS = {
     "flapping": "it opens more often than its budget allows, so it is summed up",
     "digest_over": "what was summed up is over, and the channel keeps a summary open until it hears so",
     "over_while_muted": "it came and went while it was muted",
+    "no_route_any_more": "no route led to that receiver any more before it was told",
     "escalation_stopped": "somebody looked after it, or it was over, before the escalation was told",
     "resolve_owed_alone": "who was told that it fires is owed the end, and the message that told of it had ended without it",
     "resolved_with_its_group": "what told of it was closed by its key already",
     "still_firing_unmuted": "it still fires, and the message that told of it ended while it was muted",
     "perhaps_told": "it may have been told as firing before a crash kept that from the books, so its end is owed",
     "evidence_fell_back": "the evidence fell back",
+    "no_longer_judged": "it is no longer judged: monitors.yml (or a new version of Sagewatch) took its detector out or set it anew, which says nothing of the evidence",
     "evidence_stayed_away": "the evidence stayed away long enough",
     "silenced": "a silence matches it",
     "in_window": "it falls into a maintenance window",
@@ -73,6 +76,7 @@ _FACTS = {
     "incident_opened": "The incident was opened",
     "incident_acknowledged": "The incident was acknowledged",
     "incident_silenced": "The incident was silenced",
+    "silence_ended": "A silence that matches it was ended before its time",
     "incident_promoted": "People are told although the detector is on trial",
     "incident_resolved": "The incident was resolved",
     "diagnosis_asked_for": "A diagnosis was asked for",
@@ -101,6 +105,7 @@ _FACTS = {
     "alert_delayed": "A message could not be sent and is tried again",
     "alert_refused": "A message was refused for good and is a dead letter",
 }
+_AT_A_RECEIVER = frozenset({"alert_spared", "pictures_shared"})
 _LIMIT = 200
 _WORDS = 400
 """Of what AWS says, or of why an endpoint cannot be hooked."""
@@ -128,7 +133,8 @@ def _tell_entry(entry: Entry, why: str = "") -> str:
     what = _FACTS.get(entry.what, clean_text(entry.what, _LIMIT).replace("_", " "))
     kind, receiver = entry.data.get("kind"), entry.data.get("receiver")
     said = f" ({kind})" if kind and entry.what.startswith("alert") else ""
-    whom = f" to {clean_text(str(receiver), _LIMIT)}" if receiver else ""
+    where_or_whom = "at" if entry.what in _AT_A_RECEIVER else "to"
+    whom = f" {where_or_whom} {clean_text(str(receiver), _LIMIT)}" if receiver else ""
     why = why or _WHERE_MEANT_OTHERWISE.get((entry.what, entry.reason)) or _tell_reason(entry.reason)
     after = entry.data.get("retry_after_seconds")
     later = f"; next try after {format_duration(float(after))}" if isinstance(after, int | float) else ""
@@ -140,7 +146,7 @@ def _tell_entry(entry: Entry, why: str = "") -> str:
     words = entry.data.get("why")
     more = f" ({clean_text(str(words), _WORDS)})" if words else ""
     note = entry.data.get("note")
-    noted = f' "{clean_text(str(note), _LIMIT)}"' if note else ""
+    noted = f' "{clean_text(str(note), _LIMIT)}"' if note and note != why else ""
     return (
         f"{format_time(entry.at)}  {what}{where}{said}{whom}, because {why}{more}{later}{noted}. "
         f"[{entry.reason}, by {clean_text(entry.by, _LIMIT)}]"

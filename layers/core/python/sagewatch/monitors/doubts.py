@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from sagewatch.incident.describe import KINDS
-from sagewatch.incident.possible import find_foreign_kinds
-from sagewatch.monitors.receivers import PARAMETER_SCHEME, SECRET_SCHEME
+from sagewatch.incident.possible import Known, find_foreign_kinds
+from sagewatch.incident.unreached import find_unreached
+from sagewatch.monitors.receivers import PARAMETER_SCHEME, SECRET_SCHEME, TEST_RECEIVER
+from sagewatch.monitors.routes import list_heard, tell_unreached
 
 if TYPE_CHECKING:
-    from sagewatch.incident.routing import Route
+    from sagewatch.incident.routing import Escalation, Route
     from sagewatch.monitors.reading import Monitors
 
 
@@ -24,9 +26,44 @@ SECRET_PREFIX: Final = "sagewatch"  # noqa: S105 (the beginning of names)
 def list_doubts(monitors: Monitors, secret_prefix: str = SECRET_PREFIX) -> Iterator[str]:
     """One sentence for each, with the key that it is about."""
     yield from list_unreadable(monitors, secret_prefix)
+    yield from _list_unwatched(monitors)
+    yield from _list_unheard(monitors)
+    yield from _list_unreached(monitors)
+    for name in sorted(monitors.receivers.keys() - {*list_heard(monitors.route), TEST_RECEIVER}):
+        yield f"receivers.{name}: no route names it: it hears only the end of what it was told before."
     for key, matchers in _list_matchers(monitors):
         for text in find_foreign_kinds(matchers):
             yield f"{key}: {tell_foreign_kind(text)}"
+
+
+def _list_unwatched(monitors: Monitors) -> Iterator[str]:
+    """The endpoints that nobody watches for silence, which hides all the rest."""
+    for name, endpoint in monitors.endpoints.items():
+        no_data = endpoint.detectors.no_data
+        if no_data is None or no_data.staged:
+            why = "there is no no-data" if no_data is None else "no-data is staged"
+            yield (
+                f"endpoints.{name}.detectors: {why}: nobody is told when its captures stop, or never come, and without "
+                "captures nothing else is noticed."
+            )
+
+
+def _list_unheard(monitors: Monitors) -> Iterator[str]:
+    """Why nobody can hear of anything, or never of some of it."""
+    if not list_heard(monitors.route) - {TEST_RECEIVER}:
+        yield "receivers: nobody hears of anything: name a receiver, and routes that lead to it."
+    for window in monitors.windows:
+        if window.every.lasts_for_ever:
+            muted = f"what matches {', '.join(window.mutes)}" if window.mutes else "all of it"
+            yield f"windows.{window.name}: it never ends: {muted} is told to nobody, ever."
+
+
+def _list_unreached(monitors: Monitors) -> Iterator[str]:
+    """The routes that none of the endpoints listed now reaches, and the escalations that the children make needless."""
+    unreached = {id(one) for one in find_unreached(monitors.route, Known(tuple(monitors.endpoints)))}
+    for key, one in _list_of_route(monitors.route, "routes"):
+        if id(one) in unreached:
+            yield f"{key}: {tell_unreached(one)}."
 
 
 def list_unreadable(monitors: Monitors, secret_prefix: str) -> Iterator[str]:
@@ -66,7 +103,7 @@ def tell_foreign_kind(text: str) -> str:
 
 
 def _list_matchers(monitors: Monitors) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield from _list_of_route(monitors.route, "routes")
+    yield from ((f"{key}.match", one.match) for key, one in _list_of_route(monitors.route, "routes"))
     for number, rule in enumerate(monitors.inhibitions):
         yield f"inhibit[{number}].when", rule.when
         yield f"inhibit[{number}].mutes", rule.mutes
@@ -74,9 +111,10 @@ def _list_matchers(monitors: Monitors) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield f"windows.{window.name}.mutes", window.mutes
 
 
-def _list_of_route(route: Route, key: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    yield f"{key}.match", route.match
+def _list_of_route(route: Route, key: str) -> Iterator[tuple[str, Route | Escalation]]:
+    """The parts of a tree, by their keys."""
+    yield key, route
     for number, step in enumerate(route.escalate or ()):
-        yield f"{key}.escalate[{number}].match", step.match
+        yield f"{key}.escalate[{number}]", step
     for number, child in enumerate(route.routes):
         yield from _list_of_route(child, f"{key}.routes[{number}]")

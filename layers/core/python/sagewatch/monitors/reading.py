@@ -9,13 +9,14 @@ import msgspec
 
 from sagewatch.errors import ConfigurationError
 from sagewatch.incident.flapping import Flapping
-from sagewatch.incident.muting import Inhibition, Window
+from sagewatch.incident.inhibition import Inhibition
+from sagewatch.incident.muting import Window
 from sagewatch.incident.possible import Known
 from sagewatch.incident.routing import Route
 from sagewatch.monitors.endpoints import Endpoint, read_endpoint
 from sagewatch.monitors.nodes import check_nodes
-from sagewatch.monitors.receivers import TEST_RECEIVER, Receiver, SlackReceiver, read_receiver
-from sagewatch.monitors.routes import list_heard, read_flapping, read_inhibition, read_routes, read_windows
+from sagewatch.monitors.receivers import Receiver, SlackReceiver, read_receiver
+from sagewatch.monitors.routes import read_flapping, read_inhibition, read_routes, read_windows
 from sagewatch.monitors.slack_app import SlackApp, read_slack_app
 from sagewatch.place import is_elsewhere, is_endpoint
 from sagewatch.section import (
@@ -65,8 +66,8 @@ def load_monitors(body: bytes, where: str) -> Monitors:
         raise ConfigurationError(f"is no compiled monitors file: {error}", where=where) from None
 
 
-def read_monitors(path: Path) -> Monitors:
-    """What a monitors.yml says.
+def read_monitors(path: Path, *, played: bool = False) -> Monitors:
+    """What a monitors.yml says; as ``parse_monitors`` takes it.
 
     Raises
     ------
@@ -79,10 +80,10 @@ def read_monitors(path: Path) -> Monitors:
         raise ConfigurationError(f"is no UTF-8 text (byte {error.start})", where=str(path)) from None
     except OSError as error:
         raise ConfigurationError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    return parse_monitors(text, str(path))
+    return parse_monitors(text, str(path), played=played)
 
 
-def parse_monitors(text: str, where: str) -> Monitors:
+def parse_monitors(text: str, where: str, *, played: bool = False) -> Monitors:
     """Read monitors.yml.
 
     Parameters
@@ -91,6 +92,8 @@ def parse_monitors(text: str, where: str) -> Monitors:
         The file's content.
     where
         The file's path, for messages; files that it names are found beside it.
+    played
+        It belongs to a recording: routes and escalations by which nobody hears are taken.
 
     Raises
     ------
@@ -116,10 +119,10 @@ def parse_monitors(text: str, where: str) -> Monitors:
     if node is None:
         raise ConfigurationError("is empty", where=where)
     check_nodes(node, where)
-    return _read_monitors(Section(node, where, "", "monitors.yml"))
+    return _read_monitors(Section(node, where, "", "monitors.yml"), played=played)
 
 
-def _read_monitors(top: Section) -> Monitors:
+def _read_monitors(top: Section, *, played: bool) -> Monitors:
     top.expect("version", "endpoints", "routes", "receivers", "inhibit", "windows", "flapping", "slack")
     version = top.take("version", read_count, 0)
     if version != VERSION:
@@ -139,10 +142,7 @@ def _read_monitors(top: Section) -> Monitors:
         if named and is_elsewhere(name):
             _expect_only_watched(name, endpoints[name], named)
     known = Known(tuple(endpoints))
-    route = read_routes(top, receivers, known)
-    for name in receivers:
-        if listed is not None and name not in {*list_heard(route), TEST_RECEIVER}:
-            raise listed.fail(name, "hears nothing: no route names it")
+    route = read_routes(top, receivers, known, played=played)
     return Monitors(
         endpoints=endpoints,
         route=route,

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
 from sagewatch.errors import ConfigurationError
 from sagewatch.incident.calendar import Recurrence, parse_recurrence
 from sagewatch.incident.flapping import OPENINGS_KEPT, Flapping
+from sagewatch.incident.inhibition import Inhibition
 from sagewatch.incident.matching import LABELS, parse_matcher
-from sagewatch.incident.muting import Inhibition, Window
+from sagewatch.incident.muting import Window
 from sagewatch.incident.possible import Known, find_impossible
 from sagewatch.incident.routing import GROUPABLE, Escalation, Route
+from sagewatch.incident.unreached import find_surely_unreached
 from sagewatch.monitors.receivers import Receiver
 from sagewatch.section import (
     Section,
@@ -33,8 +37,16 @@ def list_heard(route: Route) -> set[str]:
     return named.union(*(list_heard(child) for child in route.routes))
 
 
-def read_routes(top: Section, receivers: Mapping[str, Receiver], known: Known) -> Route:
-    """The tree of routes; without one, the only receiver hears everything."""
+def read_routes(
+    top: Section, receivers: Mapping[str, Receiver], known: Known, *, played: bool = False
+) -> Route:
+    """The tree of routes; without one, the only receiver hears everything.
+
+    Parameters
+    ----------
+    played
+        It was in force when something was recorded: a part of it by which nobody hears is no reason not to play that.
+    """
     section = top.section("routes", "route")
     if section is None:
         if len(receivers) > 1:
@@ -45,26 +57,41 @@ def read_routes(top: Section, receivers: Mapping[str, Receiver], known: Known) -
             raise section.fail(key, "has no meaning here: the root hears whatever no child takes")
     if receivers and "receiver" not in section.names():
         raise section.wrong("must name the receiver that hears whatever no child takes")
-    return _read_route(section, receivers, known, ())
+    read = _Read([])
+    route = _read_route(section, receivers, known, (), read)
+    for one in find_surely_unreached(route) if not played else ():
+        raise read.find(one).wrong(tell_unreached(one))
+    return route
+
+
+def tell_unreached(one: Route | Escalation) -> str:
+    """Why nobody hears by a part of the tree."""
+    if isinstance(one, Route):
+        return "is never reached: what stands before it takes all that it matches"
+    return f"never fires: {one.receiver} hears of all that it matches at once or earlier, or none of that comes here"
+
+
+class _Read(msgspec.Struct):
+    """Where each route and each escalation stands in the file."""
+
+    places: list[tuple[Route | Escalation, Section]]
+
+    def find(self, one: Route | Escalation) -> Section:
+        return next(section for known, section in self.places if known is one)
 
 
 def _read_route(
-    section: Section, receivers: Mapping[str, Receiver], known: Known, above: tuple[str, ...]
+    section: Section, receivers: Mapping[str, Receiver], known: Known, above: tuple[str, ...], read: _Read
 ) -> Route:
     section.expect(
         "receiver", "match", "continue", "routes", "group_by", "group_wait", "group_interval", "repeat_interval",
         "remind_interval", "escalate",
     )  # fmt: skip
     match = _take_matchers(section, "match", known, above)
-    children, before = [], list[Route]()
-    for inner in section.sections("routes", "route"):
-        child = _read_route(inner, receivers, known, (*above, *match))
-        if any(not one.continue_ and set(one.match) <= set(child.match) for one in before):
-            raise inner.wrong("is never reached: a route before it takes all that it matches")
-        before.append(child)
-        children.append(child)
+    inside = section.sections("routes", "route")
+    children = [_read_route(one, receivers, known, (*above, *match), read) for one in inside]
     receiver = _take_receiver(section, receivers)
-    return Route(
+    route = Route(
         receiver=receiver,
         match=match,
         continue_=section.take("continue", read_switch, default=False),
@@ -73,9 +100,11 @@ def _read_route(
         group_interval=section.take("group_interval", read_wait, None),
         repeat_interval=section.take("repeat_interval", read_duration, None),
         remind_interval=section.take("remind_interval", read_duration, None),
-        escalate=_read_escalations(section, receivers, known, (*above, *match), receiver),
+        escalate=_read_escalations(section, receivers, known, (*above, *match), receiver, read),
         routes=tuple(children),
     )
+    read.places.append((route, section))
+    return route
 
 
 def _read_escalations(
@@ -84,6 +113,7 @@ def _read_escalations(
     known: Known,
     above: tuple[str, ...],
     hears: str | None,
+    read: _Read,
 ) -> tuple[Escalation, ...] | None:
     given = "escalate" in section.names()
     found = []
@@ -96,6 +126,7 @@ def _read_escalations(
             raise one.fail("receiver", f"{receiver} hears at once already; escalate to somebody else")
         match = _take_matchers(one, "match", known, above)
         found.append(Escalation(after=after, receiver=receiver, match=match))
+        read.places.append((found[-1], one))
     return tuple(found) if given else None
 
 

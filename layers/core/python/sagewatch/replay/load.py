@@ -98,7 +98,7 @@ def load_recording(
         raise RejectedInputError(
             "is not there; name the file that says what is watched: --monitors", where=str(file)
         )
-    watched = read_monitors(file)
+    watched = read_monitors(file, played=True)
     if not files and folder is not None:
         events = list_landings(folder, scene.capture_bucket, scene.capture_prefix)
     if not events:

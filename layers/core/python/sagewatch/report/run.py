@@ -74,6 +74,11 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     merge: bool = False
     sharded: bool = False
 
+    @property
+    def has_job(self) -> bool:
+        """Whether a job ran: what stands for one that never began has a time in its name, which no job's has."""
+        return "@" not in self.job
+
 
 class NoRun(msgspec.Struct, frozen=True):
     """A processing job that is no monitor's, and why we think so."""

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 PAGERDUTY_LIMIT_BYTES = 512 * 1024
 TOLERANCE_SECONDS = 300
 _SEVERITIES = frozenset({"critical", "error", "warning", "info"})
+_TEXTS = ("summary", "source", "component", "group", "class")
+_ADDRESS, _SAFE = ("https://", "http://"), ("https://",)
 _KEY_LENGTH = 32
 
 
@@ -44,14 +46,21 @@ def refuse_event(event: Any, routing_key: str) -> list[str]:
         wrong += [
             f"'payload.{name}' is missing or blank" for name in ("summary", "source") if not payload.get(name)
         ]
+        wrong += [
+            f"'payload.{name}' is not a string"
+            for name in _TEXTS
+            if not isinstance(payload.get(name, ""), str)
+        ]
         if len(str(payload.get("summary", ""))) > 1024:  # noqa: PLR2004
             wrong.append("'payload.summary' is too long")
         if payload.get("severity") not in _SEVERITIES:
             wrong.append("'payload.severity' is invalid")
         if "timestamp" in payload and not _is_time(payload["timestamp"]):
             wrong.append("'payload.timestamp' is not ISO 8601")
-        wrong += [f"'links.{at}.href' is missing or blank" for at in _find_without(event, "links", "href")]
-        wrong += [f"'images.{at}.src' is missing or blank" for at in _find_without(event, "images", "src")]
+        wrong += [f"'links.{at}.href' is no address" for at in _find_wrong(event, "links", "href", _ADDRESS)]
+        wrong += [
+            f"'images.{at}.src' is no https address" for at in _find_wrong(event, "images", "src", _SAFE)
+        ]
     return wrong
 
 
@@ -62,12 +71,16 @@ def _is_time(value: Any) -> bool:
         return False
 
 
-def _find_without(event: Mapping[str, Any], name: str, key: str) -> list[int]:
-    """The places in a list of the event whose object lacks what it must have."""
+def _find_wrong(event: Mapping[str, Any], name: str, key: str, begins: tuple[str, ...]) -> list[int]:
+    """The places in a list of the event whose object lacks the address that it must have, a whole one."""
     rows = event.get(name, [])
     if not isinstance(rows, list):
         return [0]
-    return [at for at, row in enumerate(rows) if not (isinstance(row, dict) and row.get(key))]
+    return [
+        at
+        for at, row in enumerate(rows)
+        if not (isinstance(row, dict) and isinstance(row.get(key), str) and row[key].startswith(begins))
+    ]
 
 
 class HookServer:

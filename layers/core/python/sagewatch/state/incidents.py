@@ -37,6 +37,8 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
         Of the incident, as inhibition asks for them.
     cleared_at
         Since when all its evidence is away, where it is not over yet.
+    resolved_at
+        Since when it is over.
     """
 
     incident_id: str
@@ -45,6 +47,21 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     staged: bool
     labels: dict[str, str]
     cleared_at: datetime | None = None
+    resolved_at: datetime | None = None
+
+
+def build_due_row(incident: Incident, due_at: datetime | None) -> Due:
+    """What the list of what is due says of an incident."""
+    over = incident.state is State.RESOLVED
+    return Due(
+        incident_id=incident.incident_id,
+        due_at=due_at,
+        over=over,
+        staged=incident.staged,
+        labels=build_labels(incident),
+        cleared_at=None if over else incident.cleared_at,
+        resolved_at=incident.resolved_at,
+    )
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,14 +204,7 @@ def _build_listed(incident: Incident) -> Listed:
 
 
 def _write_due(incident: Incident) -> Write:
-    due = Due(
-        incident_id=incident.incident_id,
-        due_at=incident.updated_at + FIRST_LOOK,
-        over=incident.state is State.RESOLVED,
-        staged=incident.staged,
-        labels=build_labels(incident),
-        cleared_at=None if incident.state is State.RESOLVED else incident.cleared_at,
-    )
+    due = build_due_row(incident, incident.updated_at + FIRST_LOOK)
     # The row's version is that of the incident it shows (``AlertState.save_due`` asks for it).
     row = Item(OPEN_INCIDENTS, incident.incident_id, msgspec.json.encode(due), incident.version + 1)
     return Write(row, ANY_VERSION)

@@ -15,6 +15,9 @@ from sagewatch.ports import ANY_VERSION, Item, Items, Write
 SORTABLE = "%Y-%m-%dT%H:%M:%S.%f"
 """A time, in UTC, as the part of a key that sorts."""
 
+ATTEMPTS = 8
+"""How often a row is read and written anew where others write it, too."""
+
 V = TypeVar("V", bound=msgspec.Struct)
 T = TypeVar("T")
 

@@ -138,6 +138,10 @@ def _check_schedule(patient: Patient, name: str, quality: Quality) -> Iterator[L
         status.lower(),
         fix,
     )
+    if found is not None and found.beside:
+        twice = f"{' and '.join(found.beside)} beside it: a command line of an earlier version made that, each window is looked at twice"
+        fix = f"sagewatch monitor create {name} --stack {patient.stack}: it removes that one. Then let all use the same version."
+        yield Line(False, f"monitoring schedule of {name}", twice, fix)
     last = schedules.find_last_run(name)
     if last is not None:
         found_now = f"{last.status} {last.said}".rstrip()

@@ -40,7 +40,7 @@ def _check_letters(patient: Patient, output: str, url: str) -> Iterator[Line]:
     what = output.removesuffix("Url")
     fix = (
         f"`sagewatch dead-letters list {queue}` says why, or the function's log does (alert_refused, record_rejected, "
-        f"record_retried); mend the cause, then `sagewatch dead-letters redrive {queue}`."
+        f"record_retried, record_refused); mend the cause, then `sagewatch dead-letters redrive {queue}`."
     )
     yield Line(count == 0, what, f"{count} messages given up", fix)
     if count:

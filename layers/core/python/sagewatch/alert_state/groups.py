@@ -1,54 +1,29 @@
-"""The rows of the one table that alerts are made of: groups, what was told, silences, and what is due when.
-
-=======================================  ===========================================================
-pk / sk                                  holds
-=======================================  ===========================================================
-``group#<group>#<channel>`` / ``ledger`` the one message that a group has at a receiver's channel
-``group#...`` / ``member#<incident>``    an incident of the group, and what the receiver was told of it
-``incident#<id>`` / ``pictures#<target>`` its heat maps are in the thread of the target's message
-``incident#<id>`` / ``said#<key>``       a line of its trail that is written once
-``incident#<id>`` / ``outbox#<target>``  in which group a receiver hears of the incident (a copy for readers)
-``receiver#<target>`` / ``pause``        until when a receiver's channel is left alone, whatever it is about
-``open-incidents`` / ``<incident>``      when the incident's alerts are to be looked at again
-``silences`` / ``<silence>``             a silence; kept for a while after its end, for the record
-=======================================  ===========================================================
-"""
+"""The message that a group has at a receiver's channel, its members, and what was told of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 import msgspec
 
 from sagewatch.alert.outbox import Kind, Ledger, Member
-from sagewatch.errors import ConfigurationError, ConflictError, RejectedInputError
-from sagewatch.finding import Severity, build_content_key
-from sagewatch.incident.matching import build_labels, parse_matcher
-from sagewatch.incident.model import Debt, Entry, Incident, State
-from sagewatch.incident.muting import Open, Silence
+from sagewatch.errors import ConflictError, RejectedInputError
+from sagewatch.finding import Severity
+from sagewatch.incident.model import Debt, Entry
 from sagewatch.observability import get_logger
-from sagewatch.ports import ABSENT, ANY_VERSION, Item, Write
-from sagewatch.state.incidents import OPEN_INCIDENTS, Due
-from sagewatch.state.rows import Rows, read_row, read_versioned, write_entry, write_row
+from sagewatch.ports import ABSENT, ANY_VERSION, Write
+from sagewatch.state.rows import ATTEMPTS, Rows, read_row, read_versioned, write_entry, write_row
 
 MEMBER_KEPT = timedelta(days=2)
 OWED_KEPT = timedelta(days=90)
 """Of an incident that is over and whose receiver could not be told yet: longer than any outage that will be mended."""
 TOLD_TO_THE_END = frozenset({"resolved", "spared", "digested", "closed"})
-SILENCE_KEPT = timedelta(days=30)
-SETTLED_KEPT = timedelta(hours=1)
-PAUSE_KEPT = timedelta(days=1)
 GROUP_LIMIT = 1000
 """Stored members from which on an incident that is new goes into a further group, with a message of its own."""
 _FORGOTTEN = MEMBER_KEPT + timedelta(days=2)  # DynamoDB removes what has expired within two days
 _AT_ONCE = 30  # members of a transaction: three rows each, and DynamoDB takes a hundred
-_ATTEMPTS = 8
-_NEEDED = frozenset({"account", "region", "endpoint", "variant"})  # labels without which nobody can be woken
-V = TypeVar("V", Ledger, Member)
-M = TypeVar("M", datetime, bool)
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -65,10 +40,8 @@ class Group(msgspec.Struct, frozen=True):
     unreadable: bool = False
 
 
-class AlertState(Rows):
-    """Typed reading and writing of what alerts remember."""
-
-    # Groups -------------------------------------------------------------------------------------------
+class GroupRows(Rows):
+    """What one message about a group has said, and to be said of whom."""
 
     def load_group(self, group: str, target: str) -> Group:
         """The group's message at the target, and its members in the order of their names.
@@ -128,7 +101,7 @@ class AlertState(Rows):
         ConflictError
             It has joined another group of the target meanwhile: an incident has one message at a target.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 known = self.load_member(group, target, seen.incident_id)
             except RejectedInputError as error:
@@ -195,17 +168,21 @@ class AlertState(Rows):
     ) -> Ledger:
         """After sending: what the message says, and what was told of each incident, in one transaction.
 
-        Of a group too large for one, the first part goes with the ledger; a crash before the rest repeats the
-        message to those who are left.
+        Of a group too large for one, the first part goes with the ledger, which stays claimed, and marked, until the last
+        part is written: nobody else tells the rest meanwhile, and a crash repeats the message to those who are left.
 
         Parameters
         ----------
         build_entry
             The line for the audit trail of an incident.
         """
-        write = write_row(_group_pk(ledger.group, ledger.receiver), "ledger", ledger, ledger.version)
+        held, fits = ledger, len(told) <= _AT_ONCE
+        if not fits:
+            was = self.load_ledger(ledger.group, ledger.receiver)
+            held = msgspec.structs.replace(ledger, claimed_until=was.claimed_until, perhaps=was.perhaps)
+        write = write_row(_group_pk(ledger.group, ledger.receiver), "ledger", held, held.version)
         for start in range(0, max(len(told), 1), _AT_ONCE):
-            for _ in range(_ATTEMPTS):
+            for _ in range(ATTEMPTS):
                 part = [self._refresh(ledger, one) for one in told[start : start + _AT_ONCE]]
                 try:
                     first = [write] if start == 0 else []
@@ -215,7 +192,8 @@ class AlertState(Rows):
                 break
             else:
                 raise ConflictError("member_was_changed")
-        return msgspec.structs.replace(ledger, version=write.item.version)
+        written = msgspec.structs.replace(ledger, version=write.item.version)
+        return written if fits else self.save_ledger(written)
 
     def _refresh(self, ledger: Ledger, told: Member) -> Member:
         """The member as it is stored now, told what was said of it."""
@@ -232,166 +210,12 @@ class AlertState(Rows):
             thread=told.thread,
         )
 
-    # Reasons ------------------------------------------------------------------------------------------
-
-    def note_once(self, incident_id: str, entry: Entry) -> bool:
-        """Add a line to the audit trail unless one that says the same is there, whatever its time; whether it was new."""
-        said = build_content_key(entry.what, entry.reason, msgspec.json.encode(entry.data).decode())
-        pk, sk = f"incident#{incident_id}", f"said#{said}"
-        if self._items.get(pk, sk) is not None:
-            return False
-        try:
-            self._items.write([write_row(pk, sk, entry.at, ABSENT), write_entry(incident_id, entry)])
-        except ConflictError:
-            return False  # said by another at this moment
-        return True
-
-    # Receivers ----------------------------------------------------------------------------------------
-
-    def load_pause(self, target: str) -> datetime | None:
-        """Until when the receiver's channel is left alone, over or not; None where it never failed, or nobody can read it."""
-        row = self._items.get(f"receiver#{target}", "pause")
-        return None if row is None else _read_mark(row, datetime)
-
-    def save_pause(self, target: str, until: datetime) -> None:
-        """Leave the receiver's channel alone until then, or for as long as another asked for: the later end counts.
-
-        A call that ran at the same time as the one that was told "in ten minutes" may fail in a way of its own.
-        """
-        pk, sk = f"receiver#{target}", "pause"
-        expires = int((until + PAUSE_KEPT).timestamp())
-        for _ in range(_ATTEMPTS):
-            known = self._items.get(pk, sk)
-            asked = None if known is None else _read_mark(known, datetime)
-            if asked is not None and asked >= until:
-                return
-            expect = ABSENT if known is None else known.version
-            row = Item(pk, sk, msgspec.json.encode(until), expect + 1, expires)
-            with suppress(ConflictError):
-                self._items.write([Write(row, expect)])
-                return
-        raise ConflictError("pause_was_changed")
-
-    # What is due --------------------------------------------------------------------------------------
-
-    def save_due(self, incident: Incident, due_at: datetime | None, now: datetime) -> None:
-        """When the incident's alerts are to be looked at again; None: nothing is owed any more.
-
-        Where the incident has changed meanwhile nothing is written: whoever saved it asked for a look of its own.
-        """
-        due = Due(
-            incident_id=incident.incident_id,
-            due_at=due_at,
-            over=incident.state is State.RESOLVED,
-            staged=incident.staged,
-            labels=build_labels(incident),
-            cleared_at=None if incident.state is State.RESOLVED else incident.cleared_at,
-        )
-        row = Item(OPEN_INCIDENTS, incident.incident_id, msgspec.json.encode(due), incident.version)
-        if due_at is None:
-            row = msgspec.structs.replace(row, expires_at=int((now + SETTLED_KEPT).timestamp()))
-        for _ in range(_ATTEMPTS):
-            known = self._items.get(OPEN_INCIDENTS, incident.incident_id)
-            if known is not None and known.version > incident.version:
-                return
-            try:
-                self._items.write([Write(row, ABSENT if known is None else known.version)])
-            except ConflictError:
-                continue
-            return
-        raise ConflictError("due_was_changed")
-
-    def read_due(self) -> tuple[list[Due], list[str]]:
-        """The incidents that somebody may still be owed word of, and the ids of those whose rows cannot be read.
-
-        One row that was damaged, or that a newer version wrote, hides no other.
-        """
-        found, unreadable = list[Due](), list[str]()
-        for row in self._items.query(OPEN_INCIDENTS):
-            try:
-                due = msgspec.json.decode(row.body, type=Due)
-            except msgspec.MsgspecError:
-                unreadable.append(row.sk)
-                continue
-            if not due.labels.keys() >= _NEEDED:
-                unreadable.append(row.sk)
-            elif due.due_at is not None:
-                found.append(due)
-        return found, unreadable
-
-    def list_due(self) -> list[Due]:
-        """The incidents that somebody may still be owed word of."""
-        return self.read_due()[0]
-
-    def list_open(self) -> tuple[Open, ...]:
-        """The incidents that are not resolved and not on trial, as inhibition asks for them."""
-        return tuple(
-            Open(due.incident_id, due.labels) for due in self.list_due() if not due.over and not due.staged
-        )
-
-    # Pictures -----------------------------------------------------------------------------------------
-
-    def were_pictures_shared(self, incident_id: str, target: str) -> bool:
-        """Whether the incident's heat maps are, or are being, put where the target sees them."""
-        row = self._items.get(f"incident#{incident_id}", f"pictures#{target}")
-        return row is not None and bool(_read_mark(row, bool))
-
-    def claim_pictures(self, incident_id: str, target: str) -> None:
-        """Say that they are being put there now; ``ConflictError`` where somebody else did."""
-        row = self._items.get(f"incident#{incident_id}", f"pictures#{target}")
-        expect = ABSENT if row is None else row.version
-        if row is not None and _read_mark(row, bool):
-            raise ConflictError("pictures_were_claimed")
-        self._items.write([write_row(f"incident#{incident_id}", f"pictures#{target}", True, expect)])
-
-    def release_pictures(self, incident_id: str, target: str) -> None:
-        """Say that they were not put there after all; they are tried again with the next word of the incident."""
-        self._items.write([write_row(f"incident#{incident_id}", f"pictures#{target}", False, ANY_VERSION)])
-
-    # Silences -----------------------------------------------------------------------------------------
-
-    def save_silence(self, silence: Silence) -> None:
-        """Keep a silence, or one whose end was moved."""
-        expires = int((silence.ends_at + SILENCE_KEPT).timestamp())
-        body = msgspec.json.encode(silence)
-        row = Item("silences", silence.silence_id, body, expires_at=expires)
-        self._items.write([Write(row, ANY_VERSION)])
-
-    def load_silence(self, silence_id: str) -> Silence | None:
-        """The silence, in force or over, or None where there never was one."""
-        row = self._items.get("silences", silence_id)
-        return None if row is None else msgspec.json.decode(row.body, type=Silence)
-
-    def list_silences(self, now: datetime | None) -> tuple[Silence, ...]:
-        """The silences that are not over, coming ones among them; all that are kept where ``now`` is None.
-
-        One that cannot be read silences nothing: rather a message too many than none of any incident.
-        """
-        kept = (one for one in self._read_silences()[0] if now is None or not one.is_over(now))
-        return tuple(sorted(kept, key=lambda one: one.ends_at))
-
-    def list_unreadable_silences(self) -> list[str]:
-        """The ids of silences that cannot be read, and so silence nothing."""
-        return self._read_silences()[1]
-
-    def _read_silences(self) -> tuple[list[Silence], list[str]]:
-        found, unreadable = list[Silence](), list[str]()
-        for row in self._items.query("silences"):
-            try:
-                silence = msgspec.json.decode(row.body, type=Silence)
-                for text in silence.matchers:
-                    parse_matcher(text)  # one that nobody can read would keep every alert waiting
-                found.append(silence)
-            except (msgspec.MsgspecError, ConfigurationError):
-                unreadable.append(row.sk)
-        return found, unreadable
-
 
 def _take_over(seen: Member, known: Member) -> Member:
     return msgspec.structs.replace(
         seen, joined_at=known.joined_at, told=known.told, told_at=known.told_at, told_content=known.told_content,
         told_severity=_find_told_severity(known), generation=known.generation, thread=known.thread,
-        version=known.version,
+        ended_muted=known.ended_muted if known.over else seen.ended_muted, version=known.version,
     )  # fmt: skip
 
 
@@ -442,10 +266,3 @@ def _list_told(
 
 def _group_pk(group: str, target: str) -> str:
     return f"group#{group}#{target.rpartition('/')[2]}"
-
-
-def _read_mark(row: Item, type_: type[M]) -> M | None:
-    """What a row says that only spares the receiver something; None where it cannot be read: it is written anew."""
-    with suppress(msgspec.MsgspecError):
-        return msgspec.json.decode(row.body, type=type_)
-    return None

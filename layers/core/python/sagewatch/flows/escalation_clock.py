@@ -1,0 +1,26 @@
+"""Since when an escalation counts: nobody can look after what nobody is told of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sagewatch.incident.matching import build_labels
+from sagewatch.incident.model import Incident, State
+from sagewatch.incident.muting import Quiet, may_automate
+from sagewatch.incident.routing import decide_receivers
+from sagewatch.world import World
+
+
+def find_escalation_start(incident: Incident, quiet: Quiet, now: datetime, world: World) -> datetime | None:
+    """Since when people can be told of the open incident without a break; None where nothing is to escalate now."""
+    routed = decide_receivers(world.monitors.route, build_labels(incident))
+    if incident.state is not State.OPEN or not any(one.after for one in routed):
+        return None
+    if may_automate(incident, quiet, now) is not None:
+        world.alerts.save_audible_since(incident.incident_id, None)
+        return None
+    known = world.alerts.load_audible_since(incident.incident_id)
+    if known is not None:
+        return known
+    world.alerts.save_audible_since(incident.incident_id, now)
+    return now
