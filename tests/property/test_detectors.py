@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +14,10 @@ from sagewatch.detect.confidence import Confidence, ConfidenceConfig
 from sagewatch.detect.mixture import SIZES, Mixture, MixtureState, build_gain
 from sagewatch.detect.rejected import Rejected, RejectedConfig
 from sagewatch.detect.stream import fold_stream
+from sagewatch.monitors.detectors import MOST_BETWEEN_FALSE_ALARMS
 from tests.unit.detect.traffic import PLACE, STREAM, build_segment
 
+BARS = st.sampled_from([1, 2, 3, 5, 7, 9, 10, 11, 12, 20, 1000, MOST_BETWEEN_FALSE_ALARMS])
 PROBABILITIES = st.lists(st.floats(1e-4, 0.9), min_size=1, max_size=6)
 # Small numbers and a low bar make alarms, clearings, new classes and growth common.
 DETECTORS = st.sampled_from(
@@ -112,3 +116,42 @@ def test_every_episode_is_raised_before_it_is_cleared_and_cleared_once(detector,
         else:
             open_now.remove(finding.finding_id)
     assert open_now == {finding.finding_id for finding in folded.open}
+
+
+@st.composite
+def draw_many_classes(draw):
+    """Traffic of few classes or many, of which some come for the first time when the baseline is learned already."""
+    rng = random.Random(draw(st.integers(0, 2**32)))
+    usual = [f"c{number}" for number in range(draw(st.sampled_from([2, 4, 10, 40])))]
+    segments = []
+    for number in range(draw(st.integers(1, 16))):
+        count = rng.randint(0, 30)
+        pool = usual if number < 8 else [*usual[:2], f"new{rng.randint(0, 20)}"]
+        levels = [rng.choice([None, 0.0, 0.5, 0.9, 1.0]) for _ in range(count)]
+        labels = [rng.choice(pool) for _ in range(count)]
+        segments.append(build_segment(number, labels, levels, rejected=rng.randint(0, 9)))
+    return segments
+
+
+@settings(max_examples=150, deadline=None)
+@given(BARS, st.integers(1, 60), draw_many_classes())
+def test_whatever_false_alarms_are_accepted_an_episode_is_about_a_class_that_was_predicted(
+    bar, learn, segments
+):
+    _, changes = fold(
+        ClassConcentration(ClassConcentrationConfig(one_false_alarm_in=bar, learn_from=learn)), segments
+    )
+    for change in changes:
+        assert change.episode.evidence.observed > 0
+        assert change.episode.samples
+
+
+@settings(max_examples=60, deadline=None)
+@given(BARS, st.integers(1, 60), draw_many_classes())
+def test_whatever_false_alarms_are_accepted_confidence_and_unreadable_lines_are_judged(bar, learn, segments):
+    for detector in (
+        Confidence(ConfidenceConfig(one_false_alarm_in=bar, learn_from=learn)),
+        Rejected(RejectedConfig(one_false_alarm_in=bar)),
+    ):
+        _, changes = fold(detector, segments)
+        assert all(change.episode.evidence.threshold == bar for change in changes)

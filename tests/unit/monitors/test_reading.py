@@ -287,6 +287,24 @@ def test_what_looks_alike_and_can_work_is_accepted():
     parse(IMPOSSIBLE.replace('["severity=critical"], receiver: pager', "[], receiver: pager, continue: true"))
 
 
+@pytest.mark.parametrize("detector", ["class-concentration", "confidence", "rejected"])
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        ("5", "must be at least 10, not 5: below that an alarm is due by the passing of time alone"),
+        (f"1{'0' * 400}", "must be at most 1000000000000000: no endpoint predicts so often"),
+    ],
+)
+def test_false_alarms_that_no_detector_can_keep_to_are_refused_by_line_and_key(detector, number, reason):
+    text = "version: 1\nendpoints:\n  signs:\n    detectors:\n      {}: {{one_false_alarm_in: {}}}\n"
+    with pytest.raises(ConfigurationError) as caught:
+        parse(text.format(detector, number))
+    assert caught.value.line == 5
+    assert caught.value.key == f"endpoints.signs.detectors.{detector}.one_false_alarm_in"
+    assert caught.value.reason.startswith(reason)
+    parse(text.format(detector, "10"))
+
+
 def test_a_receiver_without_a_channel_is_refused():
     with pytest.raises(ConfigurationError) as caught:
         parse("version: 1\nendpoints: {signs: {}}\nreceivers:\n  ml: {}\n")

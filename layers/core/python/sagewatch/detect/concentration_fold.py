@@ -274,7 +274,10 @@ class ConcentrationFold:
         self._changes.append(Raised(episode))
 
     def _find_onset(self, recent: list[int], row: int, steps: int) -> int:
-        """How many predictions before the last the change began: the likeliest, over all sizes of attack."""
+        """How many predictions before the last the change began: the likeliest, over all sizes of attack.
+
+        It began with a prediction of the row: what came before that one only speaks against it.
+        """
         first, again = self._mixture.first_gains[row], self._mixture.repeat_gains[row]
         best, best_back = -math.inf, 0
         for size, share in enumerate(SIZES):
@@ -284,8 +287,8 @@ class ConcentrationFold:
                 at = len(recent) - 1 - back
                 if recent[at] != row:
                     total += keep
-                else:
-                    total += log_again if at and recent[at - 1] == row else log_first
+                    continue
+                total += log_again if at and recent[at - 1] == row else log_first
                 if total > best:
                     best, best_back = total, back
         return best_back

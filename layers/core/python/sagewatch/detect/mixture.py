@@ -33,6 +33,7 @@ _WIDTH = len(SIZES)
 _ROW = struct.Struct(f"<{_WIDTH}d")
 _DECAY_STEPS = 2048  # 0.97 ** 2048 < 1e-27: what is older is forgotten
 _GONE = (0.0,) * _WIDTH
+_START = tuple(-fixed for fixed in _FIXED)  # M = 0
 
 Row = tuple[float, float, float, float, float, float]
 Gain = tuple[float, float, float, float, float, float, float, float, float, float, float, float]
@@ -103,8 +104,7 @@ class Mixture:
 
     def add_rows(self, count: int) -> None:
         """Start further rows at M = 0."""
-        start: Row = tuple(-fixed for fixed in _FIXED)  # type: ignore[assignment]
-        self._rows += [start] * count
+        self._rows += [_START] * count  # type: ignore[list-item]
         self._touched += [self.steps] * count
 
     def restart(self) -> None:
@@ -174,9 +174,17 @@ class Mixture:
         return sum(total + _FIXED_SUM for total in self._sum_deviations()) / (_WIDTH * len(self._rows))
 
     def find_peak(self) -> int:
-        """The row with the largest M now, of whatever size."""
-        tops = [max(values) for values in self._list_values()]
-        return tops.index(max(tops))
+        """The row with the largest M now, of whatever size, among those that were predicted.
+
+        M of a row that was never predicted, or so long ago that it is forgotten, grows by the passing of time alone; where few
+        predictions between false alarms are accepted, such rows may lead. The last predicted row is always among the others.
+        """
+        tops = {
+            row: max(values)
+            for row, values in enumerate(self._list_values())
+            if self._rows[row] != _START and self.steps - self._touched[row] < _DECAY_STEPS
+        }
+        return max(tops, key=tops.__getitem__)
 
     def _list_values(self) -> list[tuple[float, ...]]:
         decays = _tabulate_decays()

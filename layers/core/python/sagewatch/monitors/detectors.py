@@ -19,6 +19,11 @@ from sagewatch.section import (
     read_text,
 )
 
+LEAST_BETWEEN_FALSE_ALARMS: Final = 10
+"""The evidence of a class that never comes rises to 9.9, the mean of its fixed points (``detect.mixture``)."""
+
+MOST_BETWEEN_FALSE_ALARMS: Final = 10**15
+
 
 class Baseline(msgspec.Struct, frozen=True, kw_only=True):
     """Where a detector's idea of normal comes from.
@@ -119,7 +124,7 @@ def read_detectors(section: Section | None) -> Detectors:
 def _read_class_concentration(section: Section) -> ClassConcentration:
     section.expect("one_false_alarm_in", "baseline", "clear_after", "staged")
     return ClassConcentration(
-        one_false_alarm_in=section.take("one_false_alarm_in", read_positive, 1_000_000),
+        one_false_alarm_in=section.take("one_false_alarm_in", _read_false_alarms, 1_000_000),
         baseline=_read_baseline(section.section("baseline", "baseline")),
         clear_after=section.take("clear_after", read_positive, None),
         staged=section.take("staged", read_switch, default=False),
@@ -154,7 +159,7 @@ def _read_confidence(section: Section) -> Confidence:
     if baseline is not None and "file" in baseline.names():
         raise baseline.fail("file", "counts classes; mean confidence is learned from traffic")
     return Confidence(
-        one_false_alarm_in=section.take("one_false_alarm_in", read_positive, 1_000_000),
+        one_false_alarm_in=section.take("one_false_alarm_in", _read_false_alarms, 1_000_000),
         baseline=_read_baseline(baseline),
         staged=section.take("staged", read_switch, default=False),
     )
@@ -163,7 +168,7 @@ def _read_confidence(section: Section) -> Confidence:
 def _read_rejected(section: Section) -> Rejected:
     section.expect("one_false_alarm_in", "staged")
     return Rejected(
-        one_false_alarm_in=section.take("one_false_alarm_in", read_positive, 1_000_000),
+        one_false_alarm_in=section.take("one_false_alarm_in", _read_false_alarms, 1_000_000),
         staged=section.take("staged", read_switch, default=False),
     )
 
@@ -189,6 +194,19 @@ def _read_baseline(section: Section | None) -> Baseline:
     if counts and baseline.learn_from:
         raise section.fail("file", "and learn_from exclude each other")
     return baseline
+
+
+def _read_false_alarms(value: Any) -> int:
+    """Accepted predictions between false alarms, within what an e-SR detector can tell apart."""
+    number = read_positive(value)
+    if number < LEAST_BETWEEN_FALSE_ALARMS:
+        raise ValueError(
+            f"must be at least {LEAST_BETWEEN_FALSE_ALARMS}, not {number}: below that an alarm is due by the passing of time "
+            "alone, whatever is predicted"
+        )
+    if number > MOST_BETWEEN_FALSE_ALARMS:
+        raise ValueError(f"must be at most {MOST_BETWEEN_FALSE_ALARMS}: no endpoint predicts so often")
+    return number
 
 
 def _read_batch(value: Any) -> timedelta | int:
