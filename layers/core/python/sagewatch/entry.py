@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from sagewatch.errors import RefusedError, RejectedInputError, RetryError, SagewatchError
+from sagewatch.errors import RefusedError, RejectedInputError, RetryError, SagewatchError, find_refusal
 from sagewatch.events import Fact, Ignored, parse_event
 from sagewatch.flows.follow_up import Flow, FollowUp, run_through
 from sagewatch.observability import get_logger
@@ -157,7 +157,8 @@ def build_url_handler(service: Service) -> Handler:
 
     def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         get_logger().append_keys(correlation_id=context.aws_request_id)
-        return service(event, build_desk(context.invoked_function_arn.split(":")[4]))
+        with _refusals_logged():
+            return service(event, build_desk(context.invoked_function_arn.split(":")[4]))
 
     return handler
 
@@ -208,7 +209,11 @@ def _refusals_logged() -> Iterator[None]:
     except RejectedInputError as error:
         get_logger().warning("record_rejected", reason=error.reason, where=error.where, key=error.key)
         raise
-    except RefusedError as error:
-        # AWS's own words may quote what was asked for: what is logged is what was asked, and the code.
-        get_logger().warning("record_refused", operation=error.operation, reason=error.code)
-        raise
+    except Exception as error:
+        refused = find_refusal(error)
+        if refused is None:
+            raise
+        # AWS's own words may quote what was asked for: what is logged is what was asked, and the code. Lambda prints what is
+        # raised, so they are left out there too.
+        get_logger().warning("record_refused", operation=refused.operation, reason=refused.code)
+        raise RefusedError(refused.operation, refused.code, "AWS's own words are left out") from None

@@ -96,6 +96,21 @@ class RefusedError(SagewatchError):
         self.message = message
 
 
+def find_refusal(error: Exception) -> RefusedError | None:
+    """What AWS said no to for good; None where the error is something else.
+
+    Not every adapter foresees every refusal: those of AWS's library are known by their fields, whatever the service. What can
+    heal is a ``RetryError`` by then (``aws.client.sorting_errors``).
+    """
+    if isinstance(error, RefusedError):
+        return error
+    operation, response = getattr(error, "operation_name", None), getattr(error, "response", None)
+    if isinstance(error, SagewatchError) or operation is None or not isinstance(response, dict):
+        return None
+    said = response.get("Error", {})
+    return RefusedError(str(operation), str(said.get("Code", "")), str(said.get("Message", "")))
+
+
 class RejectedInputError(SagewatchError):
     """Input from outside that can never be worked on: count it, quarantine it, go on.
 

@@ -14,7 +14,7 @@ import msgspec
 
 from sagewatch.diagnose.afterwards import is_watched
 from sagewatch.diagnose.model import Diagnosis
-from sagewatch.errors import ConflictError, RejectedInputError, SagewatchError, describe_defect
+from sagewatch.errors import ConflictError, RejectedInputError, SagewatchError, describe_defect, find_refusal
 from sagewatch.events import AlertDue, CanaryDue, DiagnosisChanged, Fact, Ticked
 from sagewatch.finding import Stream
 from sagewatch.flows.first_capture import notice_first_capture
@@ -113,12 +113,21 @@ class _Part:
     ) -> bool:
         if not isinstance(error, Exception):
             return False
-        foreseen = isinstance(error, SagewatchError | msgspec.MsgspecError)
-        # The words of what nobody foresaw may hold anything: what is logged is its kind and its place.
-        reason = str(error) if foreseen else describe_defect(error)
-        get_logger().warning("tick_part_failed", part=self._part, endpoint=self._endpoint, reason=reason)
+        get_logger().warning(
+            "tick_part_failed", part=self._part, endpoint=self._endpoint, reason=_describe(error)
+        )
         self._failures.append(error)
         return True
+
+
+def _describe(error: Exception) -> str:
+    """What AWS said no to and its code, what was raised on purpose in its words, or a defect's kind and its place."""
+    refused = find_refusal(error)
+    if refused is not None:
+        return f"{refused.operation}: {refused.code}"
+    # The words of what nobody foresaw may hold anything.
+    foreseen = isinstance(error, SagewatchError | msgspec.MsgspecError)
+    return str(error) if foreseen else describe_defect(error)
 
 
 def _publish(facts: Sequence[DiagnosisChanged | AlertDue], world: World) -> None:
