@@ -7,7 +7,11 @@ import os
 import re
 from pathlib import Path
 
+import boto3
 import pytest
+
+from tests.aws_in_process import empty_aws
+from tests.contract.stacks import small
 
 ROOT = Path(__file__).resolve().parents[2]
 MONITORS = """\
@@ -23,6 +27,18 @@ MANY = "".join(f"  fraud-detector-{n:02d}: {{diagnosis: {{mode: swap}}}}\n" for 
 SPOKES = (
     "210987654321/eu-west-1/captures-there, 333333333333/us-east-1/other/1234abcd-12ab-34cd-56ef-1234567890ab"
 )
+
+
+@pytest.fixture
+def aws():
+    with empty_aws():
+        yield boto3.session.Session(region_name="eu-west-1")
+
+
+@pytest.fixture
+def package(tmp_path):
+    (tmp_path / "cloudformation-template-update-stack.json").write_text(json.dumps(small()))
+    return tmp_path
 
 
 @pytest.fixture(scope="session")
