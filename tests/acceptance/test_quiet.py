@@ -263,7 +263,7 @@ inhibit:
 
 def test_a_thousand_findings_in_a_second_beside_an_inhibition_are_one_message(tell):
     story = tell(STORM)
-    count = 1000 if story.is_fast else 30
+    count = 1000 if story.is_fast else 100
     for number in range(count):
         story.at("0s").raises(f"feature_{number}", kind="data-quality", severity="warning")
     story.expect_all("firing", "30s", contains=f"and {count - 1} more")
@@ -272,7 +272,7 @@ def test_a_thousand_findings_in_a_second_beside_an_inhibition_are_one_message(te
 
 def test_of_a_great_circle_the_first_is_told_and_nobody_waits_for_it(tell):
     story = tell(STORM)
-    for number in range(100 if story.is_fast else 10):
+    for number in range(100):
         story.at("1s").raises(f"feature_{number}", kind="data-quality", severity="warning")
     story.at("0s").raises("none", kind="no-data")
     story.expect_all("firing", "30s", contains="No captures")

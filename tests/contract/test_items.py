@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from sagewatch.errors import ConflictError
 from sagewatch.memory.items import MemoryItems
 from sagewatch.ports import ABSENT, ANY_VERSION, Item, Write
 from tests.aws_in_process import dynamo_items
+from tests.quick_moto import quick_moto
 
 
-@pytest.fixture(params=["memory", "aws"])
+@pytest.fixture(params=["memory", "aws", "quick aws"])
 def items(request):
     if request.param == "memory":
         yield MemoryItems()
         return
-    with dynamo_items() as items:
+    with quick_moto() if request.param == "quick aws" else nullcontext(), dynamo_items() as items:
         yield items
 
 
