@@ -409,65 +409,6 @@ def test_a_stream_that_cannot_be_judged_keeps_no_alert_waiting(tell, broken):
     assert set(judged) == set(failed)
 
 
-WAITING = "routes: {receiver: on-call, group_wait: 30s}\n"
-
-
-def play_with_fuse(items, limit, monitors=MONITORS):
-    story = Story(items, monitors)
-    fuse = Fuse(story, limit)
-    story.at("0s").raises("stop")
-    story.at("1s").raises("yield")
-    story.at("10m").clears("stop")
-    story.at("20m").clears("yield")
-    story.play_only("2h")
-    return story, fuse.blown
-
-
-def check_all_told(story, limit):
-    for target in ("on-call/mail", "on-call/slack"):
-        kinds = [one.kind for one in story.ears.heard if one.target == target]
-        assert kinds, limit
-        assert kinds[0] == "firing", (limit, kinds)
-        assert [kind for kind in kinds if kind != "updated"][-1] == "resolved", (limit, kinds)
-        # What a crash repeats is the one message whose sender died after sending.
-        assert kinds.count("resolved") <= 2, (limit, kinds)
-        assert kinds.count("firing") <= 4, (limit, kinds)
-    assert story.world.alerts.list_due() == [], limit
-
-
-def test_killed_after_any_single_write_everybody_still_hears_all():
-    limit, blown = 0, True
-    while blown:
-        limit += 1
-        story, blown = play_with_fuse(MemoryItems(), limit)
-        check_all_told(story, limit)
-    assert limit > 30
-
-
-def test_killed_after_any_single_write_a_group_that_waits_is_still_told_all():
-    limit, blown = 0, True
-    while blown:
-        limit += 1
-        story, blown = play_with_fuse(MemoryItems(), limit, MONITORS + WAITING)
-        check_all_told(story, limit)
-    assert limit > 30
-
-
-def test_killed_after_any_single_write_what_is_refused_for_good_is_still_a_dead_letter():
-    limit, blown = 0, True
-    while blown:
-        limit += 1
-        story = Story(MemoryItems(), MONITORS)
-        fuse = Fuse(story, limit)
-        story.at("0s").refuses("on-call/slack", "channel_not_found")
-        story.at("1s").raises("stop")
-        story.play_only("20m")
-        blown = fuse.blown
-        assert story.wakeups.dead, limit
-        assert {reason for _, reason in story.wakeups.dead} == {"on-call/slack: channel_not_found"}
-    assert limit > 10
-
-
 def test_a_dead_letter_that_is_not_taken_at_once_is_kept_later(tell):
     story, give_up, vain = tell(), [], []
 
@@ -484,13 +425,6 @@ def test_a_dead_letter_that_is_not_taken_at_once_is_kept_later(tell):
     story.expect("on-call/mail", "firing", "1s")
     story.ends("1h")
     assert [reason for _, reason in story.wakeups.dead] == ["on-call/slack: channel_not_found"]
-
-
-@pytest.mark.parametrize("limit", [1, 2, 5, 8, 12, 17])
-def test_killed_after_a_write_on_either_store_everybody_still_hears_all(items, limit):
-    story, blown = play_with_fuse(items, limit)
-    assert blown
-    check_all_told(story, limit)
 
 
 def test_a_page_whose_acknowledge_is_refused_is_ended_also_in_a_silence(tell):

@@ -17,7 +17,7 @@ from sagewatch.finding import Severity
 from sagewatch.flows import budget, settle_target
 from sagewatch.incident.muting import Mute
 from sagewatch.memory.items import MemoryItems
-from tests.acceptance import test_faults
+from tests.acceptance import test_crashes
 from tests.acceptance.conftest import MONITORS
 from tests.property.incident.test_alerts_machine import FLAPPING, FLAPPING_ALONE, GROUPED, INHIBITED, Alerts
 
@@ -307,8 +307,8 @@ def test_recording_before_sending_loses_a_message_to_a_crash_and_is_found_out(mo
     monkeypatch.setattr(settle_target, "send_message", keep_for_later)
     monkeypatch.setattr(AlertState, "record_told", record_then_send)
     monkeypatch.setattr(AlertState, "load_group", begin_anew)
-    unharmed, blown = test_faults.play_with_fuse(MemoryItems(), 0)
+    unharmed, blown = test_crashes.play_with_fuse(MemoryItems(), 0)
     assert not blown
-    test_faults.check_all_told(unharmed, 0)  # no crash, nothing lost: it is the crash that finds it out
+    test_crashes.check_all_told(unharmed, 0)  # no crash, nothing lost: it is the crash that finds it out
     with pytest.raises(AssertionError):
-        test_faults.test_killed_after_any_single_write_everybody_still_hears_all()
+        test_crashes.test_killed_after_any_single_write_everybody_still_hears_all()
