@@ -156,3 +156,48 @@ def test_who_is_routed_directly_by_a_deployment_is_told_though_somebody_looks_af
     assert play_paged(story, "10h") == ["trigger", "acknowledge", "resolve"]
     first = next(one for one in story.ears.heard if one.target == PAGER)
     assert first.at < story.at("2h20m").now
+
+
+RISES = """
+version: 1
+endpoints: {signs: {}}
+receivers:
+  on-call: {mail: {}}
+  critical: {pagerduty: {key: "secret:sagewatch/pagerduty"}}
+  boss: {slack: {channel: "#boss", token: "secret:sagewatch/slack"}}
+routes:
+  receiver: on-call
+  escalate: [{after: 30m, receiver: boss}]
+  routes: [{match: [severity=critical], receiver: critical, escalate: [{after: 30m, receiver: boss}]}]
+"""
+
+
+def test_what_gets_worse_than_was_acknowledged_pages_whom_that_pages(tell):
+    """It was triggered and acknowledged in one second: PagerDuty tells nobody of such."""
+    story = tell(RISES)
+    story.at("0s").raises("stop", severity="warning")
+    story.at("5m").acknowledges("stop", by="ada")
+    story.at("15h").raises("stop", severity="critical")
+    story.expect("on-call/mail", "firing", "0s")
+    story.expect("on-call/mail", "worsened", "15h")
+    story.expect("critical/pagerduty", "trigger", "15h")
+    story.at("15h10m").acknowledges("stop", by="bo")
+    story.expect("critical/pagerduty", "acknowledge", "15h10m")
+    story.ends("17h")
+
+
+def test_what_gets_worse_than_was_acknowledged_escalates_unless_somebody_says_so_again(tell):
+    story = tell(RISES)
+    story.at("0s").raises("stop", severity="warning")
+    story.at("5m").acknowledges("stop", by="ada")
+    story.at("15h").raises("stop", severity="critical")
+    story.expect("on-call/mail", "firing", "0s")
+    story.expect("on-call/mail", "worsened", "15h")
+    story.expect("critical/pagerduty", "trigger", "15h")
+    story.expect("boss/slack", "firing", "15h30m", "15h31m")
+    story.ends("17h")
+    told = read_trail(story, "stop")
+    assert (
+        "What was acknowledged was milder: somebody has to look after it anew, because its severity rose "
+        "(ada had acknowledged it as warning)."
+    ) in told

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+from sagewatch.incident.model import State
 from tests.acceptance.conftest import MONITORS
 from tests.acceptance.language import START
 
@@ -145,3 +146,34 @@ def test_what_flapped_and_stays_may_wait_with_a_group_that_was_just_told(tell):
     story.play_only("9h")
     told = [heard for heard in story.ears.heard if heard.at >= START + timedelta(minutes=400)]
     assert any("stop" in heard.text for heard in told)
+
+
+def test_what_is_on_trial_ends_after_the_hold(tell):
+    """Nobody hears of it, and so nothing but the hold would bring anybody to look at it again."""
+    story = tell(HELD)
+    story.at("0s").raises("stop", staged=True, severity="critical")
+    story.at("10m").clears("stop")
+    story.ends("2h")
+    ended = story.world.state.load_incident(story.find("stop"))
+    assert (ended.state, ended.resolved_at) == (State.RESOLVED, START + timedelta(minutes=10))
+
+
+def test_a_warning_after_a_trial_is_told_as_what_it_is(tell):
+    story = tell(HELD)
+    story.at("0s").raises("stop", staged=True, severity="critical")
+    story.at("10m").clears("stop")
+    story.at("3d").raises("stop", severity="warning")
+    story.expect_all("firing", "3d", contains="warning")
+    story.ends("3d3h")
+
+
+def test_what_begins_after_the_hold_is_another_incident_though_no_tick_came_between(tell):
+    story = tell(HELD)
+    story.at("0s").raises("stop")
+    story.at("10m10s").clears("stop")
+    story.at("15m30s").raises("stop")
+    story.expect_all("firing", "0s")
+    story.expect("on-call/slack", "updated", "10m10s")
+    story.expect_all("resolved", "15m30s", contains="12:10:10")
+    story.expect_all("firing", "15m30s", "16m")
+    story.ends("1h")

@@ -185,6 +185,7 @@ def test_a_stack_that_is_not_there_is_named_with_what_to_do(monkeypatch, capsys)
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr("sys.argv", ["sagewatch", "incidents", "list", "--stack", "nowhere"])
     with pytest.raises(SystemExit) as left:
         main()

@@ -20,6 +20,7 @@ from sagewatch.finding import (
     build_fingerprint,
 )
 from sagewatch.incident.decision import Change, Decision, Note
+from sagewatch.incident.flapping import Flapping
 from sagewatch.incident.lifecycle import decide_on_finding
 from sagewatch.incident.model import Incident, OpenRecord
 
@@ -146,9 +147,9 @@ class World:
         open_id = self.record.incident_id if self.record else None
         return self.incidents[open_id] if open_id else None
 
-    def hear(self, finding: Finding, now: float = 100) -> Decision:
+    def hear(self, finding: Finding, now: float = 100, flapping: Flapping = Flapping()) -> Decision:  # noqa: B008 (frozen)
         """Decide on the finding and store what was decided."""
-        decision = decide_on_finding(finding, self.record, self.open_incident, at(now))
+        decision = decide_on_finding(finding, self.record, self.open_incident, at(now), flapping)
         self.decisions.append(decision)
         if isinstance(decision, Note):
             self.record = decision.record

@@ -9,7 +9,7 @@ import pytest
 from sagewatch.errors import ConflictError, RetryError
 from sagewatch.finding import Severity
 from sagewatch.incident.acts import acknowledge, note_progress, promote, resolve_by_hand
-from sagewatch.incident.closing import SETTLED_KEPT, stay_away
+from sagewatch.incident.closing import ENDED_KEPT, SETTLED_KEPT, stay_away
 from sagewatch.incident.decision import Ignore, Note, Open, OpenResolved, Resolve, Update
 from sagewatch.incident.describe import describe
 from sagewatch.incident.ending import tell_ending
@@ -379,3 +379,66 @@ def test_what_waited_to_come_back_and_was_no_longer_judged_did_not_stay_away():
     by_hand = resolve_by_hand(waiting.incident, waiting.record, by="ada", reason="x", now=at(400)).incident
     assert not by_hand.ended_unjudged
     assert "had fallen back" not in tell_ending(by_hand, describe(by_hand.latest, {})).what
+
+
+def come_and_go(world, hold, episodes, **changes):
+    """Episodes of a fingerprint, each back before the hold is over; what was told of each."""
+    told = []
+    for number in range(episodes):
+        start = 100 * number
+        begin = build_finding(str(number), end=start + 10, raised_at=at(start + 10), **changes)
+        over = msgspec.structs.replace(begin, cleared_at=at(start + 50))
+        for finding in (begin, over):
+            world.hear(finding, start + 60, hold)
+            told.append(finding)
+    return told
+
+
+def test_what_comes_and_goes_for_days_makes_no_incident_without_end_larger():
+    """DynamoDB takes 400 KB: past that nothing of it could be stored, no rise, no acknowledgement, no end."""
+    world, hold = World(), Flapping(hold=timedelta(minutes=5))
+    told = come_and_go(world, hold, 300)
+    assert len(world.incidents) == 1
+    assert len(world.open_incident.findings) <= ENDED_KEPT + 1
+    assert len(msgspec.json.encode(world.open_incident)) < 40_000
+    assert len(msgspec.json.encode(world.record)) < 20_000
+    for again in told:
+        assert isinstance(world.hear(again), Ignore)
+    over = stay_away(world.open_incident, world.record, hold, at(100_000))
+    assert (over.reason, over.incident.resolved_at) == ("evidence_stayed_away", at(29_950))
+
+
+def test_what_was_told_is_not_on_trial_however_often_it_comes_back_on_trial():
+    world, hold = World(), Flapping(hold=timedelta(minutes=5))
+    come_and_go(world, hold, 1)
+    told = world.open_incident.latest.finding_id
+    come_and_go(world, hold, 40, staged=True)
+    assert not world.open_incident.staged
+    assert told in {one.finding_id for one in world.open_incident.findings}
+    assert len(world.open_incident.findings) <= ENDED_KEPT + 2
+
+
+def test_what_goes_on_is_cleared_however_late_though_younger_ones_were_forgotten():
+    world, hold = World(), Flapping(hold=timedelta(minutes=5))
+    world.hear(build_finding("on", end=5, raised_at=at(5)))
+    come_and_go(world, hold, SETTLED_KEPT + ENDED_KEPT + 10)
+    late = build_finding("on", end=5, raised_at=at(5), cleared=20)
+    assert world.record.forgotten_through > at(20)
+    world.hear(late, 99_000, hold)
+    assert world.open_incident is None
+
+
+def test_what_gets_worse_than_was_acknowledged_is_open_again():
+    world = World()
+    world.hear(build_finding(severity=Severity.WARNING))
+    world.store(acknowledge(world.open_incident, world.record, by="ada", now=at(70)))
+    same = world.hear(build_finding(end=90, severity=Severity.WARNING))
+    assert same.incident.state is State.ACKNOWLEDGED
+    worse = world.hear(build_finding(end=100, severity=Severity.CRITICAL), now=110)
+    assert (worse.incident.state, worse.incident.acknowledged_by) == (State.OPEN, None)
+    assert worse.incident.lapsed_at == at(110)
+    lapsed = worse.entries[-1]
+    assert (lapsed.what, lapsed.reason) == ("acknowledgement_lapsed", "got_worse")
+    assert lapsed.data == {"why": "ada had acknowledged it as warning"}
+    again = acknowledge(world.open_incident, world.record, by="bo", now=at(120))
+    assert again.incident.acknowledged_by == "bo"

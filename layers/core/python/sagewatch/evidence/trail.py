@@ -23,6 +23,7 @@ _FACTS = {
     "finding_cleared": "The evidence fell back",
     "incident_opened": "Incident opened",
     "incident_acknowledged": "Acknowledged",
+    "acknowledgement_lapsed": "The acknowledgement lapsed: it was of something milder",
     "diagnosis_asked_for": "A diagnosis was asked for",
     "diagnosis_stop_asked": "The endpoint was asked back",
     "incident_resolved": "Incident resolved",

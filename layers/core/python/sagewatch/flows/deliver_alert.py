@@ -200,15 +200,16 @@ def _find_due(
 ) -> datetime | None:  # fmt: skip
     """When somebody may be owed something next; None: never again, unless the incident changes."""
     over = incident.state is State.RESOLVED
+    held = None if over or incident.cleared_at is None else incident.cleared_at + world.monitors.flapping.hold
     if incident.staged or (over and all(outcome.settled for outcome in outcomes)):
-        return None
+        return held  # whoever hears of it or not: the tick ends it
     due = [now + REVIEW, *(outcome.until for outcome in outcomes if outcome.until is not None)]
     labels = build_labels(incident)
     mute = find_mute(incident.incident_id, labels, quiet, now)
     if mute is not None:
         due.append(mute.until or now + SOON)
-    if incident.cleared_at is not None and not over:
-        due.append(incident.cleared_at + world.monitors.flapping.hold)
+    if held is not None:
+        due.append(held)
     if escalates_from is not None:
         later = (escalates_from + routed.after for routed in decide_receivers(world.monitors.route, labels))
         due += [at for at in later if at > now]

@@ -20,7 +20,8 @@ def find_escalation_start(incident: Incident, quiet: Quiet, now: datetime, world
         world.alerts.save_audible_since(incident.incident_id, None)
         return None
     known = world.alerts.load_audible_since(incident.incident_id)
-    if known is not None:
-        return known
-    world.alerts.save_audible_since(incident.incident_id, now)
-    return now
+    # Somebody looked after it until it got worse: only since then nobody does.
+    since = max(at for at in (known or now, incident.lapsed_at) if at is not None)
+    if since != known:
+        world.alerts.save_audible_since(incident.incident_id, since)
+    return since

@@ -8,7 +8,7 @@ from sagewatch.flows.act_on_request import carry_out
 from sagewatch.flows.budget import hold_against_mutes
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.incident_changes import build_change
-from sagewatch.incident.closing import stay_away
+from sagewatch.incident.closing import has_stayed_away, stay_away
 from sagewatch.incident.decision import Change, Decision, Ignore, Note, Open, OpenResolved, Resolve
 from sagewatch.incident.lifecycle import build_incident_id, decide_on_finding
 from sagewatch.incident.model import Incident, State
@@ -42,7 +42,12 @@ def _decide_and_save(finding: Finding, world: World) -> Decision:
     record = world.state.load_open(finding.fingerprint)
     open_id = record.incident_id if record else None
     incident = world.state.load_incident(open_id) if open_id else None
-    decision = decide_on_finding(finding, record, incident, world.now(), world.monitors.flapping)
+    now, flapping = world.now(), world.monitors.flapping
+    if incident is not None and has_stayed_away(incident, flapping, min(now, finding.raised_at)):
+        # The tick has not come to it yet: it was over before this one began.
+        finish_clearing(incident.incident_id, world)
+        return _decide_and_save(finding, world)
+    decision = decide_on_finding(finding, record, incident, now, flapping)
     if isinstance(decision, Note):
         world.state.save_record(decision.record)
     elif not isinstance(decision, Ignore):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sagewatch.incident.model import BY, Entry, Incident
+from sagewatch.incident.model import BY, Entry, Incident, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 FELL_BACK = "evidence_fell_back"
 NO_LONGER_JUDGED = "no_longer_judged"
 _FIRST = (
-    "finding_raised", "incident_opened", "severity_rose", "finding_cleared", "incident_resolved",
+    "finding_raised", "incident_opened", "severity_rose", "acknowledgement_lapsed", "finding_cleared", "incident_resolved",
     "incident_acknowledged", "incident_promoted", "incident_silenced", "silence_ended",
 )  # fmt: skip
 
@@ -55,6 +55,20 @@ def build_raised(finding: Finding, reason: str, *, at: datetime) -> Entry:
             "source": finding.source,
         },
     )
+
+
+def build_rise(before: Incident, after: Incident, reason: str, now: datetime) -> list[Entry]:
+    """An incident got worse, and perhaps worse than who looks after it knows; empty where it did not."""
+    if after.severity is before.severity:
+        return []
+    severity = {"severity": after.severity.value}
+    entries = [Entry(at=now, what="severity_rose", reason=reason, by=BY, data={**severity})]
+    if before.state is State.ACKNOWLEDGED:
+        why = f"{before.acknowledged_by} had acknowledged it as {before.severity.value}"
+        entries.append(
+            Entry(at=now, what="acknowledgement_lapsed", reason="got_worse", by=BY, data={"why": why})
+        )
+    return entries
 
 
 def build_opening(finding: Finding, now: datetime, reason: str = "new_incident") -> tuple[Entry, Entry]:

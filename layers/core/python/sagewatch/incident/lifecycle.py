@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from sagewatch.errors import ConflictError, RetryError
-from sagewatch.incident.closing import close_incident, settle_record
+from sagewatch.incident.closing import close_incident, leave_ended, settle_record
 from sagewatch.incident.decision import (
     Change,
     Decision,
@@ -28,10 +28,11 @@ from sagewatch.incident.entries import (
     build_opening,
     build_raised,
     build_resolved,
+    build_rise,
     find_cause,
 )
 from sagewatch.incident.flapping import Flapping, Opening, count_opening, is_flapping, remember_opening
-from sagewatch.incident.model import BY, Entry, Incident, OpenRecord, State
+from sagewatch.incident.model import BY, Incident, OpenRecord, State
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -101,12 +102,11 @@ def decide_on_finding(
         raise ConflictError("open_record_and_incident_differ")
     if finding.finding_id in record.by_hand:
         return _decide_after_hand(finding, record, incident, now, flapping)
+    known = _find(finding, incident.findings) if incident is not None else None
+    if incident is not None and known is not None:
+        return _decide_on_known(finding, known, record, incident, now, flapping)
     if (reason := _find_reason_to_ignore(finding, record)) is not None:
         return Ignore(reason=reason)
-    if incident is not None:
-        known = _find(finding, incident.findings)
-        if known is not None:
-            return _decide_on_known(finding, known, record, incident, now, flapping)
     if finding.cleared_at is not None:
         return _decide_on_early_clearing(finding, finding.cleared_at, record)
     early = _find(finding, record.awaited)
@@ -254,16 +254,11 @@ def _fold(
     finding: Finding, record: OpenRecord, incident: Incident, reason: str, now: datetime, flapping: Flapping
 ) -> Update:
     changed = _take_in(finding, record, incident, now, flapping)
-    rose = changed.severity is not incident.severity
+    rise = build_rise(incident, changed, reason, now)
     # What merely lasts leaves no line: the incident holds its latest state, the page draws how it came to that.
-    entries = [build_raised(finding, reason, at=now)] if rose or reason != "evidence_grew" else []
-    if rose:
-        entries.append(
-            Entry(
-                at=now, what="severity_rose", reason=reason, by=BY, data={"severity": changed.severity.value}
-            )
-        )
-    return Update(incident=changed, record=record, entries=tuple(entries), reason=reason)
+    raised = [build_raised(finding, reason, at=now)] if rise or reason != "evidence_grew" else []
+    changed, record = leave_ended(changed, record)
+    return Update(incident=changed, record=record, entries=(*raised, *rise), reason=reason)
 
 
 def _clear(
@@ -275,20 +270,20 @@ def _clear(
     flapping: Flapping,
 ) -> Update | Resolve:
     folded = _take_in(finding, record, incident, now, flapping)
-    cleared = build_cleared(finding, cleared_at)
+    cleared = (*build_rise(incident, folded, "evidence_grew", now), build_cleared(finding, cleared_at))
     ends = [one.cleared_at for one in folded.findings if one.cleared_at is not None]
     if len(ends) < len(folded.findings):
-        return Update(incident=folded, record=record, entries=(cleared,), reason="one_finding_cleared")
+        return Update(incident=folded, record=record, entries=cleared, reason="one_finding_cleared")
     end = max(ends)
     if flapping.hold and now < end + flapping.hold:
         waiting = msgspec.structs.replace(folded, cleared_at=end)
-        return Update(incident=waiting, record=record, entries=(cleared,), reason="may_come_back")
+        return Update(incident=waiting, record=record, entries=cleared, reason="may_come_back")
     changed = close_incident(folded, at=end, by=BY, now=now)
     cause = find_cause(changed)
     return Resolve(
         incident=changed,
         record=settle_record(record, changed, end),
-        entries=(cleared, build_resolved(end, cause)),
+        entries=(*cleared, build_resolved(end, cause)),
         reason=cause,
     )
 
@@ -298,8 +293,9 @@ def _take_in(
 ) -> Incident:
     """The incident with this state of the finding, as the one that speaks for it; severity never falls.
 
-    One that gets worse is held against the budget of what is as bad: it may be told by itself from now on. Who was told of a
-    finding hears of its end, though its detector is on trial by then.
+    One that gets worse is held against the budget of what is as bad: it may be told by itself from now on; and whoever
+    looks after it has taken something milder, so that somebody has to say so again. Who was told of a finding hears of its
+    end, though its detector is on trial by then.
     """
     known = _find(finding, incident.findings)
     if known is not None and not known.staged:
@@ -310,6 +306,10 @@ def _take_in(
     summed_up = incident.flapping and is_flapping(
         record.counted, Opening(incident.opened_at, worst), flapping
     )
+    if worst is not incident.severity and incident.state is State.ACKNOWLEDGED:
+        incident = msgspec.structs.replace(
+            incident, state=State.OPEN, acknowledged_by=None, acknowledged_at=None, lapsed_at=now
+        )
     return msgspec.structs.replace(
         incident,
         findings=(*others, finding),

@@ -85,6 +85,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         Who said that people are to be told, although its detector is on trial.
     flapping
         Its fingerprint opens so often that it is summed up instead of told.
+    lapsed_at
+        When it got worse than what somebody had acknowledged: that says nothing of what it is by now.
     ended_muted
         Whether something muted it as it ended: then nobody is told of it who has not been. None while it is not over, or
         where nobody could know.
@@ -116,6 +118,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     resolution: str = ""
     acknowledged_by: str | None = None
     acknowledged_at: datetime | None = None
+    lapsed_at: datetime | None = None
     promoted_by: str | None = None
     flapping: bool = False
     ended_muted: bool | None = None
