@@ -177,3 +177,74 @@ def test_what_begins_after_the_hold_is_another_incident_though_no_tick_came_betw
     story.expect_all("resolved", "15m30s", contains="12:10:10")
     story.expect_all("firing", "15m30s", "16m")
     story.ends("1h")
+
+
+PATIENT = """
+version: 1
+endpoints: {signs: {}}
+receivers:
+  on-call: {pagerduty: {key: "secret:sagewatch/pd"}, mail: {}}
+flapping: {hold: 30m}
+"""
+EXPLAINED = PATIENT + "inhibit: [{when: [kind=rejected], mutes: [kind=no-data], equal: [endpoint]}]\n"
+IN_A_WINDOW = PATIENT + 'windows: {release: {mutes: ["endpoint=signs"], every: "Mon 12:00-12:20"}}\n'
+ESCALATED = PATIENT.replace(
+    "receivers:",
+    """routes: {receiver: on-call, repeat_interval: 15m, escalate: [{after: 20m, receiver: boss}]}
+receivers:
+  boss: {webhook: {url: "https://x/y", secret: "secret:sagewatch/w"}}""",
+)
+
+
+def test_what_came_and_went_in_a_silence_is_told_to_nobody(tell):
+    story = tell(PATIENT)
+    story.at("0s").silences("endpoint=signs", length="20m", by="ada", reason="maintenance")
+    story.at("1m").raises("stop")
+    story.at("10m").clears("stop")
+    story.ends("5h")
+
+
+def test_what_came_and_went_in_a_maintenance_window_is_told_to_nobody(tell):
+    story = tell(IN_A_WINDOW)
+    story.at("1m").raises("stop")
+    story.at("10m").clears("stop")
+    story.ends("5h")
+
+
+def test_what_another_explained_all_its_life_is_told_to_nobody(tell):
+    story = tell(EXPLAINED)
+    story.at("0s").raises("bad", kind="rejected")
+    story.at("5m").raises("none", kind="no-data", severity="warning")
+    story.at("10m").clears("bad")
+    story.at("15m").clears("none")
+    for target, begin, end in (
+        ("on-call/mail", "firing", "resolved"),
+        ("on-call/pagerduty", "trigger", "resolve"),
+    ):
+        story.expect(target, begin, "0s")
+        story.expect(target, end, "40m")
+    story.expect("on-call/pagerduty", "trigger", "10m")
+    story.ends("5h")
+
+
+def test_nobody_is_woken_or_reminded_while_nobody_knows_whether_it_goes_on(tell):
+    story = tell(ESCALATED)
+    story.at("0s").raises("stop")
+    story.at("5m").clears("stop")
+    story.expect("on-call/mail", "firing", "0s")
+    story.expect("on-call/pagerduty", "trigger", "0s")
+    story.expect("on-call/pagerduty", "trigger", "5m")
+    story.expect("on-call/mail", "resolved", "35m")
+    story.expect("on-call/pagerduty", "resolve", "35m")
+    story.ends("3h")
+
+
+def test_what_comes_back_escalates_and_is_spoken_of_again(tell):
+    story = tell(ESCALATED)
+    story.at("0s").raises("stop")
+    story.at("5m").clears("stop")
+    story.at("25m").raises("stop")
+    story.play_only("26m")
+    assert "Away" in next(one.text for one in story.ears.heard if one.at > START + timedelta(minutes=4))
+    assert [one.kind for one in story.ears.heard if one.target == "boss/webhook"] == ["firing"]
+    assert [one.kind for one in story.ears.heard if one.target == "on-call/mail"] == ["firing", "repeated"]

@@ -1,10 +1,10 @@
-"""Who need not begin to hear of an incident: whom an escalation was to reach, and whom no route leads to any more."""
+"""Who need not begin to hear of an incident, now or at all: its evidence is away, its escalation is not due, no route leads there."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sagewatch.alert.ledger import Ledger, Member
+from sagewatch.alert.ledger import Ledger, Member, is_left_behind
 from sagewatch.incident.model import State
 from sagewatch.incident.muting import Mute
 
@@ -17,7 +17,25 @@ UNROUTED = "no_route_any_more"
 WAITS = "escalation_waits"
 """Reason code of what mutes an escalation until nobody has acknowledged for long enough."""
 
+AWAY = "may_come_back"
+"""Reason code of what mutes a receiver before its first word, while nobody knows whether the incident goes on."""
+
 NEEDLESS = frozenset({TAKEN, UNROUTED})
+
+
+def find_away(member: Member, ledger: Ledger, hold: timedelta) -> Mute | None:
+    """Why the receiver does not begin to hear of it now: its evidence is away, and that it fires would be wrong.
+
+    Parameters
+    ----------
+    hold
+        So long after its evidence has gone it is over, and was since then.
+    """
+    if member.over or member.cleared_at is None or member.incident_id in ledger.perhaps:
+        return None
+    if member.told is not None and not is_left_behind(member, ledger):
+        return None
+    return Mute(AWAY, "its evidence is away, and may come back", member.cleared_at + hold)
 
 
 def find_needless(

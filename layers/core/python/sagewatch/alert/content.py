@@ -195,6 +195,8 @@ def _build_facts(announcement: Announcement, how_bad: str) -> Iterator[tuple[str
     yield "How bad", how_bad
     yield "Since", format_time(finding.window.start)
     yield "Found", format_time(incident.opened_at)
+    if incident.cleared_at is not None and incident.resolved_at is None:
+        yield "Away", f"since {format_time(incident.cleared_at)}: it is over then, unless it comes back soon"
     if finding.window.predictions:
         yield "Seen", f"{finding.window.predictions:,} predictions since it began"
     if finding.kind in REPORT_KINDS:

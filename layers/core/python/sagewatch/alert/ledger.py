@@ -65,6 +65,8 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     ended_muted
         Whether something muted it as it ended: if not, what it is owed outlives whatever mutes it afterwards. None while
         it is not over, or where an older version stored it.
+    cleared_at
+        Since when its evidence is away, where it is not over and may come back.
     told_content
         ``content`` as it was then.
     told_severity
@@ -87,6 +89,7 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     content: str
     flapping: bool = False
     ended_muted: bool | None = None
+    cleared_at: datetime | None = None
     resolved_at: datetime | None = None
     acknowledged_at: datetime | None = None
     told: str | None = None

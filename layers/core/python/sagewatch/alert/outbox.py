@@ -313,6 +313,8 @@ def _decide_again(
     else:
         taken = max((one.acknowledged_at for one in audible if one.acknowledged_at), default=spoken)
         reason, due = "acknowledged_but_open", max(spoken, taken) + timers.remind
+    if all(one.cleared_at is not None for one in audible):
+        return Hold("may_come_back")
     if now < due:
         return Hold("already_told", due)
     return Send(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sagewatch.alert.beginning import NEEDLESS, TAKEN, WAITS
+from sagewatch.alert.beginning import AWAY, NEEDLESS, TAKEN, WAITS
 from sagewatch.alert.ledger import Kind, Ledger, Member, is_left_behind
 from sagewatch.alert.summaries import FLAPPING
 from sagewatch.incident.amounts import clean_text, format_duration, format_time
@@ -55,7 +55,7 @@ def tell_wait(
     if member is None:
         return ""
     left = is_left_behind(member, ledger)
-    if mute is not None and (left or mute.late or mute.reason in {*NEEDLESS, WAITS}):
+    if mute is not None and (left or mute.late or mute.reason in {*NEEDLESS, WAITS, AWAY}):
         return _tell_muted(mute)
     if member.over and member.told == Kind.FIRING and not left and company is not None:
         return f"It is over; the message that it shares stays open while another is muted{_tell_until(company)} [{company.reason}]."
@@ -118,6 +118,8 @@ def _tell_muted(mute: Mute) -> str:
     """What is to begin, or to begin anew, or to be told of what is over, and is not."""
     if mute.reason in NEEDLESS:
         return f"It need not begin to hear of it: {mute.words} [{mute.reason}]."
+    if mute.reason == AWAY:
+        return f"It hears nothing before the evidence comes back, or has stayed away{_tell_until(mute)} [{AWAY}]."
     if mute.reason == WAITS:
         return f"It hears of it unless somebody acknowledges{_tell_until(mute)} [{mute.reason}]."
     if mute.late:

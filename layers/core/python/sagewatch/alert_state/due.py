@@ -72,7 +72,7 @@ class DueRows(Rows):
         Of one that an older version resolved nobody knows when: it is left out.
         """
         return tuple(
-            Open(due.incident_id, due.labels, due.resolved_at)
+            Open(due.incident_id, due.labels, due.held_until or due.resolved_at)
             for due in self._read_all()[0]
             if not due.staged and due.over is (due.resolved_at is not None)
         )

@@ -9,7 +9,7 @@ from datetime import datetime
 import click
 import msgspec
 
-from sagewatch.alert.beginning import find_needless
+from sagewatch.alert.beginning import find_away, find_needless
 from sagewatch.alert.lateness import find_member_mute
 from sagewatch.alert.ledger import Member
 from sagewatch.alert.standing import LEFT_OPEN, tell_escalation, tell_mute, tell_wait
@@ -79,7 +79,8 @@ def find_wait(debt: Debt, quiet: Quiet, store: Store, now: datetime) -> str:
         after = find_after(store.world.monitors.route, member.labels, debt.receiver)
         since = store.alerts.load_audible_since(member.incident_id)
         needless = find_needless(member, ledger, after=after, since=since, now=now)
-        mute = find_member_mute(member, quiet, now) or needless
+        away = find_away(member, ledger, store.world.monitors.flapping.hold)
+        mute = find_member_mute(member, quiet, now) or away or needless
     pause = store.alerts.load_pause(debt.receiver)
     summary = None if mute is not None else find_next_summary(debt, member, store, now)
     return tell_wait(ledger, member, pause, now, company, mute, summary)
@@ -124,7 +125,7 @@ def list_standing(
     for routed in routes:
         for channel in list_channels(store.world.monitors.receivers[routed.receiver]):
             target = f"{routed.receiver}/{channel}"
-            if routed.after and target not in told:
+            if routed.after and target not in told and incident.cleared_at is None:
                 yield tell_escalation(target, routed, incident.state, since, now)
     if incident.cleared_at is not None:
         end = format_time(incident.cleared_at + store.world.monitors.flapping.hold)

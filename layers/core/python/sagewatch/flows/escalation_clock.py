@@ -14,7 +14,9 @@ from sagewatch.world import World
 def find_escalation_start(incident: Incident, quiet: Quiet, now: datetime, world: World) -> datetime | None:
     """Since when people can be told of the open incident without a break; None where nothing is to escalate now."""
     routed = decide_receivers(world.monitors.route, build_labels(incident))
-    if incident.state is not State.OPEN or not any(one.after for one in routed):
+    # Nobody new is woken for what is away: it is over soon, or comes back.
+    goes_on = incident.state is State.OPEN and incident.cleared_at is None
+    if not goes_on or not any(one.after for one in routed):
         return None
     if may_automate(incident, quiet, now) is not None:
         world.alerts.save_audible_since(incident.incident_id, None)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from sagewatch.alert.beginning import find_needless
+from sagewatch.alert.beginning import find_away, find_needless
 from sagewatch.alert.content import Announcement, Companion
 from sagewatch.alert.lateness import find_member_mute, find_mute_at_end
 from sagewatch.alert.outbox import (
@@ -190,6 +190,8 @@ def _decide(group: Group, target: Target, quiet: Quiet, world: World) -> Send | 
 
 
 def _find_needless(member: Member, ledger: Ledger, target: Target, world: World) -> Mute | None:
+    if (away := find_away(member, ledger, world.monitors.flapping.hold)) is not None:
+        return away
     if member.told is not None:
         return None
     after, now = find_after(world.monitors.route, member.labels, target.name), world.now()
@@ -250,6 +252,7 @@ def _build_member(incident: Incident, quiet: Quiet, now: datetime, world: World,
         joined_at=now,
         seen=incident.version,
         content=build_content(incident),
+        cleared_at=incident.cleared_at if over is None else None,
         resolved_at=over,
         ended_muted=ended,
         acknowledged_at=incident.acknowledged_at,

@@ -28,7 +28,8 @@ def stay_away(incident: Incident, record: OpenRecord, flapping: Flapping, now: d
     if not has_stayed_away(incident, flapping, now):
         return Ignore(reason="may_come_back")
     end = incident.cleared_at
-    changed = close_incident(incident, at=end, by=BY, now=now)
+    closed = close_incident(incident, at=end, by=BY, now=now)
+    changed = msgspec.structs.replace(closed, held_until=now)
     cause = find_cause(changed, "evidence_stayed_away")
     entry = msgspec.structs.replace(build_resolved(end, cause), at=now)
     return Resolve(

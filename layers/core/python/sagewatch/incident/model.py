@@ -92,6 +92,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
         where nobody could know.
     cleared_at
         Since when all evidence is away, where the incident is not over yet: it may come back.
+    held_until
+        Until when it was open all the same: it might have come back. None where nothing was waited for.
     diagnosis
         How far the diagnosis has come; None before one was asked for.
     version
@@ -123,6 +125,7 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     flapping: bool = False
     ended_muted: bool | None = None
     cleared_at: datetime | None = None
+    held_until: datetime | None = None
     diagnosis: Progress | None = None
     version: int = 0
 

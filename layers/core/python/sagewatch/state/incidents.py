@@ -39,6 +39,8 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
         Since when all its evidence is away, where it is not over yet.
     resolved_at
         Since when it is over.
+    held_until
+        Until when it was open all the same, and explained others.
     """
 
     incident_id: str
@@ -48,6 +50,7 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
     cleared_at: datetime | None = None
     resolved_at: datetime | None = None
+    held_until: datetime | None = None
 
 
 def build_due_row(incident: Incident, due_at: datetime | None) -> Due:
@@ -61,6 +64,7 @@ def build_due_row(incident: Incident, due_at: datetime | None) -> Due:
         labels=build_labels(incident),
         cleared_at=None if over else incident.cleared_at,
         resolved_at=incident.resolved_at,
+        held_until=incident.held_until,
     )
 
 
