@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from sagewatch.cli.explain import explain
 from sagewatch.cli.store import Store
 from tests.acceptance.conftest import MONITORS
+from tests.acceptance.language import START
 from tests.unit.flows.captures import draw_attacked, draw_clean
 
 RNG = random.Random(7)
@@ -68,3 +70,32 @@ def test_an_attack_whose_detector_is_replaced_while_it_goes_on_is_not_back_to_us
     (told,) = explain_all(story)
     assert "no_longer_judged" in told
     assert not any("usual share" in one.text for one in story.ears.heard)
+
+
+QUALITY = MONITORS.replace("signs: {}", 'signs: {quality: {baseline: "s3://captures/baseline"}}')
+
+
+def test_what_a_job_found_ends_as_no_longer_judged_where_monitors_yml_asks_for_no_quality_any_more(tell):
+    story = tell(QUALITY)
+    story.at("1h").looks("signs-data-quality", violations=2)
+    story.at("2h").deploys(MONITORS)
+    for hour in range(3, 60):
+        story.at(f"{hour}h").ticks()
+    story.play_only("60h")
+    mails = [one for one in story.ears.heard if one.target == "on-call/mail"]
+    assert [mails[0].kind, mails[-1].kind] == ["firing", "unjudged"]
+    assert mails[-1].at == START + timedelta(hours=27)
+    assert "[no_longer_judged, by " in explain_all(story)[0]
+    assert story.world.alerts.list_due() == []
+
+
+def test_what_a_job_found_goes_on_where_somebodys_schedule_looks_all_the_same(tell):
+    story = tell(MONITORS)
+    for day in range(4):
+        story.at(f"{24 * day + 1}h").looks("signs-data-quality", violations=2)
+    for hour in range(2, 90):
+        story.at(f"{hour}h").ticks()
+    story.at("91h").looks("signs-data-quality", violations=0)
+    story.play_only("92h")
+    mails = [one.kind for one in story.ears.heard if one.target == "on-call/mail"]
+    assert (mails[0], mails[-1], mails.count("unjudged")) == ("firing", "resolved", 0)

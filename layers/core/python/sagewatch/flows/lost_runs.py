@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from sagewatch.errors import RefusedError, RetryError
 from sagewatch.flows.conflicts import retry_conflicts
 from sagewatch.flows.ingest_report import judge_and_tell
-from sagewatch.flows.owed_findings import load_told
+from sagewatch.flows.owed_findings import load_told, tell_owed
 from sagewatch.monitoring.execution import (
     STOPPED,
     Watch,
@@ -30,9 +32,12 @@ from sagewatch.monitoring.policy import (
 from sagewatch.observability import get_logger
 from sagewatch.report.episode import JOB_FAILED
 from sagewatch.report.failure import Failure, classify_failure
+from sagewatch.report.schedule import end_unjudged
 from sagewatch.world import World
 
 LOOKED_BACK = timedelta(days=2)
+LOOKS_AGAIN = timedelta(hours=26)
+"""SageMaker's schedules look once a day at the least: what has not for longer does so no more."""
 _RUNS = frozenset({"Scheduled", "Pending"})
 _NAME = "MonitoringScheduleName"
 _DATA = "DataQuality"
@@ -47,6 +52,26 @@ def notice_lost_runs(endpoint: str, quality: Quality, world: World) -> None:
             _ask_the_clock(endpoint, quality, world)
     except (RetryError, RefusedError) as error:
         get_logger().warning("schedules_not_asked", endpoint=endpoint, reason=str(error))
+
+
+def end_unwatched(endpoint: str, world: World) -> None:
+    """Where monitors.yml asks for no quality (any more), end what was found: nothing else ever would.
+
+    Not before whoever looks at the endpoint all the same, a schedule that was not removed, has had its turn.
+    """
+    schedule = name_schedule(endpoint)
+
+    def attempt() -> bool:
+        state, now = load_told(schedule, world), world.now()
+        if not state.open or (state.last_ended_at is not None and now < state.last_ended_at + LOOKS_AGAIN):
+            return False
+        ended = end_unjudged(state, now)
+        world.state.save_schedule(ended)
+        tell_owed(msgspec.structs.replace(ended, version=state.version + 1), world)
+        return True
+
+    if retry_conflicts(attempt):
+        get_logger().info("quality_no_longer_judged", endpoint=endpoint, schedule=schedule)
 
 
 def _ask_the_clock(endpoint: str, quality: Quality, world: World) -> None:

@@ -20,7 +20,7 @@ from sagewatch.finding import Stream
 from sagewatch.flows.first_capture import notice_first_capture
 from sagewatch.flows.incident_changes import build_diagnosis_change, build_due
 from sagewatch.flows.ingest_capture import evaluate_stream
-from sagewatch.flows.lost_runs import notice_lost_runs
+from sagewatch.flows.lost_runs import end_unwatched, notice_lost_runs
 from sagewatch.flows.manage_incident import finish_clearing
 from sagewatch.flows.owed_diagnoses import find_owed, list_candidates
 from sagewatch.flows.synthetic_finding import send_canary
@@ -77,9 +77,11 @@ def tick(fact: Fact, world: World) -> None:
                 with attempts.at("stream", endpoint):
                     _judge_by_the_clock(stream, world)
             notice_first_capture(endpoint, watched.detectors.no_data, world, seen=bool(streams))
-        if watched.quality is not None:
-            with attempts.at("lost_runs", endpoint):
+        with attempts.at("lost_runs", endpoint):
+            if watched.quality is not None:
                 notice_lost_runs(endpoint, watched.quality, world)
+            else:
+                end_unwatched(endpoint, world)
     attempts.finish()
 
 

@@ -76,6 +76,15 @@ class Judged(msgspec.Struct, frozen=True):
     is_new: bool = True
 
 
+def end_unjudged(state: ScheduleState, now: datetime) -> ScheduleState:
+    """The state after nobody looks any more: what it found is owed an end, which says nothing of the data."""
+    ends = (
+        msgspec.structs.replace(one, cleared_at=max(now, one.raised_at), no_longer_judged=True)
+        for one in state.open.values()
+    )
+    return msgspec.structs.replace(state, open={}, owed=(*state.owed, *ends))
+
+
 def get_place(run: Run) -> datetime:
     """Where a run stands among the others: by the end of its window; where it had none by when it was due, or ended."""
     return run.end or run.due or run.ended_at
