@@ -94,3 +94,24 @@ def test_what_is_over_is_not_promoted(tell):
     story.at("1h").clears("stop")
     story.at("48h").promotes("stop", by="ada")
     story.ends("50h")
+
+
+WITH_A_PAGER = MONITORS.replace(
+    "receivers:",
+    """routes:
+  receiver: on-call
+  routes: [{match: ["endpoint=signs"], receiver: on-call, continue: true}, {match: ["endpoint=signs"], receiver: pager}]
+receivers:
+  pager: {pagerduty: {key: "secret:x"}}""",
+)
+
+
+def test_a_new_receiver_hears_nothing_of_last_month_when_the_archive_is_replayed(tell):
+    story = tell()
+    story.at("0s").raises("stop")
+    story.at("10m").clears("stop")
+    story.at("20d").deploys(WITH_A_PAGER)
+    story.at("21d").does(lambda one: one.report(one.known["stop"]))
+    story.expect_all("firing", "0s")
+    story.expect_all("resolved", "10m")
+    story.ends("22d")

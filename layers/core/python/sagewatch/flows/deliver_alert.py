@@ -35,6 +35,8 @@ from sagewatch.world import World
 
 REVIEW = timedelta(minutes=15)  # an open incident is looked at this often, whatever was lost
 SOON = timedelta(minutes=1)  # what only the state of another incident can end
+BEGINS_NO_MORE = timedelta(hours=1)
+"""So long after others heard of its end nobody new hears of an incident: a look came late, or a deployment brought a receiver."""
 
 
 def deliver_alert(fact: Fact, world: World) -> FollowUp | None:
@@ -162,11 +164,15 @@ def _list_targets(
     """Who hears by the routes as they are now, and whoever was told before, by whichever routes."""
     labels, seen = build_labels(incident), set()
     debts = {debt.receiver: debt for debt in world.state.load_debts(incident.incident_id)}
+    ends = [
+        debt.told_at for debt in debts.values() if debt.told in TOLD_TO_THE_END and debt.told_at is not None
+    ]
+    is_past = incident.state is State.RESOLVED and bool(ends) and min(ends) + BEGINS_NO_MORE < now
     for routed in decide_receivers(world.monitors.route, labels):
         waits = escalates_from is None or now < escalates_from + routed.after
         for channel in list_channels(world.monitors.receivers[routed.receiver]):
             name = f"{routed.receiver}/{channel}"
-            if routed.after and waits and name not in debts:
+            if name not in debts and (is_past or (routed.after and waits)):
                 continue
             seen.add(name)
             known = debts[name].group if name in debts else ""
