@@ -115,3 +115,43 @@ def test_a_new_receiver_hears_nothing_of_last_month_when_the_archive_is_replayed
     story.expect_all("firing", "0s")
     story.expect_all("resolved", "10m")
     story.ends("22d")
+
+
+PAGER_ALONE = """
+version: 1
+endpoints: {signs: {}}
+routes: {receiver: on-call}
+receivers:
+  on-call: {pagerduty: {key: "secret:sagewatch/pd"}}
+  other: {mail: {}}
+"""
+WITHOUT_IT = PAGER_ALONE.replace("receiver: on-call", "receiver: other").replace(
+    '  on-call: {pagerduty: {key: "secret:sagewatch/pd"}}\n', ""
+)
+
+
+def paged(story):
+    return [one.kind for one in story.ears.heard if one.target == "on-call/pagerduty"]
+
+
+def test_a_receiver_that_is_named_again_hears_the_end_that_came_before_it_was_taken_out(tell):
+    story = tell(PAGER_ALONE)
+    story.at("0s").raises("stop")
+    story.at("10m").goes_down("on-call/pagerduty", back="40m")
+    story.at("12m").clears("stop")
+    story.at("20m").deploys(WITHOUT_IT)
+    story.at("2h").deploys(PAGER_ALONE)
+    story.play_only("12h")
+    assert paged(story) == ["trigger", "resolve"]
+    assert story.world.alerts.list_due() == []
+
+
+def test_a_receiver_that_is_named_again_hears_the_end_that_came_meanwhile(tell):
+    story = tell(PAGER_ALONE)
+    story.at("0s").raises("stop")
+    story.at("10m").deploys(WITHOUT_IT)
+    story.at("12m").clears("stop")
+    story.at("2h").deploys(PAGER_ALONE)
+    story.play_only("12h")
+    assert paged(story) == ["trigger", "resolve"]
+    assert story.world.alerts.list_due() == []

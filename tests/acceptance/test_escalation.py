@@ -201,3 +201,46 @@ def test_what_gets_worse_than_was_acknowledged_escalates_unless_somebody_says_so
         "What was acknowledged was milder: somebody has to look after it anew, because its severity rose "
         "(ada had acknowledged it as warning)."
     ) in told
+
+
+SOON_ESCALATING = """
+version: 1
+endpoints: {signs: {}}
+routes: {receiver: on-call, escalate: [{after: 20m, receiver: boss}]}
+receivers:
+  on-call: {mail: {}}
+  boss: {pagerduty: {key: "secret:z"}}
+"""
+EXPLAINABLE = (
+    SOON_ESCALATING + "inhibit: [{when: [severity=critical], mutes: [severity=warning], equal: [endpoint]}]\n"
+)
+SHORT_WINDOW = SOON_ESCALATING + 'windows: {short: {mutes: ["endpoint=signs"], every: "Mon 12:01-12:13"}}\n'
+
+
+def test_a_silence_of_twelve_minutes_puts_the_escalation_back(tell):
+    story = tell(SOON_ESCALATING)
+    story.at("0s").raises("stop")
+    story.at("1m").silences("endpoint=signs", length="12m", by="ada", reason="I look")
+    story.expect("on-call/mail", "firing", "0s")
+    story.expect("boss/pagerduty", "trigger", "33m", "48m")
+    story.ends("1h")
+
+
+def test_a_window_of_twelve_minutes_puts_the_escalation_back(tell):
+    story = tell(SHORT_WINDOW)
+    story.at("0s").raises("stop")
+    story.expect("on-call/mail", "firing", "0s")
+    story.expect("boss/pagerduty", "trigger", "33m", "48m")
+    story.ends("1h")
+
+
+def test_an_explanation_of_ten_minutes_puts_the_escalation_back(tell):
+    story = tell(EXPLAINABLE)
+    story.at("0s").raises("stop", severity="warning")
+    story.at("2m").raises("bad", kind="rejected", severity="critical")
+    story.at("12m").clears("bad")
+    story.expect("on-call/mail", "firing", "0s")
+    story.expect("on-call/mail", "firing", "2m")
+    story.expect("on-call/mail", "resolved", "12m")
+    story.expect("boss/pagerduty", "trigger", "32m", "47m")
+    story.ends("1h")

@@ -7,7 +7,7 @@ is time (``settle_target``), for all receivers at once. Heat maps and pages foll
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,9 +18,8 @@ from sagewatch.alert_state import TOLD_TO_THE_END
 from sagewatch.errors import RetryError, SagewatchError
 from sagewatch.events import AlertDue, DiagnosisChanged, Fact, IncidentChanged
 from sagewatch.flows.alert_waits import BY, forget_refusals
-from sagewatch.flows.channels import has_open, list_channels
-from sagewatch.flows.escalation_clock import find_escalation_start
 from sagewatch.flows.follow_up import FollowUp
+from sagewatch.flows.hearers import Hearers, find_hearers
 from sagewatch.flows.incident_changes import build_due
 from sagewatch.flows.incident_page import owe_page
 from sagewatch.flows.owed_evidence import OwedEvidence, show_evidence
@@ -29,14 +28,13 @@ from sagewatch.flows.settle_target import Outcome, Target, settle_target
 from sagewatch.incident.matching import build_labels
 from sagewatch.incident.model import Entry, Incident, State
 from sagewatch.incident.muting import NO_RECEIVER, Mute, Quiet, find_mute, may_automate
-from sagewatch.incident.routing import Timers, build_group, decide_receivers
-from sagewatch.observability import get_logger
+from sagewatch.incident.routing import decide_receivers
 from sagewatch.world import World
 
 REVIEW = timedelta(minutes=15)  # an open incident is looked at this often, whatever was lost
 SOON = timedelta(minutes=1)  # what only the state of another incident can end
-BEGINS_NO_MORE = timedelta(hours=1)
-"""So long after others heard of its end nobody new hears of an incident: a look came late, or a deployment brought a receiver."""
+NAMED_AGAIN = timedelta(hours=1)
+"""What is over, and owed to a receiver that monitors.yml names no more, is looked at this often: it may be named again."""
 
 
 def deliver_alert(fact: Fact, world: World) -> FollowUp | None:
@@ -49,8 +47,8 @@ def deliver_alert(fact: Fact, world: World) -> FollowUp | None:
     rounds = fact.rounds if isinstance(fact, AlertDue) else 0
     now = world.now()
     quiet = load_quiet(world, now)
-    escalates_from = find_escalation_start(incident, quiet, now, world)
-    targets = [] if incident.staged else list(_list_targets(incident, escalates_from, now, world, rounds))
+    hearers = find_hearers(incident, quiet, now, world, rounds)
+    targets = hearers.targets
     _note_why_nobody_hears(incident, quiet, now, world, is_routed=bool(targets))
     results = world.together(
         [
@@ -60,7 +58,7 @@ def deliver_alert(fact: Fact, world: World) -> FollowUp | None:
     )
     outcomes = [one for one in results if isinstance(one, Outcome)]
     failures = [one for one in results if isinstance(one, SagewatchError)]
-    due = now + SOON if failures else _find_due(incident, outcomes, quiet, escalates_from, now, world)
+    due = now + SOON if failures else _find_due(incident, outcomes, quiet, hearers, now, world)
     try:
         world.alerts.save_due(incident, due, now)
     except SagewatchError as error:
@@ -158,57 +156,16 @@ def _try_to_settle(
         return error
 
 
-def _list_targets(
-    incident: Incident, escalates_from: datetime | None, now: datetime, world: World, rounds: int
-) -> Iterator[Target]:
-    """Who hears by the routes as they are now, and whoever was told before, by whichever routes."""
-    labels, seen = build_labels(incident), set()
-    debts = {debt.receiver: debt for debt in world.state.load_debts(incident.incident_id)}
-    ends = [
-        debt.told_at for debt in debts.values() if debt.told in TOLD_TO_THE_END and debt.told_at is not None
-    ]
-    is_past = incident.state is State.RESOLVED and bool(ends) and min(ends) + BEGINS_NO_MORE < now
-    for routed in decide_receivers(world.monitors.route, labels):
-        waits = escalates_from is None or now < escalates_from + routed.after
-        for channel in list_channels(world.monitors.receivers[routed.receiver]):
-            name = f"{routed.receiver}/{channel}"
-            if name not in debts and (is_past or (routed.after and waits)):
-                continue
-            seen.add(name)
-            known = debts[name].group if name in debts else ""
-            group = known or world.alerts.find_room(
-                build_group(routed, labels, incident.incident_id, flapping=incident.flapping), name, now
-            )
-            yield Target(name, group, routed.timers, routed.reason, rounds)
-    for name, debt in debts.items():
-        receiver, _, channel = name.rpartition("/")
-        still = world.monitors.receivers.get(receiver)
-        if name in seen or not debt.group:
-            continue
-        if still is not None and channel in list_channels(still):
-            member = world.alerts.load_member(debt.group, name, incident.incident_id)
-            timers = (member.timers if member is not None else None) or Timers()
-            yield Target(name, debt.group, timers, debt.route, rounds)
-        elif has_open(debt, world.alerts):
-            _note_receiver_gone(incident, name, now, world)
-
-
-def _note_receiver_gone(incident: Incident, receiver: str, now: datetime, world: World) -> None:
-    """Say once that nobody will tell the receiver of the end: what it has open is to be closed there by hand."""
-    entry = Entry(at=now, what="alert_left_open", reason="receiver_gone", by=BY, data={"receiver": receiver})
-    if world.alerts.note_once(incident.incident_id, entry):
-        get_logger().warning("alert_left_open", incident_id=incident.incident_id, receiver=receiver)
-
-
 def _find_due(
-    incident: Incident, outcomes: Sequence[Outcome], quiet: Quiet, escalates_from: datetime | None,
-    now: datetime, world: World,
+    incident: Incident, outcomes: Sequence[Outcome], quiet: Quiet, hearers: Hearers, now: datetime, world: World,
 ) -> datetime | None:  # fmt: skip
     """When somebody may be owed something next; None: never again, unless the incident changes."""
     over = incident.state is State.RESOLVED
     held = None if over or incident.cleared_at is None else incident.cleared_at + world.monitors.flapping.hold
-    if incident.staged or (over and all(outcome.settled for outcome in outcomes)):
+    if incident.staged:
         return held  # whoever hears of it or not: the tick ends it
+    if over and all(outcome.settled for outcome in outcomes):
+        return now + NAMED_AGAIN if hearers.gone else None
     due = [now + REVIEW, *(outcome.until for outcome in outcomes if outcome.until is not None)]
     labels = build_labels(incident)
     mute = find_mute(incident.incident_id, labels, quiet, now)
@@ -216,7 +173,9 @@ def _find_due(
         due.append(mute.until or now + SOON)
     if held is not None:
         due.append(held)
-    if escalates_from is not None:
-        later = (escalates_from + routed.after for routed in decide_receivers(world.monitors.route, labels))
+    if hearers.escalates_from is not None:
+        later = (
+            hearers.escalates_from + routed.after for routed in decide_receivers(world.monitors.route, labels)
+        )
         due += [at for at in later if at > now]
     return min(due)

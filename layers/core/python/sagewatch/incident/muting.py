@@ -9,7 +9,7 @@ Source: Prometheus Alertmanager, ``silence`` and ``timeinterval``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -73,6 +73,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     mutes: tuple[str, ...]
     every: Recurrence
 
+
+_STEP = timedelta(minutes=1)
 
 NO_RECEIVER = "no_receiver"
 """Reason code of what no route leads to: nothing mutes it, and nobody hears of it."""
@@ -188,6 +190,18 @@ def find_mute(incident_id: str, labels: Mapping[str, str], quiet: Quiet, now: da
             return Mute("in_window", window.name, end)
     source = quiet.explanations.find_source(incident_id, labels)
     return None if source is None else Mute("inhibited", f"by incident {source.incident_id}")
+
+
+def find_unmuted_since(
+    incident_id: str, labels: Mapping[str, str], quiet: Quiet, since: datetime, now: datetime
+) -> datetime:
+    """Since when nothing has muted it without a break, where nothing does now; ``since`` at the earliest, to the minute."""
+    at = now
+    while at - _STEP > since:
+        at -= _STEP
+        if find_mute(incident_id, labels, quiet.look_back(at), at) is not None:
+            return at + _STEP
+    return since
 
 
 def may_automate(incident: Incident, quiet: Quiet, now: datetime) -> Mute | None:
