@@ -14,9 +14,11 @@ from sagewatch.entry import handle
 from sagewatch.errors import RetryError
 from sagewatch.events.slack import sign_request
 from sagewatch.finding import Severity, Stream, build_fingerprint
+from sagewatch.flows.act_by_hand import add_silence, build_incident_matchers, end_silence
 from sagewatch.flows.advance_diagnosis import advance_diagnosis, advance_endpoint
 from sagewatch.flows.manage_incident import manage_incident
 from sagewatch.flows.slack_action import slack_action
+from sagewatch.incident.calendar import parse_recurrence
 from sagewatch.incident.model import State
 from sagewatch.world import Desk
 from tests.unit.flows.worlds import (
@@ -160,8 +162,6 @@ def test_a_double_click_and_slacks_repetitions_do_it_once(action):
 
 
 def test_a_silence_that_was_ended_by_hand_does_not_come_back_with_a_late_repetition():
-    from sagewatch.flows.act_by_hand import end_silence
-
     stage = Stage()
     stage.press("silence")
     (silence,) = stage.world.alerts.list_silences(NOW)
@@ -170,6 +170,40 @@ def test_a_silence_that_was_ended_by_hand_does_not_come_back_with_a_late_repetit
     end_silence(silence.silence_id, by="ada", world=stage.world)
     stage.repeat()
     assert stage.world.alerts.list_silences(stage.world.now()) == ()
+
+
+def test_a_double_click_whose_silence_was_ended_by_hand_does_not_come_back_either():
+    stage = Stage()
+    for at in (NOW, NOW + timedelta(seconds=2)):
+        stage.press("silence", at=at)
+    (silence,) = stage.world.alerts.list_silences(NOW)
+    stage.world.now.move(timedelta(minutes=5))
+    end_silence(silence.silence_id, by="ada", world=stage.world)
+    stage.repeat()
+    assert stage.world.alerts.list_silences(stage.world.now()) == ()
+
+
+@pytest.mark.parametrize(
+    ("length", "every", "added"),
+    [
+        (timedelta(minutes=5), None, 1),
+        (timedelta(days=90), "Sun 02:00-04:00", 1),
+        (timedelta(hours=1), None, 0),
+        (timedelta(hours=2), None, 0),
+    ],
+)
+def test_only_a_silence_that_does_as_much_as_the_button_swallows_it(length, every, added):
+    """Somebody is answered that it is silenced for an hour: a shorter one, or one that mutes on Sundays, is another wish."""
+    stage = Stage()
+    matchers, again = build_incident_matchers(stage.incident), every and parse_recurrence(every)
+    add_silence(matchers, length, by="bob", reason="deploy", world=stage.world, every=again)
+    stage.world.now.move(timedelta(seconds=30))
+    pressed = stage.world.now()
+    stage.press("silence", at=pressed)
+    stage.repeat()
+    by_button = [one for one in stage.world.alerts.list_silences(pressed) if one.by.startswith("ada")]
+    assert [one.ends_at - pressed for one in by_button] == [timedelta(hours=1)] * added
+    assert len(stage.trail("incident_silenced")) == added
 
 
 @pytest.mark.parametrize(("user", "action"), [("U00000009", "acknowledge"), ("U00000002", "restore")])

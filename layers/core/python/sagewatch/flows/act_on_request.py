@@ -12,7 +12,7 @@ from sagewatch.flows.act_by_hand import (
     note_silence,
     resolve_incident,
 )
-from sagewatch.incident.muting import build_silence
+from sagewatch.incident.muting import Silence, build_silence
 from sagewatch.observability import get_logger
 from sagewatch.world import World
 
@@ -42,7 +42,7 @@ def carry_out(fact: ActionRequested, world: World) -> None:
 
 
 def _silence(fact: ActionRequested, world: World) -> None:
-    """An hour from the press of the button; a second press within a minute, by whomever, is the same wish."""
+    """An hour from the press of the button, unless somebody had wished for that a moment before."""
     incident = world.state.load_incident(fact.incident_id)
     if incident is None:
         raise RejectedInputError("there is no such incident", where="incident", key=fact.incident_id)
@@ -50,9 +50,18 @@ def _silence(fact: ActionRequested, world: World) -> None:
     silence = build_silence(matchers, fact.at, fact.at + SILENCED_FOR, by=fact.by, reason=BY_BUTTON)
     if world.alerts.load_silence(silence.silence_id) is not None:
         return  # carried out before; perhaps ended by hand since
-    in_force = world.alerts.list_silences(world.now())
-    if any(one.matchers == matchers and abs(one.starts_at - fact.at) < DOUBLE_CLICK for one in in_force):
+    # As it stood when the button was pressed: one that was ended by hand since was the same wish all the same.
+    if any(_is_same_wish(one, silence) for one in world.alerts.list_silences(fact.at)):
         return
     # The trail first: what is written twice is one line, and a silence that nobody can trace is none.
     note_silence(fact.incident_id, silence, fact.at, world)
     world.alerts.save_silence(silence)
+
+
+def _is_same_wish(one: Silence, wished: Silence) -> bool:
+    """Whether it began within a minute, by whomever, and mutes the same for an hour at least."""
+    if one.every is not None or one.matchers != wished.matchers:
+        return False
+    # An end that was moved hides how long it was to be; by a button it was an hour.
+    lasts = one.reason == BY_BUTTON or one.ends_at - one.starts_at >= SILENCED_FOR
+    return lasts and abs(one.starts_at - wished.starts_at) < DOUBLE_CLICK
