@@ -105,7 +105,7 @@ def test_where_nobody_watches_or_can_hear_it_is_asked_whether_that_is_meant(tmp_
 PRODUCTION = """\
 version: 1
 endpoints: {prod-a: {}, prod-b: {}, other: {}}
-receivers: {team: {mail: {}}, pager: {mail: {}}, boss: {mail: {}}}
+receivers: {team: {mail: {}}, pager: {mail: {}}, boss: {slack-webhook: {url: "secret:sagewatch/boss"}}}
 routes:
   receiver: team
   escalate: [{after: 30m, receiver: boss}]
@@ -139,6 +139,47 @@ def test_what_only_these_endpoints_or_children_leave_unreached_is_asked_about_an
     doubts = json.loads(done.output)["doubts"]
     assert len(doubts) == bool(key)
     assert all(one.startswith(key) for one in doubts)
+
+
+SHARED = """\
+version: 1
+endpoints: {signs: {}, churn: {}}
+receivers: {team: {mail: {}}, growth: {mail: {topic: alerts}}, lead: {html-mail: {sender: a@example.com, to: b@example.com}}}
+routes:
+  receiver: team
+  routes: [{match: ["endpoint=churn"], receiver: growth}]
+"""
+TWICE = "is told twice. Give one of them html-mail, which has addresses of its own."
+NOBODY = "an escalation to it reaches nobody new. Give one of them html-mail"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "words"),
+    [
+        (SHARED, "", ""),
+        (SHARED.replace("growth}", "growth, continue: true}"), "", ""),
+        (SHARED.replace("growth}", "growth, continue: true}, {match: [severity=critical], receiver: team}"),
+         "receivers.team.mail", TWICE),
+        (SHARED.replace("growth}", "growth, escalate: [{after: 30m, receiver: team}]}"), "receivers.team.mail", NOBODY),
+        (SHARED.replace("growth}", "growth, escalate: [{after: 30m, receiver: lead}]}"), "", ""),
+    ],
+    ids=["parted", "continued to nobody", "continued", "escalated", "addresses of its own"],
+)  # fmt: skip
+def test_two_receivers_that_are_one_topic_and_hear_of_the_same_are_asked_about(tmp_path, text, key, words):
+    file = tmp_path / "monitors.yml"
+    file.write_text(text)
+    doubts = json.loads(CliRunner().invoke(check, [str(file), "--json"]).output)["doubts"]
+    assert [one.partition(": ")[0] for one in doubts if "no route names" not in one] == [key] * bool(key)
+    assert words in " ".join(doubts)
+
+
+def test_one_chat_topic_for_two_receivers_is_asked_about_and_slack_is_named_instead(tmp_path):
+    file = tmp_path / "monitors.yml"
+    text = SHARED.replace("growth}", "growth, escalate: [{after: 30m, receiver: team}]}")
+    file.write_text(text.replace("mail: {}", "amazon-q: {}").replace("mail: {topic: alerts}", "amazon-q: {}"))
+    (doubt, _) = json.loads(CliRunner().invoke(check, [str(file), "--json"]).output)["doubts"]
+    assert doubt.startswith("receivers.team.amazon-q: is the topic that receivers.growth.amazon-q is")
+    assert "slack or slack-webhook" in doubt
 
 
 def test_what_we_ship_leaves_no_doubt():

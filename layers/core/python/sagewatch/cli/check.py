@@ -29,8 +29,8 @@ def check(path: Path, secret_prefix: str, stack: str | None, *, as_json: bool) -
     """Check a monitors file; errors name the file, the line and the key (exit code 2).
 
     What is right and may not be meant (a kind of findings that nothing here raises, a secret that no function may read,
-    an endpoint that nobody watches for silence, a file by which nobody hears of anything, a receiver that is gone while
-    something is open there) is told and no error; packaging refuses the secret.
+    an endpoint that nobody watches for silence, a file by which nobody hears of anything, two receivers that are one topic
+    and hear of the same, a receiver that is gone while something is open there) is told and no error; packaging refuses the secret.
     """
     monitors = read_monitors(path)
     names, doubts = sorted(monitors.endpoints), list(list_doubts(monitors, secret_prefix))

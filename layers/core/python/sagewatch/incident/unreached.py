@@ -35,9 +35,8 @@ def find_unreached(root: Route, known: Known) -> Iterator[Route | Escalation]:
     routes = list(_list_routes(root))
     escalations = [one for route in routes for one in route.escalate or ()]
     parts: list[Route | Escalation] = [*routes, *escalations]
-    texts = {text for one in parts for text in one.match}
     reached = set[int]()
-    for true in _list_cases(sorted(texts), known):
+    for true in list_all_cases(root, known):
         led = list(walk(root, true.issuperset))
         reached.update(id(node) for one in led for node in one.through)
         reached.update(id(one.escalation) for one in choose(led))
@@ -64,6 +63,14 @@ def find_surely_unreached(root: Route) -> Iterator[Route | Escalation]:
     for one in find_unreached(root, Known()):
         if id(one) not in inherited or id(one) in alone:
             yield one
+
+
+def list_all_cases(root: Route, known: Known) -> Iterator[frozenset[str]]:
+    """The incidents that the tree tells apart, each as those of its matchers that hold; none where they are too many."""
+    routes = list(_list_routes(root))
+    texts = {text for one in routes for text in one.match}
+    texts |= {text for one in routes for escalation in one.escalate or () for text in escalation.match}
+    yield from _list_cases(sorted(texts), known)
 
 
 def _list_routes(route: Route) -> Iterator[Route]:

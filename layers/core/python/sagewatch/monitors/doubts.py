@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sagewatch.incident.describe import KINDS
 from sagewatch.incident.possible import Known, find_foreign_kinds
+from sagewatch.incident.together import list_together
 from sagewatch.incident.unreached import find_unreached
 from sagewatch.monitors.receivers import PARAMETER_SCHEME, SECRET_SCHEME, TEST_RECEIVER
 from sagewatch.monitors.routes import list_heard, tell_unreached
@@ -29,6 +30,7 @@ def list_doubts(monitors: Monitors, secret_prefix: str = SECRET_PREFIX) -> Itera
     yield from _list_unwatched(monitors)
     yield from _list_unheard(monitors)
     yield from _list_unreached(monitors)
+    yield from _list_told_twice(monitors)
     for name in sorted(monitors.receivers.keys() - {*list_heard(monitors.route), TEST_RECEIVER}):
         yield f"receivers.{name}: no route names it: it hears only the end of what it was told before."
     for key, matchers in _list_matchers(monitors):
@@ -64,6 +66,22 @@ def _list_unreached(monitors: Monitors) -> Iterator[str]:
     for key, one in _list_of_route(monitors.route, "routes"):
         if id(one) in unreached:
             yield f"{key}: {tell_unreached(one)}."
+
+
+def _list_told_twice(monitors: Monitors) -> Iterator[str]:
+    """The receivers that hear what another hears, by the one topic of the stack that both are."""
+    for one in list_together(monitors.route, Known(tuple(monitors.endpoints))):
+        first, second = monitors.receivers[one.first], monitors.receivers[one.second]
+        what = "each is told twice" if one.at_once else "an escalation to it reaches nobody new"
+        for channel, topics, instead in (
+            ("mail", (first.mail, second.mail), "html-mail, which has addresses of its own"),
+            ("amazon-q", (first.amazon_q, second.amazon_q), "slack or slack-webhook, which have channels of their own"),
+        ):  # fmt: skip
+            if topics[0] is not None and topics[0] == topics[1]:
+                yield (
+                    f"receivers.{one.second}.{channel}: is the topic that receivers.{one.first}.{channel} is, with the "
+                    f"same subscribers, and both hear of some incidents: {what}. Give one of them {instead}."
+                )
 
 
 def list_unreadable(monitors: Monitors, secret_prefix: str) -> Iterator[str]:
