@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from tests.acceptance.conftest import MONITORS
-from tests.acceptance.language import build_finding
+from tests.acceptance.language import START, build_finding, read_time
 from tests.acceptance.test_explained import read_trail
 from tests.acceptance.test_flapping import BUDGET, PAGED
 from tests.acceptance.test_summaries import flap
@@ -284,3 +284,30 @@ def test_explain_says_what_keeps_the_word_of_what_was_over_before_the_mute_began
 
 def list_mails(story):
     return [one for one in story.ears.heard if one.target == "on-call/mail"]
+
+
+@pytest.mark.parametrize("late", ["1h50m", "3h", "13d"])
+def test_what_came_and_went_in_a_silence_is_told_to_nobody_however_late_word_of_it_comes(tell, late):
+    """A queue stood still, and brings the end first."""
+    story = tell(PAGED)
+    story.at("0s").silences("endpoint=signs", length="1h", by="ada", reason="deploy")
+    hear_late(story, late, raised="10m", cleared="30m")
+    story.ends("14d")
+
+
+def test_what_was_over_after_a_silence_that_was_ended_by_hand_is_told_however_late(tell):
+    """The silence was to last until then: what is past counts as it was, not as it was to be."""
+    story = tell()
+    story.at("0s").silences("endpoint=signs", length="1h", by="ada", reason="deploy")
+    story.at("20m").ends_silences()
+    hear_late(story, "3h", raised="10m", cleared="30m")
+    story.expect_all("firing", "3h", contains="It is over already")
+    story.expect_all("resolved", "3h")
+    story.ends("5h")
+
+
+def hear_late(story, late, *, raised, cleared):
+    """Word of an episode comes all at once, its end first."""
+    begun = build_finding("stop", 1, START + read_time(raised), "critical", "class-concentration", "signs")
+    for one in (msgspec.structs.replace(begun, cleared_at=START + read_time(cleared)), begun):
+        story.at(late).does(lambda told, finding=one: told.report(finding))

@@ -9,16 +9,21 @@ from sagewatch.incident.muting import Mute, Quiet, may_automate
 from sagewatch.world import World
 
 OF_LATE = timedelta(hours=1)
-"""What ended so long ago may still be asked about: what was over beside it is looked at within minutes."""
+"""An incident that ended so long ago may still explain what was over beside it: their rows are not kept for longer."""
 
 
 def load_quiet(world: World, now: datetime) -> Quiet:
-    """Silences, windows and inhibitions as they stand; incidents are read only if a rule asks."""
+    """Silences, windows and inhibitions as they stand; incidents are read only if a rule asks.
+
+    Silences are one query, over or not: word of what was over in one may come days after it.
+    """
     monitors = world.monitors
     since = now - OF_LATE - monitors.flapping.hold  # what is held for so long is over since it began to be
     there = world.alerts.list_sources() if monitors.inhibitions else ()
+    kept = world.alerts.list_silences(None)
     return Quiet(
-        silences=world.alerts.list_silences(since),
+        silences=tuple(one for one in kept if not one.is_over(now)),
+        past=tuple(one for one in kept if one.is_over(now)),
         windows=monitors.windows,
         inhibitions=monitors.inhibitions,
         open=tuple(one for one in there if one.over_at is None),

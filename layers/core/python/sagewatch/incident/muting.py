@@ -107,12 +107,15 @@ class Quiet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     Attributes
     ----------
     silences
-        In force, coming, or over of late.
+        In force or coming.
+    past
+        Over: they mute nothing any more, and are asked about what was over while they did.
     open, ended
         Incidents that are open, and that were of late.
     """
 
     silences: tuple[Silence, ...] = ()
+    past: tuple[Silence, ...] = ()
     windows: tuple[Window, ...] = ()
     inhibitions: tuple[Inhibition, ...] = ()
     open: tuple[Open, ...] = ()
@@ -123,7 +126,8 @@ class Quiet(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         there = tuple(one for one in (*self.open, *self.ended) if one.was_there(at))
         names = tuple(one.incident_id for one in there)
         if names not in self._looks_back:
-            self._looks_back[names] = msgspec.structs.replace(self, open=there)
+            silences = (*self.past, *self.silences)
+            self._looks_back[names] = msgspec.structs.replace(self, silences=silences, past=(), open=there)
         return self._looks_back[names]
 
     @cached_property
