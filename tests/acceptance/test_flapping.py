@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
+import msgspec
+
 from sagewatch.incident.model import State
 from tests.acceptance.conftest import MONITORS
-from tests.acceptance.language import START
+from tests.acceptance.language import START, build_finding
 
 HELD = MONITORS + "flapping: {hold: 5m}"
 BUDGET = MONITORS + "flapping: {budget: 3, per: 1d, digest: 6h}"
@@ -176,6 +178,30 @@ def test_what_begins_after_the_hold_is_another_incident_though_no_tick_came_betw
     story.expect("on-call/slack", "updated", "10m10s")
     story.expect_all("resolved", "15m30s", contains="12:10:10")
     story.expect_all("firing", "15m30s", "16m")
+    story.ends("1h")
+
+
+def test_what_comes_back_is_one_incident_though_the_first_end_came_before_its_beginning(tell):
+    story = tell(HELD)
+    begun = build_finding("stop", 0, START + timedelta(minutes=9), "critical", "class-concentration", "signs")
+    for one in (msgspec.structs.replace(begun, cleared_at=START + timedelta(minutes=10)), begun):
+        story.at("10m").does(lambda told, finding=one: told.report(finding))
+    story.at("13m").raises("stop")
+    story.at("20m").clears("stop")
+    story.expect_all("firing", "13m", "14m")
+    story.expect("on-call/slack", "updated", "20m")
+    story.expect_all("resolved", "25m", "26m", contains="12:20:00")
+    story.ends("1h")
+    assert len(story.world.state.list_incidents()) == 1
+
+
+def test_what_came_and_went_before_anybody_heard_is_told_once_it_has_stayed_away(tell):
+    story = tell(HELD)
+    begun = build_finding("stop", 0, START + timedelta(minutes=9), "critical", "class-concentration", "signs")
+    for one in (msgspec.structs.replace(begun, cleared_at=START + timedelta(minutes=10)), begun):
+        story.at("10m").does(lambda told, finding=one: told.report(finding))
+    story.expect_all("firing", "15m", "16m", contains="It is over already")
+    story.expect_all("resolved", "15m", "16m", contains="12:10:00")
     story.ends("1h")
 
 

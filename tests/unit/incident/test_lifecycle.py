@@ -161,6 +161,61 @@ def test_late_episode_is_told_without_touching_the_open_incident():
     assert len(world.incidents) == 2
 
 
+HELD = Flapping(hold=timedelta(seconds=300))
+
+
+def hear_all(*findings, now):
+    world = World()
+    for one in findings:
+        world.hear(one, now, HELD)
+    return world
+
+
+@pytest.mark.parametrize(
+    "now", [310, 599, 600], ids=["just over", "a second before the hold is", "after the hold"]
+)
+def test_an_end_that_comes_first_is_held_as_long_as_one_that_comes_in_order(now):
+    raised, cleared = build_finding(), build_finding(cleared=300)
+    in_order = hear_all(raised, cleared, now=now)
+    reordered = hear_all(cleared, raised, cleared, raised, now=now)
+    assert reordered.incidents == in_order.incidents
+    assert reordered.record == in_order.record
+    assert (reordered.open_incident is None) == (now == 600)
+    assert isinstance(reordered.decisions[1], Open if now < 600 else OpenResolved)
+    assert {one.reason for one in reordered.decisions[2:]} <= {"already_cleared", "already_settled"}
+
+
+def test_what_comes_back_within_the_hold_of_an_end_that_came_first_belongs_to_it():
+    world = hear_all(build_finding("a", cleared=300), build_finding("a"), now=310)
+    back = world.hear(build_finding("b", end=420, raised_at=at(400)), 420, HELD)
+    assert (back.reason, back.incident.cleared_at, len(world.incidents)) == ("finding_added", None, 1)
+
+
+@pytest.mark.parametrize(("begins", "incidents"), [(599, 1), (601, 2)])
+def test_an_episode_of_which_word_comes_late_joins_what_it_came_back_as_within_the_hold_only(
+    begins, incidents
+):
+    back = build_finding("b", end=begins, raised_at=at(begins))
+    world = hear_all(build_finding("a", cleared=300), back, build_finding("a"), now=5000)
+    assert len(world.incidents) == incidents
+    assert world.open_incident.latest.finding_id == back.finding_id
+    assert world.record.awaited == ()
+    assert world.hear(build_finding("a", cleared=300), 5000, HELD).reason in {
+        "already_cleared",
+        "already_settled",
+    }
+
+
+def test_what_got_worse_after_a_hand_and_is_over_before_that_is_heard_is_held_too():
+    world = World()
+    world.hear(build_finding(severity=Severity.WARNING))
+    world.store(resolve_by_hand(world.open_incident, world.record, by="ada", reason="known", now=at(200)))
+    worse = world.hear(build_finding(end=300, cleared=400, severity=Severity.CRITICAL), 410, HELD)
+    assert isinstance(worse, Open)
+    assert worse.incident.cleared_at == at(400)
+    assert [one.reason for one in worse.entries if one.what == "incident_opened"] == ["worse_than_resolved"]
+
+
 def test_every_order_of_one_doubled_episode_ends_in_the_same_incident():
     story = [
         build_finding(severity=Severity.INFO),

@@ -112,7 +112,7 @@ def decide_on_finding(
     early = _find(finding, record.awaited)
     if early is not None and early.cleared_at is not None:
         whole = msgspec.structs.replace(early, staged=early.staged and finding.staged)
-        return _open_resolved(whole, early.cleared_at, record, now, flapping)
+        return _decide_on_ended(whole, early.cleared_at, record, incident, now, flapping)
     if incident is not None:
         return _fold(finding, record, incident, "finding_added", now, flapping)
     return _open(finding, record, now, flapping)
@@ -130,7 +130,9 @@ def _decide_after_hand(
         return Note(record=_forget_by_hand(finding, record), reason="already_settled")
     record, at = _forget_settled(finding, record), finding.window.end
     if finding.cleared_at is not None:
-        return _open_resolved(finding, finding.cleared_at, record, now, flapping, at=at)
+        return _decide_on_ended(
+            finding, finding.cleared_at, record, incident, now, flapping, at=at, reason=WORSE
+        )
     if incident is not None:
         return _fold(finding, record, incident, "finding_added", now, flapping)
     return _open(finding, record, now, flapping, at=at, reason=WORSE)
@@ -226,6 +228,34 @@ def _open(
         entries=build_opening(finding, now, reason),
         reason=reason,
     )
+
+
+def _decide_on_ended(
+    cleared: Finding, cleared_at: datetime, record: OpenRecord, incident: Incident | None, now: datetime,
+    flapping: Flapping, *, at: datetime | None = None, reason: str = "new_incident",
+) -> Open | Update | Resolve | OpenResolved:  # fmt: skip
+    """Of an episode whose end is known first; one that may come back yet, or has, is held as if both had come in order."""
+    goes_on_at = now if incident is None else incident.opened_at
+    if not flapping.hold or cleared_at + flapping.hold <= goes_on_at:
+        return _open_resolved(cleared, cleared_at, record, now, flapping, at=at)
+    raised = msgspec.structs.replace(cleared, cleared_at=None)
+    first = (
+        _open(raised, record, now, flapping, at=at, reason=reason)
+        if incident is None
+        else _fold(raised, record, incident, "finding_added", now, flapping)
+    )
+    then = _clear(cleared, cleared_at, first.record, first.incident, now, flapping)
+    entries = (*first.entries, *then.entries)
+    # It is known now: the incident itself says that it has cleared.
+    awaited = tuple(one for one in then.record.awaited if one.finding_id != cleared.finding_id)
+    record = msgspec.structs.replace(then.record, awaited=awaited)
+    if incident is None:
+        return Open(incident=then.incident, record=record, entries=entries, reason=then.reason)
+    changed = then.incident
+    if cleared.raised_at < incident.latest.raised_at:  # what came back speaks for the incident
+        findings = (changed.latest, *changed.findings[:-1])
+        changed = msgspec.structs.replace(changed, findings=findings)
+    return msgspec.structs.replace(then, incident=changed, record=record, entries=entries)
 
 
 def _open_resolved(
