@@ -66,6 +66,18 @@ def test_what_is_acknowledged_before_pagerduty_could_hear_of_it_is_triggered_fir
     assert len({json.loads(text)["dedup_key"] for text in story.texts("on-call/pagerduty")}) == 1
 
 
+def test_a_reminder_acknowledges_nothing_that_pagerduty_itself_has_opened_again(tell):
+    """Once its service's acknowledgement timeout is reached, PagerDuty pages anew; an acknowledge would call that off."""
+    story = tell(HOOKED.split("    webhook:", maxsplit=1)[0])
+    story.at("0s").raises("stop")
+    story.at("1m").acknowledges("stop", by="ada")
+    story.expect("on-call/pagerduty", "trigger", "0s")
+    story.expect("on-call/pagerduty", "acknowledge", "1m")
+    story.expect("on-call/pagerduty", "trigger", "24h", "24h16m", contains="Class stop takes 72 %")
+    story.ends("25h")
+    assert len({json.loads(text)["dedup_key"] for text in story.texts("on-call/pagerduty")}) == 1
+
+
 def test_no_two_notifications_of_amazon_q_bear_one_id_and_all_share_a_thread(tell):
     story = tell("version: 1\nendpoints: {signs: {}}\nreceivers: {on-call: {amazon-q: {}}}")
     for begin, end in (("0s", "9h"), ("10h", "11h")):

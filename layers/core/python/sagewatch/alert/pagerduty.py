@@ -1,6 +1,7 @@
 """An announcement as a PagerDuty event.
 
-Source: PagerDuty, Events API v2 (dedup_key 255, summary 1024 characters, event 512 KB; CONTRACTS §13).
+Source: PagerDuty, Events API v2 (dedup_key 255, summary 1024 characters, event 512 KB; CONTRACTS §13); "Incidents" of its
+knowledge base (once the acknowledgement timeout is reached, the incident is triggered again, and escalates).
 """
 
 from __future__ import annotations
@@ -32,8 +33,9 @@ def render_pagerduty(announcement: Announcement, dedup_key: str) -> dict[str, An
     over = announcement.kind is Kind.RESOLVED or content.state in ENDED
     # PagerDuty drops an acknowledge of what was never triggered: a first word is a trigger, whoever looks after it.
     # So is word that it got worse: only a trigger raises the severity that PagerDuty shows and pages by.
-    # A summary may be all that is told of what somebody acknowledged before.
-    begins = announcement.kind in {Kind.FIRING, Kind.WORSENED, Kind.DIGEST}
+    # A summary may be all that is told of what somebody acknowledged before. And a reminder must not acknowledge what
+    # the service's own timeout has opened again: it would call off those who are being paged by then.
+    begins = announcement.kind in {Kind.FIRING, Kind.WORSENED, Kind.DIGEST, Kind.REPEATED}
     others = {one.state for one in announcement.companions}
     taken = incident.state is State.ACKNOWLEDGED and State.OPEN not in others and not begins
     action = "resolve" if over else "acknowledge" if taken else "trigger"
