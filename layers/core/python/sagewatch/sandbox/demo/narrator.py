@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,20 +73,19 @@ class Narrator:
 
     def follow(self, recorder: Recorder) -> None:
         """Tell every event from now on, in a thread of its own."""
+        threading.Thread(
+            target=lambda: self.tell_all(recorder.follow()), name="narrator", daemon=True
+        ).start()
 
-        def tell() -> None:
-            raised: set[tuple[str, str]] = set()
-            for event in recorder.follow():
-                if event["detail-type"] == "Finding Raised":
-                    name = (event["detail"]["finding_id"], event["detail"]["severity"])
-                    if name in raised:  # it lasts, which the bus hears now and then
-                        continue
-                    raised.add(name)
-                words = tell_event(event)
-                if words:
-                    self.say(words)
-
-        threading.Thread(target=tell, name="narrator", daemon=True).start()
+    def tell_all(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """A line an event; none for what was told before."""
+        told: set[tuple[str, ...]] = set()
+        for event in events:
+            name, words = name_news(event), tell_event(event)
+            if words and name not in told:
+                self.say(words)
+            if name is not None:
+                told.add(name)
 
 
 class _Bar:
@@ -96,6 +95,20 @@ class _Bar:
     def advance(self, by: int = 1) -> None:
         """So many more are done."""
         self._progress.advance(self._task, by)
+
+
+def name_news(event: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """What an event says that is said once: a finding that lasts is heard of again, and so is what a duplicate tells."""
+    kind, detail = event["detail-type"], event["detail"]
+    match kind:
+        case "Finding Raised":
+            return kind, detail["finding_id"], detail["severity"]
+        case "Finding Cleared":
+            return kind, detail["finding_id"]
+        case "Incident Opened" | "Incident Resolved":
+            return kind, detail["incident_id"]
+        case _:
+            return None
 
 
 def tell_event(event: Mapping[str, Any]) -> str | None:
