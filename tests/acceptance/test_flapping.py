@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import msgspec
 
+from sagewatch.finding import Severity
 from sagewatch.incident.model import State
 from tests.acceptance.conftest import MONITORS
 from tests.acceptance.language import START, build_finding
@@ -274,3 +275,57 @@ def test_what_comes_back_escalates_and_is_spoken_of_again(tell):
     assert "Away" in next(one.text for one in story.ears.heard if one.at > START + timedelta(minutes=4))
     assert [one.kind for one in story.ears.heard if one.target == "boss/webhook"] == ["firing"]
     assert [one.kind for one in story.ears.heard if one.target == "on-call/mail"] == ["firing", "repeated"]
+
+
+def test_nobody_is_reminded_of_what_is_away_by_what_somebody_looks_after(tell):
+    """What goes on was acknowledged, and has a day; what nobody looks after is away."""
+    story = tell(PATIENT + "routes: {receiver: on-call, repeat_interval: 20m}\n")
+    story.at("0s").raises("stop")
+    story.at("0s").raises("yield")
+    story.at("1m").acknowledges("yield", by="ada")
+    story.at("10m").clears("stop")
+    story.play_only("35m")
+    assert "repeated" not in {one.kind for one in story.ears.heard}
+
+
+def test_what_was_worse_than_was_told_and_is_away_wakes_nobody_before_it_comes_back(tell):
+    """Word that it got worse comes with word that it is away: the former was late."""
+    story = tell(PATIENT)
+    story.at("0s").raises("stop", severity="warning")
+    story.at("10m").does(
+        lambda one: one.known.update(
+            stop=msgspec.structs.replace(one.known["stop"], severity=Severity.CRITICAL)
+        )
+    )
+    story.at("10m").clears("stop")
+    story.expect("on-call/mail", "firing", "0s")
+    story.expect("on-call/pagerduty", "trigger", "0s")
+    story.expect("on-call/pagerduty", "trigger", "10m")
+    story.expect("on-call/mail", "resolved", "40m")
+    story.expect("on-call/pagerduty", "resolve", "40m")
+    story.ends("3h")
+
+
+def test_what_was_summed_up_does_not_begin_by_itself_while_it_is_away(tell):
+    story = tell(PATIENT.replace("{hold: 30m}", "{hold: 30m, budget: 1, per: 1d, digest: 2h}"))
+    story.at("0s").raises("stop")
+    story.at("1m").clears("stop")
+    story.at("40m").raises("stop")
+    story.at("2h30m").clears("stop")
+    story.play_only("6h")
+    told = [one.kind for one in story.ears.heard if one.target == "on-call/mail"]
+    assert told == ["firing", "resolved", "digest"]
+
+
+def test_what_is_on_trial_makes_nothing_worse_that_people_were_told_of(tell):
+    story = tell(PATIENT)
+    story.at("0s").raises("stop", severity="warning")
+    story.at("5m").acknowledges("stop", by="ada")
+    story.at("10m").clears("stop")
+    story.at("20m").raises("stop", severity="critical", staged=True)
+    story.play_only("25m")
+    assert "worsened" not in {one.kind for one in story.ears.heard}
+    incident = story.world.state.load_incident(
+        story.world.state.load_open(story.known["stop"].fingerprint).incident_id
+    )
+    assert (incident.state, incident.severity) == (State.ACKNOWLEDGED, Severity.WARNING)

@@ -26,6 +26,8 @@ NEEDLESS = frozenset({TAKEN, UNROUTED})
 def find_away(member: Member, ledger: Ledger, hold: timedelta) -> Mute | None:
     """Why the receiver does not begin to hear of it now: its evidence is away, and that it fires would be wrong.
 
+    What was summed up begins as well, once it is told by itself.
+
     Parameters
     ----------
     hold
@@ -33,7 +35,7 @@ def find_away(member: Member, ledger: Ledger, hold: timedelta) -> Mute | None:
     """
     if member.over or member.cleared_at is None or member.incident_id in ledger.perhaps:
         return None
-    if member.told is not None and not is_left_behind(member, ledger):
+    if member.told not in {None, "digested"} and not is_left_behind(member, ledger):
         return None
     return Mute(AWAY, "its evidence is away, and may come back", member.cleared_at + hold)
 

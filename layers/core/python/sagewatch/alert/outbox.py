@@ -196,7 +196,7 @@ def _list_while_firing(
     """What follows a message that says "firing": what is muted is left out of it, but for the end that is owed."""
     loud = [one for one in shown if one.incident_id not in mutes]
     audible = [one for one in loud if not one.over]
-    worsened = [one for one in audible if one.worsened]
+    worsened = [one for one in audible if one.worsened and one.cleared_at is None]
     if worsened:
         yield _tell_worsened(worsened, fresh, loud, policy)
     withheld = [one for one in shown if one.incident_id in mutes and not one.over]
@@ -307,14 +307,15 @@ def _decide_again(
     spoken = ledger.pinged_at or ledger.told_at or now
     if (refusal := ledger.refusals.get(Kind.REPEATED)) is not None:
         spoken = max(spoken, refusal.at)
-    waiting = [one for one in audible if one.state is State.OPEN]
+    here = [one for one in audible if one.cleared_at is None]
+    if not here:
+        return Hold("may_come_back")
+    waiting = [one for one in here if one.state is State.OPEN]
     if waiting:
         reason, due = "still_firing", spoken + timers.repeat
     else:
-        taken = max((one.acknowledged_at for one in audible if one.acknowledged_at), default=spoken)
+        taken = max((one.acknowledged_at for one in here if one.acknowledged_at), default=spoken)
         reason, due = "acknowledged_but_open", max(spoken, taken) + timers.remind
-    if all(one.cleared_at is not None for one in audible):
-        return Hold("may_come_back")
     if now < due:
         return Hold("already_told", due)
     return Send(

@@ -325,13 +325,15 @@ def _take_in(
 
     One that gets worse is held against the budget of what is as bad: it may be told by itself from now on; and whoever
     looks after it has taken something milder, so that somebody has to say so again. Who was told of a finding hears of its
-    end, though its detector is on trial by then.
+    end, though its detector is on trial by then; what a detector says on trial makes nothing worse that people were told of.
     """
     known = _find(finding, incident.findings)
     if known is not None and not known.staged:
         finding = msgspec.structs.replace(finding, staged=False)
     others = tuple(one for one in incident.findings if one.finding_id != finding.finding_id)
     worst = max(incident.severity, finding.severity, key=lambda severity: severity.rank)
+    if finding.staged and not incident.staged and incident.promoted_by is None:
+        worst = incident.severity
     away = incident.cleared_at if finding.cleared_at is not None else None
     summed_up = incident.flapping and is_flapping(
         record.counted, Opening(incident.opened_at, worst), flapping
