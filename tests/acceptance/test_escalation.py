@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sagewatch.events import ActionRequested
+from sagewatch.flows.act_on_request import carry_out
 from tests.acceptance.test_explained import read_trail
 
 ESCALATING = """
@@ -244,3 +246,27 @@ def test_an_explanation_of_ten_minutes_puts_the_escalation_back(tell):
     story.expect("on-call/mail", "resolved", "12m")
     story.expect("boss/pagerduty", "trigger", "32m", "47m")
     story.ends("1h")
+def test_a_button_pressed_before_it_got_worse_acknowledges_nothing_of_what_it_is_now(tell):
+    """The queue brings its word twice, or late: what it said has lapsed."""
+    story = tell(RISES)
+    story.at("0s").raises("stop", severity="warning")
+    for time in ("5m", "16m"):
+        story.at(time).does(lambda one: carry_out(press(one, "5m"), one.world))
+    story.at("15m").raises("stop", severity="critical")
+    story.expect("on-call/mail", "firing", "0s")
+    story.expect("on-call/mail", "worsened", "15m")
+    story.expect("critical/pagerduty", "trigger", "15m")
+    story.expect("boss/slack", "firing", "45m", "46m")
+    story.at("50m").does(lambda one: carry_out(press(one, "50m"), one.world))
+    story.expect("critical/pagerduty", "acknowledge", "50m")
+    story.expect("boss/slack", "updated", "50m")
+    story.ends("2h")
+    assert story.world.state.load_incident(story.find("stop")).acknowledged_by == "ada"
+
+
+def press(story, time):
+    """A button under the message of ``stop``."""
+    return ActionRequested(
+        action="acknowledge", incident_id=story.find("stop"), by="ada", at=story.at(time).now,
+        account="123456789012", region="eu-central-1",
+    )  # fmt: skip

@@ -329,3 +329,19 @@ def test_what_is_on_trial_makes_nothing_worse_that_people_were_told_of(tell):
         story.world.state.load_open(story.known["stop"].fingerprint).incident_id
     )
     assert (incident.state, incident.severity) == (State.ACKNOWLEDGED, Severity.WARNING)
+
+
+def test_what_rises_while_it_is_away_takes_its_word_from_nobody(tell):
+    """Its mail waits for a receiver that is down; what explains by being critical was not critical when it ended."""
+    story = tell(
+        PATIENT + "inhibit: [{when: [severity=critical], mutes: [severity=warning], equal: [endpoint]}]\n"
+    )
+    story.at("0s").goes_down("on-call/mail", back="30s")
+    story.at("1s").raises("yield", severity="warning")
+    story.at("1s").raises("stop", severity="warning", kind="rejected")
+    story.at("2s").clears("stop")
+    story.at("3s").raises("yield", severity="critical")
+    story.at("4s").clears("yield")
+    story.play_only("6h")
+    told = [one.kind for one in story.ears.heard if one.target == "on-call/mail" and "be read" in one.text]
+    assert told == ["firing", "resolved"]

@@ -23,15 +23,27 @@ from sagewatch.world import World
 Decide = Callable[[Incident, OpenRecord, datetime], Change | Ignore]
 
 
-def acknowledge_incident(incident_id: str, *, by: str, world: World) -> Change | Ignore:
+def acknowledge_incident(
+    incident_id: str, *, by: str, world: World, asked_at: datetime | None = None
+) -> Change | Ignore:
     """Somebody looks after it: it is not spoken of again soon, and escalates no further.
+
+    Parameters
+    ----------
+    asked_at
+        When they said so, where that may not be now.
 
     Raises
     ------
     RejectedInputError
         There is no such incident, or nobody's name is given.
     """
-    return _act(incident_id, by, lambda one, record, now: acknowledge(one, record, by=by, now=now), world)
+    return _act(
+        incident_id,
+        by,
+        lambda one, record, now: acknowledge(one, record, by=by, now=now, asked_at=asked_at),
+        world,
+    )
 
 
 def resolve_incident(incident_id: str, *, by: str, reason: str, world: World) -> Change | Ignore:

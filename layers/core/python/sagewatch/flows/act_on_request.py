@@ -31,7 +31,7 @@ def carry_out(fact: ActionRequested, world: World) -> None:
     """
     match fact.action:
         case "acknowledge":
-            acknowledge_incident(fact.incident_id, by=fact.by, world=world)
+            acknowledge_incident(fact.incident_id, by=fact.by, world=world, asked_at=fact.at)
         case "resolve":
             resolve_incident(fact.incident_id, by=fact.by, reason=BY_BUTTON, world=world)
         case "silence":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from sagewatch.alert.lateness import find_mute_at_end
@@ -19,28 +21,30 @@ from sagewatch.world import World
 def hold_against_mutes(decision: Change, world: World) -> Change:
     """The decision, with its incident counted as bad as it is, once people can be told of it or have been.
 
-    What ends says whether it ended muted, as nobody knows afterwards: what explains it may rise, a window may be deployed.
+    What ends, or is away and may end by that, says whether it ended muted, as nobody knows afterwards: what explains it may
+    rise, a window may be deployed.
     """
     incident = decision.incident
     counted = [one for one in decision.record.counted if one.at == incident.opened_at]
     is_counted = any(one.severity.rank >= incident.severity.rank for one in counted)
     # Of what begins and ends in one write nobody knows yet whom it explains: its first look says it.
-    ends = isinstance(decision, Resolve) and incident.ended_muted is None
+    away = incident.cleared_at if incident.resolved_at is None else None
+    over = incident.resolved_at if isinstance(decision, Resolve) else away
+    ends = over is not None and incident.ended_muted is None
     if incident.staged or (is_counted and not ends):
         return decision
-    muted = _is_muted(incident, world)
     if ends:
-        ended = msgspec.structs.replace(incident, ended_muted=muted)
+        ended = msgspec.structs.replace(incident, ended_muted=_is_muted(incident, over, world))
         decision = msgspec.structs.replace(decision, incident=ended)
     if is_counted:
         return decision
+    muted = _is_muted(incident, incident.resolved_at, world)
     told = not muted or (not counted and _was_told(incident, world))
     return count_as_told(decision) if told else decision
 
 
-def _is_muted(incident: Incident, world: World) -> bool | None:
-    """Whether nobody is told of it, now or, where it is over, as it ended; None where nobody knows."""
-    over = incident.resolved_at
+def _is_muted(incident: Incident, over: datetime | None, world: World) -> bool | None:
+    """Whether nobody is told of it, now or, where it is over since then, as it ended; None where nobody knows."""
     try:
         if over is None:
             return find_reason_to_wait(incident, world) is not None

@@ -14,10 +14,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-def acknowledge(incident: Incident, record: OpenRecord, *, by: str, now: datetime) -> Change | Ignore:
-    """Somebody says that they are looking after it."""
+def acknowledge(
+    incident: Incident, record: OpenRecord, *, by: str, now: datetime, asked_at: datetime | None = None
+) -> Change | Ignore:
+    """Somebody says that they are looking after it.
+
+    Parameters
+    ----------
+    asked_at
+        When they said so, where word of it may come late, or twice: what has lapsed since is not taken for said anew.
+    """
     if incident.state is not State.OPEN:
         return Ignore(reason=f"already_{incident.state}")
+    if asked_at is not None and incident.lapsed_at is not None and asked_at <= incident.lapsed_at:
+        return Ignore(reason="got_worse_since")
     changed = msgspec.structs.replace(
         incident, state=State.ACKNOWLEDGED, acknowledged_by=by, acknowledged_at=now, updated_at=now
     )
@@ -44,7 +54,7 @@ def resolve_by_hand(
         return Ignore(reason="already_resolved")
     entry = Entry(at=now, what="incident_resolved", reason="by_hand", by=by, data={"note": reason})
     closed = close_incident(incident, at=now, by=by, now=now)
-    changed = msgspec.structs.replace(closed, resolution=reason)
+    changed = msgspec.structs.replace(closed, resolution=reason, ended_muted=None)
     return Resolve(
         incident=changed, record=settle_record(record, changed, now), entries=(entry,), reason="by_hand"
     )

@@ -348,6 +348,7 @@ def _take_in(
         severity=worst,
         flapping=summed_up,
         cleared_at=away,
+        ended_muted=incident.ended_muted if away is not None else None,
         updated_at=now,
     )
 

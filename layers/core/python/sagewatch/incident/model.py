@@ -88,8 +88,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     lapsed_at
         When it got worse than what somebody had acknowledged: that says nothing of what it is by now.
     ended_muted
-        Whether something muted it as it ended: then nobody is told of it who has not been. None while it is not over, or
-        where nobody could know.
+        Whether something muted it as it ended, or as its evidence went away: then nobody is told of it who has not been.
+        None while it goes on, or where nobody could know.
     cleared_at
         Since when all evidence is away, where the incident is not over yet: it may come back.
     held_until
