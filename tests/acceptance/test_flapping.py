@@ -345,3 +345,18 @@ def test_what_rises_while_it_is_away_takes_its_word_from_nobody(tell):
     story.play_only("6h")
     told = [one.kind for one in story.ears.heard if one.target == "on-call/mail" and "be read" in one.text]
     assert told == ["firing", "resolved"]
+
+
+def test_what_goes_on_speaks_before_what_is_away(tell):
+    """A worse one joins; of the two the one that is away is as bad by now, and older."""
+    story = tell(PATIENT)
+    story.at("0s").raises("yield", severity="warning")
+    worse = {"severity": Severity.CRITICAL}
+    story.at("1m").does(
+        lambda one: one.known.update({"yield": msgspec.structs.replace(one.known["yield"], **worse)})
+    )
+    story.at("1m").clears("yield")
+    story.at("2m").raises("stop", severity="critical")
+    story.play_only("3m")
+    [_, joined] = [one.text for one in story.ears.heard if one.target == "on-call/mail"]
+    assert joined.startswith("[FIRING] signs: Class stop")

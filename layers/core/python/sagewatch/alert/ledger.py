@@ -334,11 +334,12 @@ def build_key(members: Sequence[Member]) -> str:
 
 
 def order_members(members: Sequence[Member]) -> tuple[str, ...]:
-    """Their ids, the one that speaks first: not over, looked after by nobody, worst, earliest."""
+    """Their ids, the one that speaks first: not over, not away, looked after by nobody, worst, earliest."""
     ordered = sorted(
         members,
         key=lambda one: (
-            one.over, one.state is not State.OPEN, -one.severity.rank, one.opened_at, one.incident_id,
+            one.over, one.cleared_at is not None, one.state is not State.OPEN, -one.severity.rank, one.opened_at,
+            one.incident_id,
         ),
     )  # fmt: skip
     return tuple(one.incident_id for one in ordered)
