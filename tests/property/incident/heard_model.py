@@ -43,9 +43,9 @@ def find_open_keys(heard):
         if one.target.endswith("/pagerduty"):
             event = json.loads(one.text)
             if event["event_action"] == "resolve":
-                open_now.pop(event["dedup_key"], None)
+                open_now.pop((one.target, event["dedup_key"]), None)
             elif event["event_action"] == "trigger":
-                open_now[event["dedup_key"]] = one
+                open_now[one.target, event["dedup_key"]] = one
     return open_now
 
 

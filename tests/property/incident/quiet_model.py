@@ -27,10 +27,26 @@ def list_unresolved(items):
     return {one.incident_id: one for one in incidents if one.state is not State.RESOLVED}
 
 
+def is_away(incident):
+    """Whether all that was found of it is over, as it is stored."""
+    return all(one.cleared_at is not None for one in incident.findings)
+
+
+def list_entries(items, incident_id):
+    """Its trail."""
+    rows = [row for row in items.rows.values() if row.pk == f"incident#{incident_id}"]
+    return [msgspec.json.decode(row.body, type=Entry) for row in rows if row.sk.startswith("event#")]
+
+
+def find_end(items, incident, otherwise):
+    """Until when it explained others: until somebody wrote down that it is over, by its trail."""
+    ends = [one.at for one in list_entries(items, incident.incident_id) if one.what == "incident_resolved"]
+    return max((incident.resolved_at or otherwise, *ends))
+
+
 def find_severity(items, incident, at):
     """The incident as bad as it was at that moment, by its trail: it only ever rises, from warning to critical."""
-    rows = [row for row in items.rows.values() if row.pk == f"incident#{incident.incident_id}"]
-    entries = [msgspec.json.decode(row.body, type=Entry) for row in rows if row.sk.startswith("event#")]
+    entries = list_entries(items, incident.incident_id)
     rises = [one.at for one in entries if one.what == "severity_rose"]
     before = Severity.WARNING if any(at < rise for rise in rises) else incident.severity
     return msgspec.structs.replace(incident, severity=before)
@@ -42,8 +58,11 @@ def find_inhibited(unresolved):
         name: {
             other.incident_id
             for other in unresolved.values()
-            if (one.kind, other.kind) == ("rejected", "no-data")
-            or (one.severity, other.severity) == ("critical", "warning")
+            if not one.staged
+            and (
+                (one.kind, other.kind) == ("rejected", "no-data")
+                or (one.severity, other.severity) == ("critical", "warning")
+            )
         }
         for name, one in unresolved.items()
     }
