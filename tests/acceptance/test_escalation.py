@@ -246,6 +246,8 @@ def test_an_explanation_of_ten_minutes_puts_the_escalation_back(tell):
     story.expect("on-call/mail", "resolved", "12m")
     story.expect("boss/pagerduty", "trigger", "32m", "47m")
     story.ends("1h")
+
+
 def test_a_button_pressed_before_it_got_worse_acknowledges_nothing_of_what_it_is_now(tell):
     """The queue brings its word twice, or late: what it said has lapsed."""
     story = tell(RISES)
