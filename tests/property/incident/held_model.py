@@ -56,6 +56,7 @@ class Witness:
         self.told_by_key = {}  # PagerDuty's keys: the incidents that spoke in their triggers
         self.taken = {}  # as what somebody acknowledged an incident
         self.ended_at = {}
+        self.named_at = None  # since when monitors.yml names the receiver that is new
         self.faults = []
 
     def note_hand(self, incident_id):
@@ -86,18 +87,22 @@ class Witness:
         if heard.kind == "acknowledge":
             self._note_acknowledge(heard, incidents, is_sure, is_muted)
             return
-        if (
-            heard.kind in {"repeated", "worsened"}
-            and is_sure
-            and all(is_away(incidents[one]) for one in leads)
-        ):
-            self.faults.append(("speaks of what is away", heard.target, heard.kind, leads, heard.at))
+        self._note_reminder(heard, incidents, leads, is_sure)
         if heard.kind == "digest" or '-digest"' in heard.text:
             return  # it may begin by itself yet
         self._note_first_words(heard, incidents, leads, is_sure)
         if heard.target.endswith("/pagerduty"):
             key = heard.target, json.loads(heard.text)["dedup_key"]
             self.told_by_key.setdefault(key, set()).update(leads)
+
+    def _note_reminder(self, heard, incidents, leads, is_sure):
+        """Of what is away nobody is reminded, or told that it got worse; company that joined is another matter."""
+        if not is_sure or heard.kind not in {"repeated", "worsened"}:
+            return
+        own = {incidents[name].subject for name in leads}
+        company = {one.subject for one in incidents.values() if f"Class {one.subject} " in heard.text} - own
+        if not company and all(is_away(incidents[name]) for name in leads):
+            self.faults.append(("speaks of what is away", heard.target, heard.kind, leads, heard.at))
 
     def _note_first_words(self, heard, incidents, leads, is_sure):
         known = self.heard_of.setdefault(heard.target, {})
@@ -122,7 +127,7 @@ class Witness:
         if heard.target == BOSS and is_lead and one.state is not State.OPEN:
             yield ("escalates what somebody looks after", heard.target, one.incident_id, heard.at)
         ended = self.ended_at.get(one.incident_id)
-        if heard.target == EXTRA and ended is not None and heard.at > ended + LONG_OVER:
+        if heard.target == EXTRA and ended is not None and self.named_at > ended + LONG_OVER:
             yield ("begins long after its end", heard.target, one.incident_id, heard.at)
 
     def _note_acknowledge(self, heard, incidents, is_sure, is_muted):

@@ -71,6 +71,17 @@ class HeldAlerts(Alerts):
     def is_served(self, target):
         return not (target == EXTRA and self.removed)
 
+    def list_due(self):
+        """But for what a receiver that was removed is owed: it may be named again."""
+        return [row for row in super().list_due() if self.named or not self.owes_extra(row.incident_id)]
+
+    def owes_extra(self, incident_id):
+        debts = self.story.world.state.load_debts(incident_id)
+        return any((one.receiver, one.told) == (EXTRA, "firing") for one in debts)
+
+    def is_direct(self, target):
+        return target != BOSS
+
     @rule(name=NAMES, what=st.sampled_from(["acknowledges", "resolves"]))
     def lend_a_hand(self, name, what):
         if what == "acknowledges" and name in self.story.known:
@@ -127,6 +138,8 @@ class HeldAlerts(Alerts):
     def deploy_receivers(self, named):
         """One receiver more hears of everything, or does so no more."""
         self.removed |= self.named and not named
+        if named and not self.named:
+            self.witness.named_at = self.story.clock.now
         self.named = named
         text = write_monitors(self.base, escalates=self.escalates, extra=named)
         self.do(lambda moment: moment.deploys(text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from sagewatch.flows import deliver_alert, manage_incident, settle_target
+from sagewatch.flows import deliver_alert, hearers, manage_incident, settle_target
 from sagewatch.incident import closing, lifecycle
 from tests.property.incident.test_held_machine import PLAIN_HELD, HeldAlerts
 
@@ -128,13 +128,13 @@ MUTANTS = {
         come_back_in_time,
     ),
     "nobody is escalated to": (
-        deliver_alert,
+        hearers,
         "find_escalation_start",
         never_escalate,
         stay_unanswered,
     ),
     "who is new hears of what is long over": (
-        deliver_alert,
+        hearers,
         "BEGINS_NO_MORE",
         lifecycle.AWAITED_FOR * 365,
         deploy_much_later,
