@@ -541,7 +541,8 @@ class Alerts(RuleBasedStateMachine):
         stretches = [(start, end) for start, end, _ in self.silences]
         stretches += [(start, end) for start, end, _ in self.silences_of_one if one.subject == "stop"]
         stretches += [WINDOW] if self.windowed else []
-        if any(start <= one.resolved_at < end for start, end in stretches):
+        # In one second nobody knows which was first.
+        if any(start < one.resolved_at < end for start, end in stretches):
             return True
         if not self.inhibits:
             return False
