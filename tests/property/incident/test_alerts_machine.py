@@ -525,24 +525,27 @@ class Alerts(RuleBasedStateMachine):
                         one.target == debt.receiver and one.kind in BEGINS for one in story.ears.heard
                     )
                 if debt.told == "spared" and self.is_direct(debt.receiver):
-                    assert self.ended_muted(incident_id), debt
+                    assert self.ended_muted(incident_id, surely=False), debt
 
     def list_began_too_late(self, target, text):
         """Incidents that a message begins to tell of, and that are over and ended muted: nobody was, or is, to be told."""
         if self.fuse.deaths or self.lost_answers:
             return []  # the books do not know all that was told
         found = list_over_and_new(self.story.items, target, text)
-        return [name for name in found if self.ended_muted(name)]
+        return [name for name in found if self.ended_muted(name, surely=True)]
 
-    def ended_muted(self, incident_id):
-        """Whether something muted the incident at the moment in which it was over: nothing later takes a word from anybody."""
+    def ended_muted(self, incident_id, *, surely):
+        """Whether something muted the incident at the moment in which it was over: nothing later takes a word from anybody.
+
+        Where a silence began in that second, nobody knows which was first: it may have, and did not surely.
+        """
         incidents = list_incidents(self.story.items)
         one = incidents[incident_id]
         stretches = [(start, end) for start, end, _ in self.silences]
         stretches += [(start, end) for start, end, _ in self.silences_of_one if one.subject == "stop"]
         stretches += [WINDOW] if self.windowed else []
-        # In one second nobody knows which was first.
-        if any(start < one.resolved_at < end for start, end in stretches):
+        at = one.resolved_at
+        if any(start <= at < end and not (surely and start == at) for start, end in stretches):
             return True
         if not self.inhibits:
             return False
