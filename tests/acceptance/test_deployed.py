@@ -155,3 +155,13 @@ def test_a_receiver_that_is_named_again_hears_the_end_that_came_meanwhile(tell):
     story.play_only("12h")
     assert paged(story) == ["trigger", "resolve"]
     assert story.world.alerts.list_due() == []
+
+
+def test_a_receiver_that_is_never_named_again_is_forgotten(tell):
+    story = tell(PAGER_ALONE)
+    story.at("0s").raises("stop")
+    story.at("10m").deploys(WITHOUT_IT)
+    story.at("12m").clears("stop")
+    story.play_only("30h")
+    assert paged(story) == ["trigger"]
+    assert story.world.alerts.list_due() == []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from sagewatch.events import ActionRequested
 from sagewatch.flows.act_on_request import carry_out
+from sagewatch.section import read_duration
+from tests.acceptance.language import START
 from tests.acceptance.test_explained import read_trail
 
 ESCALATING = """
@@ -272,3 +276,59 @@ def press(story, time):
         action="acknowledge", incident_id=story.find("stop"), by="ada", at=story.at(time).now,
         account="123456789012", region="eu-central-1",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("after", ["23h", "25h", "2d", "60h"])
+def test_an_escalation_of_days_comes(tell, after):
+    story = tell(SOON_ESCALATING.replace("after: 20m", f"after: {after}"))
+    story.at("0s").raises("stop")
+    story.play_only("4d")
+    paged = next(one.at for one in story.ears.heard if one.target == "boss/pagerduty")
+    assert timedelta(0) <= paged - START - read_duration(after) <= timedelta(minutes=15)
+
+
+def test_an_escalation_of_days_counts_anew_after_the_shortest_mute(tell):
+    story = tell(SOON_ESCALATING.replace("after: 20m", "after: 2d"))
+    story.at("0s").raises("stop")
+    story.at("46h").silences("endpoint=signs", length="10m", by="ada", reason="I look")
+    story.play_only("95h")
+    paged = next(one.at for one in story.ears.heard if one.target == "boss/pagerduty")
+    assert timedelta(hours=94) <= paged - START <= timedelta(hours=94, minutes=30)
+
+
+@pytest.mark.parametrize("kept", ["by a silence", "by an outage"])
+def test_an_acknowledgement_that_the_pager_was_not_told_comes_with_its_reminder(tell, kept):
+    """PagerDuty would go on escalating what somebody took."""
+    story = tell(
+        SOON_ESCALATING.replace(
+            "receiver: on-call, escalate: [{after: 20m, receiver: boss}]",
+            "receiver: boss, remind_interval: 1h",
+        )
+    )
+    story.at("0s").raises("stop")
+    if kept == "by a silence":
+        story.at("1m").silences("endpoint=signs", length="3h", by="ada", reason="known")
+    else:
+        story.at("1m").goes_down(PAGER, back="3h")
+    story.at("2m").acknowledges("stop", by="ada")
+    story.play_only("10h")
+    told = [one.kind for one in story.ears.heard if one.target == PAGER]
+    assert told.count("acknowledge") == 1
+
+
+def test_an_acknowledgement_of_what_got_worse_while_it_was_muted_is_told(tell):
+    story = tell(
+        SOON_ESCALATING.replace(
+            "receiver: on-call, escalate: [{after: 20m, receiver: boss}]", "receiver: boss"
+        )
+    )
+    story.at("0s").raises("stop", severity="warning")
+    story.at("1m").silences("endpoint=signs", length="1h", by="ada", reason="known")
+    story.at("10m").raises("stop", severity="critical")
+    story.at("20m").acknowledges("stop", by="ada")
+    story.play_only("2h")
+    assert [one.kind for one in story.ears.heard if one.target == PAGER] == [
+        "trigger",
+        "trigger",
+        "acknowledge",
+    ]

@@ -250,7 +250,7 @@ def test_of_a_receiver_that_is_gone_the_end_is_not_promised(tell):
     story.at("0s").raises("stop")
     story.at("5m").deploys(ESCALATING.replace("on-call", "duty"))
     story.play_only("6m")
-    gone = "monitors.yml names it no more: what it has open is to be closed there by hand, unless it is named again [receiver_gone]."
+    gone = "monitors.yml names it no more: what it has open is to be closed there by hand, unless it is named again within a day of its end [receiver_gone]."
     assert f"is owed the end. {gone}" in read_trail(story, "stop")
     story.at("7m").deploys(ESCALATING)
     story.play_only("8m")

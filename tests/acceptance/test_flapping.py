@@ -360,3 +360,22 @@ def test_what_goes_on_speaks_before_what_is_away(tell):
     story.play_only("3m")
     [_, joined] = [one.text for one in story.ears.heard if one.target == "on-call/mail"]
     assert joined.startswith("[FIRING] signs: Class stop")
+
+
+def test_what_got_worse_as_it_went_away_is_told_as_worse_once_it_is_back(tell):
+    """A message about its company names it meanwhile, and says nothing of that."""
+    story = tell(
+        PATIENT.replace("receivers:", "routes: {receiver: on-call, group_by: [endpoint]}\nreceivers:")
+    )
+    story.at("0s").raises("stop", severity="warning")
+    story.at("59m").does(
+        lambda one: one.known.update(
+            stop=msgspec.structs.replace(one.known["stop"], severity=Severity.CRITICAL)
+        )
+    )
+    story.at("1h").clears("stop")
+    story.at("1h10m").raises("yield", severity="warning")
+    story.at("1h20m").raises("stop", severity="critical")
+    story.play_only("1h25m")
+    mails = [(one.at - START, one.kind) for one in story.ears.heard if one.target == "on-call/mail"]
+    assert mails[-1] == (timedelta(hours=1, minutes=20), "worsened")

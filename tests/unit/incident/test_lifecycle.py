@@ -497,3 +497,12 @@ def test_what_gets_worse_than_was_acknowledged_is_open_again():
     assert lapsed.data == {"why": "ada had acknowledged it as warning"}
     again = acknowledge(world.open_incident, world.record, by="bo", now=at(120))
     assert again.incident.acknowledged_by == "bo"
+
+
+def test_what_a_trial_says_is_no_worse_than_it_was_when_a_person_resolved_it():
+    world = World()
+    world.hear(build_finding(severity=Severity.WARNING))
+    world.hear(build_finding("trial", staged=True))
+    assert world.open_incident.severity is Severity.WARNING
+    world.store(resolve_by_hand(world.open_incident, world.record, by="ada", reason="x", now=at(200)))
+    assert world.hear(build_finding("trial", end=90, staged=True)) == Ignore(reason="already_settled")

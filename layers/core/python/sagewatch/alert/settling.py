@@ -68,7 +68,9 @@ def settle(
     )
     as_what = Kind.RESOLVED if send.kind is Kind.RESOLVED else Kind.FIRING
     shown = set(send.shows) if pings else set()
-    risen = {one.incident_id for one in members if one.worsened and one.incident_id in shown}
+    # What is away was not told as worse: it is once it is back.
+    worse = (one.incident_id for one in members if one.worsened and one.cleared_at is None)
+    risen = shown.intersection(worse)
     return settled, _note_told(members, send, as_what.value, now, generation, settled.thread, risen)
 
 

@@ -13,8 +13,8 @@ from sagewatch.incident.muting import Mute
 from sagewatch.incident.routing import Routed
 
 LEFT_OPEN = (
-    "monitors.yml names it no more: what it has open is to be closed there by hand, unless it is named again "
-    "[receiver_gone]."
+    "monitors.yml names it no more: what it has open is to be closed there by hand, unless it is named again within a day "
+    "of its end [receiver_gone]."
 )
 """What becomes of the end that is owed to a receiver that is gone."""
 _LIMIT = 200

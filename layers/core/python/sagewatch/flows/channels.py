@@ -191,12 +191,11 @@ def _post_event(
         key = f"{ledger.group}-digest"
     render = render_pagerduty if channel == "pagerduty" else render_webhook
     world.hooks.post_hook(ledger.receiver, render(announcement, key), world.now())
-    if (
-        channel == "pagerduty"
-        and send.kind is Kind.FIRING
-        and announcement.incident.state is State.ACKNOWLEDGED
-    ):
-        # Somebody took it before it was told: triggered, and taken; both again after a crash are still one.
+    untold = send.kind in {Kind.FIRING, Kind.WORSENED} or (
+        send.kind is Kind.REPEATED and send.content != ledger.content
+    )
+    if channel == "pagerduty" and untold and announcement.incident.state is State.ACKNOWLEDGED:
+        # Somebody took it, and nobody was told so: triggered, and taken; both again after a crash are still one.
         taken = msgspec.structs.replace(announcement, kind=Kind.UPDATED)
         with _after_the_first_word():
             world.hooks.post_hook(ledger.receiver, render(taken, key), world.now())

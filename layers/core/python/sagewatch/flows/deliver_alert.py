@@ -35,6 +35,8 @@ REVIEW = timedelta(minutes=15)  # an open incident is looked at this often, what
 SOON = timedelta(minutes=1)  # what only the state of another incident can end
 NAMED_AGAIN = timedelta(hours=1)
 """What is over, and owed to a receiver that monitors.yml names no more, is looked at this often: it may be named again."""
+LEFT_OUT = timedelta(days=1)
+"""Who is not named again for so long after the end was left out for good: what is open there is closed by hand."""
 
 
 def deliver_alert(fact: Fact, world: World) -> FollowUp | None:
@@ -165,7 +167,8 @@ def _find_due(
     if incident.staged:
         return held  # whoever hears of it or not: the tick ends it
     if over and all(outcome.settled for outcome in outcomes):
-        return now + NAMED_AGAIN if hearers.gone else None
+        is_late = incident.resolved_at is None or incident.resolved_at + LEFT_OUT < now
+        return None if is_late or not hearers.gone else now + NAMED_AGAIN
     due = [now + REVIEW, *(outcome.until for outcome in outcomes if outcome.until is not None)]
     labels = build_labels(incident)
     mute = find_mute(incident.incident_id, labels, quiet, now)

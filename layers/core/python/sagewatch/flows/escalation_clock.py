@@ -39,7 +39,9 @@ def find_escalation_start(
     since = max(at for at in (known or now, incident.lapsed_at) if at is not None)
     if any(since + one.after <= now and not _hears(one, heard) for one in later):
         # A mute may have come and gone between two looks.
-        since = find_unmuted_since(incident.incident_id, labels, quiet, max(since, now - LOOKED_BACK), now)
+        back = max(since, now - LOOKED_BACK)
+        found = find_unmuted_since(incident.incident_id, labels, quiet, back, now)
+        since = since if found == back else found
     if since != known:
         world.alerts.save_audible_since(incident.incident_id, since)
     return since

@@ -57,8 +57,12 @@ def settle_record(
 ) -> OpenRecord:
     """Closes the record over a resolved incident: its findings are told again only where a person ended it and they get worse."""
     record = _settle(record, {one.finding_id: one.cleared_at or at for one in incident.findings})
-    goes_on = [one.finding_id for one in incident.findings if one.cleared_at is None]
-    by_hand = record.by_hand | dict.fromkeys(goes_on, incident.severity)
+    # What a detector says on trial may be worse than the incident was.
+    by_hand = record.by_hand | {
+        one.finding_id: max(incident.severity, one.severity, key=lambda severity: severity.rank)
+        for one in incident.findings
+        if one.cleared_at is None
+    }
     return msgspec.structs.replace(
         record,
         incident_id=keep,

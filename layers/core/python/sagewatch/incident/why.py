@@ -45,7 +45,7 @@ REASONS = {
     "inhibited": "another incident that is open explains it",
     "staged": "its detector is on trial",
     "row_unreadable": "its row of the state table was damaged, or a newer version wrote it",
-    "receiver_gone": "monitors.yml named that receiver, or that channel of it, no more; what it has open is to be closed there by hand unless it is named again",
+    "receiver_gone": "monitors.yml named that receiver, or that channel of it, no more; what it has open is to be closed there by hand unless it is named again within a day of its end",
     "no_receiver": "nobody is to hear of it",
     "got_worse": "its severity rose",
     "by_hand": "somebody decided so",
