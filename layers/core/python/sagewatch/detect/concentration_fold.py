@@ -128,8 +128,9 @@ class ConcentrationFold:
         row = self._get_row(at)
         special: Gain | None = None
         if row < 0:
+            known_rows = len(self._state.labels)
             row = self._admit(self._labels[at])
-            special, stop = (UNTOUCHED if row else None), at + 1
+            special, stop = (UNTOUCHED if row == known_rows else None), at + 1
         elif at == 0 and self._segment.part == 0:
             # What came before is in another file, perhaps of another instance: rely on it no more than needed.
             special, stop = build_gain(self._state.probabilities[row]), 1
@@ -175,9 +176,14 @@ class ConcentrationFold:
         return self._new_at
 
     def _admit(self, label: str) -> int:
-        """Give a new class a row in reserve, or the row of the others; its row."""
+        """Give a new class a row in reserve, or the row of the others; its row.
+
+        The baseline may have grown within the file, and know it by now: the row that it has is the only one.
+        """
         row = len(self._state.labels)
-        if row < len(self._state.probabilities):
+        if label in self._state.labels:
+            row = self._state.labels.index(label)
+        elif row < len(self._state.probabilities):
             self._change(labels=(*self._state.labels, label))
         else:
             row = 0

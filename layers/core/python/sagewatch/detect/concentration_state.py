@@ -86,8 +86,9 @@ class ClassConcentrationState(msgspec.Struct, frozen=True, kw_only=True):
 def provision(state: ClassConcentrationState, config: ClassConcentrationConfig) -> ClassConcentrationState:
     """Give every class of the baseline a row and a bound on its share, and refill the reserve."""
     bounds = compute_bounds(state.learned, MISS)
-    known = dict.fromkeys((*state.labels, *config.classes, *state.learned.counts))
-    labels = tuple(known)[:MAX_ROWS]
+    # Whoever has a row keeps it, also where an older version gave a class two: history names rows.
+    known, learned = set(state.labels), dict.fromkeys((*config.classes, *state.learned.counts))
+    labels = (*state.labels, *(label for label in learned if label not in known))[:MAX_ROWS]
     reserve = min(RESERVE_ROWS, MAX_ROWS - len(labels))
     shares = (bounds.shares.get(label, bounds.unseen) for label in labels[1:])
     other = max(bounds.unseen, bounds.rare)
