@@ -78,12 +78,14 @@ def remove_endpoint(
 
     check_name(name)
     endpoint = find(Endpoint, session, endpoint_name=name)
-    if endpoint is not None:
+    # What is being deleted (a run before this one was cut off) may be gone with the next call, and nobody deletes it.
+    stands = endpoint is not None and endpoint.endpoint_status != "Deleting"
+    if stands:
         _check_ours(name, endpoint, session)
     removed = _remove_schedules(name, session, outputs) if outputs else []
+    if stands:
+        endpoint.delete()
     if endpoint is not None:
-        if endpoint.endpoint_status != "Deleting":  # a run before this one was cut off
-            endpoint.delete()
         _wait_until_gone(name, session, poll_seconds)
         removed.append(f"endpoint {name}")
     sagemaker, s3 = session.client("sagemaker"), session.client("s3")
